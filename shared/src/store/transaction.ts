@@ -1,0 +1,38 @@
+/** A value that SQLite and PostgreSQL both store as it is. Times are integers in ms, booleans 0 or 1, JSON is text. */
+export type SqlValue = null | number | bigint | string | Uint8Array;
+export type Row = Readonly<Record<string, SqlValue>>;
+
+/** What a store operation sees of the database while it runs inside one transaction, on the store's worker. */
+export interface Transaction {
+  /** Runs a statement for its effect. */
+  run(
+    sql: string,
+    ...values: SqlValue[]
+  ): { readonly changes: number; readonly lastInsertRowid: number };
+  /** The first row, or undefined. */
+  get(sql: string, ...values: SqlValue[]): Row | undefined;
+  /** Every row. Whoever calls it bounds the result with LIMIT. */
+  all(sql: string, ...values: SqlValue[]): Row[];
+}
+
+/**
+ * A named step that runs whole or not at all: synchronous, on the worker that owns the database, inside a transaction.
+ * Arguments and result cross a thread and so are structured-cloneable. A thrown `ConnectorError` rolls this operation
+ * alone back and reaches the caller with code and message.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: the parameter position of a registry of differently typed operations
+export type Operation = (transaction: Transaction, argument: any) => unknown;
+export type Operations = Readonly<Record<string, Operation>>;
+
+/** One step of a schema, applied once, in order, and never edited after a release. */
+export interface Migration {
+  /** Unique and stable, e.g. `kernel-1-audit`. */
+  readonly id: string;
+  readonly sql: string;
+}
+
+/** What a store module (a file that the worker loads by URL) exports. */
+export interface StoreModule {
+  readonly migrations: readonly Migration[];
+  readonly operations: Operations;
+}
