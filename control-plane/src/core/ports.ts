@@ -1,0 +1,45 @@
+import type {
+  EnrolmentAnswer,
+  SignedAuditHead,
+  SignedCommand,
+  SignedConfiguration,
+} from "@isthmus/shared/link/messages";
+import type { ScepChallenge } from "./scep-challenge.ts";
+
+/** What core and the adapters need done by each other; `main.ts` puts the pieces together. */
+
+/** Told by whoever has put a signed command or configuration into the store, so that its delivery need not wait. */
+export interface CommandWakeUp {
+  /** A hint, cheap and never failing: nothing is lost without it, only later. */
+  wake(connectorId: string): void;
+}
+
+/** Told by whoever has put unsigned commands into the store (ingest and welcome do that too). */
+export interface UnsignedCommands {
+  /** A hint like `wake`: the signing loop looks at the store now. */
+  nudge(): void;
+}
+
+/** The public half of the tenant key, as connectors pin it. */
+export interface TenantKey {
+  readonly kty: "OKP";
+  readonly crv: "Ed25519";
+  readonly x: string;
+}
+
+/** The part of the signer that the link endpoint uses. Every method throws a retryable error while the signer is away. */
+export interface ReceiptSigner {
+  /** The tenant key in force. */
+  tenantKey(): Promise<TenantKey>;
+  /** A receipt for an audit head, compact JWS. */
+  signAuditHead(head: SignedAuditHead): Promise<string>;
+  /** The answer to an enrolment, compact JWS. */
+  signEnrolment(answer: EnrolmentAnswer): Promise<string>;
+}
+
+/** The whole signer: typed statements only, nothing else can be signed. */
+export interface Signer extends ReceiptSigner {
+  signCommand(command: SignedCommand): Promise<string>;
+  signConfiguration(configuration: SignedConfiguration): Promise<string>;
+  signChallenge(challenge: ScepChallenge): Promise<string>;
+}
