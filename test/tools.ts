@@ -1,0 +1,49 @@
+import { accessSync, constants, statSync } from "node:fs";
+import { delimiter, join } from "node:path";
+
+/** A foreign program that some test or bench plays against, and where Debian has it. */
+interface Tool {
+  /** The command, as a person would type it. */
+  readonly command: string;
+  /** Debian packages that bring it. */
+  readonly packages: readonly string[];
+  /** `small` ones are installed by `npm test`, `large` ones only with CI=true or `npm run test:setup`. */
+  readonly size: "small" | "large";
+}
+
+/** Every foreign program of the tests and benches. A test names one of these; nothing else is looked for. */
+export const TOOLS = {
+  openssl: { command: "openssl", packages: ["openssl"], size: "small" },
+  curl: { command: "curl", packages: ["curl", "ca-certificates"], size: "small" },
+  pki: { command: "pki", packages: ["strongswan-pki"], size: "small" },
+  scepclient: { command: "scepclient", packages: ["scep"], size: "small" },
+  scepserver: { command: "scepserver", packages: ["scep"], size: "small" },
+  tinyproxy: { command: "tinyproxy", packages: ["tinyproxy-bin"], size: "small" },
+  nginx: { command: "nginx", packages: ["nginx-light", "libnginx-mod-stream"], size: "small" },
+  docker: { command: "docker", packages: ["docker.io"], size: "large" },
+  dockerd: { command: "dockerd", packages: ["docker.io"], size: "large" },
+  debootstrap: { command: "debootstrap", packages: ["debootstrap"], size: "large" },
+} as const satisfies Readonly<Record<string, Tool>>;
+
+export type ToolName = keyof typeof TOOLS;
+
+/** Where Debian keeps programs for root, which the PATH of an ordinary account lacks. */
+const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/** The path of an installed tool, or undefined. */
+export function findTool(name: ToolName): string | undefined {
+  const folders = [...(process.env["PATH"] ?? "").split(delimiter), ...SYSTEM_FOLDERS];
+  return folders
+    .filter((folder) => folder !== "")
+    .map((folder) => join(folder, TOOLS[name].command))
+    .find(isProgram);
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
