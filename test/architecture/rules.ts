@@ -39,7 +39,7 @@ const PURE_MODULES = /^(node:(buffer|crypto|util|zlib|assert|net)|zod|ipaddr\.js
 const PURE_SHARED =
   /^@isthmus\/shared\/(x509\/|link\/messages$|(errors|clock|random|bytes|limits)$)/;
 const HIDDEN_DOORS =
-  /\b(Math\.random|setInterval|setImmediate|performance|WebSocket|globalThis|getBuiltinModule|require)\b|\bimport\s*\(/;
+  /\b(Math\.random|randomBytes|randomUUID|setInterval|setImmediate|performance|WebSocket|globalThis|getBuiltinModule|require)\b|\bimport\s*\(/;
 
 /** Every reason why `file`, holding `source`, breaks the table; empty when it keeps it. */
 export function refusals(file: string, source: string): string[] {
