@@ -1,4 +1,4 @@
-import { type Random, systemRandom } from "@isthmus/shared/random";
+import type { Random } from "@isthmus/shared/random";
 import { z } from "zod";
 
 /** Our own limits. */
@@ -52,7 +52,7 @@ export type ScepChallenge = z.infer<typeof scepChallenge>;
 export function challengeFor(
   request: ScepChallengeRequest,
   now: number,
-  random: Random = systemRandom,
+  random: Random,
 ): ScepChallenge {
   const { connectorId, validityMinutes, ...permitted } = request;
   return {

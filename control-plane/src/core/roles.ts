@@ -1,0 +1,67 @@
+/**
+ * Who may do what. The table stands here and nowhere else: routes name a permission, accounts hold roles, and
+ * `roles.test.ts` writes the whole table out a second time so that no edit slips through.
+ */
+
+export const ROLES = [
+  "Global administrator",
+  "Intune administrator",
+  "Compliance administrator",
+  "Helpdesk operator",
+  "Reader",
+] as const;
+export type Role = (typeof ROLES)[number];
+
+export const PERMISSIONS = [
+  "connectors.read",
+  /** Enrolment tokens, names, quarantine and disabling. */
+  "connectors.manage",
+  "configurations.read",
+  "configurations.write",
+  "devices.read",
+  /** Adding, changing and removing a device. */
+  "devices.write",
+  /** Changing the compliance state of a device, and nothing else of it. */
+  "devices.setCompliance",
+  "tunnel.read",
+  "tunnel.write",
+  "certificates.read",
+  "certificates.revoke",
+  "challenges.read",
+  "challenges.create",
+  "commands.read",
+  /** Asking a connector for what changes nothing: a health report, a fresh revocation list. */
+  "commands.create",
+  "commands.cancel",
+  "audit.read",
+  "accounts.read",
+  "accounts.manage",
+] as const;
+export type Permission = (typeof PERMISSIONS)[number];
+
+const READ_OPERATIONS: readonly Permission[] = [
+  "connectors.read",
+  "configurations.read",
+  "devices.read",
+  "tunnel.read",
+  "certificates.read",
+  "commands.read",
+];
+
+const GRANTS: Readonly<Record<Role, readonly Permission[]>> = {
+  "Global administrator": PERMISSIONS,
+  "Intune administrator": PERMISSIONS.filter((permission) => permission !== "accounts.manage"),
+  "Compliance administrator": [...READ_OPERATIONS, "devices.setCompliance", "audit.read"],
+  "Helpdesk operator": [
+    ...READ_OPERATIONS,
+    "challenges.read",
+    "challenges.create",
+    "commands.create",
+  ],
+  Reader: READ_OPERATIONS,
+};
+
+/** Whether any of the roles grants the permission. */
+export function isPermitted(roles: readonly Role[], permission: Permission): boolean {
+  return roles.some((role) => GRANTS[role].includes(permission));
+}

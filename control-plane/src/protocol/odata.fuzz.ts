@@ -1,0 +1,106 @@
+import { ProtocolError } from "@isthmus/shared/errors";
+import { fuzzRuns } from "@isthmus/shared/testing/fuzz-runs";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type ODataFilter, parseFilter } from "./odata-filter.ts";
+import { parseODataQuery } from "./odata-query.ts";
+
+const numRuns = fuzzRuns(3_000);
+
+function refusesOrReturns(parse: () => unknown): void {
+  try {
+    parse();
+  } catch (error) {
+    expect(error).toBeInstanceOf(ProtocolError);
+  }
+}
+
+const fragment = fc.constantFrom(
+  ..."eq ne gt ge lt le and or not startswith contains ( ) , ' '' 'a' null true 1 -2.5 a b/c 2026-01-01T00:00:00Z".split(
+    " ",
+  ),
+  " ",
+);
+
+test("any text is parsed or refused", () => {
+  fc.assert(
+    fc.property(fc.string({ maxLength: 300 }), (text) => refusesOrReturns(() => parseFilter(text))),
+    { numRuns },
+  );
+});
+
+test("any sequence of the language's own words is parsed or refused", () => {
+  fc.assert(
+    fc.property(fc.array(fragment, { maxLength: 200 }), (words) =>
+      refusesOrReturns(() => parseFilter(words.join(" "))),
+    ),
+    { numRuns },
+  );
+});
+
+const compare: fc.Arbitrary<ODataFilter> = fc.record({
+  kind: fc.constant("compare" as const),
+  property: fc.constantFrom("a", "b", "deviceName"),
+  operator: fc.constantFrom("eq" as const, "ne" as const, "le" as const),
+  literal: fc.record({ type: fc.constant("string" as const), value: fc.string({ maxLength: 20 }) }),
+});
+
+function textOf(filter: ODataFilter): string {
+  switch (filter.kind) {
+    case "and":
+    case "or":
+      return `(${filter.operands.map(textOf).join(` ${filter.kind} `)})`;
+    case "not":
+      return `not ${textOf(filter.operand)}`;
+    case "compare":
+      return `${filter.property} ${filter.operator} '${String(filter.literal.value).replaceAll("'", "''")}'`;
+    case "startswith":
+    case "contains":
+      return `${filter.kind}(${filter.property},'${filter.text.replaceAll("'", "''")}')`;
+  }
+}
+
+const { tree } = fc.letrec<{ tree: ODataFilter }>((tie) => ({
+  tree: fc.oneof(
+    { maxDepth: 4 },
+    compare,
+    fc.record({
+      kind: fc.constantFrom("and" as const, "or" as const),
+      operands: fc.array(tie("tree"), { minLength: 2, maxLength: 3 }),
+    }),
+    fc.record({ kind: fc.constant("not" as const), operand: tie("tree") }),
+  ),
+}));
+
+test("a filter written out is read back the same", () => {
+  fc.assert(
+    fc.property(tree, (filter) => {
+      let read: ODataFilter | undefined;
+      try {
+        read = parseFilter(textOf(filter));
+      } catch (error) {
+        expect(error).toMatchObject({ code: expect.stringMatching(/^odata-too-/) });
+      }
+      if (read !== undefined) expect(read).toEqual(filter);
+    }),
+    { numRuns },
+  );
+});
+
+test("any query string is parsed or refused", () => {
+  const name = fc.constantFrom(
+    "$filter",
+    "$select",
+    "$top",
+    "$orderby",
+    "$count",
+    "$skiptoken",
+    "x",
+  );
+  fc.assert(
+    fc.property(fc.array(fc.tuple(name, fc.string({ maxLength: 80 })), { maxLength: 6 }), (pairs) =>
+      refusesOrReturns(() => parseODataQuery(new URLSearchParams(pairs))),
+    ),
+    { numRuns },
+  );
+});
