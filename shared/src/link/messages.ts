@@ -11,15 +11,19 @@ export const PROTOCOL_VERSION = { min: 1, max: 1 } as const;
 
 /** Our own limits on what one frame or field may hold. */
 export const MAX_TEXT_FRAME_BYTES = 1_048_576;
-export const MAX_BATCH_COMPRESSED_BYTES = 1_048_576;
-export const MAX_BATCH_DECOMPRESSED_BYTES = 8_388_608;
+export const MAX_BATCH_COMPRESSED_BYTES = 524_288;
+export const MAX_BATCH_DECOMPRESSED_BYTES = 2_097_152;
 export const MAX_BATCH_ENTRIES = 1_000;
+/** One entry of a stream, as JSON. */
+export const MAX_ENTRY_BYTES = 262_144;
 export const MAX_STREAMS = 16;
 export const MAX_JWS_BYTES = 524_288;
 /** An offset between the two clocks beyond this is unhealthy, and certificates are not signed. */
 export const MAX_CLOCK_OFFSET_MS = 300_000;
-/** Both sides ping at most this often; half of common 60 s proxy timeouts. */
+/** A side that has heard nothing for this long pings; under half of common 60 s proxy timeouts. */
 export const PING_INTERVAL_MS = 25_000;
+/** A side that has heard nothing for this long holds the connection for dead. */
+export const SILENCE_LIMIT_MS = 65_000;
 /** A command's result is kept this long past the command's expiry, so that pruning never runs one again. */
 export const RESULT_RETENTION_MS = 86_400_000;
 
@@ -28,6 +32,13 @@ const identifier = z.string().min(1).max(128);
 const streamName = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/);
 const jws = z.string().min(1).max(MAX_JWS_BYTES);
 const base64url = z.string().regex(/^[A-Za-z0-9_-]{1,1024}$/);
+/** An Ed25519 public key as JWK; `x` is 32 bytes. */
+const publicKey = z.object({
+  kty: z.literal("OKP"),
+  crv: z.literal("Ed25519"),
+  x: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
+});
+export type PublicKey = z.infer<typeof publicKey>;
 const refusalCode = z.string().regex(/^[a-z][a-z0-9-]{0,63}$/);
 const sentence = z.string().max(1024);
 const streamHeads = z
@@ -65,6 +76,10 @@ const welcome = z.object({
   protocol: z.number().int(),
   /** The last entry of each stream that the control plane has stored. */
   lastAppliedSeq: streamHeads,
+  /** The highest seq of a command that was ever handed to this connector. */
+  commandSeq: sequence,
+  /** In force from here on; above that of `hello` where the connector's state is behind what was seen of it. */
+  epoch: sequence,
   /** How many commands may be in flight, and how many unacknowledged batch bytes. */
   credit: z.object({ commands: sequence, bytes: sequence }),
   configurationVersion: sequence,
@@ -78,6 +93,12 @@ const refused = z.object({
   message: sentence,
   isFinal: z.boolean(),
 });
+
+/** Answer to a `command-gap`: no command has the seqs `from`..`to`. A claim, so the connector records it. */
+const commandVoid = z.object({ type: z.literal("command-void"), from: sequence, to: sequence });
+
+/** The digest of a state stream does not match what is stored: send the snapshot again. */
+const stateWanted = z.object({ type: z.literal("state-wanted"), stream: streamName });
 
 /** A compact JWS whose payload is a `signedCommand`. */
 const command = z.object({ type: z.literal("command"), jws });
@@ -105,13 +126,17 @@ const hello = z.object({
   type: z.literal("hello"),
   connectorId: identifier,
   bootId: identifier,
+  /** The host name that was dialled, so that a signature given to one server is worth nothing at another. */
   channel: identifier,
   /** Raised whenever local state may have gone back (restored backup, `trust --reset`). */
   epoch: sequence,
   protocol: z.object({ min: z.number().int(), max: z.number().int() }),
   capabilities: z.array(z.string().max(64)).max(64),
+  /** The highest seq given in each stream, and the highest of a command seen. */
   lastSeq: streamHeads,
   commandSeq: sequence,
+  /** Version of the desired configuration in force; 0 without one. */
+  configurationVersion: sequence.default(0),
   clockMs: z.number(),
   /** Ed25519 over `helloSigningInput`, base64url. */
   signature: base64url,
@@ -161,6 +186,8 @@ export const fromControlPlane = z.discriminatedUnion("type", [
   welcome,
   refused,
   command,
+  commandVoid,
+  stateWanted,
   acknowledgement,
   configuration,
   countersigned,
@@ -235,9 +262,10 @@ export type SignedAuditHead = z.infer<typeof signedAuditHead>;
 
 /** The next tenant key, signed by the present one. */
 export const signedTrust = z.object({
-  tenantKey: z.object({ kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: base64url }),
+  tenantKey: publicKey,
   notBefore: z.number(),
 });
+export type SignedTrust = z.infer<typeof signedTrust>;
 
 /** One entry of the `commands` stream: how a command ended. */
 export const commandResult = z.object({
@@ -343,6 +371,8 @@ export const commandPayloads = {
   "revocation.refresh": z.object({}),
   /** every service: send a full health snapshot now. */
   "health.report": z.object({}),
+  /** every service, done by the link itself: what `supersedes` names ends as `cancelled`, or is asked to stop. */
+  "command.cancel": z.object({}),
 } as const;
 export type CommandKind = keyof typeof commandPayloads;
 
@@ -362,21 +392,24 @@ export const enrolmentToken = z.object({
 });
 export type EnrolmentToken = z.infer<typeof enrolmentToken>;
 
+/** What a connector posts to `/enrol`. The same secret with the same key again gets the same answer. */
 export const enrolmentRequest = z.object({
   secret: base64url,
   service,
   displayName: z.string().min(1).max(200),
-  publicKey: z.object({ kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: base64url }),
+  publicKey: publicKey,
   /** Ed25519 over `enrolmentSigningInput`: proof of possession. */
   signature: base64url,
 });
+
+export type EnrolmentRequest = z.infer<typeof enrolmentRequest>;
 
 /** The control plane's answer is `{ jws }`, type `enrolment`, signed by the tenant key, with this payload. */
 export const enrolmentAnswer = z.object({
   connectorId: identifier,
   /** Thumbprint of the connector's key, so that an answer to another connector cannot be replayed. */
   sub: base64url,
-  tenantKey: z.object({ kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: base64url }),
+  tenantKey: publicKey,
   linkUrl: z.string().max(2048),
   caPem: z.string().max(65_536).optional(),
 });
