@@ -1,0 +1,141 @@
+import { promisify } from "node:util";
+import { constants, zstdCompress, zstdDecompress } from "node:zlib";
+import { ProtocolError } from "../errors.ts";
+import {
+  MAX_BATCH_COMPRESSED_BYTES,
+  MAX_BATCH_DECOMPRESSED_BYTES,
+  MAX_BATCH_ENTRIES,
+} from "./messages.ts";
+
+/**
+ * A binary frame: consecutive entries of one log stream.
+ *
+ *     0         1       2              3          3+n
+ *     +---------+-------+--------------+----------+----------+---------+----------+-------------+
+ *     | version | flags | n = name len | name (n) | firstSeq | entries | rawBytes | zstd        |
+ *     |   0x01  |  u8   |      u8      |  ASCII   |  u64 BE  | u16 BE  |  u32 BE  | of rawBytes |
+ *     +---------+-------+--------------+----------+----------+---------+----------+-------------+
+ *
+ * The raw bytes are JSON texts of the entries, one a line. Flag 0x01: entries before `firstSeq` that the receiver lacks
+ * are gone at the sender too (their retention ended).
+ */
+export interface BatchHeader {
+  readonly stream: string;
+  readonly firstSeq: number;
+  readonly entryCount: number;
+  readonly rawBytes: number;
+  readonly isAfterPruned: boolean;
+}
+
+export interface BatchFrame {
+  readonly header: BatchHeader;
+  /** A view of the frame's own bytes. */
+  readonly compressed: Uint8Array;
+}
+
+const VERSION = 1;
+const FLAG_AFTER_PRUNED = 0x01;
+const FIXED_BYTES = 3 + 8 + 2 + 4;
+const STREAM_NAME = /^[a-z][a-z0-9-]{0,31}$/;
+/** Level 3 is where zstd's ratio flattens for short JSON lines. */
+const COMPRESSION_LEVEL = 3;
+
+const compress = promisify(zstdCompress);
+const decompress = promisify(zstdDecompress);
+
+/** Reads the header of a frame; the payload stays compressed. Throws ProtocolError `batch-*`. */
+export function readBatchFrame(bytes: Uint8Array): BatchFrame {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const nameLength = bytes.length >= FIXED_BYTES ? view.getUint8(2) : 0;
+  const payloadAt = FIXED_BYTES + nameLength;
+  check(
+    bytes.length > payloadAt,
+    "batch-truncated",
+    `frame of ${bytes.length} bytes has no payload`,
+  );
+  check(
+    view.getUint8(0) === VERSION,
+    "batch-version",
+    `frame version ${view.getUint8(0)}, expected 1`,
+  );
+  const stream = Buffer.from(bytes.buffer, bytes.byteOffset + 3, nameLength).toString("latin1");
+  check(STREAM_NAME.test(stream), "batch-stream", "frame names no valid stream");
+  const header: BatchHeader = {
+    stream,
+    firstSeq: Number(view.getBigUint64(3 + nameLength)),
+    entryCount: view.getUint16(11 + nameLength),
+    rawBytes: view.getUint32(13 + nameLength),
+    isAfterPruned: (view.getUint8(1) & FLAG_AFTER_PRUNED) !== 0,
+  };
+  checkBounds(header, bytes.length - payloadAt);
+  return { header, compressed: bytes.subarray(payloadAt) };
+}
+
+function checkBounds(header: BatchHeader, compressedBytes: number): void {
+  const { firstSeq, entryCount, rawBytes } = header;
+  const lastSeq = firstSeq + entryCount - 1;
+  check(firstSeq >= 1 && Number.isSafeInteger(lastSeq), "batch-seq", "first seq is out of range");
+  checkLimit("entries", entryCount, MAX_BATCH_ENTRIES);
+  checkLimit("decompressed bytes", rawBytes, MAX_BATCH_DECOMPRESSED_BYTES);
+  checkLimit("compressed bytes", compressedBytes, MAX_BATCH_COMPRESSED_BYTES);
+  check(entryCount >= 1 && rawBytes >= 1, "batch-empty", "frame holds no entry");
+}
+
+function checkLimit(what: string, count: number, limit: number): void {
+  check(count <= limit, "batch-too-large", `batch of ${count} ${what} exceeds ${limit}`);
+}
+
+function check(isTrue: boolean, code: string, message: string): asserts isTrue {
+  if (!isTrue) throw new ProtocolError(code, message);
+}
+
+/**
+ * The entries' text, decompressed on a worker thread of the runtime, never beyond what the header announced.
+ * Throws ProtocolError `batch-payload`.
+ */
+export async function openBatch(frame: BatchFrame): Promise<string> {
+  const { rawBytes } = frame.header;
+  const raw = await decompress(frame.compressed, { maxOutputLength: rawBytes }).catch(
+    (cause: unknown) => {
+      throw new ProtocolError("batch-payload", `payload is no zstd of ${rawBytes} bytes`, cause);
+    },
+  );
+  check(
+    raw.length === rawBytes,
+    "batch-payload",
+    `payload has ${raw.length} bytes, not ${rawBytes}`,
+  );
+  return raw.toString("utf8");
+}
+
+/** A frame of `lines`, the entries' JSON texts; compressed on a worker thread of the runtime. */
+export async function makeBatchFrame(of: {
+  readonly stream: string;
+  readonly firstSeq: number;
+  readonly isAfterPruned: boolean;
+  readonly lines: readonly string[];
+}): Promise<Buffer> {
+  const raw = Buffer.from(of.lines.join("\n"));
+  const compressed = await compress(raw, {
+    params: { [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL },
+  });
+  const name = Buffer.from(of.stream, "latin1");
+  const header = {
+    stream: of.stream,
+    firstSeq: of.firstSeq,
+    entryCount: of.lines.length,
+    rawBytes: raw.length,
+    isAfterPruned: of.isAfterPruned,
+  };
+  check(STREAM_NAME.test(of.stream), "batch-stream", `"${of.stream}" is no stream name`);
+  checkBounds(header, compressed.length);
+  const head = Buffer.alloc(FIXED_BYTES + name.length);
+  head.writeUInt8(VERSION, 0);
+  head.writeUInt8(of.isAfterPruned ? FLAG_AFTER_PRUNED : 0, 1);
+  head.writeUInt8(name.length, 2);
+  name.copy(head, 3);
+  head.writeBigUInt64BE(BigInt(of.firstSeq), 3 + name.length);
+  head.writeUInt16BE(of.lines.length, 11 + name.length);
+  head.writeUInt32BE(raw.length, 13 + name.length);
+  return Buffer.concat([head, compressed]);
+}
