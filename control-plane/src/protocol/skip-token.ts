@@ -17,7 +17,11 @@ const content = z.strictObject({
 export type SkipValue = string | number | null;
 
 /** Writes the token that continues `query` (any text that names resource, filter and order) after these sort values. */
-export function writeSkipToken(key: Uint8Array, query: string, after: readonly SkipValue[]): string {
+export function writeSkipToken(
+  key: Uint8Array,
+  query: string,
+  after: readonly SkipValue[],
+): string {
   const body = Buffer.from(JSON.stringify({ of: hashOf(query), after })).toString("base64url");
   return `${body}.${macOf(key, body).toString("base64url")}`;
 }

@@ -1,0 +1,212 @@
+/**
+ * What the API lists: each resource with its properties in Graph's spelling. The store answers a list query with columns of
+ * these very names; the API renders them by type.
+ */
+
+/** `time` is ms in the store and ISO 8601 outside, `boolean` is 0 or 1 inside, `json` is text inside and a value outside. */
+export type PropertyType = "text" | "number" | "time" | "boolean" | "json";
+
+export interface Property {
+  readonly type: PropertyType;
+  /** Left out, a property always has a value. */
+  readonly isNullable?: true;
+}
+
+export type Properties = Readonly<Record<string, Property>>;
+
+const text = { type: "text" } as const;
+const optionalText = { type: "text", isNullable: true } as const;
+const time = { type: "time" } as const;
+const optionalTime = { type: "time", isNullable: true } as const;
+const number = { type: "number" } as const;
+const boolean = { type: "boolean" } as const;
+const json = { type: "json" } as const;
+const optionalJson = { type: "json", isNullable: true } as const;
+
+/** Each has `id`, text and unique: the last word of every order. */
+export const RESOURCES = {
+  connectors: {
+    id: text,
+    service: text,
+    displayName: text,
+    /** connected, disconnected, quarantined or disabled. */
+    status: text,
+    isConnected: boolean,
+    createdDateTime: time,
+    connectedDateTime: optionalTime,
+    lastSeenDateTime: optionalTime,
+    clockOffsetMs: { type: "number", isNullable: true },
+    configurationVersion: number,
+    configurationVersionApplied: number,
+    configurationError: optionalText,
+    quarantinedDateTime: optionalTime,
+    quarantineReason: optionalText,
+    disabledDateTime: optionalTime,
+    /** The last health snapshot, see `healthSnapshot` of the link's messages. */
+    health: optionalJson,
+    healthDateTime: optionalTime,
+  },
+  enrolmentTokens: {
+    id: text,
+    service: text,
+    displayName: optionalText,
+    createdDateTime: time,
+    expirationDateTime: time,
+    usedDateTime: optionalTime,
+    connectorId: optionalText,
+  },
+  managedDevices: {
+    id: text,
+    deviceName: optionalText,
+    operatingSystem: optionalText,
+    userPrincipalName: optionalText,
+    groups: json,
+    complianceState: text,
+    complianceReason: optionalText,
+    enrolledDateTime: time,
+    lastModifiedDateTime: time,
+  },
+  microsoftTunnelSites: {
+    id: text,
+    displayName: text,
+    description: optionalText,
+    publicAddress: text,
+    upgradeWindowUtcOffsetInMinutes: number,
+    upgradeWindowStartTime: text,
+    upgradeWindowEndTime: text,
+    upgradeAutomatically: boolean,
+    upgradeAvailable: boolean,
+    internalNetworkProbeUrl: optionalText,
+    roleScopeTagIds: json,
+    microsoftTunnelConfigurationId: optionalText,
+  },
+  microsoftTunnelConfigurations: {
+    id: text,
+    displayName: text,
+    description: optionalText,
+    network: optionalText,
+    ipv6Network: optionalText,
+    dnsServers: json,
+    defaultDomainSuffix: optionalText,
+    routeIncludes: json,
+    routeExcludes: json,
+    splitDNS: json,
+    listenPort: number,
+    advancedSettings: json,
+    lastUpdateDateTime: time,
+    roleScopeTagIds: json,
+    disableUdpConnections: boolean,
+  },
+  microsoftTunnelServers: {
+    id: text,
+    displayName: text,
+    tunnelServerHealthStatus: text,
+    lastCheckinDateTime: optionalTime,
+    agentImageDigest: optionalText,
+    serverImageDigest: optionalText,
+    deploymentMode: text,
+    microsoftTunnelSiteId: optionalText,
+  },
+  certificateProfiles: {
+    id: text,
+    profileId: text,
+    connectorId: text,
+    connectorDisplayName: text,
+    configurationVersion: number,
+    profile: json,
+  },
+  issuedCertificates: {
+    id: text,
+    serialNumber: text,
+    issuer: text,
+    subject: optionalText,
+    thumbprint: optionalText,
+    connectorId: text,
+    transactionId: text,
+    profileId: optionalText,
+    managedDeviceId: optionalText,
+    userPrincipalName: optionalText,
+    notBeforeDateTime: optionalTime,
+    notAfterDateTime: optionalTime,
+    issuedDateTime: optionalTime,
+    /** issued, revocationPending or revoked. */
+    state: text,
+    revokedDateTime: optionalTime,
+    revocationReason: optionalText,
+  },
+  issuanceFailures: {
+    id: text,
+    connectorId: text,
+    transactionId: text,
+    failedDateTime: time,
+    profileId: optionalText,
+    managedDeviceId: optionalText,
+    userPrincipalName: optionalText,
+    code: text,
+    message: text,
+  },
+  commands: {
+    id: text,
+    connectorId: text,
+    kind: text,
+    sequenceNumber: { type: "number", isNullable: true },
+    state: text,
+    actor: text,
+    payload: json,
+    createdDateTime: time,
+    notBeforeDateTime: time,
+    expirationDateTime: time,
+    stateDateTime: time,
+    result: optionalJson,
+    error: optionalJson,
+  },
+  scepChallenges: {
+    id: text,
+    connectorId: text,
+    profileId: text,
+    managedDeviceId: text,
+    userPrincipalName: optionalText,
+    subject: text,
+    subjectAltNames: json,
+    createdDateTime: time,
+    expirationDateTime: time,
+    actor: text,
+  },
+  desiredConfigurations: {
+    id: text,
+    connectorId: text,
+    version: number,
+    isSigned: boolean,
+    isApplied: boolean,
+    createdDateTime: time,
+    configuration: json,
+  },
+  auditEvents: {
+    id: text,
+    /** `control-plane`, or the id of the connector whose chain it is. */
+    source: text,
+    index: number,
+    activityDateTime: time,
+    activity: text,
+    actor: optionalText,
+    hash: text,
+    previousHash: text,
+    details: optionalJson,
+  },
+  administrators: {
+    id: text,
+    userName: text,
+    roles: json,
+    createdDateTime: time,
+    passwordDateTime: time,
+    disabledDateTime: optionalTime,
+    lastSignInDateTime: optionalTime,
+  },
+} as const satisfies Readonly<Record<string, Properties>>;
+
+export type ResourceName = keyof typeof RESOURCES;
+
+/** The properties of a resource, by a name that may come from anywhere. */
+export function propertiesOf(resource: ResourceName): Properties {
+  return RESOURCES[resource];
+}
