@@ -24,9 +24,10 @@ export const connectorMigrations: readonly Migration[] = [
         connected_at INTEGER,
         last_seen_at INTEGER,
         clock_offset_ms INTEGER,
-        -- The highest seq given to a command, and the highest handed to the connector.
+        -- The highest seq given to a command, handed to the connector, and known to be in its store.
         command_seq INTEGER NOT NULL DEFAULT 0,
         command_seq_sent INTEGER NOT NULL DEFAULT 0,
+        command_seq_seen INTEGER NOT NULL DEFAULT 0,
         configuration_version_applied INTEGER NOT NULL DEFAULT 0,
         configuration_error TEXT
       ) STRICT;
@@ -71,7 +72,8 @@ export const connectorMigrations: readonly Migration[] = [
         error TEXT
       ) STRICT;
       CREATE UNIQUE INDEX command_by_seq ON command (connector_id, seq) WHERE seq IS NOT NULL;
-      CREATE INDEX command_unsigned ON command (created_at) WHERE jws IS NULL AND state = 'queued';
+      CREATE INDEX command_unsigned ON command (created_at)
+        WHERE jws IS NULL AND (state = 'queued' OR seq IS NOT NULL);
       CREATE INDEX command_open ON command (connector_id, seq)
         WHERE state IN ('queued', 'sent', 'accepted', 'running');
       CREATE TABLE desired_configuration (
