@@ -1,0 +1,95 @@
+import type { DatabaseSync } from "node:sqlite";
+import { ConnectorError } from "../errors.ts";
+import { StatementCache } from "./database.ts";
+import { fromSqlite, isFatal, toPortable } from "./store-errors.ts";
+import type { Operations } from "./transaction.ts";
+import type { Outcome, QueuedOperation } from "./worker-messages.ts";
+
+/**
+ * Runs batches of operations: one transaction and one sync to disk per batch, a savepoint per operation, so that one
+ * that throws takes only itself back.
+ */
+export class GroupCommit {
+  readonly #database: DatabaseSync;
+  readonly #operations: Operations;
+  readonly #file: string;
+  readonly #statements: StatementCache;
+  readonly #begin: string;
+  #failure: ConnectorError | undefined;
+
+  constructor(options: {
+    readonly database: DatabaseSync;
+    readonly operations: Operations;
+    readonly file: string;
+    readonly isReadOnly: boolean;
+  }) {
+    this.#database = options.database;
+    this.#operations = options.operations;
+    this.#file = options.file;
+    this.#statements = new StatementCache(options.database);
+    this.#begin = options.isReadOnly ? "BEGIN" : "BEGIN IMMEDIATE";
+  }
+
+  /** The outcome of each operation, in order. A success is returned only once its commit is on disk. */
+  run(batch: readonly QueuedOperation[]): Outcome[] {
+    const committed = this.#attempt(batch);
+    if (committed.ok) return committed.outcomes;
+    // The whole transaction is gone. One operation alone may be at fault (too large for the disk), so each one gets a
+    // transaction of its own; operations touch nothing but the database and can be run again.
+    if (batch.length === 1) return [failed(committed.error)];
+    return batch.map((operation) => {
+      const alone = this.#attempt([operation]);
+      return alone.ok ? (alone.outcomes[0] as Outcome) : failed(alone.error);
+    });
+  }
+
+  #attempt(
+    batch: readonly QueuedOperation[],
+  ): { ok: true; outcomes: Outcome[] } | { ok: false; error: unknown } {
+    if (this.#failure !== undefined) return { ok: false, error: this.#failure };
+    try {
+      this.#database.exec(this.#begin);
+      const outcomes = batch.map((operation) => this.#runInSavepoint(operation));
+      this.#database.exec("COMMIT");
+      return { ok: true, outcomes };
+    } catch (thrown) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      return { ok: false, error: this.#noteFatal(fromSqlite(thrown, this.#file)) };
+    }
+  }
+
+  #runInSavepoint({ name, argument }: QueuedOperation): Outcome {
+    const operation = this.#operations[name];
+    if (operation === undefined) {
+      return failed(new ConnectorError("store-operation-unknown", `no store operation ${name}`));
+    }
+    this.#statements.run("SAVEPOINT operation");
+    try {
+      const value = operation(this.#statements, argument);
+      refuseAsync(name, value);
+      this.#statements.run("RELEASE operation");
+      return { ok: true, value };
+    } catch (thrown) {
+      // A full disk or an I/O error ends the whole transaction: sqlite.org/lang_transaction.html, section 3.
+      if (!this.#database.isTransaction) throw thrown;
+      this.#statements.run("ROLLBACK TO operation");
+      this.#statements.run("RELEASE operation");
+      return failed(this.#noteFatal(fromSqlite(thrown, this.#file)));
+    }
+  }
+
+  #noteFatal(error: unknown): unknown {
+    if (error instanceof ConnectorError && isFatal(error)) this.#failure ??= error;
+    return error;
+  }
+}
+
+function failed(error: unknown): Outcome {
+  return { ok: false, error: toPortable(error) };
+}
+
+function refuseAsync(name: string, value: unknown): void {
+  if (!(value instanceof Promise)) return;
+  value.catch(() => {});
+  throw new ConnectorError("store-operation-async", `store operation ${name} returned a promise`);
+}
