@@ -1,0 +1,157 @@
+import type { RevocationReason } from "@isthmus/shared/x509/extensions";
+import type { Grant } from "./grant.ts";
+
+/**
+ * The ledger: what was asked, intended, signed and revoked. Each step is one durable operation, and what it reports
+ * (issuance stream, audit) is written in the same transaction.
+ *
+ *     (request) --intent--> intent --issued--> issued --revoke--> issued, revokedAt
+ *         \--pending--> pending --approve--> intent ...
+ *                          \--reject--> rejected
+ */
+
+/** What makes a retry the same request: a device that repeats it gets the same certificate. */
+export interface RequestKey {
+  readonly profileId: string;
+  readonly transactionId: string;
+  /** SHA-256 of the certification request's DER. */
+  readonly requestHash: Uint8Array;
+}
+
+/** Stored before anything is signed: the serial number, and the exact bytes that will be. Times are ms. */
+export interface Intent extends RequestKey {
+  readonly frontDoor: "scep";
+  readonly authority: string;
+  readonly issuerKeyId: string;
+  /** RFC 4514, of the issuing certificate. */
+  readonly issuer: string;
+  /** Lower-case hex. */
+  readonly serialNumber: string;
+  readonly tbs: Uint8Array;
+  readonly subject: string;
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly grant: Grant;
+  /** SHA-256 of the SubjectPublicKeyInfo: who may poll for it. */
+  readonly publicKeyHash: Uint8Array;
+  /** Of the certificate that this one renews. */
+  readonly renewsSerialNumber?: string | undefined;
+  /** The approved pending request that this completes. */
+  readonly pendingId?: number | undefined;
+  readonly maxPerHour: number;
+  readonly at: number;
+}
+
+/** A request that waits for a person. */
+export interface PendingRequest extends RequestKey {
+  readonly frontDoor: "scep";
+  readonly certificationRequest: Uint8Array;
+  readonly grant: Grant;
+  readonly subject: string;
+  readonly publicKeyHash: Uint8Array;
+  readonly renewsSerialNumber?: string | undefined;
+  readonly maxPerHour: number;
+  readonly at: number;
+}
+
+/** An intent whose certificate is not stored yet: the same bytes are signed (again), so no serial is used twice. */
+export interface UnfinishedIntent {
+  readonly transactionId: string;
+  readonly authority: string;
+  readonly issuerKeyId: string;
+  readonly serialNumber: string;
+  readonly tbs: Uint8Array;
+}
+
+export interface LedgerRefusal {
+  readonly kind: "refused";
+  readonly code: string;
+  readonly rule: string;
+  readonly message: string;
+}
+
+/** Where a request stands. */
+export type Standing =
+  | { readonly kind: "issued"; readonly certificate: Uint8Array; readonly issuerKeyId: string }
+  | { readonly kind: "unfinished"; readonly intent: UnfinishedIntent }
+  | { readonly kind: "pending"; readonly pendingId: number }
+  | LedgerRefusal;
+
+export type IntentOutcome = Standing | { readonly kind: "recorded" };
+export type PendingOutcome = Standing;
+
+export interface IssuedRecord {
+  readonly serialNumber: string;
+  readonly certificate: Uint8Array;
+  /** SHA-256 of the certificate, hex. */
+  readonly thumbprint: string;
+  readonly at: number;
+}
+
+export interface FailureRecord {
+  readonly transactionId: string;
+  readonly profileId: string | undefined;
+  readonly deviceId?: string | undefined;
+  readonly code: string;
+  readonly rule?: string | undefined;
+  readonly message: string;
+  readonly at: number;
+}
+
+export interface Revocation {
+  readonly serialNumber: string;
+  readonly reason: RevocationReason;
+  /** Who asked: an actor of the cloud, or `local`. */
+  readonly actor: string;
+  readonly at: number;
+}
+
+export type RevocationOutcome =
+  | { readonly kind: "revoked" | "already-revoked"; readonly issuerKeyId: string }
+  | { readonly kind: "unknown" };
+
+export interface IssuedCertificate {
+  readonly serialNumber: string;
+  readonly issuerKeyId: string;
+  readonly profileId: string;
+  readonly certificate: Uint8Array;
+  readonly grant: Grant;
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly revokedAt: number | undefined;
+  readonly revocationReason: RevocationReason | undefined;
+}
+
+export interface StoredPendingRequest {
+  readonly pendingId: number;
+  readonly profileId: string;
+  readonly transactionId: string;
+  readonly certificationRequest: Uint8Array;
+  readonly grant: Grant;
+  readonly subject: string;
+  readonly renewsSerialNumber: string | undefined;
+  readonly requestedAt: number;
+}
+
+export interface Ledger {
+  /** Where this request stands, or undefined if it was never accepted. */
+  standingOf(key: RequestKey): Promise<Standing | undefined>;
+  /** For a poll, which does not carry the request: found by who holds the key. */
+  standingOfKey(
+    of: Pick<RequestKey, "profileId" | "transactionId"> & { readonly publicKeyHash: Uint8Array },
+  ): Promise<Standing | undefined>;
+  recordIntent(intent: Intent): Promise<IntentOutcome>;
+  recordPending(request: PendingRequest): Promise<PendingOutcome>;
+  /** Returns the certificate that is stored in the end: the first one, if two signings raced. */
+  recordIssued(issued: IssuedRecord): Promise<Uint8Array>;
+  recordFailure(failure: FailureRecord): Promise<void>;
+  findPending(pendingId: number): Promise<StoredPendingRequest | undefined>;
+  rejectPending(of: {
+    readonly pendingId: number;
+    readonly actor: string;
+    readonly at: number;
+  }): Promise<boolean>;
+  findCertificate(serialNumber: string): Promise<IssuedCertificate | undefined>;
+  revoke(revocation: Revocation): Promise<RevocationOutcome>;
+  unfinishedIntents(): Promise<readonly UnfinishedIntent[]>;
+}

@@ -1,0 +1,68 @@
+import { OID } from "@isthmus/shared/x509/object-identifiers";
+
+/** A kind of alternative name that profiles and challenges speak of; `upn` is Microsoft's user principal name. */
+export type AltNameType = "uri" | "dns" | "email" | "upn";
+
+export interface AltName {
+  readonly type: AltNameType;
+  readonly value: string;
+}
+
+/**
+ * What a certificate is to be. It decides everything in it: a certification request is only a request. Key usages have
+ * the names of RFC 5280, extended key usages those of `EXTENDED_KEY_USAGE_OIDS`.
+ */
+export interface Profile {
+  readonly id: string;
+  readonly scepPath?: string | undefined;
+  readonly ndesPath: boolean;
+  readonly ca: string;
+  readonly subject: "fromChallenge" | { readonly template: string };
+  readonly subjectAltNames: readonly { readonly type: AltNameType; readonly template: string }[];
+  readonly challengeSubjectAltNames: readonly AltNameType[];
+  readonly keyUsage: readonly ProfileKeyUsage[];
+  readonly extendedKeyUsage: readonly ExtendedKeyUsage[];
+  readonly validityDays: number;
+  readonly renewalWindowPercent: number;
+  readonly keyFloor: { readonly rsaBits: number; readonly curves: readonly Curve[] };
+  readonly challenge:
+    | { readonly kind: "signed" }
+    | {
+        readonly kind: "static";
+        readonly secretName: string;
+        readonly deviceId: "none" | "requestedCommonName";
+      };
+  readonly legacyAlgorithms: boolean;
+  readonly approval: boolean;
+  readonly maxPerHour: number;
+}
+
+export type Curve = "P-256" | "P-384" | "P-521";
+export type ProfileKeyUsage =
+  | "digitalSignature"
+  | "nonRepudiation"
+  | "keyEncipherment"
+  | "dataEncipherment"
+  | "keyAgreement";
+
+/** RFC 5280 section 4.2.1.12; smartcardLogon: [MS-WCCE]; ipsecIke: RFC 4945. */
+export const EXTENDED_KEY_USAGE_OIDS = {
+  serverAuth: OID.serverAuth,
+  clientAuth: OID.clientAuth,
+  emailProtection: OID.emailProtection,
+  ipsecIke: OID.ipsecIke,
+  smartcardLogon: OID.smartcardLogon,
+} as const;
+export type ExtendedKeyUsage = keyof typeof EXTENDED_KEY_USAGE_OIDS;
+
+/** Where relying parties find lists, responders and CA certificates; the file name is added. */
+export interface PublicUrls {
+  readonly crl?: string | undefined;
+  readonly ocsp?: string | undefined;
+  readonly ca?: string | undefined;
+}
+
+/** The last segment of the profile's SCEP address. */
+export function scepPathOf(profile: Pick<Profile, "id" | "scepPath">): string {
+  return profile.scepPath ?? profile.id;
+}

@@ -1,0 +1,254 @@
+import type { Row, Transaction } from "@isthmus/shared/store/transaction";
+import type { Grant } from "../core/grant.ts";
+import type {
+  Intent,
+  IntentOutcome,
+  LedgerRefusal,
+  PendingOutcome,
+  PendingRequest,
+  RequestKey,
+  Standing,
+} from "../core/ledger.ts";
+import { refused, standingOf } from "./enrolment-row.ts";
+import { reportPending } from "./issuance-report.ts";
+
+/** Our own limits. */
+const RATE_WINDOW_MINUTES = 60;
+const MAX_PENDING = 10_000;
+const MAX_PRUNED = 50;
+/** A used challenge is remembered this long past its expiry, by which time its own date refuses it. */
+const CHALLENGE_MEMORY_MS = 86_400_000;
+/** Time servers turn a clock back by less than this; an issuance is never dated before the last one by more. */
+const CLOCK_TOLERANCE_MS = 1_000;
+
+/** Where a request stands; undefined if it was never accepted or its certificate has expired. */
+export function enrolmentStanding(
+  tx: Transaction,
+  { key, at }: { key: RequestKey; at: number },
+): Standing | undefined {
+  const row = findRequest(tx, key);
+  return row && standingOf(row, at);
+}
+
+/**
+ * Stores the serial number and the exact bytes that will be signed, and uses up the challenge: or says where the same
+ * request stands already. A refusal is returned, not thrown, for it keeps its rule's name.
+ */
+export function enrolmentIntent(tx: Transaction, intent: Intent): IntentOutcome {
+  if (intent.pendingId !== undefined) return intentOfApproved(tx, intent, intent.pendingId);
+  const known = knownStanding(tx, intent, intent.grant, intent.at);
+  if (known !== undefined) return known;
+  const refusal = clockRefusal(tx, intent.at) ?? takeRate(tx, intent);
+  if (refusal !== undefined) return refusal;
+  const { lastInsertRowid } = tx.run(
+    `INSERT INTO enrolment (profile_id, transaction_id, request_hash, front_door, state, public_key_hash, subject,
+       device_id, grant_json, renews_serial_number, requested_at, authority, issuer_key_id, issuer, serial_number, tbs,
+       not_before, not_after, intent_at)
+     VALUES (?, ?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    intent.profileId,
+    intent.transactionId,
+    intent.requestHash,
+    intent.frontDoor,
+    intent.publicKeyHash,
+    intent.subject,
+    intent.grant.deviceId ?? null,
+    JSON.stringify(intent.grant),
+    intent.renewsSerialNumber ?? null,
+    intent.at,
+    intent.authority,
+    intent.issuerKeyId,
+    intent.issuer,
+    intent.serialNumber,
+    intent.tbs,
+    intent.notBefore,
+    intent.notAfter,
+    intent.at,
+  );
+  useChallenge(tx, intent, lastInsertRowid);
+  markIssuance(tx, intent.at);
+  return { kind: "recorded" };
+}
+
+/** Keeps a request until a person has decided. */
+export function enrolmentPending(tx: Transaction, request: PendingRequest): PendingOutcome {
+  const known = knownStanding(tx, request, request.grant, request.at);
+  if (known !== undefined) return known;
+  const refusal = pendingRefusal(tx) ?? takeRate(tx, request);
+  if (refusal !== undefined) return refusal;
+  const { lastInsertRowid } = tx.run(
+    `INSERT INTO enrolment (profile_id, transaction_id, request_hash, front_door, state, public_key_hash, subject,
+       device_id, grant_json, renews_serial_number, requested_at, certification_request)
+     VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?)`,
+    request.profileId,
+    request.transactionId,
+    request.requestHash,
+    request.frontDoor,
+    request.publicKeyHash,
+    request.subject,
+    request.grant.deviceId ?? null,
+    JSON.stringify(request.grant),
+    request.renewsSerialNumber ?? null,
+    request.at,
+    request.certificationRequest,
+  );
+  useChallenge(tx, request, lastInsertRowid);
+  reportPending(tx, { pendingId: lastInsertRowid, ...request });
+  return { kind: "pending", pendingId: lastInsertRowid };
+}
+
+function intentOfApproved(tx: Transaction, intent: Intent, pendingId: number): IntentOutcome {
+  const refusal = clockRefusal(tx, intent.at);
+  if (refusal !== undefined) return refusal;
+  const { changes } = tx.run(
+    `UPDATE enrolment SET state = 'intent', certification_request = NULL, authority = ?, issuer_key_id = ?, issuer = ?,
+       serial_number = ?, tbs = ?, not_before = ?, not_after = ?, intent_at = ?
+     WHERE id = ? AND state = 'pending'`,
+    intent.authority,
+    intent.issuerKeyId,
+    intent.issuer,
+    intent.serialNumber,
+    intent.tbs,
+    intent.notBefore,
+    intent.notAfter,
+    intent.at,
+    pendingId,
+  );
+  if (changes === 1) {
+    markIssuance(tx, intent.at);
+    return { kind: "recorded" };
+  }
+  const row = tx.get("SELECT * FROM enrolment WHERE id = ?", pendingId);
+  return (row && standingOf(row, intent.at)) ?? notPending(pendingId);
+}
+
+function notPending(pendingId: number): LedgerRefusal {
+  return refused("request-unknown", "ledger.pending", `No request ${pendingId} waits`);
+}
+
+/** The standing of the same request, or of the request that used the same challenge. */
+function knownStanding(
+  tx: Transaction,
+  key: RequestKey,
+  grant: Grant,
+  at: number,
+): Standing | undefined {
+  const row = findRequest(tx, key);
+  if (row !== undefined) {
+    const standing = standingOf(row, at);
+    if (standing !== undefined) return standing;
+    tx.run("UPDATE enrolment SET is_current = 0 WHERE id = ?", row["id"] as number);
+  }
+  return challengeStanding(tx, key, grant, at);
+}
+
+/** A one-time challenge belongs to the first request it came with; the same request again is a retry. */
+function challengeStanding(
+  tx: Transaction,
+  key: RequestKey,
+  { challenge }: Grant,
+  at: number,
+): Standing | undefined {
+  if (challenge === undefined) return undefined;
+  const row = tx.get(
+    `SELECT enrolment.*, challenge.request_hash AS used_by FROM challenge
+     JOIN enrolment ON enrolment.id = challenge.enrolment_id WHERE challenge.id = ?`,
+    challenge.id,
+  );
+  if (row === undefined) return undefined;
+  const isRetry = Buffer.compare(row["used_by"] as Uint8Array, key.requestHash) === 0;
+  return (isRetry ? standingOf(row, at) : undefined) ?? challengeUsed();
+}
+
+function challengeUsed(): LedgerRefusal {
+  return refused(
+    "challenge-used",
+    "challenge.one-time",
+    "The challenge was used by another request before",
+  );
+}
+
+function useChallenge(
+  tx: Transaction,
+  { requestHash, grant, at }: { requestHash: Uint8Array; grant: Grant; at: number },
+  enrolmentId: number,
+): void {
+  if (grant.challenge === undefined) return;
+  tx.run(
+    "INSERT INTO challenge (id, request_hash, enrolment_id, expires_at) VALUES (?, ?, ?, ?)",
+    grant.challenge.id,
+    requestHash,
+    enrolmentId,
+    grant.challenge.expiresAt,
+  );
+  tx.run(
+    `DELETE FROM challenge WHERE id IN (SELECT id FROM challenge WHERE expires_at < ? LIMIT ${MAX_PRUNED})`,
+    at - CHALLENGE_MEMORY_MS,
+  );
+}
+
+function findRequest(tx: Transaction, key: RequestKey): Row | undefined {
+  return tx.get(
+    `SELECT * FROM enrolment
+     WHERE transaction_id = ? AND request_hash = ? AND profile_id = ? AND is_current = 1`,
+    key.transactionId,
+    key.requestHash,
+    key.profileId,
+  );
+}
+
+/** Nothing is dated before what was issued already: a clock turned back would hide expiries and reorder the ledger. */
+export function clockRefusal(tx: Transaction, at: number): LedgerRefusal | undefined {
+  const mark = tx.get("SELECT value FROM ledger_mark WHERE name = 'last-issuance-at'");
+  const behindMs = (mark?.["value"] as number) - at;
+  if (behindMs <= CLOCK_TOLERANCE_MS) return undefined;
+  return refused(
+    "clock-behind",
+    "ledger.clock",
+    `The clock is ${behindMs} ms behind the last issuance; set it right and try again`,
+  );
+}
+
+function markIssuance(tx: Transaction, at: number): void {
+  tx.run("UPDATE ledger_mark SET value = max(value, ?) WHERE name = 'last-issuance-at'", at);
+}
+
+/** Counts per minute, so that a busy profile's window is 60 rows however much it issues. */
+function takeRate(
+  tx: Transaction,
+  of: { readonly profileId: string; readonly maxPerHour: number; readonly at: number },
+): LedgerRefusal | undefined {
+  const minute = Math.floor(of.at / 60_000);
+  const sum = tx.get(
+    "SELECT coalesce(sum(count), 0) AS total FROM profile_rate WHERE profile_id = ? AND minute > ?",
+    of.profileId,
+    minute - RATE_WINDOW_MINUTES,
+  );
+  if ((sum?.["total"] as number) >= of.maxPerHour) {
+    return refused(
+      "profile-rate-exceeded",
+      "profile.maxPerHour",
+      `Profile ${of.profileId} has issued ${of.maxPerHour} certificates within an hour`,
+    );
+  }
+  tx.run(
+    `INSERT INTO profile_rate (profile_id, minute, count) VALUES (?, ?, 1)
+     ON CONFLICT (profile_id, minute) DO UPDATE SET count = count + 1`,
+    of.profileId,
+    minute,
+  );
+  tx.run(
+    "DELETE FROM profile_rate WHERE profile_id = ? AND minute <= ?",
+    of.profileId,
+    minute - RATE_WINDOW_MINUTES,
+  );
+  return undefined;
+}
+
+function pendingRefusal(tx: Transaction): LedgerRefusal | undefined {
+  const row = tx.get(
+    "SELECT count(*) AS waiting FROM (SELECT 1 FROM enrolment WHERE state = 'pending' LIMIT ?)",
+    MAX_PENDING,
+  );
+  if ((row?.["waiting"] as number) < MAX_PENDING) return undefined;
+  return refused("pending-full", "ledger.pending", `${MAX_PENDING} requests wait for a person`);
+}

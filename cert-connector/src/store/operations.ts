@@ -1,0 +1,36 @@
+import { kernelMigrations, kernelOperations } from "@isthmus/shared/kernel/kernel-operations";
+import { laneMigrations, laneOperations } from "@isthmus/shared/link/lane-operations";
+import type { Operations } from "@isthmus/shared/store/transaction";
+import { enrolmentIntent, enrolmentPending, enrolmentStanding } from "./enrolment-operations.ts";
+import {
+  enrolmentFailed,
+  enrolmentIssued,
+  findPending,
+  rejectPending,
+  revokeCertificate,
+  unfinishedIntents,
+} from "./issuance-operations.ts";
+import { ledgerMigrations } from "./migrations.ts";
+import { beginRevocationList, storeRevocationList } from "./revocation-operations.ts";
+
+/** The module that the store's worker loads: all tables and operations of the certificate connector. */
+
+export const migrations = [...kernelMigrations, ...laneMigrations, ...ledgerMigrations];
+
+export const operations = {
+  ...kernelOperations,
+  ...laneOperations,
+  enrolmentStanding,
+  enrolmentIntent,
+  enrolmentPending,
+  enrolmentIssued,
+  enrolmentFailed,
+  unfinishedIntents,
+  findPending,
+  rejectPending,
+  revokeCertificate,
+  beginRevocationList,
+  storeRevocationList,
+} satisfies Operations;
+
+export type CertificateOperations = typeof operations;

@@ -1,0 +1,81 @@
+import type { Clock } from "@isthmus/shared/clock";
+import type { Store } from "@isthmus/shared/store/store";
+import type { Row } from "@isthmus/shared/store/transaction";
+import type { Ledger } from "../core/ledger.ts";
+import type { CertificateStatus, RevocationLedger } from "../core/revocation-ledger.ts";
+import { issuedCertificate, standingOf } from "./enrolment-row.ts";
+import type { CertificateOperations } from "./operations.ts";
+
+/** The ledger in the store: what changes it goes through the writer's queue, what only looks does not wait for it. */
+export function storeLedger(
+  store: Pick<Store<CertificateOperations>, "run" | "query">,
+  clock: Clock,
+): Ledger & RevocationLedger {
+  return {
+    standingOf: (key) => store.run("enrolmentStanding", { key, at: clock.now() }),
+    standingOfKey: async ({ profileId, transactionId, publicKeyHash }) => {
+      const [row] = await store.query(
+        `SELECT * FROM enrolment WHERE transaction_id = ? AND profile_id = ? AND public_key_hash = ? AND is_current = 1
+         ORDER BY id DESC LIMIT 1`,
+        [transactionId, profileId, publicKeyHash],
+        1,
+      );
+      return row && standingOf(row, clock.now());
+    },
+    recordIntent: (intent) => store.run("enrolmentIntent", intent),
+    recordPending: (request) => store.run("enrolmentPending", request),
+    recordIssued: (issued) => store.run("enrolmentIssued", issued),
+    recordFailure: (failure) => store.run("enrolmentFailed", failure),
+    findPending: (pendingId) => store.run("findPending", { pendingId }),
+    rejectPending: (decision) => store.run("rejectPending", decision),
+    findCertificate: async (serialNumber) => {
+      const [row] = await store.query(
+        "SELECT * FROM enrolment WHERE serial_number = ? AND state = 'issued'",
+        [serialNumber],
+        1,
+      );
+      return row && issuedCertificate(row);
+    },
+    revoke: (revocation) => store.run("revokeCertificate", revocation),
+    unfinishedIntents: () => store.run("unfinishedIntents"),
+    beginList: (of) => store.run("beginRevocationList", of),
+    storeList: (list) => store.run("storeRevocationList", list),
+    currentList: async (issuerKeyId) => {
+      const [row] = await store.query(
+        "SELECT * FROM revocation_list WHERE issuer_key_id = ? AND der IS NOT NULL",
+        [issuerKeyId],
+        1,
+      );
+      return row && publishedList(row);
+    },
+    statusOf: async ({ issuerKeyId, serialNumber }) => {
+      const [row] = await store.query(
+        `SELECT revoked_at, revocation_reason FROM enrolment
+         WHERE serial_number = ? AND issuer_key_id = ? AND state = 'issued'`,
+        [serialNumber, issuerKeyId],
+        1,
+      );
+      return certificateStatus(row);
+    },
+  };
+}
+
+function publishedList(row: Row) {
+  return {
+    issuerKeyId: row["issuer_key_id"] as string,
+    number: row["number"] as number,
+    thisUpdate: row["this_update"] as number,
+    nextUpdate: row["next_update"] as number,
+    der: row["der"] as Uint8Array,
+  };
+}
+
+function certificateStatus(row: Row | undefined): CertificateStatus {
+  if (row === undefined) return { kind: "unknown" };
+  if (row["revoked_at"] === null) return { kind: "good" };
+  return {
+    kind: "revoked",
+    revokedAt: row["revoked_at"] as number,
+    reason: row["revocation_reason"] as Extract<CertificateStatus, { kind: "revoked" }>["reason"],
+  };
+}
