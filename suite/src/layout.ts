@@ -1,0 +1,74 @@
+import { join } from "node:path";
+import type { Service } from "@isthmus/shared/link/messages";
+
+export type SuiteService = Service | "control-plane";
+
+/** Where one service keeps its things below the suite's state folder. */
+export interface ServiceFolder {
+  readonly folder: string;
+  readonly configFile: string;
+  readonly guardrailsFile: string;
+  readonly stateFolder: string;
+  readonly logFile: string;
+}
+
+/** The suite's state folder, drawn once:
+ *
+ *     .isthmus/
+ *       suite.json                   what a second start needs to know
+ *       <service>/config.json        local configuration, guardrails.json, state/
+ *       cert-connector/ca/           the embedded authority; root-key.pem is its offline root key
+ *       tls/                         the gateway's own certificate
+ *       device/                      the demo device's certificate and key
+ *       logs/<service>.log
+ */
+export interface Layout {
+  readonly root: string;
+  readonly suiteFile: string;
+  readonly logs: string;
+  readonly tls: { readonly authority: string; readonly certificate: string; readonly key: string };
+  readonly device: {
+    readonly certificate: string;
+    readonly key: string;
+    readonly gatewayAuthority: string;
+  };
+  readonly ca: {
+    readonly folder: string;
+    readonly passphraseFile: string;
+    readonly rootKeyFile: string;
+  };
+  of(service: SuiteService): ServiceFolder;
+}
+
+export function layoutOf(root: string): Layout {
+  const tls = join(root, "tls");
+  const device = join(root, "device");
+  const certConnector = join(root, "cert-connector");
+  return {
+    root,
+    suiteFile: join(root, "suite.json"),
+    logs: join(root, "logs"),
+    tls: {
+      authority: join(tls, "authority.pem"),
+      certificate: join(tls, "gateway.pem"),
+      key: join(tls, "gateway.key.pem"),
+    },
+    device: {
+      certificate: join(device, "certificate.pem"),
+      key: join(device, "key.pem"),
+      gatewayAuthority: join(device, "gateway-authority.pem"),
+    },
+    ca: {
+      folder: join(certConnector, "ca"),
+      passphraseFile: join(certConnector, "ca-passphrase"),
+      rootKeyFile: join(certConnector, "root-key.pem"),
+    },
+    of: (service) => ({
+      folder: join(root, service),
+      configFile: join(root, service, "config.json"),
+      guardrailsFile: join(root, service, "guardrails.json"),
+      stateFolder: join(root, service, "state"),
+      logFile: join(root, "logs", `${service}.log`),
+    }),
+  };
+}
