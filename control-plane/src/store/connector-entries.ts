@@ -1,0 +1,202 @@
+import { randomUUID } from "node:crypto";
+import { ProtocolError } from "@isthmus/shared/errors";
+import type { IssuanceEvent } from "@isthmus/shared/link/messages";
+import { auditEntry, commandResult, issuanceEvent } from "@isthmus/shared/link/messages";
+import type { Transaction } from "@isthmus/shared/store/transaction";
+import { insertCommand } from "./command-operations.ts";
+import { raiseSeen } from "./connector-delivery.ts";
+import { recordConnectorEvent } from "./connector-sessions.ts";
+
+/** The transaction that a batch is taken in, and what it came to. */
+export interface IngestContext {
+  readonly transaction: Transaction;
+  readonly connectorId: string;
+  readonly epoch: number;
+  readonly now: number;
+  readonly endedCommands: string[];
+  newCommands: number;
+}
+
+type EntryHandler = (context: IngestContext, entry: unknown) => void;
+
+const REFRESH_VALIDITY_MS = 3_600_000;
+
+/** Each log stream and what takes one entry of it; throws ProtocolError for an entry that cannot be taken. */
+export const entryHandlers: Readonly<Record<string, EntryHandler | undefined>> = {
+  commands: takeCommandResult,
+  issuance: takeIssuanceEvent,
+  audit: takeAuditEntry,
+};
+
+const issuanceHandlers = { issued: takeIssued, revoked: takeRevoked, failed: takeFailure };
+
+interface EntrySchema<T> {
+  safeParse(
+    value: unknown,
+  ):
+    | { readonly success: true; readonly data: T }
+    | { readonly success: false; readonly error: Error };
+}
+
+function parseEntry<T>(schema: EntrySchema<T>, entry: unknown, what: string): T {
+  const result = schema.safeParse(entry);
+  if (result.success) return result.data;
+  throw new ProtocolError("entry-invalid", `${what} is invalid`, result.error);
+}
+
+/** A connector's result stands; only what the control plane itself had concluded (expired, unknown) gives way to it. */
+function takeCommandResult(context: IngestContext, entry: unknown): void {
+  const { transaction, connectorId } = context;
+  const ended = parseEntry(commandResult, entry, "command result");
+  const { changes } = transaction.run(
+    `UPDATE command SET state = ?, state_at = ?, result = ?, error = ?
+     WHERE id = ? AND connector_id = ?
+       AND state IN ('queued', 'sent', 'accepted', 'running', 'expired', 'unknown')`,
+    ended.state,
+    ended.endedAt,
+    ended.result === undefined ? null : JSON.stringify(ended.result),
+    ended.error === undefined ? null : JSON.stringify(ended.error),
+    ended.id,
+    connectorId,
+  );
+  if (changes > 0) raiseSeen(transaction, connectorId, ended.id);
+  context.endedCommands.push(ended.id);
+}
+
+function takeIssuanceEvent(context: IngestContext, entry: unknown): void {
+  const event = parseEntry(issuanceEvent, entry, "issuance event");
+  issuanceHandlers[event.event](context, event);
+}
+
+function namesOf(event: IssuanceEvent): { serialNumber: string; issuer: string } {
+  const { serialNumber, issuer } = event;
+  if (serialNumber !== undefined && issuer !== undefined) return { serialNumber, issuer };
+  throw new ProtocolError("entry-invalid", "issuance event names no certificate");
+}
+
+/** The same certificate again (a restored connector, a restored control plane) changes nothing but what was unknown. */
+function takeIssued({ transaction, connectorId }: IngestContext, event: IssuanceEvent): void {
+  const { serialNumber, issuer } = namesOf(event);
+  const present = transaction.get(
+    "SELECT connector_id, thumbprint FROM issued_certificate WHERE serial_number = ? AND issuer = ?",
+    serialNumber,
+    issuer,
+  );
+  const isForeign = present !== undefined && present["connector_id"] !== connectorId;
+  const isOther = Boolean(present?.["thumbprint"]) && present?.["thumbprint"] !== event.thumbprint;
+  if (isForeign || isOther) {
+    throw new ProtocolError(
+      "certificate-contradicts",
+      "another certificate has this serial number",
+    );
+  }
+  transaction.run(
+    `INSERT INTO issued_certificate (serial_number, issuer, connector_id, transaction_id, profile_id, device_id,
+       user_principal_name, subject, not_before, not_after, thumbprint, issued_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (serial_number, issuer) DO UPDATE SET transaction_id = excluded.transaction_id,
+       profile_id = excluded.profile_id, device_id = excluded.device_id,
+       user_principal_name = excluded.user_principal_name, subject = excluded.subject,
+       not_before = excluded.not_before, not_after = excluded.not_after, thumbprint = excluded.thumbprint,
+       issued_at = excluded.issued_at`,
+    serialNumber,
+    issuer,
+    connectorId,
+    event.transactionId,
+    event.profileId ?? null,
+    event.deviceId ?? null,
+    event.userPrincipalName ?? null,
+    event.subject ?? null,
+    event.notBefore ?? null,
+    event.notAfter ?? null,
+    event.thumbprint ?? null,
+    event.at,
+  );
+}
+
+/** A revocation may come before the issuance it ends, where a stream was cut by a retention. Gateways are told at once. */
+function takeRevoked(context: IngestContext, event: IssuanceEvent): void {
+  const { transaction, connectorId } = context;
+  const { serialNumber, issuer } = namesOf(event);
+  const { changes } = transaction.run(
+    `INSERT INTO issued_certificate (serial_number, issuer, connector_id, transaction_id, revoked_at, revocation_reason)
+     VALUES (?, ?, ?, ?, ?, ?)
+     ON CONFLICT (serial_number, issuer) DO UPDATE SET revoked_at = excluded.revoked_at,
+       revocation_reason = excluded.revocation_reason
+     WHERE revoked_at IS NULL AND connector_id = excluded.connector_id`,
+    serialNumber,
+    issuer,
+    connectorId,
+    event.transactionId,
+    event.at,
+    event.revocationReason ?? "unspecified",
+  );
+  if (changes > 0) refreshGateways(context);
+}
+
+function refreshGateways(context: IngestContext): void {
+  const { transaction, now } = context;
+  const gateways = transaction.all(
+    `SELECT id FROM connector WHERE service = 'tunnel-gateway' AND disabled_at IS NULL AND NOT EXISTS
+       (SELECT 1 FROM command WHERE connector_id = connector.id AND kind = 'revocation.refresh'
+          AND state = 'queued' AND seq IS NULL) LIMIT 10000`,
+  );
+  for (const gateway of gateways) {
+    insertCommand(transaction, {
+      id: randomUUID(),
+      connectorId: String(gateway["id"]),
+      kind: "revocation.refresh",
+      payload: {},
+      actor: `connector ${context.connectorId}`,
+      now,
+      notBefore: now,
+      expiresAt: now + REFRESH_VALIDITY_MS,
+    });
+    context.newCommands += 1;
+  }
+}
+
+function takeFailure({ transaction, connectorId }: IngestContext, event: IssuanceEvent): void {
+  transaction.run(
+    `INSERT INTO issuance_failure (connector_id, transaction_id, at, profile_id, device_id, user_principal_name, code,
+       message) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    connectorId,
+    event.transactionId,
+    event.at,
+    event.profileId ?? null,
+    event.deviceId ?? null,
+    event.userPrincipalName ?? null,
+    event.error?.code ?? "unknown",
+    event.error?.message ?? "",
+  );
+}
+
+/** Keeps a link of the chain. A second branch is taken (evidence is never refused) and reported where no restore explains it. */
+function takeAuditEntry(context: IngestContext, entry: unknown): void {
+  const { transaction, connectorId, epoch, now } = context;
+  const link = parseEntry(auditEntry, entry, "audit entry");
+  const fork = transaction.get(
+    "SELECT 1 FROM audit_entry WHERE connector_id = ? AND idx = ? AND epoch = ? AND hash <> ?",
+    connectorId,
+    link.index,
+    epoch,
+    link.hash,
+  );
+  if (fork !== undefined) {
+    const detail = `two entries of epoch ${epoch} have index ${link.index}`;
+    recordConnectorEvent(transaction, connectorId, now, "audit.forked", detail);
+  }
+  transaction.run(
+    `INSERT INTO audit_entry (connector_id, idx, hash, previous_hash, epoch, at, event, payload_hash, payload)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    connectorId,
+    link.index,
+    link.hash,
+    link.previousHash,
+    epoch,
+    link.at,
+    link.event,
+    link.payloadHash,
+    link.payload === undefined ? null : JSON.stringify(link.payload),
+  );
+}

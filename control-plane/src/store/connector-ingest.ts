@@ -1,0 +1,164 @@
+import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
+import { MAX_ENTRY_BYTES, MAX_STREAMS } from "@isthmus/shared/link/messages";
+import type { Transaction } from "@isthmus/shared/store/transaction";
+import type { IncomingBatch, IngestOutcome } from "../core/link-records.ts";
+import type { IngestContext } from "./connector-entries.ts";
+import { entryHandlers } from "./connector-entries.ts";
+import { checkSession, recordConnectorEvent } from "./connector-sessions.ts";
+
+/**
+ * Stores a batch and the stream's new seq in one transaction. Entries already applied are passed over; an entry that cannot
+ * be taken goes to the dead letters with its bytes. Throws `session-stale`, `stream-unknown`, `stream-gap`.
+ */
+function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutcome {
+  const { connectorId, stream, firstSeq, entryCount } = batch;
+  const connector = checkSession(transaction, batch);
+  const handler = entryHandlers[stream];
+  if (handler === undefined) {
+    throw new ConnectorError("stream-unknown", `there is no stream "${stream.slice(0, 32)}"`);
+  }
+  const applied = appliedSeq(transaction, batch);
+  const context: IngestContext = {
+    transaction,
+    connectorId,
+    epoch: Number(connector["epoch"]),
+    now: batch.now,
+    endedCommands: [],
+    newCommands: 0,
+  };
+  const lastSeq = firstSeq + entryCount - 1;
+  if (lastSeq <= applied) return outcome(context, applied, []);
+  checkContinuity(transaction, batch, applied);
+  const lines = linesOf(batch);
+  if (lines === undefined) {
+    keepDeadLetter(batch, transaction, firstSeq, "batch-malformed", batch.sealed);
+    setApplied(transaction, batch, lastSeq);
+    const all = Array.from({ length: entryCount }, (_, i) => firstSeq + i);
+    const rejected = all.filter((seq) => seq > applied);
+    return outcome(
+      context,
+      lastSeq,
+      rejected.map((seq) => ({ seq, code: "batch-malformed" })),
+    );
+  }
+  const rejected: { seq: number; code: string }[] = [];
+  for (const [index, line] of lines.entries()) {
+    const seq = firstSeq + index;
+    if (seq <= applied) continue;
+    const code = take(context, handler, line);
+    if (code === undefined) continue;
+    keepDeadLetter(batch, transaction, seq, code, Buffer.from(line));
+    rejected.push({ seq, code });
+  }
+  setApplied(transaction, batch, lastSeq);
+  return outcome(context, lastSeq, rejected);
+}
+
+function outcome(
+  context: IngestContext,
+  seq: number,
+  rejected: IngestOutcome["rejected"],
+): IngestOutcome {
+  return {
+    seq,
+    rejected,
+    endedCommands: context.endedCommands,
+    hasNewCommands: context.newCommands > 0,
+  };
+}
+
+/** The code of the refusal when an entry cannot be taken. What is not the entry's fault (a full disk) is thrown on. */
+function take(
+  context: IngestContext,
+  handler: (context: IngestContext, entry: unknown) => void,
+  line: string,
+): string | undefined {
+  try {
+    if (Buffer.byteLength(line) > MAX_ENTRY_BYTES) {
+      throw new ProtocolError("entry-too-large", `entry exceeds ${MAX_ENTRY_BYTES} bytes`);
+    }
+    handler(context, parse(line));
+    return undefined;
+  } catch (error) {
+    if (error instanceof ConnectorError && !error.isRetryable) return error.code;
+    if (isConstraintFault(error)) return "entry-contradicts";
+    throw error;
+  }
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (cause) {
+    throw new ProtocolError("entry-not-json", "entry is not JSON", cause);
+  }
+}
+
+/** SQLITE_CONSTRAINT and its extended codes: the entry breaks a rule of the schema. */
+function isConstraintFault(error: unknown): boolean {
+  const code = error instanceof Error && "errcode" in error ? Number(error.errcode) : 0;
+  return (code & 0xff) === 19;
+}
+
+function linesOf(batch: IncomingBatch): string[] | undefined {
+  const lines = batch.text?.split("\n");
+  return lines?.length === batch.entryCount ? lines : undefined;
+}
+
+function appliedSeq(transaction: Transaction, { connectorId, stream }: IncomingBatch): number {
+  const row = transaction.get(
+    "SELECT seq FROM stream_cursor WHERE connector_id = ? AND stream = ?",
+    connectorId,
+    stream,
+  );
+  return Number(row?.["seq"] ?? 0);
+}
+
+function setApplied(transaction: Transaction, batch: IncomingBatch, seq: number): void {
+  transaction.run(
+    `INSERT INTO stream_cursor (connector_id, stream, seq) VALUES (?, ?, ?)
+     ON CONFLICT (connector_id, stream) DO UPDATE SET seq = excluded.seq`,
+    batch.connectorId,
+    batch.stream,
+    seq,
+  );
+}
+
+/** Entries may only be missing where the connector says that it has them no more; that is kept for a person to see. */
+function checkContinuity(transaction: Transaction, batch: IncomingBatch, applied: number): void {
+  const { connectorId, stream, firstSeq, now } = batch;
+  if (firstSeq <= applied + 1) return;
+  if (!batch.isAfterPruned) {
+    throw new ConnectorError(
+      "stream-gap",
+      `stream ${stream} continues at ${firstSeq}, expected ${applied + 1}`,
+      { isRetryable: true },
+    );
+  }
+  const detail = `${stream} ${applied + 1} to ${firstSeq - 1} are gone at the connector`;
+  recordConnectorEvent(transaction, connectorId, now, "stream.pruned", detail);
+}
+
+function keepDeadLetter(
+  batch: IncomingBatch,
+  transaction: Transaction,
+  seq: number,
+  code: string,
+  bytes: Uint8Array,
+): void {
+  transaction.run(
+    "INSERT INTO dead_letter (connector_id, stream, seq, code, bytes, at) VALUES (?, ?, ?, ?, ?, ?)",
+    batch.connectorId,
+    batch.stream,
+    seq,
+    code,
+    bytes,
+    batch.now,
+  );
+}
+
+if (Object.keys(entryHandlers).length > MAX_STREAMS)
+  throw new Error("more streams than a hello holds");
+
+/** What comes up from connectors. */
+export const ingestOperations = { ingestBatch };
