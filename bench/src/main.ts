@@ -1,0 +1,66 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Bench, BenchOutcome } from "./bench.ts";
+import { help, parseCommandLine, type Request } from "./command-line.ts";
+import { describeMachine } from "./machine.ts";
+import { relayBench } from "./relay/relay-bench.ts";
+import { asJson, asText, type BenchReport, missedBudgets } from "./report.ts";
+
+const BENCHES: readonly Bench[] = [relayBench];
+
+const EXIT = { ok: 0, missed: 1, usage: 2 } as const;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(words: readonly string[]): Promise<number> {
+  const request = parseCommandLine(words, BENCHES);
+  if (request.kind === "help") {
+    process.stdout.write(help(BENCHES));
+    return EXIT.ok;
+  }
+  if (request.kind === "fault") {
+    process.stderr.write(`${request.message}\n\n${help(BENCHES)}`);
+    return EXIT.usage;
+  }
+  return await measure(request);
+}
+
+async function measure(request: Request & { kind: "run" }): Promise<number> {
+  const machine = describeMachine();
+  const reports: BenchReport[] = [];
+  for (const bench of request.benches) reports.push(await runOne(bench, request));
+  const text = request.isJson ? asJson(machine, reports) : asText(machine, reports);
+  process.stdout.write(`${text}\n`);
+  const missed = missedBudgets(reports);
+  for (const line of missed) process.stderr.write(`missed: ${line}\n`);
+  const hasFailed = reports.some(({ outcome }) => "error" in outcome);
+  return hasFailed || (request.isAsserted && missed.length > 0) ? EXIT.missed : EXIT.ok;
+}
+
+async function runOne(bench: Bench, request: Request & { kind: "run" }): Promise<BenchReport> {
+  const started = performance.now();
+  const outcome = await attempt(bench, request);
+  return {
+    bench: bench.name,
+    seconds: (performance.now() - started) / 1000,
+    isJudged: request.scale >= 1,
+    outcome,
+  };
+}
+
+async function attempt(
+  bench: Bench,
+  request: Request & { kind: "run" },
+): Promise<BenchOutcome | { error: string }> {
+  const folder = mkdtempSync(join(tmpdir(), `isthmus-bench-${bench.name}-`));
+  const progress = (line: string) => void process.stderr.write(`${bench.name}: ${line}\n`);
+  try {
+    const runs = request.runs ?? bench.defaultRuns;
+    return await bench.run({ runs, scale: request.scale, folder, progress });
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
