@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, type KeyObject } from "node:crypto";
+import { createPublicKey, hash, type KeyObject } from "node:crypto";
 import { ProtocolError } from "../errors.ts";
 import { DerReader } from "./der-reader.ts";
 import { OID } from "./object-identifiers.ts";
@@ -97,9 +97,14 @@ export function importPublicKey(publicKeyInfo: Buffer): KeyObject {
 
 /** SHA-1 of the key bits, method 1 of RFC 5280 section 4.2.1.2: a name for a key, not a protection. */
 export function keyIdentifierOf(publicKeyInfo: Uint8Array): Buffer {
+  return hash("sha1", keyBitsOf(publicKeyInfo), "buffer");
+}
+
+/** The content of the BIT STRING subjectPublicKey, which is what identifiers of keys are digests of. */
+export function keyBitsOf(publicKeyInfo: Uint8Array): Buffer {
   const body = new DerReader(publicKeyInfo).enter();
   body.skip();
-  return createHash("sha1").update(body.readBitStringOctets()).digest();
+  return body.readBitStringOctets();
 }
 
 function fault(message: string): ProtocolError {
