@@ -1,0 +1,95 @@
+import { deviceState } from "@isthmus/shared/link/messages";
+import { z } from "zod";
+
+/** Our own limits on one configuration. */
+const MAX_POLICIES = 1_000;
+const MAX_RULES = 1_000;
+const MAX_DESTINATIONS = 1_000;
+const MAX_PORTS = 100;
+const MAX_LISTED_DEVICES = 10_000;
+
+/** Names appear as `policy/rule` in a header field, in logs and in the audit. */
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._ -]{0,63}$/);
+const minutes = (least: number, most: number) => z.number().int().min(least).max(most);
+const WEEK_MINUTES = 10_080;
+
+const port = z.number().int().min(1).max(65_535);
+const portRange = z.string().regex(/^[1-9]\d{0,4}(-[1-9]\d{0,4})?$/, "expected 443 or 8000-8100");
+const ports = z
+  .array(z.union([port, portRange]))
+  .min(1)
+  .max(MAX_PORTS);
+
+/** One exact host name, or one network such as `10.0.0.0/8` or a single address; exactly one of the two. */
+export const destinationSchema = z
+  .strictObject({
+    name: z.string().min(1).max(253).optional(),
+    cidr: z.string().min(2).max(64).optional(),
+    ports,
+  })
+  .refine(
+    (destination) => (destination.name === undefined) !== (destination.cidr === undefined),
+    "needs either name or cidr",
+  );
+export type DestinationDocument = z.infer<typeof destinationSchema>;
+
+const rule = z.strictObject({
+  name,
+  action: z.enum(["allow", "deny"]),
+  destinations: z.array(destinationSchema).min(1).max(MAX_DESTINATIONS),
+});
+
+const policy = z.strictObject({
+  name,
+  /** Groups of the device's state; `*` is every known device. */
+  groups: z.array(z.string().min(1).max(128)).min(1).max(100),
+  rules: z.array(rule).max(MAX_RULES),
+});
+
+const devices = z.strictObject({
+  /** `cloud`: states come as commands and are kept. `list`: they stand here. */
+  source: z.enum(["cloud", "list"]).default("cloud"),
+  list: z.array(deviceState).max(MAX_LISTED_DEVICES).default([]),
+  /** States count as current this long after the cloud was last reached; then for the grace, with a warning. */
+  maximumAgeMinutes: minutes(1, WEEK_MINUTES).default(60),
+  graceMinutes: minutes(0, 4 * WEEK_MINUTES).default(1_440),
+});
+
+const revocation = z
+  .strictObject({
+    /** How often lists are fetched, and answers about open connections. */
+    refreshMinutes: minutes(1, 1_440).default(10),
+    /** Older than this is a warning, older than the second denies new connections. */
+    softAgeMinutes: minutes(1, WEEK_MINUTES).default(60),
+    hardAgeMinutes: minutes(1, 4 * WEEK_MINUTES).default(1_440),
+  })
+  .refine((ages) => ages.softAgeMinutes <= ages.hardAgeMinutes, {
+    path: ["softAgeMinutes"],
+    error: "exceeds hardAgeMinutes",
+  });
+
+const limits = z.strictObject({
+  connections: z.number().int().min(1).max(1_000_000).default(10_000),
+  connectionsPerDevice: z.number().int().min(1).max(100_000).default(256),
+  /** A connection on which nothing moved either way for this long ends. */
+  idleSeconds: z.number().int().min(10).max(86_400).default(900),
+  /** Likewise once one side has ended its half. */
+  halfClosedIdleSeconds: z.number().int().min(1).max(86_400).default(60),
+  /** For resolving a name, and for connecting to all its addresses. */
+  connectSeconds: z.number().int().min(1).max(120).default(10),
+});
+
+const accessLog = z.strictObject({
+  /** Also write where to: personal data in most places, so it is off. */
+  destinations: z.boolean().default(false),
+});
+
+/** The desired configuration of a gateway, from the cloud or from the standalone file. */
+export const desiredConfiguration = z.strictObject({
+  policies: z.array(policy).max(MAX_POLICIES).default([]),
+  devices: devices.prefault({}),
+  revocation: revocation.prefault({}),
+  limits: limits.prefault({}),
+  accessLog: accessLog.prefault({}),
+});
+export type DesiredConfiguration = z.infer<typeof desiredConfiguration>;

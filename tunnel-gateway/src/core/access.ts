@@ -1,0 +1,144 @@
+import type { Clock } from "@isthmus/shared/clock";
+import { type Destination, type DestinationBound, isMember } from "./destination.ts";
+import type { Device, DeviceDirectory } from "./device.ts";
+import type { EgressGuard } from "./egress.ts";
+import {
+  ageOfStates,
+  type DeviceAgeLimits,
+  type DeviceFreshness,
+  type GateVerdict,
+  judgeDevice,
+} from "./gate.ts";
+import type { PeerCertificate, TrustAnchor } from "./identity.ts";
+import type { OpenConnection } from "./open-connections.ts";
+import type { PolicyMatcher } from "./policy.ts";
+import type { Refusal } from "./refusal.ts";
+import {
+  judgeRevocation,
+  needsAnswer,
+  type RevocationFreshness,
+  type RevocationKnowledge,
+} from "./revocation.ts";
+
+/** What the configuration says, compiled; replaced as a whole. */
+export interface AccessRules {
+  readonly policy: PolicyMatcher;
+  readonly ageLimits: DeviceAgeLimits;
+  readonly freshness: RevocationFreshness;
+}
+
+/** What the gateway's own surroundings say; the cloud has no part in it. */
+export interface LocalRules {
+  readonly anchors: ReadonlyMap<string, TrustAnchor>;
+  readonly egress: EgressGuard;
+  readonly bound: DestinationBound;
+}
+
+export type DestinationVerdict =
+  | { readonly rule: string; readonly refusal?: undefined }
+  | { readonly rule?: undefined; readonly refusal: Refusal };
+
+/**
+ * Decides whether a device may connect, where to, and whether it may go on: the same questions at connect and whenever
+ * rules, device states or revocations change.
+ */
+export class AccessControl {
+  /** Both are replaced by their owners when configuration, trust anchors or surroundings change. */
+  rules: AccessRules;
+  local: LocalRules;
+  readonly #clock: Clock;
+  readonly #devices: DeviceDirectory;
+  readonly #knowledge: RevocationKnowledge;
+  readonly #deviceFreshness: () => DeviceFreshness;
+
+  constructor(options: {
+    readonly rules: AccessRules;
+    readonly local: LocalRules;
+    readonly clock: Clock;
+    readonly devices: DeviceDirectory;
+    readonly knowledge: RevocationKnowledge;
+    readonly deviceFreshness: () => DeviceFreshness;
+  }) {
+    this.rules = options.rules;
+    this.local = options.local;
+    this.#clock = options.clock;
+    this.#devices = options.devices;
+    this.#knowledge = options.knowledge;
+    this.#deviceFreshness = options.deviceFreshness;
+  }
+
+  /** Whether an OCSP responder has to be asked before `admit` can say yes. */
+  needsAnswer(certificate: PeerCertificate): boolean {
+    const anchor = this.local.anchors.get(certificate.anchor);
+    if (!anchor) return false;
+    const { freshness } = this.rules;
+    return needsAnswer(certificate, anchor, this.#knowledge, freshness, this.#clock.now());
+  }
+
+  /** Whether the holder of a certificate may open connections now. */
+  admit(certificate: PeerCertificate): GateVerdict {
+    const refusal = this.#judgeCertificate(certificate, this.#clock.now());
+    return refusal ? { refusal } : this.#judgeHolder(certificate, this.#clock.now());
+  }
+
+  /** Whether asking the DNS for a name could end in a connection. */
+  judgeName(device: Device, name: string, port: number): Refusal | undefined {
+    if (this.rules.policy.mayAllow(device.groups, name, port)) return undefined;
+    return denied("default-deny", `no rule allows ${name} port ${port}`);
+  }
+
+  /** Whether a device may connect to one address: default-deny list, local bound, then policy. */
+  judgeDestination(device: Device, destination: Destination): DestinationVerdict {
+    const forbidden = this.local.egress.judge(destination.address, destination.port);
+    if (forbidden) return { refusal: forbidden };
+    if (this.local.bound && !this.local.bound.some((set) => isMember(set, destination))) {
+      return { refusal: outOfBounds(destination) };
+    }
+    const verdict = this.rules.policy.judge(device.groups, destination);
+    if (verdict.action === "allow") return { rule: verdict.rule };
+    return { refusal: denied(verdict.rule, "the policy does not allow this destination") };
+  }
+
+  /** Why an open connection may not go on; undefined when it may. */
+  rejudge(connection: OpenConnection): Refusal | undefined {
+    const now = this.#clock.now();
+    const refusal = this.#judgeCertificate(connection.certificate, now);
+    if (refusal && endsConnections(refusal)) return refusal;
+    const gate = this.#judgeHolder(connection.certificate, now);
+    if (gate.refusal) return gate.refusal;
+    return this.judgeDestination(gate.device, connection.destination).refusal;
+  }
+
+  #judgeCertificate(certificate: PeerCertificate, now: number): Refusal | undefined {
+    const anchor = this.local.anchors.get(certificate.anchor);
+    const rule = `anchor/${certificate.anchor}`;
+    if (!anchor) {
+      const message = "the certificate's issuer is no longer trusted";
+      return { code: "certificate-untrusted", rule, message };
+    }
+    if (now > certificate.notAfter) {
+      return { code: "certificate-expired", rule, message: "the certificate has expired" };
+    }
+    const { freshness } = this.rules;
+    return judgeRevocation(certificate, anchor, this.#knowledge, freshness, now).refusal;
+  }
+
+  #judgeHolder(certificate: PeerCertificate, now: number): GateVerdict {
+    const age = ageOfStates(this.#deviceFreshness(), this.rules.ageLimits, now);
+    return judgeDevice(certificate.identity, this.#devices, age);
+  }
+}
+
+/** Not knowing about revocations any more keeps new connections out; it is no reason to end those that stand. */
+function endsConnections(refusal: Refusal): boolean {
+  return refusal.code !== "revocation-outdated" && refusal.code !== "revocation-unknown";
+}
+
+function denied(rule: string, message: string): Refusal {
+  return { code: "policy-denied", rule, message };
+}
+
+function outOfBounds(destination: Destination): Refusal {
+  const message = `the gateway's guardrails allow no policy to open port ${destination.port} there`;
+  return { code: "guardrail-destination", rule: "guardrails/destinations", message };
+}

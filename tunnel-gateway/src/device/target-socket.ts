@@ -1,0 +1,2 @@
+import { connect, type Socket } from "node:net";
+import { ConnectorError } from "@isthmus/shared/errors";
