@@ -18,7 +18,7 @@ export interface ServiceFolder {
  *       suite.json                   what a second start needs to know
  *       <service>/config.json        local configuration, guardrails.json, state/
  *       cert-connector/ca/           the embedded authority; root-key.pem is its offline root key
- *       tls/                         the gateway's own certificate
+ *       tls/                         the gateway's own certificate, and who signs devices' certificates
  *       device/                      the demo device's certificate and key
  *       logs/<service>.log
  */
@@ -26,7 +26,13 @@ export interface Layout {
   readonly root: string;
   readonly suiteFile: string;
   readonly logs: string;
-  readonly tls: { readonly authority: string; readonly certificate: string; readonly key: string };
+  readonly tls: {
+    readonly authority: string;
+    readonly certificate: string;
+    readonly key: string;
+    /** Root and issuing authority of the devices' certificates. */
+    readonly deviceAuthorities: string;
+  };
   readonly device: {
     readonly certificate: string;
     readonly key: string;
@@ -52,6 +58,7 @@ export function layoutOf(root: string): Layout {
       authority: join(tls, "authority.pem"),
       certificate: join(tls, "gateway.pem"),
       key: join(tls, "gateway.key.pem"),
+      deviceAuthorities: join(tls, "device-authorities.pem"),
     },
     device: {
       certificate: join(device, "certificate.pem"),

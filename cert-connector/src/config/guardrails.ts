@@ -8,34 +8,31 @@ const pattern = z
 const patterns = z.array(pattern).max(100);
 
 /**
- * What certificates this connector may issue at most, whatever its cloud says: the `certificates` section of the
- * guardrails file. The defaults allow client certificates for a year and no security identifiers, so that a hostile
- * cloud cannot make a certificate that Active Directory takes for an administrator's.
+ * What certificates this connector may issue at most, whatever its cloud says: the `cert-connector` section of the
+ * guardrails file. The defaults allow client certificates for a year and no security identifiers, so that a hostile cloud
+ * cannot make a certificate that Active Directory takes for an administrator's.
  */
 export const guardrails = z.object({
-  certificates: z
+  profiles: patterns.default([".*"]),
+  /** Of the subject as RFC 4514 text. */
+  subjects: patterns.default([".*"]),
+  subjectAltNames: z
     .strictObject({
-      profiles: patterns.default([".*"]),
-      subjects: patterns.default([".*"]),
-      subjectAltNames: z
-        .strictObject({
-          uri: patterns.default(["urn:isthmus:device:.+"]),
-          dns: patterns.default([".*"]),
-          email: patterns.default([".*"]),
-          upn: patterns.default([".*"]),
-        })
-        .prefault({}),
-      /** Which SIDs may stand in a certificate (strong mapping of Active Directory). */
-      securityIdentifiers: patterns.default([]),
-      extendedKeyUsage: z.array(z.string().max(64)).max(20).default(["clientAuth"]),
-      maxValidityDays: z.number().int().min(1).max(825).default(398),
-      minRsaBits: z.number().int().min(2048).max(8192).default(2048),
-      allowStaticChallenge: z.boolean().default(true),
+      uri: patterns.default(["urn:isthmus:device:.+"]),
+      dns: patterns.default([".*"]),
+      email: patterns.default([".*"]),
+      upn: patterns.default([".*"]),
     })
     .prefault({}),
+  /** Which SIDs may stand in a certificate (strong mapping of Active Directory). */
+  securityIdentifiers: patterns.default([]),
+  extendedKeyUsage: z.array(z.string().max(64)).max(20).default(["clientAuth"]),
+  maxValidityDays: z.number().int().min(1).max(825).default(398),
+  minRsaBits: z.number().int().min(2048).max(8192).default(2048),
+  allowStaticChallenge: z.boolean().default(true),
 });
 
-export type CertificateGuardrails = z.infer<typeof guardrails>["certificates"];
+export type Guardrails = z.infer<typeof guardrails>;
 
 function isRegularExpression(text: string): boolean {
   try {

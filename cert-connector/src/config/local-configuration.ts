@@ -1,23 +1,27 @@
+import {
+  addressKey,
+  pathKey,
+  portKey,
+  secretFileKey,
+} from "@isthmus/shared/kernel/configuration-keys";
 import { z } from "zod";
-
-const filePath = z.string().min(1).max(4096);
 
 /** The keys of this service in its local file, beside those every connector has. Relative paths start at the file. */
 export const localConfiguration = z.object({
   /** SCEP, CRL, OCSP and CA certificates, in plain HTTP: all of them are signed or encrypted by themselves. */
   listen: z
     .strictObject({
-      address: z.string().min(1).max(255).default("0.0.0.0"),
-      port: z.number().int().min(0).max(65_535).default(8081),
+      address: addressKey().default("0.0.0.0"),
+      port: portKey().default(8081),
     })
     .prefault({}),
   /** The embedded certification authority, made by `ca init`. */
-  ca: z.strictObject({ folder: filePath, passphraseFile: filePath }),
+  ca: z.strictObject({ folder: pathKey(), passphraseFile: pathKey() }),
   /** Static challenges by name; the cloud's configuration can only refer to these names. */
   secrets: z
     .record(
       z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
-      z.strictObject({ file: filePath }),
+      z.strictObject({ file: secretFileKey() }),
     )
     .default({}),
   /** Worker threads that open envelopes (an RSA private operation each, about 0.6 ms); 0 opens them on the main thread. */

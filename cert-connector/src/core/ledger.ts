@@ -39,6 +39,8 @@ export interface Intent extends RequestKey {
   /** The approved pending request that this completes. */
   readonly pendingId?: number | undefined;
   readonly maxPerHour: number;
+  /** The sliding window of the local guardrails over all profiles; none where they set none. */
+  readonly window: { readonly max: number; readonly windowMs: number } | undefined;
   readonly at: number;
 }
 
@@ -63,22 +65,13 @@ export interface UnfinishedIntent {
   readonly tbs: Uint8Array;
 }
 
-export interface LedgerRefusal {
-  readonly kind: "refused";
-  readonly code: string;
-  readonly rule: string;
-  readonly message: string;
-}
-
 /** Where a request stands. */
 export type Standing =
   | { readonly kind: "issued"; readonly certificate: Uint8Array; readonly issuerKeyId: string }
   | { readonly kind: "unfinished"; readonly intent: UnfinishedIntent }
-  | { readonly kind: "pending"; readonly pendingId: number }
-  | LedgerRefusal;
+  | { readonly kind: "pending"; readonly pendingId: number };
 
 export type IntentOutcome = Standing | { readonly kind: "recorded" };
-export type PendingOutcome = Standing;
 
 export interface IssuedRecord {
   readonly serialNumber: string;
@@ -133,6 +126,7 @@ export interface StoredPendingRequest {
   readonly requestedAt: number;
 }
 
+/** Refusals (a used challenge, a revoked certificate, a full window) are thrown as RefusalError. */
 export interface Ledger {
   /** Where this request stands, or undefined if it was never accepted. */
   standingOf(key: RequestKey): Promise<Standing | undefined>;
@@ -141,7 +135,7 @@ export interface Ledger {
     of: Pick<RequestKey, "profileId" | "transactionId"> & { readonly publicKeyHash: Uint8Array },
   ): Promise<Standing | undefined>;
   recordIntent(intent: Intent): Promise<IntentOutcome>;
-  recordPending(request: PendingRequest): Promise<PendingOutcome>;
+  recordPending(request: PendingRequest): Promise<Standing>;
   /** Returns the certificate that is stored in the end: the first one, if two signings raced. */
   recordIssued(issued: IssuedRecord): Promise<Uint8Array>;
   recordFailure(failure: FailureRecord): Promise<void>;

@@ -53,8 +53,8 @@ export interface ChallengeVerifier {
 export interface IssuanceGuard {
   judgeProfile(profile: Profile): void;
   judgePlan(plan: CertificatePlan, profile: Profile): void;
-  /** Counts one certificate against the sliding window; awaits where the count is durable. */
-  consumeIssuance(): void | Promise<void>;
+  /** The sliding window over all that is issued, counted in the intent's own transaction. */
+  readonly window: { readonly max: number; readonly windowMs: number } | undefined;
 }
 
 /** Why nothing may be signed now, e.g. the clock is off; undefined if all is well. */

@@ -1,15 +1,15 @@
+import { RefusalError } from "@isthmus/shared/errors";
+import { consumeLimit } from "@isthmus/shared/kernel/limit-operations";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import type { Grant } from "../core/grant.ts";
 import type {
   Intent,
   IntentOutcome,
-  LedgerRefusal,
-  PendingOutcome,
   PendingRequest,
   RequestKey,
   Standing,
 } from "../core/ledger.ts";
-import { refused, standingOf } from "./enrolment-row.ts";
+import { standingOf } from "./enrolment-row.ts";
 import { reportPending } from "./issuance-report.ts";
 
 /** Our own limits. */
@@ -21,25 +21,17 @@ const CHALLENGE_MEMORY_MS = 86_400_000;
 /** Time servers turn a clock back by less than this; an issuance is never dated before the last one by more. */
 const CLOCK_TOLERANCE_MS = 1_000;
 
-/** Where a request stands; undefined if it was never accepted or its certificate has expired. */
-export function enrolmentStanding(
-  tx: Transaction,
-  { key, at }: { key: RequestKey; at: number },
-): Standing | undefined {
-  const row = findRequest(tx, key);
-  return row && standingOf(row, at);
-}
-
 /**
  * Stores the serial number and the exact bytes that will be signed, and uses up the challenge: or says where the same
- * request stands already. A refusal is returned, not thrown, for it keeps its rule's name.
+ * request stands already. Throws RefusalError; then nothing of it stays, no use of a rate either.
  */
 export function enrolmentIntent(tx: Transaction, intent: Intent): IntentOutcome {
   if (intent.pendingId !== undefined) return intentOfApproved(tx, intent, intent.pendingId);
   const known = knownStanding(tx, intent, intent.grant, intent.at);
   if (known !== undefined) return known;
-  const refusal = clockRefusal(tx, intent.at) ?? takeRate(tx, intent);
-  if (refusal !== undefined) return refusal;
+  refuseClockBehind(tx, intent.at);
+  takeRate(tx, intent);
+  takeWindow(tx, intent);
   const { lastInsertRowid } = tx.run(
     `INSERT INTO enrolment (profile_id, transaction_id, request_hash, front_door, state, public_key_hash, subject,
        device_id, grant_json, renews_serial_number, requested_at, authority, issuer_key_id, issuer, serial_number, tbs,
@@ -70,11 +62,11 @@ export function enrolmentIntent(tx: Transaction, intent: Intent): IntentOutcome 
 }
 
 /** Keeps a request until a person has decided. */
-export function enrolmentPending(tx: Transaction, request: PendingRequest): PendingOutcome {
+export function enrolmentPending(tx: Transaction, request: PendingRequest): Standing {
   const known = knownStanding(tx, request, request.grant, request.at);
   if (known !== undefined) return known;
-  const refusal = pendingRefusal(tx) ?? takeRate(tx, request);
-  if (refusal !== undefined) return refusal;
+  refuseTooManyPending(tx);
+  takeRate(tx, request);
   const { lastInsertRowid } = tx.run(
     `INSERT INTO enrolment (profile_id, transaction_id, request_hash, front_door, state, public_key_hash, subject,
        device_id, grant_json, renews_serial_number, requested_at, certification_request)
@@ -97,8 +89,7 @@ export function enrolmentPending(tx: Transaction, request: PendingRequest): Pend
 }
 
 function intentOfApproved(tx: Transaction, intent: Intent, pendingId: number): IntentOutcome {
-  const refusal = clockRefusal(tx, intent.at);
-  if (refusal !== undefined) return refusal;
+  refuseClockBehind(tx, intent.at);
   const { changes } = tx.run(
     `UPDATE enrolment SET state = 'intent', certification_request = NULL, authority = ?, issuer_key_id = ?, issuer = ?,
        serial_number = ?, tbs = ?, not_before = ?, not_after = ?, intent_at = ?
@@ -118,11 +109,9 @@ function intentOfApproved(tx: Transaction, intent: Intent, pendingId: number): I
     return { kind: "recorded" };
   }
   const row = tx.get("SELECT * FROM enrolment WHERE id = ?", pendingId);
-  return (row && standingOf(row, intent.at)) ?? notPending(pendingId);
-}
-
-function notPending(pendingId: number): LedgerRefusal {
-  return refused("request-unknown", "ledger.pending", `No request ${pendingId} waits`);
+  const standing = row && standingOf(row, intent.at);
+  if (standing !== undefined) return standing;
+  throw new RefusalError("request-unknown", "ledger.pending", `No request ${pendingId} waits`);
 }
 
 /** The standing of the same request, or of the request that used the same challenge. */
@@ -156,11 +145,9 @@ function challengeStanding(
   );
   if (row === undefined) return undefined;
   const isRetry = Buffer.compare(row["used_by"] as Uint8Array, key.requestHash) === 0;
-  return (isRetry ? standingOf(row, at) : undefined) ?? challengeUsed();
-}
-
-function challengeUsed(): LedgerRefusal {
-  return refused(
+  const standing = isRetry ? standingOf(row, at) : undefined;
+  if (standing !== undefined) return standing;
+  throw new RefusalError(
     "challenge-used",
     "challenge.one-time",
     "The challenge was used by another request before",
@@ -197,11 +184,11 @@ function findRequest(tx: Transaction, key: RequestKey): Row | undefined {
 }
 
 /** Nothing is dated before what was issued already: a clock turned back would hide expiries and reorder the ledger. */
-export function clockRefusal(tx: Transaction, at: number): LedgerRefusal | undefined {
+function refuseClockBehind(tx: Transaction, at: number): void {
   const mark = tx.get("SELECT value FROM ledger_mark WHERE name = 'last-issuance-at'");
   const behindMs = (mark?.["value"] as number) - at;
-  if (behindMs <= CLOCK_TOLERANCE_MS) return undefined;
-  return refused(
+  if (behindMs <= CLOCK_TOLERANCE_MS) return;
+  throw new RefusalError(
     "clock-behind",
     "ledger.clock",
     `The clock is ${behindMs} ms behind the last issuance; set it right and try again`,
@@ -216,7 +203,7 @@ function markIssuance(tx: Transaction, at: number): void {
 function takeRate(
   tx: Transaction,
   of: { readonly profileId: string; readonly maxPerHour: number; readonly at: number },
-): LedgerRefusal | undefined {
+): void {
   const minute = Math.floor(of.at / 60_000);
   const sum = tx.get(
     "SELECT coalesce(sum(count), 0) AS total FROM profile_rate WHERE profile_id = ? AND minute > ?",
@@ -224,7 +211,7 @@ function takeRate(
     minute - RATE_WINDOW_MINUTES,
   );
   if ((sum?.["total"] as number) >= of.maxPerHour) {
-    return refused(
+    throw new RefusalError(
       "profile-rate-exceeded",
       "profile.maxPerHour",
       `Profile ${of.profileId} has issued ${of.maxPerHour} certificates within an hour`,
@@ -241,14 +228,23 @@ function takeRate(
     of.profileId,
     minute - RATE_WINDOW_MINUTES,
   );
-  return undefined;
 }
 
-function pendingRefusal(tx: Transaction): LedgerRefusal | undefined {
+/** The guardrails' window over everything this connector issues. */
+function takeWindow(tx: Transaction, { window, at }: Intent): void {
+  if (window === undefined) return;
+  consumeLimit(tx, { kind: "certificate-issuance", count: 1, ...window, now: at });
+}
+
+function refuseTooManyPending(tx: Transaction): void {
   const row = tx.get(
     "SELECT count(*) AS waiting FROM (SELECT 1 FROM enrolment WHERE state = 'pending' LIMIT ?)",
     MAX_PENDING,
   );
-  if ((row?.["waiting"] as number) < MAX_PENDING) return undefined;
-  return refused("pending-full", "ledger.pending", `${MAX_PENDING} requests wait for a person`);
+  if ((row?.["waiting"] as number) < MAX_PENDING) return;
+  throw new RefusalError(
+    "pending-full",
+    "ledger.pending",
+    `${MAX_PENDING} requests wait for a person`,
+  );
 }

@@ -1,9 +1,9 @@
+import { RefusalError } from "@isthmus/shared/errors";
 import type { Row } from "@isthmus/shared/store/transaction";
 import type { RevocationReason } from "@isthmus/shared/x509/extensions";
 import type { Grant } from "../core/grant.ts";
 import type {
   IssuedCertificate,
-  LedgerRefusal,
   Standing,
   StoredPendingRequest,
   UnfinishedIntent,
@@ -11,17 +11,16 @@ import type {
 
 /** Reads rows of the table `enrolment` that this code wrote: their shapes are trusted. */
 
-export function refused(code: string, rule: string, message: string): LedgerRefusal {
-  return { kind: "refused", code, rule, message };
-}
-
-/** Where a request stands; undefined for one whose certificate has expired, which makes it new again. */
+/**
+ * Where a request stands; undefined for one whose certificate has expired, which makes it new again. Throws RefusalError
+ * for one that was rejected or whose certificate was revoked.
+ */
 export function standingOf(row: Row, at: number): Standing | undefined {
   switch (row["state"]) {
     case "pending":
       return { kind: "pending", pendingId: row["id"] as number };
     case "rejected":
-      return refused(
+      throw new RefusalError(
         "request-rejected",
         "profile.approval",
         "The request was rejected by a person",
@@ -35,7 +34,7 @@ export function standingOf(row: Row, at: number): Standing | undefined {
 
 function standingOfIssued(row: Row, at: number): Standing | undefined {
   if (row["revoked_at"] !== null) {
-    return refused(
+    throw new RefusalError(
       "certificate-revoked",
       "ledger.revoked",
       "The certificate of this very request was revoked; a new request needs a new key or transaction",

@@ -1,7 +1,7 @@
 import { kernelMigrations, kernelOperations } from "@isthmus/shared/kernel/kernel-operations";
 import { laneMigrations, laneOperations } from "@isthmus/shared/link/lane-operations";
 import type { Operations } from "@isthmus/shared/store/transaction";
-import { enrolmentIntent, enrolmentPending, enrolmentStanding } from "./enrolment-operations.ts";
+import { enrolmentIntent, enrolmentPending } from "./enrolment-operations.ts";
 import {
   enrolmentFailed,
   enrolmentIssued,
@@ -20,7 +20,6 @@ export const migrations = [...kernelMigrations, ...laneMigrations, ...ledgerMigr
 export const operations = {
   ...kernelOperations,
   ...laneOperations,
-  enrolmentStanding,
   enrolmentIntent,
   enrolmentPending,
   enrolmentIssued,

@@ -12,7 +12,15 @@ export function storeLedger(
   clock: Clock,
 ): Ledger & RevocationLedger {
   return {
-    standingOf: (key) => store.run("enrolmentStanding", { key, at: clock.now() }),
+    standingOf: async ({ transactionId, requestHash, profileId }) => {
+      const [row] = await store.query(
+        `SELECT * FROM enrolment
+         WHERE transaction_id = ? AND request_hash = ? AND profile_id = ? AND is_current = 1`,
+        [transactionId, requestHash, profileId],
+        1,
+      );
+      return row && standingOf(row, clock.now());
+    },
     standingOfKey: async ({ profileId, transactionId, publicKeyHash }) => {
       const [row] = await store.query(
         `SELECT * FROM enrolment WHERE transaction_id = ? AND profile_id = ? AND public_key_hash = ? AND is_current = 1

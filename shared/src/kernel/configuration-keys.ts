@@ -1,29 +1,35 @@
+import { accessSync, constants, statSync } from "node:fs";
 import { isIP } from "node:net";
+import { resolve } from "node:path";
 import { z } from "zod";
 
 /**
  * Building blocks for the keys of a local configuration file. A path is written relative to the file that names it and
- * arrives absolute; `loadConfiguration` does that after the whole file has been checked.
+ * arrives absolute; what is wrong with the file it names is a fault of its key.
  */
 
 /** Own limit on the length of a path. */
 const MAX_PATH_CHARACTERS = 4_096;
+/** A secret's file: nothing for others, no writing by the group. Container secrets are often readable by a group. */
+const FORBIDDEN_SECRET_MODE = 0o027;
 
-/** What a path's key checks besides its text. */
-export type PathKind = "file" | "secret" | "any";
+type PathKind = "any" | "file" | "secret";
 
-/** A path as written, until the loader resolves it. */
-export class WrittenPath {
-  readonly text: string;
-  readonly kind: PathKind;
+/** What relative paths are relative to while `parseIn` runs a schema, which is synchronous. */
+let baseFolder = ".";
 
-  constructor(text: string, kind: PathKind) {
-    this.text = text;
-    this.kind = kind;
+/** Runs a schema so that relative paths in its input are relative to `folder`. */
+export function parseIn<Output>(folder: string, schema: z.ZodType<Output>, input: unknown) {
+  const before = baseFolder;
+  baseFolder = folder;
+  try {
+    return schema.safeParse(input);
+  } finally {
+    baseFolder = before;
   }
 }
 
-/** A path that need not exist yet, a folder or a file that the service makes. */
+/** A path that need not exist yet: a folder or a file that the service makes. */
 export function pathKey() {
   return pathOf("any");
 }
@@ -43,8 +49,37 @@ function pathOf(kind: PathKind) {
     .string()
     .min(1)
     .max(MAX_PATH_CHARACTERS)
-    .refine((text) => !text.includes("\0"), "holds a NUL character")
-    .transform((text) => new WrittenPath(text, kind) as unknown as string);
+    .transform((text, context) => {
+      const path = resolve(baseFolder, text);
+      const fault = faultOf(path, kind);
+      if (fault !== undefined) {
+        context.issues.push({ code: "custom", message: fault, input: text });
+      }
+      return path;
+    });
+}
+
+function faultOf(path: string, kind: PathKind): string | undefined {
+  if (path.includes("\0")) return "holds a NUL character";
+  if (kind === "any") return undefined;
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return `there is no file ${path}`;
+  if (!stat.isFile()) return `${path} is no regular file`;
+  if (!isReadable(path)) return `${path} may not be read by this user`;
+  if (kind === "secret" && (stat.mode & FORBIDDEN_SECRET_MODE) !== 0) {
+    const mode = (stat.mode & 0o777).toString(8);
+    return `${path} holds a secret and has mode ${mode}: chmod 600 it, or 640 for a group that reads it`;
+  }
+  return undefined;
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** An IPv4 or IPv6 address to listen on. */
