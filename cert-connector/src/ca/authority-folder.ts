@@ -1,0 +1,95 @@
+import type { KeyObject } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ConnectorError } from "@isthmus/shared/errors";
+import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certificate";
+import { verifyIssuedBy } from "@isthmus/shared/x509/chain";
+import { publicKeyInfoOf } from "@isthmus/shared/x509/issue";
+import { pemToDer } from "@isthmus/shared/x509/pem";
+import { readEncryptedKey } from "./encrypted-key.ts";
+
+/**
+ * Where the embedded authority lives:
+ *
+ *     root.pem                        the root, whose key is elsewhere
+ *     issuing.pem, issuing.key.pem    signs devices' certificates, lists and the RA's
+ *     ra.pem, ra.key.pem              SCEP: opens envelopes and signs answers; always RSA
+ *
+ * The service only reads it: the folder may be mounted read-only.
+ */
+export const AUTHORITY_FILES = {
+  root: "root.pem",
+  issuing: "issuing.pem",
+  issuingKey: "issuing.key.pem",
+  ra: "ra.pem",
+  raKey: "ra.key.pem",
+} as const;
+
+export interface KeyedCertificate {
+  readonly certificate: Certificate;
+  readonly key: KeyObject;
+}
+
+/** All that the service needs of its authority, checked: keys belong to certificates, and these to each other. */
+export interface AuthorityFiles {
+  readonly folder: string;
+  readonly root: Certificate;
+  readonly issuing: KeyedCertificate;
+  readonly ra: KeyedCertificate;
+}
+
+/** Throws ConnectorError `authority-missing`, `authority-inconsistent`, `key-unreadable`. */
+export function readAuthorityFolder(folder: string, passphrase: string): AuthorityFiles {
+  const at = (name: string) => join(folder, name);
+  const keyed = (certificate: string, key: string): KeyedCertificate => ({
+    certificate: readCertificate(at(certificate)),
+    key: readEncryptedKey(at(key), passphrase),
+  });
+  const files: AuthorityFiles = {
+    folder,
+    root: readCertificate(at(AUTHORITY_FILES.root)),
+    issuing: keyed(AUTHORITY_FILES.issuing, AUTHORITY_FILES.issuingKey),
+    ra: keyed(AUTHORITY_FILES.ra, AUTHORITY_FILES.raKey),
+  };
+  const faults = inconsistencies(files);
+  if (faults.length === 0) return files;
+  throw new ConnectorError(
+    "authority-inconsistent",
+    `certification authority in ${folder}: ${faults.join("; ")}`,
+  );
+}
+
+/** Reads the one certificate of a PEM file. */
+export function readCertificate(file: string): Certificate {
+  let pem: string;
+  try {
+    pem = readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new ConnectorError(
+      "authority-missing",
+      `certificate ${file} cannot be read; "ca init" makes a certification authority`,
+      { cause },
+    );
+  }
+  const [der] = pemToDer(pem, "CERTIFICATE");
+  if (der !== undefined) return parseCertificate(der);
+  throw new ConnectorError("authority-missing", `${file} holds no certificate`);
+}
+
+function inconsistencies({ root, issuing, ra }: AuthorityFiles): string[] {
+  const faults: string[] = [];
+  const expect = (isGood: boolean, fault: string) => {
+    if (!isGood) faults.push(fault);
+  };
+  for (const [name, { certificate, key }] of Object.entries({ issuing, ra })) {
+    expect(
+      certificate.publicKeyInfo.equals(publicKeyInfoOf(key)),
+      `${name}.key.pem is not the key of ${name}.pem`,
+    );
+  }
+  expect(verifyIssuedBy(root, root), "root.pem is not signed by itself");
+  expect(verifyIssuedBy(issuing.certificate, root), "issuing.pem is not issued by root.pem");
+  expect(verifyIssuedBy(ra.certificate, issuing.certificate), "ra.pem is not of issuing.pem");
+  expect(ra.key.asymmetricKeyType === "rsa", "the RA key is not RSA, which SCEP needs");
+  return faults;
+}

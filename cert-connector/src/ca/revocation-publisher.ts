@@ -1,0 +1,129 @@
+import type { Clock } from "@isthmus/shared/clock";
+import type { PublishedList, RevocationLedger } from "../core/revocation-ledger.ts";
+import type { EmbeddedAuthority } from "./embedded-authority.ts";
+
+const HOUR_MS = 3_600_000;
+/** After a failure (store busy, clock behind) the next attempt comes this much later. */
+const RETRY_MS = 10_000;
+/** Timers of Node overflow past 24.8 days; a look once a day is enough. */
+const LONGEST_WAIT_MS = 86_400_000;
+
+export interface RevocationPublisherParts {
+  readonly authority: EmbeddedAuthority;
+  readonly ledger: RevocationLedger;
+  readonly clock: Clock;
+  /** Of the configuration in force. */
+  readonly schedule: () => { readonly periodHours: number; readonly overlapHours: number };
+  readonly onFailure: (error: unknown) => void;
+  readonly onPublished: (list: PublishedList) => void;
+}
+
+/**
+ * Keeps a signed revocation list in force: a new one each period, and one right after a revocation. At most one is being
+ * made; revocations that come meanwhile share the next.
+ */
+export class RevocationPublisher implements AsyncDisposable {
+  readonly #parts: RevocationPublisherParts;
+  #current: PublishedList | undefined;
+  #running: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isEnded = false;
+
+  constructor(parts: RevocationPublisherParts) {
+    this.#parts = parts;
+  }
+
+  /** The list in force; undefined before `start`. */
+  get current(): PublishedList | undefined {
+    return this.#current;
+  }
+
+  /** Takes up the stored list, and makes one where there is none or it is due. */
+  async start(): Promise<void> {
+    const { authority, ledger } = this.#parts;
+    this.#current = await ledger.currentList(authority.issuer().keyId);
+    if (this.#dueInMs() <= 0) await this.refresh();
+    else this.#schedule(this.#dueInMs());
+  }
+
+  /** Looks at the schedule again, after it was changed. */
+  reschedule(): void {
+    this.#schedule(Math.max(0, this.#dueInMs()));
+  }
+
+  /** Resolves once a list that holds all revocations made before this call is in force. */
+  refresh(): Promise<void> {
+    if (this.#running === undefined) return this.#run();
+    this.#next ??= this.#running
+      .catch(() => undefined)
+      .then(() => {
+        this.#next = undefined;
+        return this.#run();
+      });
+    return this.#next;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isEnded = true;
+    clearTimeout(this.#timer);
+    await Promise.allSettled([this.#running, this.#next]);
+  }
+
+  #run(): Promise<void> {
+    const running = this.#publish().finally(() => {
+      if (this.#running === running) this.#running = undefined;
+    });
+    this.#running = running;
+    return running;
+  }
+
+  async #publish(): Promise<void> {
+    try {
+      const list = await this.#make();
+      this.#current = list;
+      this.#parts.onPublished(list);
+      this.#schedule(this.#dueInMs());
+    } catch (error) {
+      this.#parts.onFailure(error);
+      this.#schedule(RETRY_MS);
+      throw error;
+    }
+  }
+
+  async #make(): Promise<PublishedList> {
+    const { authority, ledger, clock, schedule } = this.#parts;
+    const { periodHours, overlapHours } = schedule();
+    const thisUpdate = clock.now();
+    const nextUpdate = thisUpdate + (periodHours + overlapHours) * HOUR_MS;
+    const issuerKeyId = authority.issuer().keyId;
+    // An expired certificate stays for one more list, so that who looks seldom still sees it (RFC 5280 section 3.3).
+    const expiredBefore = thisUpdate - (periodHours + overlapHours) * HOUR_MS;
+    const begun = await ledger.beginList({ issuerKeyId, at: thisUpdate, expiredBefore });
+    const { number, revoked } = begun;
+    const der = await authority.signList({ thisUpdate, nextUpdate, crlNumber: number, revoked });
+    const list: PublishedList = { issuerKeyId, number, thisUpdate, nextUpdate, der };
+    await ledger.storeList(list);
+    return list;
+  }
+
+  #dueInMs(): number {
+    if (this.#current === undefined) return 0;
+    const { thisUpdate } = this.#current;
+    return thisUpdate + this.#parts.schedule().periodHours * HOUR_MS - this.#parts.clock.now();
+  }
+
+  #schedule(inMs: number): void {
+    clearTimeout(this.#timer);
+    if (this.#isEnded) return;
+    this.#timer = setTimeout(() => this.#look(), Math.min(inMs, LONGEST_WAIT_MS));
+    this.#timer.unref();
+  }
+
+  #look(): void {
+    const inMs = this.#dueInMs();
+    if (inMs > 0) this.#schedule(inMs);
+    // The failure was reported and the next attempt is scheduled.
+    else this.refresh().catch(() => undefined);
+  }
+}

@@ -1,0 +1,46 @@
+import { hash } from "node:crypto";
+import type { Certificate } from "@isthmus/shared/x509/certificate";
+import type { CertificationRequest } from "@isthmus/shared/x509/certification-request";
+import type { Grant } from "./grant.ts";
+import type { RequestKey } from "./ledger.ts";
+import type { Profile } from "./profile.ts";
+
+/**
+ * A device's wish for a certificate, whichever front door it came through, one type per stage:
+ *
+ *     EnrolmentRequest    understood: the certification request's own signature is good
+ *     GrantedEnrolment    the challenge or the old certificate was checked: who it may be
+ *     CertificatePlan     decided in every byte (certificate-plan.ts), linted, and in the ledger as an intent
+ */
+export interface EnrolmentRequest {
+  readonly frontDoor: "scep";
+  readonly transactionId: string;
+  readonly profile: Profile;
+  readonly certificationRequest: CertificationRequest;
+  readonly proof: EnrolmentProof;
+}
+
+/** `renewal`: the message was signed with the key of this certificate; nothing more is known of it yet. */
+export type EnrolmentProof =
+  | { readonly kind: "challenge"; readonly challengePassword: string | undefined }
+  | { readonly kind: "renewal"; readonly certificate: Certificate };
+
+export interface GrantedEnrolment {
+  readonly request: EnrolmentRequest;
+  readonly grant: Grant;
+  readonly renewsSerialNumber: string | undefined;
+}
+
+/** What makes a repeated message the same request. */
+export function requestKeyOf(request: EnrolmentRequest): RequestKey {
+  return {
+    profileId: request.profile.id,
+    transactionId: request.transactionId,
+    requestHash: hash("sha256", request.certificationRequest.der, "buffer"),
+  };
+}
+
+/** What the device gets. */
+export type EnrolmentOutcome =
+  | { readonly kind: "issued"; readonly certificate: Buffer; readonly issuerKeyId: string }
+  | { readonly kind: "pending" };

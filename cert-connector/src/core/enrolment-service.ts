@@ -1,0 +1,258 @@
+import { hash } from "node:crypto";
+import type { Clock } from "@isthmus/shared/clock";
+import { ConnectorError, RefusalError } from "@isthmus/shared/errors";
+import type { Random } from "@isthmus/shared/random";
+import { parseCertificationRequest } from "@isthmus/shared/x509/certification-request";
+import { serialNumberFrom } from "@isthmus/shared/x509/issue";
+import { firstValue } from "@isthmus/shared/x509/name";
+import { formatName } from "@isthmus/shared/x509/name-text";
+import { OID } from "@isthmus/shared/x509/object-identifiers";
+import { type CertificatePlan, planCertificate } from "./certificate-plan.ts";
+import {
+  type EnrolmentOutcome,
+  type EnrolmentRequest,
+  type GrantedEnrolment,
+  requestKeyOf,
+} from "./enrolment-request.ts";
+import type { Intent, Ledger, RequestKey, Standing, UnfinishedIntent } from "./ledger.ts";
+import { lintTbs } from "./lint.ts";
+import type {
+  CertificateAuthority,
+  ChallengeVerifier,
+  IssuanceGuard,
+  SigningObstacle,
+} from "./ports.ts";
+import type { Profile, PublicUrls } from "./profile.ts";
+import { requireKey } from "./public-key.ts";
+import { renewalGrant } from "./renewal.ts";
+
+/** RFC 5280 allows 20 octets: 158 of their 160 bits are random. */
+const SERIAL_NUMBER_OCTETS = 20;
+
+export interface EnrolmentParts {
+  readonly ledger: Ledger;
+  readonly authorities: ReadonlyMap<string, CertificateAuthority>;
+  readonly challenges: Readonly<Record<Profile["challenge"]["kind"], ChallengeVerifier>>;
+  readonly guard: IssuanceGuard;
+  readonly signingObstacle: SigningObstacle;
+  /** Of the configuration in force. */
+  readonly publicUrls: () => PublicUrls;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/**
+ * From a device's request to its certificate:
+ *
+ *     grant -> plan -> lint -> intent in the ledger -> sign -> certificate in the ledger
+ *
+ * All that can refuse comes before the intent. From the intent on the certificate will exist: a crash, a lost answer or a
+ * second request in flight ends with the same serial number and the same certificate.
+ */
+export class EnrolmentService {
+  readonly #parts: EnrolmentParts;
+
+  constructor(parts: EnrolmentParts) {
+    this.#parts = parts;
+  }
+
+  /** Throws RefusalError with the rule that refused, ConnectorError where this connector cannot issue now. */
+  async enrol(request: EnrolmentRequest): Promise<EnrolmentOutcome> {
+    this.#parts.guard.judgeProfile(request.profile);
+    const key = requestKeyOf(request);
+    const enrolment = await this.#grant(request, key);
+    if ("kind" in enrolment) return this.#outcomeOf(enrolment);
+    return request.profile.approval
+      ? await this.#awaitApproval(enrolment, key)
+      : await this.#issue(enrolment, key, undefined);
+  }
+
+  /** What became of a request that was pending. Undefined if there is none for this transaction and key. */
+  async poll(of: {
+    readonly profileId: string;
+    readonly transactionId: string;
+    readonly publicKeyInfo: Buffer;
+  }): Promise<EnrolmentOutcome | undefined> {
+    const publicKeyHash = hash("sha256", of.publicKeyInfo, "buffer");
+    const standing = await this.#parts.ledger.standingOfKey({ ...of, publicKeyHash });
+    return standing && (await this.#outcomeOf(standing));
+  }
+
+  /** Issues what a person has approved. */
+  async approve(pendingId: number, profileOf: (id: string) => Profile | undefined): Promise<void> {
+    const pending = await this.#parts.ledger.findPending(pendingId);
+    if (pending === undefined) {
+      throw new ConnectorError("request-unknown", `no request ${pendingId} waits for approval`);
+    }
+    const profile = profileOf(pending.profileId);
+    if (profile === undefined) {
+      throw new ConnectorError("profile-unknown", `profile ${pending.profileId} is gone`);
+    }
+    const { transactionId, grant, renewsSerialNumber } = pending;
+    const certificationRequest = parseCertificationRequest(pending.certificationRequest);
+    const proof = { kind: "challenge", challengePassword: undefined } as const;
+    const request = {
+      frontDoor: "scep",
+      transactionId,
+      profile,
+      certificationRequest,
+      proof,
+    } as const;
+    await this.#issue({ request, grant, renewsSerialNumber }, requestKeyOf(request), pendingId);
+  }
+
+  /** After a start: completes what was intended and never stored. Returns how many. */
+  async completeUnfinished(): Promise<number> {
+    const intents = await this.#parts.ledger.unfinishedIntents();
+    const ours = intents.filter(({ authority }) => this.#parts.authorities.has(authority));
+    for (const intent of ours) await this.#sign(intent);
+    return ours.length;
+  }
+
+  async #grant(request: EnrolmentRequest, key: RequestKey): Promise<GrantedEnrolment | Standing> {
+    try {
+      return await this.#verifyProof(request);
+    } catch (error) {
+      // A retry may come when the challenge has expired or the renewed certificate is gone: it is still the same request.
+      const standing =
+        error instanceof RefusalError ? await this.#parts.ledger.standingOf(key) : undefined;
+      if (standing === undefined) throw error;
+      return standing;
+    }
+  }
+
+  async #verifyProof(request: EnrolmentRequest): Promise<GrantedEnrolment> {
+    const { proof, profile, certificationRequest } = request;
+    const now = this.#parts.clock.now();
+    if (proof.kind === "renewal") {
+      const { serialNumber } = proof.certificate;
+      const known = await this.#parts.ledger.findCertificate(serialNumber);
+      const grant = renewalGrant(proof.certificate, known, profile, now);
+      return { request, grant, renewsSerialNumber: serialNumber };
+    }
+    const grant = await this.#parts.challenges[profile.challenge.kind].verify({
+      challengePassword: proof.challengePassword,
+      profile,
+      requestedCommonName: firstValue(certificationRequest.subject, OID.commonName),
+      now,
+    });
+    return { request, grant, renewsSerialNumber: undefined };
+  }
+
+  async #awaitApproval(enrolment: GrantedEnrolment, key: RequestKey): Promise<EnrolmentOutcome> {
+    const { request, grant, renewsSerialNumber } = enrolment;
+    const { publicKeyInfo, der } = request.certificationRequest;
+    requireKey(publicKeyInfo, request.profile.keyFloor);
+    const plan = this.#plan(enrolment);
+    return this.#outcomeOf(
+      await this.#parts.ledger.recordPending({
+        ...key,
+        frontDoor: request.frontDoor,
+        certificationRequest: der,
+        grant,
+        subject: plan.subjectText,
+        publicKeyHash: hash("sha256", publicKeyInfo, "buffer"),
+        renewsSerialNumber,
+        maxPerHour: request.profile.maxPerHour,
+        at: this.#parts.clock.now(),
+      }),
+    );
+  }
+
+  async #issue(
+    enrolment: GrantedEnrolment,
+    key: RequestKey,
+    pendingId: number | undefined,
+  ): Promise<EnrolmentOutcome> {
+    this.#refuseObstacle();
+    const intent = this.#intentOf(enrolment, key, this.#plan(enrolment), pendingId);
+    const outcome = await this.#parts.ledger.recordIntent(intent);
+    return outcome.kind === "recorded" ? await this.#sign(intent) : this.#outcomeOf(outcome);
+  }
+
+  #plan({ request, grant }: GrantedEnrolment): CertificatePlan {
+    const { clock, random, guard } = this.#parts;
+    const { profile, certificationRequest } = request;
+    const now = clock.now();
+    const issuer = this.#authority(profile.ca).issuer();
+    const publicUrls = this.#parts.publicUrls();
+    const serialNumber = serialNumberFrom(random.bytes(SERIAL_NUMBER_OCTETS));
+    const { publicKeyInfo } = certificationRequest;
+    const parts = { profile, grant, publicKeyInfo, issuer, publicUrls, serialNumber, now };
+    const plan = planCertificate(parts);
+    guard.judgePlan(plan, profile);
+    lintTbs(plan.tbs, { issuer, profile, publicUrls, now });
+    return plan;
+  }
+
+  #intentOf(
+    { request, grant, renewsSerialNumber }: GrantedEnrolment,
+    key: RequestKey,
+    plan: CertificatePlan,
+    pendingId: number | undefined,
+  ): Intent {
+    const { profile, certificationRequest, frontDoor } = request;
+    return {
+      ...key,
+      frontDoor,
+      authority: profile.ca,
+      issuerKeyId: plan.issuer.keyId,
+      issuer: formatName(plan.issuer.certificate.subject),
+      serialNumber: plan.serialNumber,
+      tbs: plan.tbs,
+      subject: plan.subjectText,
+      notBefore: plan.notBefore,
+      notAfter: plan.notAfter,
+      grant,
+      publicKeyHash: hash("sha256", certificationRequest.publicKeyInfo, "buffer"),
+      renewsSerialNumber,
+      pendingId,
+      maxPerHour: profile.maxPerHour,
+      window: this.#parts.guard.window,
+      at: this.#parts.clock.now(),
+    };
+  }
+
+  async #outcomeOf(standing: Standing): Promise<EnrolmentOutcome> {
+    switch (standing.kind) {
+      case "issued": {
+        const { certificate, issuerKeyId } = standing;
+        return { kind: "issued", certificate: Buffer.from(certificate), issuerKeyId };
+      }
+      case "unfinished":
+        return await this.#sign(standing.intent);
+      case "pending":
+        return { kind: "pending" };
+    }
+  }
+
+  /** The same bytes each time it is called for an intent; the ledger keeps the first certificate. */
+  async #sign(intent: UnfinishedIntent): Promise<EnrolmentOutcome> {
+    this.#refuseObstacle();
+    const answer = await this.#authority(intent.authority).issue(intent);
+    if (answer.kind === "pending") return { kind: "pending" };
+    if (answer.kind === "refused") {
+      throw new RefusalError(answer.code, `authority.${intent.authority}`, answer.message);
+    }
+    const certificate = await this.#parts.ledger.recordIssued({
+      serialNumber: intent.serialNumber,
+      certificate: answer.certificate,
+      thumbprint: hash("sha256", answer.certificate, "hex"),
+      at: this.#parts.clock.now(),
+    });
+    const { issuerKeyId } = intent;
+    return { kind: "issued", certificate: Buffer.from(certificate), issuerKeyId };
+  }
+
+  #refuseObstacle(): void {
+    const obstacle = this.#parts.signingObstacle();
+    if (obstacle === undefined) return;
+    throw new ConnectorError(obstacle.code, obstacle.message, { isRetryable: true });
+  }
+
+  #authority(name: string): CertificateAuthority {
+    const authority = this.#parts.authorities.get(name);
+    if (authority !== undefined) return authority;
+    throw new ConnectorError("authority-unknown", `there is no certification authority "${name}"`);
+  }
+}
