@@ -221,6 +221,7 @@ export const JWS_TYPES = {
   trust: "isthmus-trust+jwt",
   enrolment: "isthmus-enrolment+jwt",
   challenge: "isthmus-scep-challenge+jwt",
+  approval: "isthmus-approval+jwt",
 } as const;
 
 /** What a command's JWS signs. `aud` is the connector it is for. Times are ms since the epoch. */
@@ -240,6 +241,17 @@ export const signedCommand = z.object({
   approvals: z.array(jws).max(10).default([]),
 });
 export type SignedCommand = z.infer<typeof signedCommand>;
+
+/** A second person's consent to one command, signed by an approver's key that the connector's guardrails list. */
+export const signedApproval = z.object({
+  commandId: identifier,
+  aud: identifier,
+  kind: z.string().max(128),
+  /** SHA-256, hex, over the canonical JSON of the command's payload. */
+  payloadSha256: z.string().regex(/^[0-9a-f]{64}$/),
+  expiresAt: z.number(),
+});
+export type SignedApproval = z.infer<typeof signedApproval>;
 
 /** A desired configuration, whole; each service validates `configuration` itself. */
 export const signedConfiguration = z.object({

@@ -1,0 +1,99 @@
+import type { Clock } from "../clock.ts";
+import { RefusalError } from "../errors.ts";
+import type { SignedCommand } from "../link/messages.ts";
+import { approversOf } from "./approvals.ts";
+import { faultsOf } from "./configuration.ts";
+import type { CommonGuardrails } from "./guardrails-file.ts";
+import type { CommandHandler, Limits, WindowLimit } from "./service-definition.ts";
+
+/** Windows in force for kinds that the guardrails do not name. */
+const DEFAULT_LIMITS: Readonly<Record<string, WindowLimit>> = {
+  "certificate.revoke": { max: 50, perMinutes: 60 },
+  "certificate-revocations": { max: 50, perMinutes: 60 },
+  "certificate-issuance": { max: 10_000, perMinutes: 60 },
+  "session-cuts": { max: 1_000, perMinutes: 60 },
+};
+const DEFAULT_LIMIT: WindowLimit = { max: 600, perMinutes: 10 };
+
+/** The sliding window of a kind: the guardrails', or the kernel's default. */
+export function windowOf(guardrails: CommonGuardrails, kind: string): WindowLimit {
+  const own = Object.hasOwn(guardrails.commands.limits, kind);
+  if (own) return guardrails.commands.limits[kind] ?? DEFAULT_LIMIT;
+  return DEFAULT_LIMITS[kind] ?? DEFAULT_LIMIT;
+}
+
+/** `wait`: nothing speaks against the command but that a second person has yet to approve it. */
+export type Verdict = "run" | "wait";
+
+/** Decides over each command before its intent is stored. The cloud's signature alone is never enough. */
+export class CommandGuard {
+  readonly #guardrails: CommonGuardrails;
+  // biome-ignore lint/suspicious/noExplicitAny: handlers of differently typed payloads
+  readonly #handlers: Readonly<Record<string, CommandHandler<any>>>;
+  readonly #limits: Limits;
+  readonly #clock: Clock;
+
+  constructor(options: {
+    readonly guardrails: CommonGuardrails;
+    // biome-ignore lint/suspicious/noExplicitAny: handlers of differently typed payloads
+    readonly handlers: Readonly<Record<string, CommandHandler<any>>>;
+    readonly limits: Limits;
+    readonly clock: Clock;
+  }) {
+    this.#guardrails = options.guardrails;
+    this.#handlers = options.handlers;
+    this.#limits = options.limits;
+    this.#clock = options.clock;
+  }
+
+  /**
+   * Whether a verified command may run now. `isApprovedLocally` says that somebody ran `approve` for it on this host.
+   *
+   * @throws RefusalError with the rule: `guardrails.commands.allow`, `guardrails.commands.approval.<kind>`,
+   * `guardrails.commands.limits.<kind>`, `payload.<kind>`, or a rule of the service.
+   */
+  async judge(command: SignedCommand, isApprovedLocally: boolean): Promise<Verdict> {
+    const { kind } = command;
+    if (!this.#guardrails.commands.allow.includes(kind)) {
+      throw new RefusalError(
+        "command-not-allowed",
+        "guardrails.commands.allow",
+        `commands of kind ${kind} are not allowed here`,
+      );
+    }
+    const handler = Object.hasOwn(this.#handlers, kind) ? this.#handlers[kind] : undefined;
+    if (handler === undefined) {
+      throw new RefusalError("command-unknown", "service.commands", `no command of kind ${kind}`);
+    }
+    const payload = payloadOf(command, handler);
+    await handler.judge?.(payload);
+    if (!(await this.#isApproved(command, isApprovedLocally))) return "wait";
+    await this.#limits.consume(kind);
+    return "run";
+  }
+
+  async #isApproved(command: SignedCommand, isApprovedLocally: boolean): Promise<boolean> {
+    const { approval } = this.#guardrails.commands;
+    const rule = Object.hasOwn(approval, command.kind) ? approval[command.kind] : undefined;
+    if (rule === undefined || (rule.local && isApprovedLocally)) return true;
+    const signed = await approversOf(command, this.#guardrails.approvers, this.#clock);
+    if (signed.size >= rule.signatures) return true;
+    if (rule.local) return false;
+    throw new RefusalError(
+      "approval-missing",
+      `guardrails.commands.approval.${command.kind}`,
+      `${command.kind} needs ${rule.signatures} signatures of listed approvers, ${signed.size} are valid`,
+    );
+  }
+}
+
+/** The payload as the service's schema reads it. @throws RefusalError `payload-invalid` */
+export function payloadOf<Payload>(
+  command: SignedCommand,
+  handler: CommandHandler<Payload>,
+): Payload {
+  const result = handler.payload.safeParse(command.payload);
+  if (result.success) return result.data;
+  const faults = faultsOf(result.error, command.payload).slice(0, 5).join("; ");
+  throw new RefusalError("payload-invalid", `payload.${command.kind}`, faults.slice(0, 1_000));
+}

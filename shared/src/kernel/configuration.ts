@@ -1,0 +1,95 @@
+import { readFileSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import type { z } from "zod";
+import { ConfigurationError } from "../errors.ts";
+import { parseIn } from "./configuration-keys.ts";
+
+/** Own limits. */
+const MAX_FILE_BYTES = 4_194_304;
+const MAX_FAULTS = 100;
+
+/**
+ * Reads and checks a JSON configuration file. Relative paths in it (keys made with `pathKey`, `fileKey`,
+ * `secretFileKey`) are relative to the file.
+ *
+ * @throws ConfigurationError with every fault and its key, unknown keys among them.
+ */
+export function loadConfiguration<Output>(schema: z.ZodType<Output>, file: string): Output {
+  return parseConfiguration(schema, readText(file), file);
+}
+
+/** As `loadConfiguration`, for text that is already there; `file` names it and is what paths are relative to. */
+export function parseConfiguration<Output>(
+  schema: z.ZodType<Output>,
+  text: string,
+  file: string,
+): Output {
+  const input = parseJson(text, file);
+  return checkConfiguration(schema, input, file);
+}
+
+/** As `loadConfiguration`, for a value that is already parsed. */
+export function checkConfiguration<Output>(
+  schema: z.ZodType<Output>,
+  input: unknown,
+  source: string,
+): Output {
+  const result = parseIn(dirname(resolve(source)), schema, input);
+  if (result.success) return result.data;
+  throw new ConfigurationError(source, faultsOf(result.error, input));
+}
+
+function readText(file: string): string {
+  try {
+    const { size } = statSync(file);
+    if (size > MAX_FILE_BYTES) {
+      throw new ConfigurationError(file, [`the file has ${size} bytes, at most ${MAX_FILE_BYTES}`]);
+    }
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (error instanceof ConfigurationError) throw error;
+    throw new ConfigurationError(file, [`cannot be read: ${(error as Error).message}`]);
+  }
+}
+
+function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new ConfigurationError(file, [`is not JSON: ${(error as Error).message}`]);
+  }
+}
+
+/** Each fault of a refused value as `key: what is wrong`, at most 100 of them. */
+export function faultsOf(error: z.ZodError, input: unknown): string[] {
+  const faults = error.issues.flatMap((issue) => faultsOfIssue(issue, input));
+  if (faults.length <= MAX_FAULTS) return faults;
+  return [...faults.slice(0, MAX_FAULTS), `and ${faults.length - MAX_FAULTS} more`];
+}
+
+function faultsOfIssue(issue: z.core.$ZodIssue, input: unknown): string[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => `${keyText([...issue.path, key])}: unknown key`);
+  }
+  if (issue.code === "invalid_type" && valueAt(input, issue.path) === undefined) {
+    return [`${keyText(issue.path)}: is missing, expected ${issue.expected}`];
+  }
+  if (issue.code === "invalid_union" && issue.errors.length > 0) {
+    return [`${keyText(issue.path)}: fits none of the allowed forms`];
+  }
+  return [`${keyText(issue.path)}: ${issue.message}`];
+}
+
+function keyText(path: readonly PropertyKey[]): string {
+  if (path.length === 0) return "the whole";
+  return path.map(String).join(".");
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  let value = input;
+  for (const key of path) {
+    if (typeof value !== "object" || value === null) return undefined;
+    value = (value as Record<PropertyKey, unknown>)[key];
+  }
+  return value;
+}
