@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 const STOP_TIMEOUT_MS = 10_000;
 const START_TIMEOUT_MS = 60_000;
-const RETRY_MS = 10;
+const RETRY_MS = 5;
 /** How much of a program's last output is kept for the message when it fails. */
 const MAX_KEPT_OUTPUT_CHARACTERS = 4_000;
 
