@@ -4,6 +4,8 @@ import type {
   SignedCommand,
   SignedConfiguration,
 } from "@isthmus/shared/link/messages";
+import type { RecordOperations, Session } from "./admin-records.ts";
+import type { ListedRow, ListQuery } from "./list-query.ts";
 import type { ScepChallenge } from "./scep-challenge.ts";
 
 /** What core and the adapters need done by each other; `main.ts` puts the pieces together. */
@@ -42,4 +44,17 @@ export interface Signer extends ReceiptSigner {
   signCommand(command: SignedCommand): Promise<string>;
   signConfiguration(configuration: SignedConfiguration): Promise<string>;
   signChallenge(challenge: ScepChallenge): Promise<string>;
+}
+
+/** The store, for those who act for administrators. */
+export interface Records {
+  run<Name extends keyof RecordOperations>(
+    name: Name,
+    argument: Parameters<RecordOperations[Name]>[0],
+  ): Promise<ReturnType<RecordOperations[Name]>>;
+  /** The rows of one page, and one more where there is a next page. */
+  page(query: ListQuery, properties: readonly string[]): Promise<ListedRow[]>;
+  count(query: ListQuery): Promise<number>;
+  /** The session that a bearer token opened, while it lasts and its account is active. */
+  session(tokenHash: string): Promise<Session | undefined>;
 }

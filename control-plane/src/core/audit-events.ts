@@ -1,0 +1,28 @@
+/** Names of what administrators do, as they stand in the control plane's own audit chain. */
+export const AUDIT_EVENTS = {
+  administratorCreated: "administrator.created",
+  administratorChanged: "administrator.changed",
+  passwordReset: "administrator.password-reset",
+  signedIn: "session.opened",
+  signInFailed: "session.refused",
+  signedOut: "session.closed",
+  tokenCreated: "enrolment-token.created",
+  tokenDeleted: "enrolment-token.deleted",
+  connectorChanged: "connector.changed",
+  connectorReleased: "connector.released",
+  configurationWritten: "configuration.written",
+  deviceCreated: "device.created",
+  deviceChanged: "device.changed",
+  deviceRemoved: "device.removed",
+  tunnelSiteWritten: "tunnel-site.written",
+  tunnelSiteDeleted: "tunnel-site.deleted",
+  tunnelConfigurationWritten: "tunnel-configuration.written",
+  tunnelConfigurationDeleted: "tunnel-configuration.deleted",
+  tunnelServerAssigned: "tunnel-server.assigned",
+  revocationRequested: "certificate.revocation-requested",
+  challengeCreated: "scep-challenge.created",
+  commandCreated: "command.created",
+  commandCancelled: "command.cancelled",
+  tenantKeyRotated: "tenant-key.rotated",
+} as const;
+export type AuditEvent = (typeof AUDIT_EVENTS)[keyof typeof AUDIT_EVENTS];

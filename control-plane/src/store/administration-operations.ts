@@ -1,0 +1,314 @@
+import { ConnectorError } from "@isthmus/shared/errors";
+import type { Service } from "@isthmus/shared/link/messages";
+import type { Transaction } from "@isthmus/shared/store/transaction";
+import type {
+  Act,
+  CommandRequest,
+  ConnectorChange,
+  NewConfiguration,
+  NewEnrolmentToken,
+  RevocationRequest,
+  UnsignedConfiguration,
+} from "../core/admin-records.ts";
+import { AUDIT_EVENTS } from "../core/audit-events.ts";
+import type { CancellationOutcome } from "../core/connector-records.ts";
+import type { ScepChallenge } from "../core/scep-challenge.ts";
+import { commandOperations, insertCommand } from "./command-operations.ts";
+import { sessionOperations } from "./connector-sessions.ts";
+import { recordAct } from "./own-audit.ts";
+
+/** Our own limits. */
+const REVOCATION_VALIDITY_MS = 7 * 86_400_000;
+/** Versions of a connector's configuration that are kept. */
+const KEPT_CONFIGURATIONS = 50;
+
+function createEnrolmentToken(transaction: Transaction, token: NewEnrolmentToken): void {
+  const { secretHash, service, displayName, now, expiresAt } = token;
+  transaction.run(
+    `INSERT INTO enrolment_token (secret_hash, service, display_name, created_at, expires_at)
+     VALUES (?, ?, ?, ?, ?)`,
+    secretHash,
+    service,
+    displayName ?? null,
+    now,
+    expiresAt,
+  );
+  const details = { id: secretHash, service, displayName, expiresAt };
+  recordAct(transaction, token, AUDIT_EVENTS.tokenCreated, details);
+}
+
+/** Throws `enrolment-token-unknown` for one that is not there or was used. */
+function deleteEnrolmentToken(
+  transaction: Transaction,
+  { secretHash, ...act }: Act & { readonly secretHash: string },
+): void {
+  const { changes } = transaction.run(
+    "DELETE FROM enrolment_token WHERE secret_hash = ? AND used_at IS NULL",
+    secretHash,
+  );
+  if (changes === 0) {
+    throw new ConnectorError("enrolment-token-unknown", "There is no such unused enrolment token");
+  }
+  recordAct(transaction, act, AUDIT_EVENTS.tokenDeleted, { id: secretHash });
+}
+
+/** Renames, disables or enables a connector; disabling ends its session. Throws `connector-unknown`. */
+function changeConnector(transaction: Transaction, change: ConnectorChange): void {
+  const { id, displayName, isDisabled, now } = change;
+  serviceOf(transaction, id);
+  if (displayName !== undefined) {
+    transaction.run("UPDATE connector SET display_name = ? WHERE id = ?", displayName, id);
+  }
+  if (isDisabled === true) {
+    transaction.run(
+      `UPDATE connector SET disabled_at = ?, connected_at = NULL, session_no = session_no + 1
+       WHERE id = ? AND disabled_at IS NULL`,
+      now,
+      id,
+    );
+  } else if (isDisabled === false) {
+    transaction.run("UPDATE connector SET disabled_at = NULL WHERE id = ?", id);
+  }
+  const details = { id, displayName, isDisabled };
+  recordAct(transaction, change, AUDIT_EVENTS.connectorChanged, details);
+}
+
+/** Lets a connector out of quarantine. Throws `connector-unknown`. */
+function liftQuarantine(
+  transaction: Transaction,
+  { id, ...act }: Act & { readonly id: string },
+): void {
+  serviceOf(transaction, id);
+  sessionOperations.releaseConnector(transaction, { connectorId: id, ...act });
+  recordAct(transaction, act, AUDIT_EVENTS.connectorReleased, { id });
+}
+
+/** Stores the next version of a connector's configuration, unsigned. Throws `connector-unknown`, `configuration-conflict`. */
+function writeConfiguration(
+  transaction: Transaction,
+  written: NewConfiguration,
+): { readonly version: number } {
+  const { connectorId, configuration, ifVersion, now } = written;
+  serviceOf(transaction, connectorId);
+  const row = transaction.get(
+    `SELECT max(d.version, c.configuration_version_applied) AS version FROM connector c LEFT JOIN
+       (SELECT coalesce(max(version), 0) AS version FROM desired_configuration WHERE connector_id = ?) d
+     WHERE c.id = ?`,
+    connectorId,
+    connectorId,
+  );
+  const present = Number(row?.["version"] ?? 0);
+  if (ifVersion !== undefined && ifVersion !== present) {
+    throw new ConnectorError(
+      "configuration-conflict",
+      `The newest version is ${present}, not ${ifVersion}: read it and apply your change to it`,
+    );
+  }
+  const version = present + 1;
+  transaction.run(
+    "INSERT INTO desired_configuration (connector_id, version, body, created_at) VALUES (?, ?, ?, ?)",
+    connectorId,
+    version,
+    JSON.stringify(configuration),
+    now,
+  );
+  transaction.run(
+    "DELETE FROM desired_configuration WHERE connector_id = ? AND version <= ?",
+    connectorId,
+    version - KEPT_CONFIGURATIONS,
+  );
+  recordAct(transaction, written, AUDIT_EVENTS.configurationWritten, { connectorId, version });
+  return { version };
+}
+
+function takeUnsignedConfigurations(
+  transaction: Transaction,
+  { limit }: { readonly limit: number },
+): UnsignedConfiguration[] {
+  const rows = transaction.all(
+    `SELECT d.*, c.service FROM desired_configuration d JOIN connector c ON c.id = d.connector_id
+     WHERE d.jws IS NULL ORDER BY d.created_at LIMIT ?`,
+    limit,
+  );
+  return rows.map((row) => ({
+    connectorId: String(row["connector_id"]),
+    version: Number(row["version"]),
+    service: String(row["service"]) as Service,
+    configuration: JSON.parse(String(row["body"])),
+    issuedAt: Number(row["created_at"]),
+  }));
+}
+
+function storeConfigurationSignature(
+  transaction: Transaction,
+  { connectorId, version, jws }: { connectorId: string; version: number; jws: string },
+): void {
+  transaction.run(
+    "UPDATE desired_configuration SET jws = ? WHERE connector_id = ? AND version = ?",
+    jws,
+    connectorId,
+    version,
+  );
+}
+
+/** Gives a configuration the next free version, where another had been signed as this one before a restored backup. */
+function renumberConfiguration(
+  transaction: Transaction,
+  { connectorId, version }: { readonly connectorId: string; readonly version: number },
+): void {
+  transaction.run(
+    `UPDATE desired_configuration SET version = 1 +
+       (SELECT max(version) FROM desired_configuration WHERE connector_id = ?)
+     WHERE connector_id = ? AND version = ? AND jws IS NULL`,
+    connectorId,
+    connectorId,
+    version,
+  );
+}
+
+/** Ends a command that the signer refuses. It leaves no hole to wait for: its seq belongs to nothing any more. */
+function refuseUnsignedCommand(
+  transaction: Transaction,
+  { id, error, now }: { readonly id: string; readonly error: unknown; readonly now: number },
+): void {
+  transaction.run(
+    "UPDATE command SET state = 'refused', state_at = ?, error = ?, seq = NULL WHERE id = ? AND jws IS NULL",
+    now,
+    JSON.stringify(error),
+    id,
+  );
+}
+
+/**
+ * Queues the revocation of a certificate at the connector that issued it; a revocation that is on its way already is
+ * answered with its command. Throws `certificate-unknown`, `certificate-revoked`.
+ */
+function requestRevocation(
+  transaction: Transaction,
+  request: RevocationRequest,
+): { readonly commandId: string } {
+  const { connectorId, serialNumber, reason, commandId, ...act } = request;
+  const row = transaction.get(
+    "SELECT issuer, revoked_at FROM issued_certificate WHERE serial_number = ? AND connector_id = ?",
+    serialNumber,
+    connectorId,
+  );
+  if (row === undefined) {
+    throw new ConnectorError("certificate-unknown", `No certificate ${serialNumber} is known`);
+  }
+  if (row["revoked_at"] !== null) {
+    throw new ConnectorError(
+      "certificate-revoked",
+      `Certificate ${serialNumber} is revoked already`,
+    );
+  }
+  const issuer = String(row["issuer"]);
+  const underWay = transaction.get(
+    `SELECT command_id FROM revocation_request r JOIN command c ON c.id = r.command_id
+     WHERE r.serial_number = ? AND r.issuer = ? AND c.state IN ('queued', 'sent', 'accepted', 'running')`,
+    serialNumber,
+    issuer,
+  );
+  if (underWay !== undefined) return { commandId: String(underWay["command_id"]) };
+  insertCommand(transaction, {
+    id: commandId,
+    connectorId,
+    kind: "certificate.revoke",
+    payload: { serialNumber, reason },
+    ...act,
+    notBefore: act.now,
+    expiresAt: act.now + REVOCATION_VALIDITY_MS,
+  });
+  transaction.run(
+    `INSERT INTO revocation_request (serial_number, issuer, command_id) VALUES (?, ?, ?)
+     ON CONFLICT DO UPDATE SET command_id = excluded.command_id`,
+    serialNumber,
+    issuer,
+    commandId,
+  );
+  const details = { connectorId, serialNumber, issuer, reason, commandId };
+  recordAct(transaction, act, AUDIT_EVENTS.revocationRequested, details);
+  return { commandId };
+}
+
+/** Keeps what a challenge permits, never the challenge itself. Throws `connector-unknown`. */
+function recordChallenge(
+  transaction: Transaction,
+  { challenge, ...act }: Act & { readonly challenge: ScepChallenge },
+): void {
+  if (challenge.aud !== "any") serviceOf(transaction, challenge.aud);
+  transaction.run(
+    `INSERT INTO scep_challenge (id, connector_id, profile_id, device_id, user_principal_name, subject,
+       subject_alt_names, created_at, expires_at, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    challenge.jti,
+    challenge.aud,
+    challenge.profileId,
+    challenge.deviceId,
+    challenge.userPrincipalName ?? null,
+    challenge.subject,
+    JSON.stringify(challenge.subjectAltNames),
+    challenge.iat,
+    challenge.exp,
+    act.actor,
+  );
+  const { jti, aud, profileId, deviceId, subject } = challenge;
+  const details = { id: jti, connectorId: aud, profileId, deviceId, subject };
+  recordAct(transaction, act, AUDIT_EVENTS.challengeCreated, details);
+}
+
+/** Queues a command that somebody asked for by itself. Throws `connector-unknown`. */
+function requestCommand(transaction: Transaction, request: CommandRequest): void {
+  const { id, connectorId, kind, now } = request;
+  insertCommand(transaction, { ...request, notBefore: now });
+  recordAct(transaction, request, AUDIT_EVENTS.commandCreated, { id, connectorId, kind });
+}
+
+function requestCancellation(
+  transaction: Transaction,
+  cancellation: Act & { readonly id: string; readonly cancelId: string },
+): CancellationOutcome {
+  const outcome = commandOperations.cancelCommand(transaction, cancellation);
+  if (outcome === "withdrawn" || outcome === "requested") {
+    const details = { id: cancellation.id, outcome };
+    recordAct(transaction, cancellation, AUDIT_EVENTS.commandCancelled, details);
+  }
+  return outcome;
+}
+
+/** Keeps a statement about a new tenant key for the connectors. */
+function recordTrust(
+  transaction: Transaction,
+  { jws, thumbprint, ...act }: Act & { readonly jws: string; readonly thumbprint: string },
+): void {
+  transaction.run(
+    "INSERT INTO trust_statement (jws, thumbprint, created_at) VALUES (?, ?, ?)",
+    jws,
+    thumbprint,
+    act.now,
+  );
+  recordAct(transaction, act, AUDIT_EVENTS.tenantKeyRotated, { thumbprint });
+}
+
+function serviceOf(transaction: Transaction, connectorId: string): Service {
+  const row = transaction.get("SELECT service FROM connector WHERE id = ?", connectorId);
+  if (row !== undefined) return String(row["service"]) as Service;
+  throw new ConnectorError("connector-unknown", `There is no connector ${connectorId}`);
+}
+
+/** What administrators do to connectors, certificates and commands. */
+export const administrationOperations = {
+  createEnrolmentToken,
+  deleteEnrolmentToken,
+  changeConnector,
+  liftQuarantine,
+  writeConfiguration,
+  takeUnsignedConfigurations,
+  storeConfigurationSignature,
+  renumberConfiguration,
+  refuseUnsignedCommand,
+  requestRevocation,
+  recordChallenge,
+  requestCommand,
+  requestCancellation,
+  recordTrust,
+};

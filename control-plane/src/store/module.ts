@@ -1,0 +1,45 @@
+import {
+  auditHead,
+  auditMigrations,
+  auditPage,
+  auditReceipts,
+  storeAuditReceipt,
+} from "@isthmus/shared/kernel/audit-operations";
+import type { Migration, Operations, Transaction } from "@isthmus/shared/store/transaction";
+import type { RecordOperations } from "../core/admin-records.ts";
+import { accountOperations } from "./account-operations.ts";
+import { adminMigrations } from "./admin-migrations.ts";
+import { administrationOperations } from "./administration-operations.ts";
+import { connectorMigrations } from "./connector-migrations.ts";
+import { connectorOperations } from "./connector-operations.ts";
+import { deviceFeedOperations } from "./device-feed-operations.ts";
+import { deviceOperations } from "./device-operations.ts";
+import { tunnelOperations } from "./tunnel-operations.ts";
+
+/** The whole store of the control plane: what its worker thread loads. */
+
+export const migrations: readonly Migration[] = [
+  ...auditMigrations,
+  ...connectorMigrations,
+  ...adminMigrations,
+];
+
+type OfRecords = {
+  readonly [Name in keyof RecordOperations]: (
+    transaction: Transaction,
+    argument: Parameters<RecordOperations[Name]>[0],
+  ) => ReturnType<RecordOperations[Name]>;
+};
+
+export const operations = {
+  auditHead,
+  auditPage,
+  auditReceipts,
+  storeAuditReceipt,
+  ...connectorOperations,
+  ...accountOperations,
+  ...administrationOperations,
+  ...deviceOperations,
+  ...deviceFeedOperations,
+  ...tunnelOperations,
+} satisfies OfRecords & Operations;

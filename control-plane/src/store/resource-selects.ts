@@ -1,0 +1,116 @@
+import type { SqlValue } from "@isthmus/shared/store/transaction";
+import { type RawBuilder, sql } from "kysely";
+import type { ResourceName } from "../core/resources.ts";
+
+/** Microsoft Tunnel calls a server offline when its last check-in is older than five minutes. */
+const OFFLINE_AFTER_MS = 5 * 60_000;
+
+type Select = RawBuilder<Readonly<Record<string, SqlValue>>>;
+
+/** For each resource the SELECT whose columns are the properties of `core/resources.ts`. `now` is ms. */
+export const resourceSelects: Readonly<Record<ResourceName, (now: number) => Select>> = {
+  connectors: () => sql`
+    SELECT c.id, c.service, c.display_name AS displayName,
+      CASE WHEN c.disabled_at IS NOT NULL THEN 'disabled'
+           WHEN c.quarantined_at IS NOT NULL THEN 'quarantined'
+           WHEN c.connected_at IS NOT NULL THEN 'connected' ELSE 'disconnected' END AS status,
+      c.connected_at IS NOT NULL AS isConnected, c.created_at AS createdDateTime,
+      c.connected_at AS connectedDateTime, c.last_seen_at AS lastSeenDateTime, c.clock_offset_ms AS clockOffsetMs,
+      (SELECT coalesce(max(version), 0) FROM desired_configuration d WHERE d.connector_id = c.id)
+        AS configurationVersion,
+      c.configuration_version_applied AS configurationVersionApplied, c.configuration_error AS configurationError,
+      c.quarantined_at AS quarantinedDateTime, c.quarantine_reason AS quarantineReason,
+      c.disabled_at AS disabledDateTime, h.snapshot AS health, h.received_at AS healthDateTime
+    FROM connector c LEFT JOIN connector_health h ON h.connector_id = c.id`,
+
+  enrolmentTokens: () => sql`
+    SELECT secret_hash AS id, service, display_name AS displayName, created_at AS createdDateTime,
+      expires_at AS expirationDateTime, used_at AS usedDateTime, connector_id AS connectorId
+    FROM enrolment_token`,
+
+  managedDevices: () => sql`
+    SELECT id, device_name AS deviceName, operating_system AS operatingSystem,
+      user_principal_name AS userPrincipalName, groups, compliance AS complianceState,
+      compliance_reason AS complianceReason, enrolled_at AS enrolledDateTime, modified_at AS lastModifiedDateTime
+    FROM managed_device WHERE removed_at IS NULL`,
+
+  microsoftTunnelSites: () => sql`SELECT * FROM tunnel_site`,
+
+  microsoftTunnelConfigurations: () => sql`SELECT * FROM tunnel_configuration`,
+
+  microsoftTunnelServers: (now) => sql`
+    SELECT c.id, c.display_name AS displayName,
+      CASE WHEN c.last_seen_at IS NULL THEN 'unknown'
+           WHEN c.connected_at IS NULL AND c.last_seen_at < ${now - OFFLINE_AFTER_MS} THEN 'offline'
+           WHEN h.snapshot IS NULL THEN 'unknown'
+           WHEN EXISTS (SELECT 1 FROM json_each(h.snapshot, '$.checks') k
+             WHERE k.value ->> 'status' = 'unhealthy') THEN 'unhealthy'
+           WHEN EXISTS (SELECT 1 FROM json_each(h.snapshot, '$.checks') k
+             WHERE k.value ->> 'status' <> 'healthy') THEN 'warning'
+           ELSE 'healthy' END AS tunnelServerHealthStatus,
+      c.last_seen_at AS lastCheckinDateTime, NULL AS agentImageDigest, NULL AS serverImageDigest,
+      'standaloneRootless' AS deploymentMode, s.site_id AS microsoftTunnelSiteId
+    FROM connector c LEFT JOIN connector_health h ON h.connector_id = c.id
+      LEFT JOIN tunnel_server s ON s.connector_id = c.id
+    WHERE c.service = 'tunnel-gateway'`,
+
+  certificateProfiles: () => sql`
+    SELECT c.id || '.' || (p.value ->> 'id') AS id, p.value ->> 'id' AS profileId, c.id AS connectorId,
+      c.display_name AS connectorDisplayName, d.version AS configurationVersion, p.value AS profile
+    FROM connector c
+      JOIN desired_configuration d ON d.connector_id = c.id AND d.version =
+        (SELECT max(version) FROM desired_configuration WHERE connector_id = c.id)
+      JOIN json_each(d.body, '$.profiles') p
+    WHERE c.service = 'cert-connector' AND json_type(p.value) = 'object' AND p.value ->> 'id' IS NOT NULL`,
+
+  issuedCertificates: () => sql`
+    SELECT i.connector_id || '.' || i.serial_number AS id, i.serial_number AS serialNumber, i.issuer, i.subject,
+      i.thumbprint, i.connector_id AS connectorId, i.transaction_id AS transactionId, i.profile_id AS profileId,
+      i.device_id AS managedDeviceId, i.user_principal_name AS userPrincipalName,
+      i.not_before AS notBeforeDateTime, i.not_after AS notAfterDateTime, i.issued_at AS issuedDateTime,
+      CASE WHEN i.revoked_at IS NOT NULL THEN 'revoked'
+           WHEN EXISTS (SELECT 1 FROM revocation_request r JOIN command m ON m.id = r.command_id
+             WHERE r.serial_number = i.serial_number AND r.issuer = i.issuer
+               AND m.state IN ('queued', 'sent', 'accepted', 'running')) THEN 'revocationPending'
+           ELSE 'issued' END AS state,
+      i.revoked_at AS revokedDateTime, i.revocation_reason AS revocationReason
+    FROM issued_certificate i`,
+
+  issuanceFailures: () => sql`
+    SELECT connector_id || '.' || transaction_id || '.' || at AS id, connector_id AS connectorId,
+      transaction_id AS transactionId, at AS failedDateTime, profile_id AS profileId, device_id AS managedDeviceId,
+      user_principal_name AS userPrincipalName, code, message
+    FROM issuance_failure`,
+
+  commands: () => sql`
+    SELECT id, connector_id AS connectorId, kind, seq AS sequenceNumber, state, actor, body AS payload,
+      created_at AS createdDateTime, not_before AS notBeforeDateTime, expires_at AS expirationDateTime,
+      state_at AS stateDateTime, result, error
+    FROM command`,
+
+  scepChallenges: () => sql`
+    SELECT id, connector_id AS connectorId, profile_id AS profileId, device_id AS managedDeviceId,
+      user_principal_name AS userPrincipalName, subject, subject_alt_names AS subjectAltNames,
+      created_at AS createdDateTime, expires_at AS expirationDateTime, actor
+    FROM scep_challenge`,
+
+  desiredConfigurations: () => sql`
+    SELECT d.connector_id || '.' || d.version AS id, d.connector_id AS connectorId, d.version,
+      d.jws IS NOT NULL AS isSigned, c.configuration_version_applied = d.version AS isApplied,
+      d.created_at AS createdDateTime, d.body AS configuration
+    FROM desired_configuration d JOIN connector c ON c.id = d.connector_id`,
+
+  auditEvents: () => sql`
+    SELECT 'control-plane.' || idx AS id, 'control-plane' AS source, idx AS "index", at AS activityDateTime,
+      event AS activity, payload ->> 'actor' AS actor, hash, previous_hash AS previousHash, payload AS details
+    FROM audit_journal
+    UNION ALL
+    SELECT connector_id || '.' || idx || '.' || substr(hash, 1, 16), connector_id, idx, at, event, NULL, hash,
+      previous_hash, payload
+    FROM audit_entry`,
+
+  administrators: () => sql`
+    SELECT id, user_name AS userName, roles, created_at AS createdDateTime, password_at AS passwordDateTime,
+      disabled_at AS disabledDateTime, last_sign_in_at AS lastSignInDateTime
+    FROM administrator`,
+};

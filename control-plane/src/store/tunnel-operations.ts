@@ -1,0 +1,128 @@
+import { ConnectorError } from "@isthmus/shared/errors";
+import type { Transaction } from "@isthmus/shared/store/transaction";
+import type { Act, TunnelObject, TunnelServerAssignment } from "../core/admin-records.ts";
+import { AUDIT_EVENTS } from "../core/audit-events.ts";
+import { RESOURCES } from "../core/resources.ts";
+import { recordAct } from "./own-audit.ts";
+
+const SITE_COLUMNS = Object.keys(RESOURCES.microsoftTunnelSites);
+const CONFIGURATION_COLUMNS = Object.keys(RESOURCES.microsoftTunnelConfigurations);
+
+/** Writes a tunnel site whole. Throws `tunnel-configuration-unknown` where it names one that is not there. */
+function putTunnelSite(transaction: Transaction, site: TunnelObject): void {
+  const configurationId = site.values["microsoftTunnelConfigurationId"] ?? null;
+  if (configurationId !== null) {
+    const found = transaction.get(
+      "SELECT 1 FROM tunnel_configuration WHERE id = ?",
+      configurationId,
+    );
+    if (found === undefined) {
+      throw new ConnectorError(
+        "tunnel-configuration-unknown",
+        `There is no microsoftTunnelConfiguration ${configurationId}`,
+      );
+    }
+  }
+  upsert(transaction, "tunnel_site", SITE_COLUMNS, site);
+  recordAct(transaction, site, AUDIT_EVENTS.tunnelSiteWritten, { id: site.id, ...site.values });
+}
+
+/** Throws `tunnel-site-unknown`, and `tunnel-site-in-use` while a server belongs to it. */
+function deleteTunnelSite(
+  transaction: Transaction,
+  { id, ...act }: Act & { readonly id: string },
+): void {
+  if (transaction.get("SELECT 1 FROM tunnel_server WHERE site_id = ? LIMIT 1", id) !== undefined) {
+    throw new ConnectorError("tunnel-site-in-use", `Tunnel servers belong to site ${id}`);
+  }
+  remove(transaction, "tunnel_site", id);
+  recordAct(transaction, act, AUDIT_EVENTS.tunnelSiteDeleted, { id });
+}
+
+/** Writes a tunnel configuration whole. */
+function putTunnelConfiguration(transaction: Transaction, configuration: TunnelObject): void {
+  const { id, now, values } = configuration;
+  upsert(transaction, "tunnel_configuration", CONFIGURATION_COLUMNS, {
+    ...configuration,
+    values: { ...values, lastUpdateDateTime: now },
+  });
+  recordAct(transaction, configuration, AUDIT_EVENTS.tunnelConfigurationWritten, { id, ...values });
+}
+
+/** Throws `tunnel-configuration-unknown`, and `tunnel-configuration-in-use` while a site has it. */
+function deleteTunnelConfiguration(
+  transaction: Transaction,
+  { id, ...act }: Act & { readonly id: string },
+): void {
+  const user = transaction.get(
+    "SELECT 1 FROM tunnel_site WHERE microsoftTunnelConfigurationId = ? LIMIT 1",
+    id,
+  );
+  if (user !== undefined) {
+    throw new ConnectorError(
+      "tunnel-configuration-in-use",
+      `A tunnel site has configuration ${id}`,
+    );
+  }
+  remove(transaction, "tunnel_configuration", id);
+  recordAct(transaction, act, AUDIT_EVENTS.tunnelConfigurationDeleted, { id });
+}
+
+/** Says to which site a tunnel server belongs. Throws `tunnel-server-unknown`, `tunnel-site-unknown`. */
+function assignTunnelServer(
+  transaction: Transaction,
+  { id, siteId, ...act }: TunnelServerAssignment,
+): void {
+  const server = transaction.get(
+    "SELECT 1 FROM connector WHERE id = ? AND service = 'tunnel-gateway'",
+    id,
+  );
+  if (server === undefined) {
+    throw new ConnectorError("tunnel-server-unknown", `There is no tunnel server ${id}`);
+  }
+  transaction.run("DELETE FROM tunnel_server WHERE connector_id = ?", id);
+  if (siteId !== null) {
+    if (transaction.get("SELECT 1 FROM tunnel_site WHERE id = ?", siteId) === undefined) {
+      throw unknownObject("tunnel_site", siteId);
+    }
+    transaction.run("INSERT INTO tunnel_server (connector_id, site_id) VALUES (?, ?)", id, siteId);
+  }
+  recordAct(transaction, act, AUDIT_EVENTS.tunnelServerAssigned, { id, siteId });
+}
+
+type TunnelTable = "tunnel_site" | "tunnel_configuration";
+
+function upsert(
+  transaction: Transaction,
+  table: TunnelTable,
+  columns: readonly string[],
+  { id, values }: TunnelObject,
+): void {
+  const rest = columns.filter((column) => column !== "id");
+  const updates = rest.map((column) => `${column} = excluded.${column}`);
+  transaction.run(
+    `INSERT INTO ${table} (id, ${rest.join(", ")}) VALUES (?${", ?".repeat(rest.length)})
+     ON CONFLICT (id) DO UPDATE SET ${updates.join(", ")}`,
+    id,
+    ...rest.map((column) => values[column] ?? null),
+  );
+}
+
+function remove(transaction: Transaction, table: TunnelTable, id: string): void {
+  const { changes } = transaction.run(`DELETE FROM ${table} WHERE id = ?`, id);
+  if (changes === 0) throw unknownObject(table, id);
+}
+
+function unknownObject(table: TunnelTable, id: string): ConnectorError {
+  const name = table === "tunnel_site" ? "tunnel site" : "tunnel configuration";
+  return new ConnectorError(`${name.replace(" ", "-")}-unknown`, `There is no ${name} ${id}`);
+}
+
+/** Microsoft Tunnel's objects, kept by the names Graph gives their properties. */
+export const tunnelOperations = {
+  putTunnelSite,
+  deleteTunnelSite,
+  putTunnelConfiguration,
+  deleteTunnelConfiguration,
+  assignTunnelServer,
+};
