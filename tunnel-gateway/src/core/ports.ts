@@ -1,5 +1,8 @@
 import type { Device } from "./device.ts";
+import type { PeerCertificate } from "./identity.ts";
 import type { IpAddress } from "./ip-address.ts";
+import type { OpenConnection } from "./open-connections.ts";
+import type { Refusal } from "./refusal.ts";
 
 /** Turns a host name into addresses. */
 export interface Resolver {
@@ -31,4 +34,71 @@ export interface DeviceChanges {
   readonly changed: readonly Device[];
   /** Devices that a snapshot no longer had. */
   readonly forgotten: readonly string[];
+}
+
+/** Asks what only a responder can say. */
+export interface RevocationAsker {
+  /** Fetches a fresh OCSP answer about a certificate; what goes wrong leaves the former answer in force. */
+  ask(certificate: PeerCertificate, signal: AbortSignal): Promise<void>;
+}
+
+/** Bounds on relayed connections, from the desired configuration. */
+export interface RelayLimits {
+  readonly connections: number;
+  readonly connectionsPerDevice: number;
+  readonly idleMs: number;
+  readonly halfClosedIdleMs: number;
+  readonly connectMs: number;
+}
+
+/** Why a relayed connection ended; a closed set, fit for a metric label. */
+export type RelayEnd = "complete" | "device-error" | "target-error" | "idle" | "cut";
+
+export interface RelayedConnection extends OpenConnection {
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+}
+
+/** What became of a request that was refused. */
+export interface RefusedRequest {
+  /** From a closed set. */
+  readonly code: string;
+  readonly rule: string | undefined;
+  readonly deviceId: string | undefined;
+  readonly userPrincipalName: string | undefined;
+  /** As the client named it. */
+  readonly destination: string;
+  /** What went wrong, where it was a fault of ours. */
+  readonly cause?: unknown;
+}
+
+/** Is told what happens on the relay, for logs, metrics and the audit. */
+export interface RelayObserver {
+  opened(connection: RelayedConnection, connectMs: number): void;
+  /** `refusal` is why it was cut. */
+  closed(connection: RelayedConnection, end: RelayEnd, refusal: Refusal | undefined): void;
+  refused(request: RefusedRequest): void;
+}
+
+/** Keeps verified revocation lists across restarts. */
+export interface RevocationStore {
+  load(): Promise<readonly KeptList[]>;
+  put(list: KeptList & { readonly number: string; readonly entries: number }): Promise<void>;
+  confirm(issuerId: string, confirmedAt: number): Promise<void>;
+}
+
+export interface KeptList {
+  readonly issuerId: string;
+  /** Name of the trust anchor that the issuer belongs to. */
+  readonly anchor: string;
+  readonly der: Uint8Array;
+  /** When a source last served it, ms since the epoch. */
+  readonly confirmedAt: number;
+}
+
+/** Where one trust anchor's revocations are published. */
+export interface RevocationPlaces {
+  readonly anchor: string;
+  readonly lists: readonly URL[];
+  readonly responder: URL | undefined;
 }

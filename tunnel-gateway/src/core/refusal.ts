@@ -2,6 +2,7 @@
 export const REFUSAL_CODES = [
   "certificate-identity-missing",
   "certificate-identity-ambiguous",
+  "certificate-unreadable",
   "certificate-expired",
   "certificate-untrusted",
   "certificate-revoked",

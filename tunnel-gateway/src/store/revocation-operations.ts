@@ -1,5 +1,6 @@
 import { recordAudit } from "@isthmus/shared/kernel/audit-operations";
 import type { Migration, Operations, Transaction } from "@isthmus/shared/store/transaction";
+import type { KeptList } from "../core/ports.ts";
 
 /** The last verified list of each issuer, so that a restart knows what was revoked while the source is away. */
 export const revocationMigrations: readonly Migration[] = [
@@ -16,15 +17,6 @@ export const revocationMigrations: readonly Migration[] = [
   },
 ];
 
-export interface StoredList {
-  readonly issuerId: string;
-  /** Name of the trust anchor that the issuer belongs to. */
-  readonly anchor: string;
-  readonly der: Uint8Array;
-  /** ms since the epoch. */
-  readonly confirmedAt: number;
-}
-
 /** Our own: issuers whose lists are kept. */
 const MAX_LISTS = 1_000;
 
@@ -32,7 +24,7 @@ export const revocationOperations = {
   /** Keeps a list in place of the issuer's former one. */
   putList(
     transaction: Transaction,
-    list: StoredList & { readonly number: string; readonly entries: number },
+    list: KeptList & { readonly number: string; readonly entries: number },
   ): void {
     const { issuerId, anchor, der, confirmedAt, number, entries } = list;
     transaction.run(
@@ -58,7 +50,7 @@ export const revocationOperations = {
     );
   },
 
-  storedLists(transaction: Transaction): StoredList[] {
+  storedLists(transaction: Transaction): KeptList[] {
     return transaction.all("SELECT * FROM certificate_list LIMIT ?", MAX_LISTS).map((row) => ({
       issuerId: String(row["issuer_id"]),
       anchor: String(row["anchor"]),

@@ -1,0 +1,119 @@
+import type { Duplex } from "node:stream";
+import type { RelayEnd } from "../core/ports.ts";
+import type { TargetConnection } from "./target-connection.ts";
+
+/** Own limit: bytes read from a target that the device has not taken yet; reading pauses beyond. */
+export const MAX_IN_FLIGHT_BYTES = 524_288;
+
+/** The device's side: a TLS socket, or an HTTP/2 stream later. */
+export type DeviceStream = Duplex;
+
+/**
+ * Relays bytes between a device and a target until both have ended their half. The end of one half is passed on and
+ * leaves the other open; an error on one side resets the other, so that cut data never looks complete.
+ *
+ *     both open --end of one half--> half closed --end of the other--> complete
+ *        \------error, idle, cut-----------\-------------------------> that end
+ */
+export class Relay {
+  /** Bytes from the device to the target, and back. */
+  bytesUp = 0;
+  bytesDown = 0;
+  readonly #device: DeviceStream;
+  readonly #target: TargetConnection;
+  readonly #onEnd: (end: RelayEnd) => void;
+  #inFlight = 0;
+  #openHalves = 2;
+  #openStreams = 2;
+  #end: RelayEnd | undefined;
+  #bytesAtSweep = 0;
+  #idleSince: number;
+
+  constructor(options: {
+    readonly device: DeviceStream;
+    readonly target: TargetConnection;
+    /** What the device sent along with its request. */
+    readonly head: Buffer;
+    /** ms on any clock that `sweep` uses too. */
+    readonly now: number;
+    readonly onEnd: (end: RelayEnd) => void;
+  }) {
+    this.#device = options.device;
+    this.#target = options.target;
+    this.#onEnd = options.onEnd;
+    this.#idleSince = options.now;
+    this.#watch();
+    if (options.head.length > 0) this.#sendUp(options.head);
+    this.#device.on("data", (bytes: Buffer) => this.#sendUp(bytes));
+    this.#target.receive((bytes, release) => this.#sendDown(bytes, release));
+  }
+
+  /** Ends both sides now, without a clean end. */
+  cut(): void {
+    this.#abort("cut");
+  }
+
+  /** Ends the connection when no byte has moved for `idleMs`, or `halfClosedIdleMs` once one half has ended. */
+  sweep(now: number, idleMs: number, halfClosedIdleMs: number): void {
+    const bytes = this.bytesUp + this.bytesDown;
+    if (bytes !== this.#bytesAtSweep) {
+      this.#bytesAtSweep = bytes;
+      this.#idleSince = now;
+    }
+    const limit = this.#openHalves === 2 ? idleMs : halfClosedIdleMs;
+    if (now - this.#idleSince > limit) this.#abort("idle");
+  }
+
+  #sendUp(bytes: Buffer): void {
+    const { socket } = this.#target;
+    this.bytesUp += bytes.length;
+    // A read of the device's socket yields several TLS records; corked, they go out in one system call.
+    if (socket.writableCorked === 0) {
+      socket.cork();
+      process.nextTick(() => socket.uncork());
+    }
+    if (!socket.write(bytes)) this.#device.pause();
+  }
+
+  #sendDown(bytes: Buffer, release: () => void): boolean {
+    this.bytesDown += bytes.length;
+    this.#inFlight += bytes.length;
+    this.#device.write(bytes, () => {
+      release();
+      this.#inFlight -= bytes.length;
+      if (this.#inFlight < MAX_IN_FLIGHT_BYTES / 2 && !this.#end) this.#target.socket.resume();
+    });
+    return this.#inFlight < MAX_IN_FLIGHT_BYTES;
+  }
+
+  #watch(): void {
+    const device = this.#device;
+    const { socket } = this.#target;
+    device.on("end", () => this.#passEnd(() => socket.end()));
+    socket.on("end", () => this.#passEnd(() => device.end()));
+    socket.on("drain", () => device.resume());
+    device.on("error", () => this.#abort("device-error"));
+    socket.on("error", () => this.#abort("target-error"));
+    device.on("close", () => this.#onClosed("device-error"));
+    socket.on("close", () => this.#onClosed("target-error"));
+  }
+
+  #passEnd(pass: () => void): void {
+    this.#openHalves -= 1;
+    pass();
+  }
+
+  /** A side that closes before both halves have ended closed by error. */
+  #onClosed(side: RelayEnd): void {
+    this.#openStreams -= 1;
+    if (this.#openHalves > 0) this.#abort(side);
+    if (this.#openStreams === 0) this.#onEnd(this.#end ?? "complete");
+  }
+
+  #abort(end: RelayEnd): void {
+    if (this.#end) return;
+    this.#end = end;
+    this.#target.socket.resetAndDestroy();
+    this.#device.destroy();
+  }
+}

@@ -1,0 +1,188 @@
+import { constants } from "node:crypto";
+import { createServer, type Server, type Socket } from "node:net";
+import {
+  createServer as createTlsServer,
+  type TLSSocket,
+  type Server as TlsServer,
+} from "node:tls";
+import { ConnectorError } from "@isthmus/shared/errors";
+import { Admission, type AdmissionLimits, type PendingPlace } from "./admission.ts";
+
+/** What the gateway shows, and whom it trusts. PEM. */
+export interface TlsMaterial {
+  readonly certificate: string;
+  readonly key: string;
+  readonly authorities: readonly string[];
+}
+
+/** A TLS connection whose client certificate OpenSSL has verified up to a trusted root. */
+export interface AuthenticatedSocket {
+  readonly socket: TLSSocket;
+  /** To be released once a device is known to stand behind the connection. */
+  readonly place: PendingPlace;
+}
+
+/** Serves the connections of one application protocol. */
+export type ProtocolFront = (connection: AuthenticatedSocket) => void;
+
+/** Why a connection ended before it reached a front; a closed set, fit for a metric label. */
+export type HandshakeFailure = "too-many" | "handshake" | "protocol";
+
+export interface TlsListenerOptions {
+  readonly address: string;
+  readonly port: number;
+  readonly material: TlsMaterial;
+  readonly limits: AdmissionLimits;
+  readonly handshakeTimeoutMs: number;
+  /** By ALPN name; the first also serves clients that name none. */
+  readonly fronts: ReadonlyMap<string, ProtocolFront>;
+  readonly onFailure: (
+    failure: HandshakeFailure,
+    socket: Socket | TLSSocket,
+    error?: Error,
+  ) => void;
+}
+
+/** Own limit on connections that the system has accepted and we have not seen. */
+const BACKLOG = 1_024;
+
+// Tickets would let a client skip its certificate, and a revocation with it; renegotiation and compression serve nobody.
+const SECURE_OPTIONS =
+  constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION;
+
+// Forward secret AEAD suites alone (RFC 9325 section 4.2); TLS 1.3 suites come with OpenSSL's own order.
+const CIPHERS = [
+  "TLS_AES_128_GCM_SHA256",
+  "TLS_AES_256_GCM_SHA384",
+  "TLS_CHACHA20_POLY1305_SHA256",
+  "ECDHE-ECDSA-AES128-GCM-SHA256",
+  "ECDHE-RSA-AES128-GCM-SHA256",
+  "ECDHE-ECDSA-AES256-GCM-SHA384",
+  "ECDHE-RSA-AES256-GCM-SHA384",
+  "ECDHE-ECDSA-CHACHA20-POLY1305",
+  "ECDHE-RSA-CHACHA20-POLY1305",
+].join(":");
+
+/**
+ * The port that devices connect to. A plain listener accepts and counts, a TLS server that listens nowhere is handed
+ * the sockets, and the application protocol (ALPN) says which front goes on: others fit beside it on the same port.
+ */
+export class TlsListener implements AsyncDisposable {
+  readonly #options: TlsListenerOptions;
+  readonly #listener: Server;
+  readonly #tls: TlsServer;
+  readonly #admission: Admission;
+  /** By `endpointsOf`: the TLS server does not say which socket a TLS socket was made of. */
+  readonly #accepted = new Map<string, { readonly socket: Socket; readonly place: PendingPlace }>();
+
+  constructor(options: TlsListenerOptions) {
+    this.#options = options;
+    this.#admission = new Admission(options.limits);
+    this.#tls = createTlsServer({
+      ...secureContext(options.material),
+      requestCert: true,
+      rejectUnauthorized: true,
+      ALPNProtocols: [...options.fronts.keys()],
+      handshakeTimeout: options.handshakeTimeoutMs,
+    });
+    this.#tls.on("secureConnection", (socket) => this.#onSecure(socket));
+    this.#tls.on("tlsClientError", (error, socket) => {
+      this.#options.onFailure("handshake", socket, error);
+      socket.destroy();
+    });
+    this.#listener = createServer({ allowHalfOpen: true, noDelay: true });
+    this.#listener.on("connection", (socket) => this.#onConnection(socket));
+  }
+
+  /** Connections that no device stands behind yet. */
+  get pending(): number {
+    return this.#admission.pending;
+  }
+
+  get isListening(): boolean {
+    return this.#listener.listening;
+  }
+
+  /** The port listened on. @throws ConnectorError `listen-failed` naming the port and why. */
+  async listen(): Promise<number> {
+    const { address, port } = this.#options;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#listener.once("error", reject);
+    this.#listener.listen({ host: address, port, backlog: BACKLOG }, resolve);
+    try {
+      await promise;
+    } catch (cause) {
+      throw listenFailed(address, port, cause as NodeJS.ErrnoException);
+    }
+    this.#listener.off("error", reject);
+    const bound = this.#listener.address();
+    return typeof bound === "object" && bound ? bound.port : port;
+  }
+
+  /** Puts certificate, key and trust anchors in force for new connections. Throws what OpenSSL says of bad ones. */
+  reload(material: TlsMaterial): void {
+    this.#tls.setSecureContext(secureContext(material));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#listener.close(() => resolve());
+    for (const { socket } of this.#accepted.values()) socket.destroy();
+    await promise;
+  }
+
+  #onConnection(socket: Socket): void {
+    const place = this.#admission.enter(socket);
+    if (!place) {
+      this.#options.onFailure("too-many", socket);
+      socket.resetAndDestroy();
+      return;
+    }
+    const endpoints = endpointsOf(socket);
+    this.#accepted.set(endpoints, { socket, place });
+    socket.once("close", () => this.#accepted.delete(endpoints));
+    this.#tls.emit("connection", socket);
+  }
+
+  #onSecure(socket: TLSSocket): void {
+    // Until a front takes over; without a listener an error would end the process.
+    socket.on("error", () => socket.destroy());
+    const place = this.#accepted.get(endpointsOf(socket))?.place;
+    const fronts = this.#options.fronts;
+    const [first] = fronts.values();
+    const front = socket.alpnProtocol ? fronts.get(socket.alpnProtocol) : first;
+    if (!socket.authorized || !place || !front) {
+      this.#options.onFailure("protocol", socket);
+      socket.destroy();
+      return;
+    }
+    front({ socket, place });
+  }
+}
+
+function endpointsOf(socket: Socket): string {
+  return [socket.remoteAddress, socket.remotePort, socket.localAddress].join(" ");
+}
+
+function secureContext(material: TlsMaterial) {
+  return {
+    cert: material.certificate,
+    key: material.key,
+    ca: [...material.authorities],
+    minVersion: "TLSv1.2" as const,
+    maxVersion: "TLSv1.3" as const,
+    ciphers: CIPHERS,
+    honorCipherOrder: true,
+    secureOptions: SECURE_OPTIONS,
+  };
+}
+
+function listenFailed(address: string, port: number, cause: NodeJS.ErrnoException): ConnectorError {
+  const why =
+    cause.code === "EADDRINUSE"
+      ? "another process listens there; set listen.port to a free one"
+      : (cause.code ?? "unknown");
+  return new ConnectorError("listen-failed", `cannot listen on ${address} port ${port}: ${why}`, {
+    cause,
+  });
+}

@@ -1,0 +1,208 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Clock } from "@isthmus/shared/clock";
+import { codeOf } from "@isthmus/shared/errors";
+import type { Random } from "@isthmus/shared/random";
+import type { Certificate } from "@isthmus/shared/x509/certificate";
+import { type CertificateList, parseCertificateList } from "@isthmus/shared/x509/certificate-list";
+import { pemToDer } from "@isthmus/shared/x509/pem";
+import { acceptList, newlyRevoked } from "../core/certificate-lists.ts";
+import { issuerIdOf, type PeerCertificate, type TrustAnchor } from "../core/identity.ts";
+import { acceptAnswer, ocspRequestFor } from "../core/ocsp.ts";
+import type {
+  RevocationAsker,
+  RevocationPlaces,
+  RevocationSource,
+  RevocationStore,
+} from "../core/ports.ts";
+import type { RevocationKnowledge } from "../core/revocation.ts";
+
+/** Own limits: answers fetched at once, and how soon a failed list is tried again. */
+const MAX_QUESTIONS = 64;
+const RETRY_MS = 30_000;
+const NONCE_BYTES = 16;
+
+export interface RevocationServiceOptions {
+  readonly source: RevocationSource;
+  readonly store: RevocationStore;
+  readonly knowledge: RevocationKnowledge;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly anchors: () => ReadonlyMap<string, TrustAnchor>;
+  readonly places: () => readonly RevocationPlaces[];
+  /** Between two rounds, ms. */
+  readonly refreshMs: () => number;
+  /** Certificates under which connections are open. */
+  readonly openCertificates: () => readonly PeerCertificate[];
+  /** Keys (`PeerCertificate.key`) of certificates that are revoked as of now. */
+  readonly onRevoked: (certificateKeys: readonly string[]) => void;
+  readonly onFailure: (failure: RevocationFailure) => void;
+}
+
+export interface RevocationFailure {
+  readonly anchor: string;
+  readonly url: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Keeps what is known of revocations fresh: lists in rounds, answers when they are needed and in rounds after that. */
+export class RevocationService implements RevocationAsker, AsyncDisposable {
+  readonly #options: RevocationServiceOptions;
+  readonly #stop = new AbortController();
+  readonly #questions = new Map<string, Promise<void>>();
+  /** The last failure of each place, gone with its next success. */
+  readonly #failures = new Map<string, RevocationFailure>();
+  #round: Promise<void> = Promise.resolve();
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(options: RevocationServiceOptions) {
+    this.#options = options;
+  }
+
+  /** The present failures of places, for the health checks. */
+  get failures(): readonly RevocationFailure[] {
+    return [...this.#failures.values()];
+  }
+
+  /** Takes up what the store kept, makes one round and goes on in the background. */
+  async start(): Promise<void> {
+    await this.#restore();
+    await this.refresh();
+    this.#loop = this.#run();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+  }
+
+  /** One round now, after the one under way: every list, and answers about open connections. */
+  refresh(): Promise<void> {
+    this.#round = this.#round.then(() => this.#refreshAll());
+    return this.#round;
+  }
+
+  /** Fetches an answer about one certificate; questions about the same one share it. */
+  ask(certificate: PeerCertificate, signal: AbortSignal): Promise<void> {
+    const responder = this.#placesOf(certificate.anchor)?.responder;
+    if (!responder) return Promise.resolve();
+    const underWay = this.#questions.get(certificate.key);
+    if (underWay) return underWay;
+    if (this.#questions.size >= MAX_QUESTIONS) return Promise.resolve();
+    const question = this.#ask(certificate, responder, signal).finally(() =>
+      this.#questions.delete(certificate.key),
+    );
+    this.#questions.set(certificate.key, question);
+    return question;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      const pause = this.#failures.size > 0 ? RETRY_MS : Number.POSITIVE_INFINITY;
+      await delay(Math.min(this.#options.refreshMs(), pause), undefined, {
+        signal,
+        ref: false,
+      }).catch(() => undefined);
+      if (!signal.aborted) await this.refresh();
+    }
+  }
+
+  async #refreshAll(): Promise<void> {
+    const { signal } = this.#stop;
+    const lists = this.#options
+      .places()
+      .flatMap((place) => place.lists.map((url) => this.#refreshList(place.anchor, url)));
+    const answers = this.#options.openCertificates().map((one) => () => this.ask(one, signal));
+    await Promise.all([...lists, inTurns(answers, MAX_QUESTIONS)]);
+  }
+
+  async #refreshList(anchorName: string, url: URL): Promise<void> {
+    const anchor = this.#options.anchors().get(anchorName);
+    if (!anchor) return;
+    const { source, clock, knowledge } = this.#options;
+    try {
+      const bytes = await source.fetchList(url, this.#stop.signal);
+      const held = (issuer: Certificate) => knowledge.listOf(issuerIdOf(issuer))?.list;
+      const now = clock.now();
+      const { list, issuer } = acceptList(derOf(bytes), anchor.authorities, held, now);
+      await this.#keepList(anchorName, issuer, list, now);
+      this.#failures.delete(url.href);
+    } catch (error) {
+      this.#fail(anchorName, url, error);
+    }
+  }
+
+  async #keepList(
+    anchor: string,
+    issuer: Certificate,
+    list: CertificateList,
+    confirmedAt: number,
+  ): Promise<void> {
+    const { knowledge, store } = this.#options;
+    const issuerId = issuerIdOf(issuer);
+    const former = knowledge.listOf(issuerId)?.list;
+    const isSame = former?.der.equals(list.der) === true;
+    knowledge.putList(issuer, { list: isSame ? former : list, confirmedAt });
+    if (isSame) return store.confirm(issuerId, confirmedAt);
+    const revoked = newlyRevoked(list, former);
+    if (revoked.length > 0) this.#options.onRevoked(revoked.map((one) => `${issuerId}:${one}`));
+    const number = String(list.crlNumber ?? "none");
+    const kept = { issuerId, anchor, der: list.der, confirmedAt };
+    return store.put({ ...kept, number, entries: list.revoked.size });
+  }
+
+  async #ask(certificate: PeerCertificate, responder: URL, signal: AbortSignal): Promise<void> {
+    const { source, random, clock, knowledge } = this.#options;
+    try {
+      const nonce = random.bytes(NONCE_BYTES);
+      const ended = AbortSignal.any([signal, this.#stop.signal]);
+      const request = ocspRequestFor(certificate, nonce);
+      const bytes = await source.askResponder(responder, request, ended);
+      const answer = acceptAnswer(bytes, certificate, nonce, clock.now());
+      knowledge.putAnswer(certificate.key, answer);
+      this.#failures.delete(responder.href);
+      if (answer.status !== "good") this.#options.onRevoked([certificate.key]);
+    } catch (error) {
+      if (!signal.aborted) this.#fail(certificate.anchor, responder, error);
+    }
+  }
+
+  async #restore(): Promise<void> {
+    const anchors = this.#options.anchors();
+    for (const kept of await this.#options.store.load()) {
+      const authorities = anchors.get(kept.anchor)?.authorities ?? [];
+      const issuer = authorities.find((authority) => issuerIdOf(authority) === kept.issuerId);
+      if (!issuer) continue;
+      const list = parseCertificateList(kept.der);
+      this.#options.knowledge.putList(issuer, { list, confirmedAt: kept.confirmedAt });
+    }
+  }
+
+  #placesOf(anchor: string): RevocationPlaces | undefined {
+    return this.#options.places().find((place) => place.anchor === anchor);
+  }
+
+  #fail(anchor: string, url: URL, error: unknown): void {
+    if (this.#stop.signal.aborted) return;
+    const message = error instanceof Error ? error.message : "unknown";
+    const failure = { anchor, url: url.href, code: codeOf(error), message };
+    this.#failures.set(url.href, failure);
+    this.#options.onFailure(failure);
+  }
+}
+
+/** Some CAs publish their list as PEM. */
+function derOf(bytes: Uint8Array): Uint8Array {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (!text.subarray(0, 64).includes("-----BEGIN")) return bytes;
+  return pemToDer(text.toString("latin1"), "X509 CRL")[0] ?? bytes;
+}
+
+async function inTurns(tasks: readonly (() => Promise<void>)[], width: number): Promise<void> {
+  const rest = tasks.values();
+  const worker = async () => {
+    for (const task of rest) await task();
+  };
+  await Promise.all(Array.from({ length: Math.min(width, tasks.length) }, worker));
+}
