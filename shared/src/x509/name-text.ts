@@ -61,7 +61,7 @@ function escaped(value: string): string {
   return value
     .replace(/[\\"+,;<>=]/g, "\\$&")
     .replace(/^[# ]/, "\\$&")
-    .replace(/(?<!\\) $/, "\\ ")
+    .replace(/(?<=.) $/, (space) => (value === " " ? space : "\\ "))
     .replace(controlCharacters, (character) => escapedOctets(character));
 }
 
@@ -69,7 +69,7 @@ function escaped(value: string): string {
 const controlCharacters = /[\x00-\x1f\x7f]/g;
 
 function escapedOctets(character: string): string {
-  return character.charCodeAt(0).toString(16).padStart(2, "0").replace(/^/, "\\");
+  return `\\${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
 }
 
 /** Reads RFC 4514 text. Throws `x509-name-text`, or `der-*` for a value that its type cannot hold. */

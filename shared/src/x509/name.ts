@@ -78,12 +78,22 @@ function readValue(attribute: DerReader): Omit<NameAttribute, "type"> {
   return { value };
 }
 
-/** Writes a name from its relative names, root first. Throws `der-*` for a value that its type cannot hold. */
+/**
+ * Writes a name from its relative names, root first; attributes of one relative name come out in the order of their DER.
+ * Throws `der-*` for a value that its type cannot hold.
+ */
 export function encodeName(
   relativeNames: readonly (readonly NameAttribute[])[],
 ): DistinguishedName {
-  const parts = relativeNames.map((attributes) => setOf(...attributes.map(encodeAttribute)));
-  return { der: sequence(...parts), attributes: relativeNames };
+  const sets = relativeNames.map((attributes) =>
+    attributes
+      .map((attribute) => ({ attribute, der: encodeAttribute(attribute) }))
+      .sort((left, right) => Buffer.compare(left.der, right.der)),
+  );
+  return {
+    der: sequence(...sets.map((set) => setOf(...set.map(({ der }) => der)))),
+    attributes: sets.map((set) => set.map(({ attribute }) => attribute)),
+  };
 }
 
 /** Types whose syntax is PrintableString or IA5String (RFC 5280 appendix A.1); all others are written as UTF8String. */
