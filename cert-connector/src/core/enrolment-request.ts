@@ -17,6 +17,8 @@ export interface EnrolmentRequest {
   readonly transactionId: string;
   readonly profile: Profile;
   readonly certificationRequest: CertificationRequest;
+  /** SubjectPublicKeyInfo of the key that signed the message, DER; in a first enrolment that of the request itself. */
+  readonly requesterKeyInfo: Buffer;
   readonly proof: EnrolmentProof;
 }
 

@@ -71,10 +71,11 @@ export class EnrolmentService {
   async poll(of: {
     readonly profileId: string;
     readonly transactionId: string;
-    readonly publicKeyInfo: Buffer;
+    /** SubjectPublicKeyInfo of who polls, DER. */
+    readonly requesterKeyInfo: Buffer;
   }): Promise<EnrolmentOutcome | undefined> {
-    const publicKeyHash = hash("sha256", of.publicKeyInfo, "buffer");
-    const standing = await this.#parts.ledger.standingOfKey({ ...of, publicKeyHash });
+    const requesterKeyHash = hash("sha256", of.requesterKeyInfo, "buffer");
+    const standing = await this.#parts.ledger.standingOfKey({ ...of, requesterKeyHash });
     return standing && (await this.#outcomeOf(standing));
   }
 
@@ -96,6 +97,7 @@ export class EnrolmentService {
       transactionId,
       profile,
       certificationRequest,
+      requesterKeyInfo: certificationRequest.publicKeyInfo,
       proof,
     } as const;
     await this.#issue({ request, grant, renewsSerialNumber }, requestKeyOf(request), pendingId);
@@ -151,7 +153,7 @@ export class EnrolmentService {
         certificationRequest: der,
         grant,
         subject: plan.subjectText,
-        publicKeyHash: hash("sha256", publicKeyInfo, "buffer"),
+        requesterKeyHash: hash("sha256", request.requesterKeyInfo, "buffer"),
         renewsSerialNumber,
         maxPerHour: request.profile.maxPerHour,
         at: this.#parts.clock.now(),
@@ -191,7 +193,7 @@ export class EnrolmentService {
     plan: CertificatePlan,
     pendingId: number | undefined,
   ): Intent {
-    const { profile, certificationRequest, frontDoor } = request;
+    const { profile, frontDoor } = request;
     return {
       ...key,
       frontDoor,
@@ -204,7 +206,7 @@ export class EnrolmentService {
       notBefore: plan.notBefore,
       notAfter: plan.notAfter,
       grant,
-      publicKeyHash: hash("sha256", certificationRequest.publicKeyInfo, "buffer"),
+      requesterKeyHash: hash("sha256", request.requesterKeyInfo, "buffer"),
       renewsSerialNumber,
       pendingId,
       maxPerHour: profile.maxPerHour,

@@ -32,8 +32,8 @@ export interface Intent extends RequestKey {
   readonly notBefore: number;
   readonly notAfter: number;
   readonly grant: Grant;
-  /** SHA-256 of the SubjectPublicKeyInfo: who may poll for it. */
-  readonly publicKeyHash: Uint8Array;
+  /** SHA-256 of the SubjectPublicKeyInfo of who asked: the answer is for them, and only they may poll for it. */
+  readonly requesterKeyHash: Uint8Array;
   /** Of the certificate that this one renews. */
   readonly renewsSerialNumber?: string | undefined;
   /** The approved pending request that this completes. */
@@ -50,7 +50,7 @@ export interface PendingRequest extends RequestKey {
   readonly certificationRequest: Uint8Array;
   readonly grant: Grant;
   readonly subject: string;
-  readonly publicKeyHash: Uint8Array;
+  readonly requesterKeyHash: Uint8Array;
   readonly renewsSerialNumber?: string | undefined;
   readonly maxPerHour: number;
   readonly at: number;
@@ -132,7 +132,7 @@ export interface Ledger {
   standingOf(key: RequestKey): Promise<Standing | undefined>;
   /** For a poll, which does not carry the request: found by who holds the key. */
   standingOfKey(
-    of: Pick<RequestKey, "profileId" | "transactionId"> & { readonly publicKeyHash: Uint8Array },
+    of: Pick<RequestKey, "profileId" | "transactionId"> & { readonly requesterKeyHash: Uint8Array },
   ): Promise<Standing | undefined>;
   recordIntent(intent: Intent): Promise<IntentOutcome>;
   recordPending(request: PendingRequest): Promise<Standing>;

@@ -33,7 +33,7 @@ export function enrolmentIntent(tx: Transaction, intent: Intent): IntentOutcome 
   takeRate(tx, intent);
   takeWindow(tx, intent);
   const { lastInsertRowid } = tx.run(
-    `INSERT INTO enrolment (profile_id, transaction_id, request_hash, front_door, state, public_key_hash, subject,
+    `INSERT INTO enrolment (profile_id, transaction_id, request_hash, front_door, state, requester_key_hash, subject,
        device_id, grant_json, renews_serial_number, requested_at, authority, issuer_key_id, issuer, serial_number, tbs,
        not_before, not_after, intent_at)
      VALUES (?, ?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -41,7 +41,7 @@ export function enrolmentIntent(tx: Transaction, intent: Intent): IntentOutcome 
     intent.transactionId,
     intent.requestHash,
     intent.frontDoor,
-    intent.publicKeyHash,
+    intent.requesterKeyHash,
     intent.subject,
     intent.grant.deviceId ?? null,
     JSON.stringify(intent.grant),
@@ -68,14 +68,14 @@ export function enrolmentPending(tx: Transaction, request: PendingRequest): Stan
   refuseTooManyPending(tx);
   takeRate(tx, request);
   const { lastInsertRowid } = tx.run(
-    `INSERT INTO enrolment (profile_id, transaction_id, request_hash, front_door, state, public_key_hash, subject,
+    `INSERT INTO enrolment (profile_id, transaction_id, request_hash, front_door, state, requester_key_hash, subject,
        device_id, grant_json, renews_serial_number, requested_at, certification_request)
      VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?)`,
     request.profileId,
     request.transactionId,
     request.requestHash,
     request.frontDoor,
-    request.publicKeyHash,
+    request.requesterKeyHash,
     request.subject,
     request.grant.deviceId ?? null,
     JSON.stringify(request.grant),

@@ -21,11 +21,11 @@ export function storeLedger(
       );
       return row && standingOf(row, clock.now());
     },
-    standingOfKey: async ({ profileId, transactionId, publicKeyHash }) => {
+    standingOfKey: async ({ profileId, transactionId, requesterKeyHash }) => {
       const [row] = await store.query(
-        `SELECT * FROM enrolment WHERE transaction_id = ? AND profile_id = ? AND public_key_hash = ? AND is_current = 1
+        `SELECT * FROM enrolment WHERE transaction_id = ? AND profile_id = ? AND requester_key_hash = ? AND is_current = 1
          ORDER BY id DESC LIMIT 1`,
-        [transactionId, profileId, publicKeyHash],
+        [transactionId, profileId, requesterKeyHash],
         1,
       );
       return row && standingOf(row, clock.now());

@@ -1,0 +1,116 @@
+import type { KeyObject } from "node:crypto";
+import { Worker } from "node:worker_threads";
+import { ConnectorError } from "@isthmus/shared/errors";
+import {
+  type OpenedEnvelope,
+  openEnvelope,
+  type SealedEnvelope,
+} from "../protocol/envelope-opening.ts";
+
+/** Our own limit on envelopes that wait for a thread, about 4 KiB each. */
+const MAX_WAITING = 1_000;
+
+/** Opens envelopes with the RA's key. */
+export interface EnvelopeOpener extends AsyncDisposable {
+  /** Never fails for what is in the envelope. Throws ConnectorError `opener-busy` (retryable), `opener-died`. */
+  open(sealed: SealedEnvelope): Promise<OpenedEnvelope>;
+}
+
+/** What goes to a thread and comes back. */
+export interface ToEnvelopeWorker {
+  readonly id: number;
+  readonly sealed: SealedEnvelope;
+}
+export interface FromEnvelopeWorker extends OpenedEnvelope {
+  readonly id: number;
+}
+
+/** `threads` 0 opens on the calling thread, which then serves nothing else for about 0.6 ms an envelope. */
+export function envelopeOpener(privateKey: KeyObject, threads: number): EnvelopeOpener {
+  return threads === 0 ? onThisThread(privateKey) : new ThreadedOpener(privateKey, threads);
+}
+
+function onThisThread(privateKey: KeyObject): EnvelopeOpener {
+  return {
+    open: async (sealed) => openEnvelope(sealed, privateKey),
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+interface Waiting {
+  readonly resolve: (opened: OpenedEnvelope) => void;
+  readonly reject: (error: Error) => void;
+}
+
+class ThreadedOpener implements EnvelopeOpener {
+  readonly #privateKey: KeyObject;
+  readonly #workers: Worker[];
+  readonly #waiting = new Map<number, Waiting>();
+  #lastId = 0;
+  #isEnded = false;
+
+  constructor(privateKey: KeyObject, threads: number) {
+    this.#privateKey = privateKey;
+    this.#workers = Array.from({ length: threads }, (_, index) => this.#start(index));
+  }
+
+  open(sealed: SealedEnvelope): Promise<OpenedEnvelope> {
+    if (this.#waiting.size >= MAX_WAITING) {
+      return Promise.reject(
+        new ConnectorError("opener-busy", `${MAX_WAITING} envelopes wait already`, {
+          isRetryable: true,
+        }),
+      );
+    }
+    const id = ++this.#lastId;
+    const worker = this.#workers[id % this.#workers.length];
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      worker?.postMessage({ id, sealed: compact(sealed) } satisfies ToEnvelopeWorker);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isEnded = true;
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    this.#rejectAll();
+  }
+
+  #start(index: number): Worker {
+    const worker = new Worker(new URL("./envelope-worker.ts", import.meta.url), {
+      workerData: this.#privateKey,
+      execArgv: [],
+    });
+    worker.unref();
+    worker.on("message", ({ id, plaintext, isIntact }: FromEnvelopeWorker) => {
+      this.#waiting.get(id)?.resolve({ plaintext: Buffer.from(plaintext.buffer), isIntact });
+      this.#waiting.delete(id);
+    });
+    // What waited at the thread that ended is lost: its devices ask again, and a new thread is there for them.
+    worker.on("error", () => undefined);
+    worker.on("exit", () => {
+      if (this.#isEnded) return;
+      this.#workers[index] = this.#start(index);
+      this.#rejectAll();
+    });
+    return worker;
+  }
+
+  #rejectAll(): void {
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) {
+      reject(new ConnectorError("opener-died", "the thread that opens envelopes ended"));
+    }
+  }
+}
+
+/** Copies the parts out of the message that they are views of: a view crosses a thread with all of its buffer. */
+function compact(sealed: SealedEnvelope): SealedEnvelope {
+  return {
+    ...sealed,
+    encryptedKey: new Uint8Array(sealed.encryptedKey),
+    iv: new Uint8Array(sealed.iv),
+    encryptedContent: new Uint8Array(sealed.encryptedContent),
+  };
+}

@@ -1,0 +1,160 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { ConnectorError } from "@isthmus/shared/errors";
+import { MAX_PKI_MESSAGE_BYTES } from "../protocol/scep-message.ts";
+import { type HttpAnswer, plainAnswer } from "./http-answer.ts";
+import type { PublicationHandler } from "./publication-handler.ts";
+import type { ScepHandler } from "./scep-handler.ts";
+
+/** Our own limits. A SCEP message in the query of a GET is in the head. */
+const MAX_HEAD_BYTES = 81_920;
+const MAX_CONNECTIONS = 4_096;
+const MAX_REQUESTS_IN_FLIGHT = 512;
+const HEAD_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const KEEP_ALIVE_TIMEOUT_MS = 15_000;
+const CHECK_INTERVAL_MS = 2_000;
+const RETRY_AFTER_SECONDS = 5;
+
+export interface HttpListenerParts {
+  readonly address: string;
+  readonly port: number;
+  readonly scep: ScepHandler;
+  readonly publication: PublicationHandler;
+  /** An answer failed for no fault of the client. */
+  readonly onFault: (error: unknown) => void;
+  /** Set in tests of the limit. */
+  readonly maxRequestsInFlight?: number;
+}
+
+/** The listener of devices and relying parties. */
+export interface HttpListener extends AsyncDisposable {
+  /** E.g. `http://127.0.0.1:8081`. */
+  readonly url: string;
+  readonly requestsInFlight: () => number;
+}
+
+/** Throws ConnectorError `listen` where the address or port is not to be had. */
+export async function startHttpListener(parts: HttpListenerParts): Promise<HttpListener> {
+  const { maxRequestsInFlight = MAX_REQUESTS_IN_FLIGHT } = parts;
+  let inFlight = 0;
+  const server = createServer(
+    {
+      maxHeaderSize: MAX_HEAD_BYTES,
+      headersTimeout: HEAD_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      noDelay: true,
+    },
+    (request, response) => {
+      if (inFlight >= maxRequestsInFlight) return writeBusy(request, response);
+      inFlight += 1;
+      void serve(parts, request, response).finally(() => {
+        inFlight -= 1;
+      });
+    },
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  await listen(server, parts);
+  const { address, port, family } = server.address() as AddressInfo;
+  const host = family === "IPv6" ? `[${address}]` : address;
+  return {
+    url: `http://${host}:${port}`,
+    requestsInFlight: () => inFlight,
+    [Symbol.asyncDispose]: () => close(server),
+  };
+}
+
+function listen(server: Server, { address, port }: HttpListenerParts): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause) =>
+      reject(
+        new ConnectorError(
+          "listen",
+          `cannot listen on ${address} port ${port}: is it taken? ("listen" in the configuration)`,
+          { cause },
+        ),
+      ),
+    );
+    server.listen(port, address, () => resolve());
+  });
+}
+
+/** Lets what is being answered end; a connection without request is closed at once. */
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+}
+
+async function serve(
+  parts: HttpListenerParts,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    write(request, response, await answerTo(parts, request));
+  } catch (error) {
+    // A client that went away in the middle of its request is nobody's fault.
+    if (request.readableAborted) return;
+    parts.onFault(error);
+    write(request, response, plainAnswer(500, "internal", "The request could not be answered"));
+  }
+}
+
+async function answerTo(parts: HttpListenerParts, request: IncomingMessage): Promise<HttpAnswer> {
+  const { method, url = "" } = request;
+  if (method !== "GET" && method !== "HEAD" && method !== "POST") {
+    return plainAnswer(405, "http-method", "GET and POST are served here");
+  }
+  const [path, query] = split(url);
+  const profile = parts.scep.profileAt(path);
+  const body = method === "POST" ? await readBody(request) : undefined;
+  if (body === "too-large") {
+    return plainAnswer(413, "http-body", `The body exceeds ${MAX_PKI_MESSAGE_BYTES} bytes`);
+  }
+  if (profile !== undefined) return await parts.scep.answer(profile, query, body);
+  return (
+    (await parts.publication.answer(path, body)) ??
+    plainAnswer(404, "http-path", "Nothing is served under this path")
+  );
+}
+
+function split(url: string): [string, string] {
+  const mark = url.indexOf("?");
+  return mark < 0 ? [url, ""] : [url.slice(0, mark), url.slice(mark + 1)];
+}
+
+/** The whole body, or that it is too large: it is never cut. */
+async function readBody(request: IncomingMessage): Promise<Buffer | "too-large"> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > MAX_PKI_MESSAGE_BYTES) return "too-large";
+    chunks.push(chunk);
+  }
+  const [only] = chunks;
+  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, length);
+}
+
+function writeBusy(request: IncomingMessage, response: ServerResponse): void {
+  response.setHeader("Retry-After", RETRY_AFTER_SECONDS);
+  write(request, response, plainAnswer(503, "http-busy", "Too many requests at once; try again"));
+}
+
+function write(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
+  const { status, contentType, body, maxAgeSeconds } = answer;
+  // What was not read of a refused body would be taken for the next request.
+  const connection = request.complete ? {} : { Connection: "close" };
+  response.writeHead(status, {
+    "Content-Type": contentType,
+    "Content-Length": body.length,
+    "Cache-Control": maxAgeSeconds ? `public, max-age=${maxAgeSeconds}` : "no-store",
+    "X-Content-Type-Options": "nosniff",
+    ...connection,
+  });
+  response.end(request.method === "HEAD" ? undefined : body);
+}
