@@ -17,5 +17,6 @@ export function storedLimits(
       const windowMs = perMinutes * 60_000;
       await store.run("consumeLimit", { kind, count, max, windowMs, now: clock.now() });
     },
+    windowOf: (kind) => windowOf(guardrails, kind),
   };
 }

@@ -106,6 +106,8 @@ export interface Limits {
    * @throws RefusalError `limit-exceeded`, rule `guardrails.commands.limits.<kind>`.
    */
   consume(kind: string, count?: number): Promise<void>;
+  /** The window of a kind, for an operation that counts it in a transaction of its own (`consumeLimit`). */
+  windowOf(kind: string): WindowLimit;
 }
 
 /** Sliding windows besides those of each command kind. */

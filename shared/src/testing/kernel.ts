@@ -82,7 +82,10 @@ export async function makeTestKernel<Local, Rules, Ops extends Operations>(optio
       figure: (name, read) => void figures.set(name, read),
     },
     link: { state: () => link, wake: (stream) => void woken.push(stream) },
-    limits: { consume: countingLimits(options.limits ?? {}, clock) },
+    limits: {
+      consume: countingLimits(options.limits ?? {}, clock),
+      windowOf: (kind) => options.limits?.[kind] ?? { max: 1_000_000, perMinutes: 1 },
+    },
     announce: (listeners) => void Object.assign(announced, listeners),
     tenantKeys: () => tenantKeys,
     verifyJws: (jws, typ) => verifyForTest(jws, typ, tenantKeys),
