@@ -8,6 +8,7 @@ import type { Store } from "../store/store.ts";
 import type { Operations } from "../store/transaction.ts";
 import type { CliCommand } from "./command.ts";
 import type { CommonConfiguration } from "./common-configuration.ts";
+import type { ControlHandlers } from "./control-socket.ts";
 
 /**
  * What a service hands to the kernel, what the kernel hands to it, and what it hands back when it runs. `main.ts` of a
@@ -172,4 +173,6 @@ export interface RunningService<Desired> extends AsyncDisposable {
   /** By command kind. `health.report` is the kernel's. */
   // biome-ignore lint/suspicious/noExplicitAny: handlers of differently typed payloads in one record
   readonly commands: Readonly<Record<string, CommandHandler<any>>>;
+  /** What the service's own subcommands ask of it while it runs, by way of the control socket. */
+  readonly controls?: ControlHandlers;
 }
