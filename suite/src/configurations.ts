@@ -19,7 +19,6 @@ export const DEMO = {
 export interface SuiteSettings {
   readonly layout: Layout;
   readonly ports: Ports;
-  readonly address: string;
   /** Hex key identifier of the issuing authority, known once `ca init` has run. */
   readonly issuerKeyId: string;
 }

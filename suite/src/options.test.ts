@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { readStartOptions } from "./options.ts";
+import { withDefaultPorts } from "./ports.ts";
 
 function read(flags: Readonly<Record<string, string>>, environment: Record<string, string> = {}) {
   return readStartOptions({ text: (option) => flags[option] }, environment);
@@ -7,7 +8,13 @@ function read(flags: Readonly<Record<string, string>>, environment: Record<strin
 
 test("start uses the documented ports and a folder in the current one", () => {
   const options = read({});
-  expect(options.ports).toEqual({ controlPlane: 8080, scep: 8081, tunnel: 8443, site: 8090 });
+  expect(options.ports).toEqual({});
+  expect(withDefaultPorts(options.ports)).toEqual({
+    controlPlane: 8080,
+    scep: 8081,
+    tunnel: 8443,
+    site: 8090,
+  });
   expect(options.stateFolder).toMatch(/\/\.isthmus$/);
 });
 
@@ -16,7 +23,7 @@ test("a flag wins over the environment, the environment over the default", () =>
     { "scep-port": "9001" },
     { ISTHMUS_SCEP_PORT: "9002", ISTHMUS_SITE_PORT: "9003", ISTHMUS_STATE_FOLDER: "/srv/a" },
   );
-  expect(options.ports).toMatchObject({ scep: 9001, site: 9003, tunnel: 8443 });
+  expect(options.ports).toEqual({ scep: 9001, site: 9003 });
   expect(options.stateFolder).toBe("/srv/a");
 });
 

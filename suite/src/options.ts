@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { ConfigurationError } from "@isthmus/shared/errors";
 import type { CliCall, CliOption } from "@isthmus/shared/kernel/command";
-import { PORT_NAMES, PORTS, type PortName, type Ports } from "./ports.ts";
+import { PORT_NAMES, PORTS, type PortName, type Ports, withDefaultPorts } from "./ports.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -18,7 +18,8 @@ export const START_OPTIONS: Readonly<Record<string, CliOption>> = {
 export interface StartOptions {
   /** Absolute. */
   readonly stateFolder: string;
-  readonly ports: Ports;
+  /** Only those that were asked for. */
+  readonly ports: Partial<Ports>;
 }
 
 /** A flag wins over the environment. Throws one ConfigurationError that names every fault. */
@@ -27,10 +28,12 @@ export function readStartOptions(
   environment: Environment,
 ): StartOptions {
   const faults: string[] = [];
-  const ports = Object.fromEntries(
-    PORT_NAMES.map((name) => [name, readPort(name, call, environment, faults)]),
-  ) as Ports;
-  reportRepeated(ports, faults);
+  const ports: Partial<Record<PortName, number>> = {};
+  for (const name of PORT_NAMES) {
+    const port = readPort(name, call, environment, faults);
+    if (port !== undefined) ports[name] = port;
+  }
+  reportRepeated(withDefaultPorts(ports), faults);
   if (faults.length > 0) throw new ConfigurationError("The command line", faults);
   const folder = call.text("state-folder") ?? environment["ISTHMUS_STATE_FOLDER"] ?? ".isthmus";
   return { ports, stateFolder: resolve(folder) };
@@ -47,21 +50,22 @@ function readPort(
   call: Pick<CliCall, "text">,
   environment: Environment,
   faults: string[],
-): number {
-  const { flag, variable, default: ordinary } = PORTS[name];
+): number | undefined {
+  const { flag, variable } = PORTS[name];
   const flagged = call.text(flag);
-  const text = flagged ?? environment[variable] ?? String(ordinary);
+  const text = flagged ?? environment[variable];
+  if (text === undefined) return undefined;
   const port = Number(text);
   if (/^\d{1,5}$/.test(text) && port >= 1 && port <= 65_535) return port;
   const source = flagged === undefined ? variable : `--${flag}`;
   faults.push(`${source}: expected a port from 1 to 65535, got "${text}"`);
-  return 0;
+  return undefined;
 }
 
 function reportRepeated(ports: Ports, faults: string[]): void {
   for (const [index, name] of PORT_NAMES.entries()) {
     const twin = PORT_NAMES.slice(0, index).find((other) => ports[other] === ports[name]);
-    if (twin === undefined || ports[name] === 0) continue;
+    if (twin === undefined) continue;
     faults.push(`--${PORTS[name].flag}: ${ports[name]} is already the port of ${PORTS[twin].of}`);
   }
 }

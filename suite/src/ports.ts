@@ -29,6 +29,13 @@ export type Ports = Readonly<Record<PortName, number>>;
 
 export const PORT_NAMES = Object.keys(PORTS) as PortName[];
 
+/** The ports asked for, and the default ones otherwise. */
+export function withDefaultPorts(asked: Partial<Ports>): Ports {
+  return Object.fromEntries(
+    PORT_NAMES.map((name) => [name, asked[name] ?? PORTS[name].default]),
+  ) as Ports;
+}
+
 /** Throws `port-taken`, naming every port of ours that another program has and what to do about each. */
 export async function requireFreePorts(ports: Ports): Promise<void> {
   const faults: string[] = [];

@@ -1,0 +1,61 @@
+import type { Service } from "@isthmus/shared/link/messages";
+import {
+  certConnectorConfiguration,
+  DEMO,
+  desiredOfCertConnector,
+  desiredOfTunnelGateway,
+  guardrailsOf,
+  tunnelGatewayConfiguration,
+} from "./configurations.ts";
+import { runCommand } from "./process/child-service.ts";
+import {
+  makeAuthority,
+  toJson,
+  write,
+  writeConfiguration,
+  writeGatewayCertificate,
+} from "./set-up.ts";
+import { entryOf, type Suite } from "./suite.ts";
+
+/**
+ * The cert-connector and the gateway without any control plane: the same desired configurations stand in local files, the
+ * gateway's list of devices among them.
+ */
+export async function setUpStandalone(suite: Suite): Promise<void> {
+  const { layout, ports } = suite;
+  const devices = [
+    {
+      deviceId: DEMO.deviceId,
+      userPrincipalName: DEMO.userPrincipalName,
+      groups: [DEMO.group],
+      compliance: "compliant" as const,
+      removed: false,
+    },
+  ];
+  writeDesired(suite, "cert-connector", desiredOfCertConnector(ports));
+  writeDesired(suite, "tunnel-gateway", desiredOfTunnelGateway(ports, devices));
+  const passphrase = "only for this demonstration, without a control plane\n";
+  write(layout.ca.passphraseFile, passphrase, 0o600);
+  writeConfiguration(layout, "cert-connector", certConnectorConfiguration(layout, ports, true));
+  const [issuerKeyId] = await Promise.all([makeAuthority(layout), writeGatewayCertificate(layout)]);
+  const gateway = tunnelGatewayConfiguration({ layout, ports, issuerKeyId }, true);
+  writeConfiguration(layout, "tunnel-gateway", gateway);
+  await Promise.all([suite.launch("cert-connector"), suite.launch("tunnel-gateway")]);
+}
+
+/** A challenge made on the connector's own machine. */
+export async function challengeStandalone(suite: Suite): Promise<string> {
+  const { configFile } = suite.layout.of("cert-connector");
+  const printed = await runCommand(entryOf("cert-connector"), [
+    ...["challenge", "--config", configFile, "--json"],
+    ...["--profile", DEMO.profileId, "--device", DEMO.deviceId],
+    ...["--subject", `CN=${DEMO.deviceId}`],
+  ]);
+  return JSON.parse(printed).challenge;
+}
+
+function writeDesired({ layout, ports }: Suite, service: Service, configuration: unknown): void {
+  const { folder, guardrailsFile } = layout.of(service);
+  write(`${folder}/desired.json`, toJson({ version: 1, configuration }));
+  write(guardrailsFile, toJson(guardrailsOf(service, ports)), 0o444);
+}

@@ -1,0 +1,97 @@
+import { X509Certificate } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { ConnectorError } from "@isthmus/shared/errors";
+import { DEMO } from "./configurations.ts";
+import { layoutOf } from "./layout.ts";
+import type { StartOptions } from "./options.ts";
+import type { Output } from "./output.ts";
+import { requireFreePorts, withDefaultPorts } from "./ports.ts";
+import { requireSingleSuite } from "./process/running-suite.ts";
+import { enrolDemoDevice, setUp } from "./set-up.ts";
+import { Suite } from "./suite.ts";
+import { readSuiteRecord, requireSamePorts } from "./suite-record.ts";
+
+/** A demonstration device whose certificate ends within this time enrols again. */
+const MIN_LEFT_MS = 86_400_000;
+
+/** Runs the suite until `signal` aborts. Throws when it cannot start, or `service-ended` when a service ends by itself. */
+export async function start(
+  options: StartOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<void> {
+  const began = performance.now();
+  const layout = layoutOf(options.stateFolder);
+  const record = readSuiteRecord(layout);
+  if (record?.isSetUp) requireSamePorts(record, options.ports);
+  const ports = record?.isSetUp ? record.ports : withDefaultPorts(options.ports);
+  requireSingleSuite(layout);
+  await requireFreePorts(ports);
+  await using suite = new Suite({ layout, ports, onLine: output.serviceLine });
+  const where = relative(process.cwd(), layout.root) || ".";
+  const doing = record?.isSetUp ? "Starting the suite of" : "Setting up a new suite in";
+  output.say("starting", `${doing} ${where}`, { stateFolder: layout.root });
+  await suite.openSite();
+  if (record?.isSetUp) await suite.launchAll();
+  else await setUp(suite);
+  if (!hasValidDevice(suite)) await enrolDemoDevice(suite);
+  const seconds = ((performance.now() - began) / 1_000).toFixed(1);
+  output.say("ready", welcome(suite, seconds), { seconds: Number(seconds), ports });
+  await untilStopped(suite, signal);
+  output.say("stopping", "\nStopping.");
+}
+
+async function untilStopped(suite: Suite, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const stopped = new Promise<undefined>((resolve) =>
+    signal.addEventListener("abort", () => resolve(undefined), { once: true }),
+  );
+  const ended = await Promise.race([stopped, suite.untilOneEnds()]);
+  if (ended === undefined || signal.aborted) return;
+  throw new ConnectorError(
+    "service-ended",
+    `${ended.name} ended by itself; its last lines:\n${ended.lastLines()}`,
+  );
+}
+
+function hasValidDevice({ layout: { device } }: Suite): boolean {
+  if (!existsSync(device.certificate) || !existsSync(device.key)) return false;
+  const { validTo } = new X509Certificate(readFileSync(device.certificate));
+  return Date.parse(validTo) > Date.now() + MIN_LEFT_MS;
+}
+
+function welcome({ layout, ports }: Suite, seconds: string): string {
+  const here = (path: string) => relative(process.cwd(), path);
+  const { device } = layout;
+  const proxy = [
+    `curl --proxy https://localhost:${ports.tunnel} --proxy-cacert ${here(device.gatewayAuthority)}`,
+    `--proxy-cert ${here(device.certificate)} --proxy-key ${here(device.key)} --proxytunnel`,
+  ].join(" \\\n      ");
+  const password = here(join(layout.of("control-plane").stateFolder, "initial-admin-password"));
+  const authority = here(join(layout.of("control-plane").stateFolder, "ca.pem"));
+  return `
+Isthmus is ready after ${seconds} s.
+
+  control plane         https://localhost:${ports.controlPlane}   account admin, password in ${password}
+                        its authority: ${authority}
+  SCEP, CRL, OCSP       http://127.0.0.1:${ports.scep}/scep/${DEMO.profileId}
+  tunnel gateway        https://localhost:${ports.tunnel}   CONNECT with a device's certificate
+  internal web site     http://${DEMO.openHost}:${ports.site}   only through the tunnel
+  state and logs        ${here(layout.root)}, ${here(layout.logs)}
+
+Try, in another terminal:
+
+  # fetch the internal page as ${DEMO.deviceId}, with the certificate it enrolled over SCEP
+  ${proxy} \\
+      http://${DEMO.openHost}:${ports.site}/
+
+  # a destination that a rule forbids, refused by the rule's name
+  ${proxy} \\
+      --verbose http://${DEMO.closedHost}:${ports.site}/
+
+  # the whole story in one command, on ports of its own
+  npm run tour
+
+Ctrl-C stops everything; the next npm start picks up where this one left off.`;
+}
