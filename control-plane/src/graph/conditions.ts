@@ -1,0 +1,92 @@
+import { ProtocolError } from "@isthmus/shared/errors";
+import type { ComparedValue, Condition, Order } from "../core/list-query.ts";
+import { type Property, propertiesOf, type ResourceName } from "../core/resources.ts";
+import type { ODataFilter, ODataLiteral } from "../protocol/odata-filter.ts";
+import type { OrderTerm } from "../protocol/odata-query.ts";
+
+/** Which literal fits which property; what is `json` can be neither filtered nor sorted. */
+const LITERALS = { text: "string", number: "number", time: "time", boolean: "boolean" } as const;
+
+/**
+ * A parsed filter with every property found and every literal of its property's type. Throws ProtocolError
+ * `odata-unknown-property`, `odata-property-type`.
+ */
+export function conditionOf(resource: ResourceName, filter: ODataFilter): Condition {
+  switch (filter.kind) {
+    case "and":
+    case "or":
+      return {
+        kind: filter.kind,
+        operands: filter.operands.map((operand) => conditionOf(resource, operand)),
+      };
+    case "not":
+      return { kind: "not", operand: conditionOf(resource, filter.operand) };
+    case "startswith":
+    case "contains": {
+      if (comparable(resource, filter.property).type !== "text") {
+        throw wrongType(filter.property, "a string, as this function wants");
+      }
+      return filter;
+    }
+    case "compare":
+      return comparisonOf(resource, filter);
+  }
+}
+
+function comparisonOf(
+  resource: ResourceName,
+  filter: Extract<ODataFilter, { kind: "compare" }>,
+): Condition {
+  const property = comparable(resource, filter.property);
+  const isOrdered = filter.operator !== "eq" && filter.operator !== "ne";
+  if (isOrdered && (property.type === "boolean" || filter.literal.type === "null")) {
+    throw wrongType(filter.property, "a value that has an order");
+  }
+  return {
+    kind: "compare",
+    property: filter.property,
+    operator: filter.operator,
+    value: valueFor(filter.property, property, filter.literal),
+  };
+}
+
+function valueFor(name: string, property: Property, literal: ODataLiteral): ComparedValue {
+  if (literal.type === "null") return null;
+  const expected = LITERALS[property.type as keyof typeof LITERALS];
+  if (literal.type !== expected) throw wrongType(name, `a ${expected}`);
+  return literal.type === "boolean" ? Number(literal.value) : literal.value;
+}
+
+/** The order of `$orderby`, made total by the id. */
+export function orderOf(resource: ResourceName, terms: readonly OrderTerm[]): Order[] {
+  for (const { property } of terms) comparable(resource, property);
+  const isTotal = terms.some(({ property }) => property === "id");
+  return isTotal ? [...terms] : [...terms, { property: "id", isDescending: false }];
+}
+
+/** The properties of `$select`, the id among them; all of them without. */
+export function selectionOf(
+  resource: ResourceName,
+  select: readonly string[] | undefined,
+): readonly string[] {
+  if (select === undefined) return Object.keys(propertiesOf(resource));
+  for (const name of select) propertyNamed(resource, name);
+  return [...new Set(["id", ...select])];
+}
+
+function comparable(resource: ResourceName, name: string): Property {
+  const property = propertyNamed(resource, name);
+  if (property.type === "json") throw wrongType(name, "a single value");
+  return property;
+}
+
+function propertyNamed(resource: ResourceName, name: string): Property {
+  const properties = propertiesOf(resource);
+  const property = Object.hasOwn(properties, name) ? properties[name] : undefined;
+  if (property !== undefined) return property;
+  throw new ProtocolError("odata-unknown-property", `${resource} have no property ${name}`);
+}
+
+function wrongType(name: string, expected: string): ProtocolError {
+  return new ProtocolError("odata-property-type", `Property ${name} is not ${expected}`);
+}

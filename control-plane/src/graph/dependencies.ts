@@ -1,0 +1,21 @@
+import type { Clock } from "@isthmus/shared/clock";
+import type { Random } from "@isthmus/shared/random";
+import type { Passwords } from "../core/password.ts";
+import type { CommandWakeUp, Records, Signer, UnsignedCommands } from "../core/ports.ts";
+import type { SignIn } from "../core/sign-in.ts";
+import type { Listing } from "./listing.ts";
+
+/** What the API is built from. */
+export interface ApiDependencies {
+  readonly records: Records;
+  readonly listing: Listing;
+  readonly signer: Signer;
+  readonly signIn: SignIn;
+  readonly passwords: Passwords;
+  readonly unsigned: UnsignedCommands;
+  readonly wakeUp: CommandWakeUp;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** The text of an enrolment token with this secret: where to connect to and which keys to trust. */
+  enrolmentTokenText(secret: string): Promise<string>;
+}

@@ -1,0 +1,33 @@
+import type { Act, Session } from "../core/admin-records.ts";
+import type { Permission } from "../core/roles.ts";
+
+/** A request of a signed-in administrator, its body parsed but not yet checked. */
+export interface ApiRequest {
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly body: unknown;
+  /** Value of `If-Match`, without quotes. */
+  readonly ifMatch: string | undefined;
+  readonly session: Session;
+  readonly act: Act;
+}
+
+export interface ApiAnswer {
+  readonly status: number;
+  /** Left out for 204. */
+  readonly body?: unknown;
+}
+
+/** One operation of the API. `permission` may depend on what the body changes. */
+export interface Route {
+  readonly method: "get" | "post" | "put" | "patch" | "delete";
+  /** Below `/beta/deviceManagement`, in Express's spelling. */
+  readonly path: string;
+  readonly permission: Permission | ((body: unknown) => Permission);
+  handle(request: ApiRequest): Promise<ApiAnswer>;
+}
+
+/** A parameter of the path that the route's own spelling guarantees. */
+export function parameter(request: ApiRequest, name: string): string {
+  return request.parameters[name] ?? "";
+}

@@ -1,0 +1,22 @@
+import type { ApiDependencies } from "../dependencies.ts";
+import type { Route } from "../route.ts";
+import { administratorRoutes } from "./administrators.ts";
+import { certificateRoutes } from "./certificates.ts";
+import { commandRoutes } from "./commands.ts";
+import { connectorRoutes } from "./connectors.ts";
+import { deviceRoutes } from "./devices.ts";
+import { readingRoutes } from "./reading.ts";
+import { tunnelRoutes } from "./tunnel.ts";
+
+/** Every operation below `/beta/deviceManagement`. */
+export function allRoutes(api: ApiDependencies): Route[] {
+  return [
+    ...readingRoutes(api.listing),
+    ...connectorRoutes(api),
+    ...deviceRoutes(api),
+    ...tunnelRoutes(api),
+    ...certificateRoutes(api),
+    ...commandRoutes(api),
+    ...administratorRoutes(api),
+  ];
+}

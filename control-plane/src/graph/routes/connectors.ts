@@ -1,0 +1,122 @@
+import { createHash } from "node:crypto";
+import { ConnectorError } from "@isthmus/shared/errors";
+import { MAX_JWS_BYTES, service } from "@isthmus/shared/link/messages";
+import { z } from "zod";
+import { displayName, given, parseBody } from "../body.ts";
+import type { ApiDependencies } from "../dependencies.ts";
+import { readEntity } from "../listing.ts";
+import { type ApiRequest, parameter, type Route } from "../route.ts";
+
+/** Our own limits. */
+const DEFAULT_TOKEN_MINUTES = 60;
+const MAX_TOKEN_MINUTES = 30 * 24 * 60;
+const TOKEN_SECRET_BYTES = 32;
+/** What a configuration may take so that its JWS fits. */
+export const MAX_CONFIGURATION_BYTES = Math.floor((MAX_JWS_BYTES * 3) / 4) - 8_192;
+
+const newToken = z.strictObject({
+  service,
+  displayName: displayName.optional(),
+  validityMinutes: z.number().int().min(1).max(MAX_TOKEN_MINUTES).default(DEFAULT_TOKEN_MINUTES),
+});
+
+const connectorChange = z.strictObject({
+  displayName: displayName.optional(),
+  isDisabled: z.boolean().optional(),
+});
+
+const newConfiguration = z.strictObject({ configuration: z.record(z.string(), z.unknown()) });
+
+/** What administrators do to connectors. */
+export function connectorRoutes(api: ApiDependencies): Route[] {
+  return [
+    {
+      method: "post",
+      path: "/enrolmentTokens",
+      permission: "connectors.manage",
+      handle: (request) => createToken(api, request),
+    },
+    {
+      method: "delete",
+      path: "/enrolmentTokens/:id",
+      permission: "connectors.manage",
+      handle: async (request) => {
+        const secretHash = parameter(request, "id");
+        await api.records.run("deleteEnrolmentToken", { ...request.act, secretHash });
+        return { status: 204 };
+      },
+    },
+    {
+      method: "patch",
+      path: "/connectors/:id",
+      permission: "connectors.manage",
+      handle: async (request) => {
+        const id = parameter(request, "id");
+        const change = given(parseBody(connectorChange, request.body));
+        await api.records.run("changeConnector", { ...change, ...request.act, id });
+        api.wakeUp.wake(id);
+        return { status: 200, body: await readEntity(api.listing, "connectors", id) };
+      },
+    },
+    {
+      method: "post",
+      path: "/connectors/:id/release",
+      permission: "connectors.manage",
+      handle: async (request) => {
+        const id = parameter(request, "id");
+        await api.records.run("liftQuarantine", { ...request.act, id });
+        return { status: 200, body: await readEntity(api.listing, "connectors", id) };
+      },
+    },
+    {
+      method: "put",
+      path: "/connectors/:id/desiredConfiguration",
+      permission: "configurations.write",
+      handle: (request) => writeConfiguration(api, request),
+    },
+  ];
+}
+
+/** The token is shown once; the store keeps the hash of its secret. */
+async function createToken(api: ApiDependencies, request: ApiRequest) {
+  const { validityMinutes, ...wanted } = parseBody(newToken, request.body);
+  const secret = api.random.bytes(TOKEN_SECRET_BYTES).toString("base64url");
+  const secretHash = createHash("sha256").update(secret).digest("hex");
+  const token = await api.enrolmentTokenText(secret);
+  await api.records.run("createEnrolmentToken", {
+    ...request.act,
+    secretHash,
+    service: wanted.service,
+    displayName: wanted.displayName,
+    expiresAt: request.act.now + validityMinutes * 60_000,
+  });
+  const entity = await readEntity(api.listing, "enrolmentTokens", secretHash);
+  return { status: 201, body: { ...entity, token } };
+}
+
+async function writeConfiguration(api: ApiDependencies, request: ApiRequest) {
+  const connectorId = parameter(request, "id");
+  const { configuration } = parseBody(newConfiguration, request.body);
+  const bytes = Buffer.byteLength(JSON.stringify(configuration));
+  if (bytes > MAX_CONFIGURATION_BYTES) {
+    throw new ConnectorError(
+      "configuration-too-large",
+      `Configuration of ${bytes} bytes exceeds ${MAX_CONFIGURATION_BYTES}`,
+    );
+  }
+  const { version } = await api.records.run("writeConfiguration", {
+    ...request.act,
+    connectorId,
+    configuration,
+    ...ifVersionOf(request.ifMatch),
+  });
+  api.unsigned.nudge();
+  const id = `${connectorId}.${version}`;
+  return { status: 200, body: await readEntity(api.listing, "desiredConfigurations", id) };
+}
+
+function ifVersionOf(ifMatch: string | undefined): { ifVersion?: number } {
+  if (ifMatch === undefined || ifMatch === "*") return {};
+  if (/^\d{1,15}$/.test(ifMatch)) return { ifVersion: Number(ifMatch) };
+  throw new ConnectorError("body-invalid", "If-Match holds a version number");
+}

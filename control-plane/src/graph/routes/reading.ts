@@ -1,0 +1,117 @@
+import type { Condition } from "../../core/list-query.ts";
+import type { ResourceName } from "../../core/resources.ts";
+import type { Permission } from "../../core/roles.ts";
+import { type Listing, listPage, readEntity } from "../listing.ts";
+import { type ApiRequest, parameter, type Route } from "../route.ts";
+
+/** Who may read what. */
+const READING: Readonly<Record<ResourceName, Permission>> = {
+  connectors: "connectors.read",
+  enrolmentTokens: "connectors.read",
+  managedDevices: "devices.read",
+  microsoftTunnelSites: "tunnel.read",
+  microsoftTunnelConfigurations: "tunnel.read",
+  microsoftTunnelServers: "tunnel.read",
+  certificateProfiles: "certificates.read",
+  issuedCertificates: "certificates.read",
+  issuanceFailures: "certificates.read",
+  commands: "commands.read",
+  scepChallenges: "challenges.read",
+  desiredConfigurations: "configurations.read",
+  auditEvents: "audit.read",
+  administrators: "accounts.read",
+};
+
+/** Lists and single entities of every resource, and those that stand below another entity. */
+export function readingRoutes(listing: Listing): Route[] {
+  const plain = (Object.keys(READING) as ResourceName[]).flatMap((resource) => [
+    listRoute(listing, resource),
+    entityRoute(listing, resource),
+  ]);
+  return [
+    ...plain,
+    belowRoute(listing, "connectors", "commands", "connectorId"),
+    belowRoute(listing, "connectors", "desiredConfigurations", "connectorId"),
+    belowRoute(listing, "managedDevices", "issuedCertificates", "managedDeviceId"),
+    belowRoute(listing, "microsoftTunnelSites", "microsoftTunnelServers", "microsoftTunnelSiteId"),
+    tunnelConfigurationOfSite(listing),
+    configurationOfConnector(listing),
+  ];
+}
+
+function listRoute(listing: Listing, resource: ResourceName): Route {
+  return {
+    method: "get",
+    path: `/${resource}`,
+    permission: READING[resource],
+    handle: async ({ query }) => ({ status: 200, body: await listPage(listing, resource, query) }),
+  };
+}
+
+function entityRoute(listing: Listing, resource: ResourceName): Route {
+  return {
+    method: "get",
+    path: `/${resource}/:id`,
+    permission: READING[resource],
+    handle: async (request) => ({
+      status: 200,
+      body: await readEntity(listing, resource, parameter(request, "id"), request.query),
+    }),
+  };
+}
+
+/** `/connectors/{id}/commands`: those whose `property` is the id. */
+function belowRoute(
+  listing: Listing,
+  above: ResourceName,
+  resource: ResourceName,
+  property: string,
+): Route {
+  return {
+    method: "get",
+    path: `/${above}/:id/${resource}`,
+    permission: READING[resource],
+    handle: async (request) => {
+      const id = parameter(request, "id");
+      const narrowing: Condition = { kind: "compare", property, operator: "eq", value: id };
+      const path = `${above}/${encodeURIComponent(id)}/${resource}`;
+      return {
+        status: 200,
+        body: await listPage(listing, resource, request.query, path, narrowing),
+      };
+    },
+  };
+}
+
+function tunnelConfigurationOfSite(listing: Listing): Route {
+  return {
+    method: "get",
+    path: "/microsoftTunnelSites/:id/microsoftTunnelConfiguration",
+    permission: READING.microsoftTunnelConfigurations,
+    handle: async (request) => {
+      const site = await readEntity(listing, "microsoftTunnelSites", parameter(request, "id"));
+      const id = String(site["microsoftTunnelConfigurationId"] ?? "");
+      return { status: 200, body: await readEntity(listing, "microsoftTunnelConfigurations", id) };
+    },
+  };
+}
+
+/** The newest version, signed or not. */
+function configurationOfConnector(listing: Listing): Route {
+  return {
+    method: "get",
+    path: "/connectors/:id/desiredConfiguration",
+    permission: READING.desiredConfigurations,
+    handle: async (request) => ({
+      status: 200,
+      body: await newestConfiguration(listing, request),
+    }),
+  };
+}
+
+async function newestConfiguration(listing: Listing, request: ApiRequest) {
+  const id = parameter(request, "id");
+  const connector = await readEntity(listing, "connectors", id);
+  const version = String(connector["configurationVersion"]);
+  return await readEntity(listing, "desiredConfigurations", `${id}.${version}`, request.query);
+}
