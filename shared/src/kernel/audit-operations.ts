@@ -1,8 +1,12 @@
-import { ConnectorError } from "../errors.ts";
+import { ConnectorError, codeOf } from "../errors.ts";
+import { appendToStream } from "../link/lane-operations.ts";
 import type { AuditEntry } from "../link/messages.ts";
 import { systemRandom } from "../random.ts";
 import type { Migration, Row, Transaction } from "../store/transaction.ts";
 import { auditHash, auditPayloadHash, FIRST_PREVIOUS_HASH } from "./audit-chain.ts";
+
+/** The log stream that carries the chain to the control plane. */
+export const AUDIT_STREAM = "audit";
 
 /** Own limits. */
 const MAX_PAYLOAD_BYTES = 16_384;
@@ -156,7 +160,16 @@ export function auditReceipts(transaction: Transaction): AuditReceipt[] {
     }));
 }
 
-/** Adds a link to the chain; to be called by any operation of a service, inside its transaction. */
+/**
+ * Adds a link to the chain and to the `audit` stream; to be called by any operation of a connector, inside its
+ * transaction. Where the stream is full (the control plane has been away for very long) the chain goes on without it:
+ * the control plane will see that entries are missing, and here none is.
+ */
 export function recordAudit(transaction: Transaction, record: AuditRecord): void {
-  appendAudit(transaction, record);
+  const entry = appendAudit(transaction, record);
+  try {
+    appendToStream(transaction, { stream: AUDIT_STREAM, at: record.at, entry });
+  } catch (error) {
+    if (codeOf(error) !== "stream-full") throw error;
+  }
 }

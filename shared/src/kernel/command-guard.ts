@@ -22,8 +22,8 @@ export function windowOf(guardrails: CommonGuardrails, kind: string): WindowLimi
   return DEFAULT_LIMITS[kind] ?? DEFAULT_LIMIT;
 }
 
-/** `wait`: nothing speaks against the command but that a second person has yet to approve it. */
-export type Verdict = "run" | "wait";
+/** `await-approval`: nothing speaks against the command but that a second person has yet to approve it. */
+export type Verdict = "run" | "await-approval";
 
 /** Decides over each command before its intent is stored. The cloud's signature alone is never enough. */
 export class CommandGuard {
@@ -67,7 +67,7 @@ export class CommandGuard {
     }
     const payload = payloadOf(command, handler);
     await handler.judge?.(payload);
-    if (!(await this.#isApproved(command, isApprovedLocally))) return "wait";
+    if (!(await this.#isApproved(command, isApprovedLocally))) return "await-approval";
     await this.#limits.consume(kind);
     return "run";
   }
