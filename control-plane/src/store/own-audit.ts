@@ -1,4 +1,4 @@
-import { recordAudit } from "@isthmus/shared/kernel/audit-operations";
+import { appendAudit } from "@isthmus/shared/kernel/audit-operations";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import type { Act } from "../core/admin-records.ts";
 import type { AuditEvent } from "../core/audit-events.ts";
@@ -10,5 +10,5 @@ export function recordAct(
   event: AuditEvent,
   details: Readonly<Record<string, unknown>>,
 ): void {
-  recordAudit(transaction, { at: now, event, payload: { actor, ...details } });
+  appendAudit(transaction, { at: now, event, payload: { actor, ...details } });
 }
