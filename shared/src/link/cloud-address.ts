@@ -13,6 +13,8 @@ export interface CloudAddress {
   /** PEM of the CAs that its certificate may chain to, instead of the public ones. */
   readonly ca?: string | undefined;
   readonly proxy?: HttpProxy | undefined;
+  /** Accepts any certificate: for fetching what is checked by other means, and for nothing else. */
+  readonly isUnverified?: boolean;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -65,6 +67,7 @@ export async function connectToCloud(address: CloudAddress, signal: AbortSignal)
     ALPNProtocols: ["http/1.1"],
     ...(isAddress ? {} : { servername: host }),
     ...(address.ca === undefined ? {} : { ca: address.ca }),
+    rejectUnauthorized: !address.isUnverified,
   });
   return await connected(tls, "secureConnect", address, timely);
 }

@@ -50,7 +50,7 @@ function advance(transaction: Transaction, reached: number): void {
 }
 
 /** The first seqs that are missing; undefined where there are none. */
-function firstGap(transaction: Transaction): Gap | undefined {
+export function firstGap(transaction: Transaction): Gap | undefined {
   const { contiguousSeq, highestSeq } = commandLane(transaction);
   if (contiguousSeq >= highestSeq) return undefined;
   const next = transaction.get(

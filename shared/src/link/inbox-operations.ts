@@ -1,6 +1,7 @@
 import { ConnectorError, RefusalError } from "../errors.ts";
 import type { Row, Transaction } from "../store/transaction.ts";
-import { adoptCommandSeq, noteSeq } from "./command-lane.ts";
+import type { Gap } from "./command-lane.ts";
+import { adoptCommandSeq, firstGap, noteSeq } from "./command-lane.ts";
 import type { CommandResult, CommandState, SignedCommand } from "./messages.ts";
 import { MAX_ENTRY_BYTES, RESULT_RETENTION_MS } from "./messages.ts";
 import { appendToStream } from "./stream-operations.ts";
@@ -17,10 +18,13 @@ export const COMMANDS_STREAM = "commands";
 /** The one kind that the link does itself. */
 const CANCEL_KIND = "command.cancel";
 
-/** What receiving a command led to. `toStop` names running commands that were asked to stop. */
+/** What receiving a command led to. */
 export interface Receipt {
   readonly outcome: "accepted" | "repeated" | "ended";
+  /** Running commands that are asked to stop. */
   readonly toStop: readonly string[];
+  /** Seqs that are missing now. */
+  readonly gap: Gap | undefined;
 }
 
 /** A command that waits for its time, for its turn or for a local approval. */
@@ -41,8 +45,16 @@ interface Times {
  */
 function receiveCommand(
   transaction: Transaction,
-  { command, now, cloudNow }: { readonly command: SignedCommand } & Times,
+  of: { readonly command: SignedCommand } & Times,
 ): Receipt {
+  const received = receive(transaction, of);
+  return { ...received, gap: firstGap(transaction) };
+}
+
+function receive(
+  transaction: Transaction,
+  { command, now, cloudNow }: { readonly command: SignedCommand } & Times,
+): Omit<Receipt, "gap"> {
   const known = transaction.get("SELECT * FROM command_inbox WHERE id = ?", command.id);
   if (known !== undefined) return receiveAgain(transaction, known, command, now);
   checkRoom(transaction);
@@ -66,7 +78,7 @@ function receiveAgain(
   known: Row,
   command: SignedCommand,
   now: number,
-): Receipt {
+): Omit<Receipt, "gap"> {
   if (known["seq"] === null) {
     // It was cancelled before it came: from now on it has a place, and its end is told.
     noteSeq(transaction, command.seq, () => {
@@ -213,16 +225,6 @@ function finishCommand(
   endCommand(transaction, id, state, end);
 }
 
-/** Ends commands whose time has passed before they could begin. */
-function expireOpenCommands(transaction: Transaction, { now, cloudNow }: Times): void {
-  const rows = transaction.all(
-    "SELECT id FROM command_inbox WHERE state = 'accepted' AND expires_at < ? LIMIT ?",
-    cloudNow,
-    MAX_OPEN_COMMANDS,
-  );
-  for (const row of rows) endCommand(transaction, String(row["id"]), "expired", { now });
-}
-
 /** Commands in one state, in the order of their seq. */
 function openCommands(
   transaction: Transaction,
@@ -293,7 +295,6 @@ export const inboxOperations = {
   receiveCommand,
   beginCommand,
   finishCommand,
-  expireOpenCommands,
   openCommands,
   approveCommand,
 };

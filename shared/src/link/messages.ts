@@ -390,6 +390,12 @@ export type CommandKind = keyof typeof commandPayloads;
 
 // --- Enrolment (HTTPS, before there is a link) ------------------------------------------------------------------------
 
+/** Where a connector enrols, and where it finds the CA that its token names. */
+export const ENROLMENT_PATH = "/enrol";
+export const ENROLMENT_CA_PATH = "/enrol/ca.pem";
+/** Where WebSockets go; long-poll has its own path (`long-poll.ts`). */
+export const LINK_PATH = "/link";
+
 /** The readable part of an enrolment token: `isthmus1.` + base64url(JSON of this). */
 export const enrolmentToken = z.object({
   url: z.string().max(2048),

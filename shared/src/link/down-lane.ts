@@ -1,0 +1,215 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Clock } from "../clock.ts";
+import { ConnectorError, codeOf, ProtocolError, RefusalError } from "../errors.ts";
+import type { Gap } from "./command-lane.ts";
+import { CommandQueue } from "./command-queue.ts";
+import type { CommandRunner } from "./command-runner.ts";
+import { CommandExecutor } from "./command-runner.ts";
+import { verifyJws } from "./jws.ts";
+import type { LaneStore } from "./lane-store.ts";
+import type { LinkLog } from "./link-log.ts";
+import type { CommandState, PublicKey, SignedCommand } from "./messages.ts";
+import { JWS_TYPES, signedCommand } from "./messages.ts";
+
+/** Own limits: commands being verified and stored, and running at once. */
+const MAX_RECEIVING = 64;
+const MAX_RUNNING = 8;
+const RETRY_MS = 1_000;
+/** How long a stop waits for commands that run. */
+const STOP_PATIENCE_MS = 5_000;
+
+/** What the lane tells whoever is connected; nothing is lost when nobody is. */
+export interface DownConnection {
+  progress(id: string, state: CommandState): void;
+  askFor(gap: Gap): void;
+}
+
+export interface DownLaneOptions {
+  readonly connectorId: string;
+  readonly store: LaneStore;
+  readonly runner: CommandRunner;
+  readonly tenantKeys: () => readonly PublicKey[];
+  readonly clock: Clock;
+  /** The control plane's time, by which expiries are judged. */
+  readonly cloudNow: () => number;
+  readonly log: LinkLog;
+  /** Called when a result was put into the `commands` stream. */
+  readonly onReported: () => void;
+  /** Called for a command that does not prove to be one for this connector. */
+  readonly onRejected: (error: ConnectorError) => void;
+}
+
+/**
+ * Takes commands: signature, then the inbox, then in the order of their seq guardrails, intent, effect, result, report. Commands of
+ * one kind run one after the other. It goes on without a connection, and takes up after a crash what had begun.
+ */
+export class DownLane implements AsyncDisposable {
+  readonly #options: DownLaneOptions;
+  readonly #executor: CommandExecutor;
+  readonly #queue = new CommandQueue(MAX_RUNNING);
+  readonly #stop = new AbortController();
+  readonly #running = new Set<Promise<void>>();
+  #connection: DownConnection | undefined;
+  #receiving: Promise<void> = Promise.resolve();
+  #receivingCount = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: DownLaneOptions) {
+    this.#options = options;
+    const { store, runner, clock, cloudNow, log } = options;
+    this.#executor = new CommandExecutor({
+      store,
+      runner,
+      clock,
+      cloudNow,
+      log,
+      signal: this.#stop.signal,
+      onProgress: (id, state) => this.#connection?.progress(id, state),
+      onReported: options.onReported,
+    });
+  }
+
+  /** Takes up what the last process left: begun commands are reconciled before any other of their kind runs. */
+  async start(): Promise<void> {
+    const begun = await this.#options.store.run("openCommands", { state: "running" });
+    const waiting = await this.#options.store.run("openCommands", { state: "accepted" });
+    for (const { command } of begun) this.#queue.add({ command, hasBegun: true });
+    for (const { command, approvedAt } of waiting) this.#queue.add({ command, approvedAt });
+    this.#pump();
+  }
+
+  attach(connection: DownConnection): void {
+    this.#connection = connection;
+  }
+
+  detach(): void {
+    this.#connection = undefined;
+  }
+
+  /** The store has ended all commands in flight: those that have not begun are not to begin. */
+  forgetWaiting(): void {
+    this.#queue.clearWaiting();
+  }
+
+  /**
+   * Takes a delivered command, one after the other. Rejects only with what ends the connection: `link-credit-exceeded`, and
+   * store errors.
+   */
+  receive(jws: string): Promise<void> {
+    if (this.#receivingCount >= MAX_RECEIVING) {
+      return Promise.reject(
+        new ProtocolError("link-credit-exceeded", `over ${MAX_RECEIVING} commands at once`),
+      );
+    }
+    this.#receivingCount += 1;
+    const received = this.#receiving.then(() => this.#receive(jws));
+    this.#receiving = received
+      .catch(() => {})
+      .finally(() => {
+        this.#receivingCount -= 1;
+      });
+    return received;
+  }
+
+  async #receive(jws: string): Promise<void> {
+    const command = await this.#verified(jws);
+    if (command === undefined) return;
+    const { clock, cloudNow, store } = this.#options;
+    const times = { now: clock.now(), cloudNow: cloudNow() };
+    const receipt = await store.run("receiveCommand", { command, ...times });
+    for (const id of command.supersedes) this.#queue.drop(id);
+    for (const id of receipt.toStop) this.#executor.stop(id);
+    if (receipt.gap !== undefined) this.#connection?.askFor(receipt.gap);
+    if (receipt.outcome !== "accepted") {
+      this.#options.onReported();
+      return;
+    }
+    this.#connection?.progress(command.id, "accepted");
+    this.#queue.add({ command });
+    this.#pump();
+  }
+
+  /** Bytes first, then meaning. What fails is no command: nothing of it is stored or answered, but it is told. */
+  async #verified(jws: string): Promise<SignedCommand | undefined> {
+    const { tenantKeys, connectorId, onRejected } = this.#options;
+    try {
+      const parsed = signedCommand.safeParse(await verifyJws(jws, JWS_TYPES.command, tenantKeys()));
+      if (!parsed.success) {
+        throw new ProtocolError("command-invalid", "the payload is no command", parsed.error);
+      }
+      if (parsed.data.aud !== connectorId) {
+        throw new ProtocolError("command-audience", "the command is for another connector");
+      }
+      return parsed.data;
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      onRejected(error);
+      return undefined;
+    }
+  }
+
+  /** Lets a command run that waits for a local approval. Throws RefusalError `command-not-open`. */
+  async approve(id: string): Promise<void> {
+    const now = this.#options.clock.now();
+    if (!this.#queue.isAwaitingApproval(id)) {
+      throw new RefusalError(
+        "command-not-open",
+        "approve",
+        `no command ${id} waits for an approval`,
+      );
+    }
+    await this.#options.store.run("approveCommand", { id, now });
+    this.#queue.approve(id, now);
+    this.#pump();
+  }
+
+  /** Commands that wait for a local approval. */
+  awaitingApproval(): readonly SignedCommand[] {
+    return this.#queue.awaitingApproval();
+  }
+
+  /** Looks whether a command's time has come or gone. */
+  tick(): void {
+    this.#pump();
+  }
+
+  #pump(): void {
+    clearTimeout(this.#timer);
+    if (this.#stop.signal.aborted) return;
+    const { due, nextAt } = this.#queue.takeDue(this.#options.cloudNow());
+    for (const entry of due) {
+      const run = this.#executor
+        .execute(entry)
+        .then((outcome) => this.#queue.settle(entry, outcome))
+        .catch((error: unknown) => this.#retry(entry.command.id, error))
+        .then(() => {
+          this.#running.delete(run);
+          this.#pump();
+        });
+      this.#running.add(run);
+    }
+    if (nextAt !== undefined) this.#wakeAt(nextAt);
+  }
+
+  #wakeAt(cloudTime: number): void {
+    const delay = Math.min(Math.max(cloudTime - this.#options.cloudNow(), 1), 60_000);
+    this.#timer = setTimeout(() => this.#pump(), delay);
+    this.#timer.unref();
+  }
+
+  /** Only the store can have failed: the command stands there as it was, and is looked at again. */
+  async #retry(id: string, error: unknown): Promise<void> {
+    this.#options.log.warn({ code: codeOf(error), err: error, id }, "link.command-store-failed");
+    await delay(RETRY_MS, undefined, { signal: this.#stop.signal }).catch(() => {});
+    this.#queue.release(id);
+  }
+
+  /** Asks running commands to stop and waits for them; what does not stop is reconciled at the next start. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#stop.abort(new ConnectorError("service-stopping", "the service is stopping"));
+    await this.#receiving;
+    const patience = delay(STOP_PATIENCE_MS, undefined, { ref: false });
+    await Promise.race([Promise.all(this.#running), patience]);
+  }
+}

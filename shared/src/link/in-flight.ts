@@ -1,0 +1,85 @@
+import type { SendMark } from "./goodput.ts";
+import { Goodput } from "./goodput.ts";
+
+/** Own limits: batches on their way, and how many of those places are kept for what may not wait. */
+export const MAX_BATCHES_IN_FLIGHT = 32;
+const RESERVED_BATCHES = 8;
+/** Most raw bytes in one batch. */
+const MAX_BATCH_RAW_BYTES = 262_144;
+/** What zstd makes of short JSON lines, before anything was measured. */
+const FIRST_RATIO = 4;
+const RATIO_GAIN = 0.25;
+
+interface Sent {
+  readonly stream: string;
+  readonly lastSeq: number;
+  readonly bytes: number;
+  readonly isBulk: boolean;
+  readonly mark: SendMark;
+}
+
+/**
+ * What was sent on one connection and not acknowledged: the window in frames and bytes, and in it the share of bulk, bounded by
+ * measured goodput. Times are ms of a monotonic clock.
+ */
+export class InFlight {
+  readonly goodput = new Goodput();
+  readonly #maxBytes: number;
+  #sent: Sent[] = [];
+  #bytes = 0;
+  #bulkBytes = 0;
+  #bulkBatches = 0;
+  #ratio = FIRST_RATIO;
+
+  /** `maxBytes` is the credit that the other side gave. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get bulkBytes(): number {
+    return this.#bulkBytes;
+  }
+
+  get batches(): number {
+    return this.#sent.length;
+  }
+
+  /** Raw bytes that the next batch may have; 0 when none may be sent now. */
+  roomFor(isBulk: boolean): number {
+    if (this.#sent.length >= MAX_BATCHES_IN_FLIGHT) return 0;
+    const credit = this.#maxBytes - this.#bytes;
+    if (!isBulk) return credit > 0 ? MAX_BATCH_RAW_BYTES : 0;
+    if (this.#bulkBatches >= MAX_BATCHES_IN_FLIGHT - RESERVED_BATCHES) return 0;
+    const room = Math.min(credit, this.goodput.limitBytes - this.#bulkBytes);
+    return room <= 0 ? 0 : Math.min(MAX_BATCH_RAW_BYTES, Math.ceil(room * this.#ratio));
+  }
+
+  /** Notes a batch of `rawBytes` that became a frame of `bytes`. */
+  add(of: Omit<Sent, "mark"> & { readonly rawBytes: number }, nowMs: number): void {
+    const { stream, lastSeq, bytes, isBulk } = of;
+    this.#ratio += (of.rawBytes / bytes - this.#ratio) * RATIO_GAIN;
+    this.#sent.push({ stream, lastSeq, bytes, isBulk, mark: this.goodput.sent(bytes, nowMs) });
+    this.#bytes += bytes;
+    if (!isBulk) return;
+    this.#bulkBytes += bytes;
+    this.#bulkBatches += 1;
+  }
+
+  /** Takes out what an acknowledgement covers. */
+  acknowledge(stream: string, seq: number, nowMs: number): void {
+    const isCovered = (sent: Sent) => sent.stream === stream && sent.lastSeq <= seq;
+    for (const sent of this.#sent.filter(isCovered)) {
+      this.goodput.acknowledged(sent.mark, nowMs);
+      this.#bytes -= sent.bytes;
+      if (!sent.isBulk) continue;
+      this.#bulkBytes -= sent.bytes;
+      this.#bulkBatches -= 1;
+    }
+    this.#sent = this.#sent.filter((sent) => !isCovered(sent));
+    if (this.#sent.length === 0) this.goodput.rest();
+  }
+}

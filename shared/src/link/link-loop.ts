@@ -1,0 +1,109 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { ConnectorError } from "../errors.ts";
+import type { Random } from "../random.ts";
+import { BackOff } from "./back-off.ts";
+import type { CloudAddress } from "./cloud-address.ts";
+import type { LinkHooks } from "./link-hooks.ts";
+import type { LinkLog } from "./link-log.ts";
+import type { LinkSession } from "./link-session.ts";
+import type { TransportKind } from "./link-transport.ts";
+import { openLongPoll } from "./long-poll-transport.ts";
+import { TransportChoice } from "./transport-choice.ts";
+import { openWebSocket } from "./web-socket-transport.ts";
+
+interface LoopOptions {
+  readonly address: CloudAddress;
+  readonly transport: TransportKind | "auto";
+  readonly newSession: () => LinkSession;
+  readonly hooks: LinkHooks;
+  readonly log: LinkLog;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+}
+
+const OPENERS = { websocket: openWebSocket, "long-poll": openLongPoll };
+const TICK_MS = 1_000;
+
+/** The one owner of connecting and reconnecting: one session at a time, until a stop or a refusal that is final. */
+export class LinkLoop {
+  readonly #options: LoopOptions;
+  readonly #backOff: BackOff;
+  readonly #choice: TransportChoice;
+  #session: LinkSession | undefined;
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+    this.#backOff = new BackOff(options.random);
+    this.#choice = new TransportChoice(options.transport);
+  }
+
+  /** The session under way, open or not. */
+  get session(): LinkSession | undefined {
+    return this.#session;
+  }
+
+  /** Resolves when the signal aborts, or with the refusal that is final. */
+  async run(): Promise<ConnectorError | undefined> {
+    const { signal, hooks, log } = this.#options;
+    while (!signal.aborted) {
+      const begunAt = performance.now();
+      const reason = await this.#attempt(this.#choice.next(begunAt));
+      if (signal.aborted) break;
+      if (reason !== undefined && isFinal(reason)) {
+        hooks.onEvent({ event: "link.refused", code: reason.code, message: reason.message });
+        return reason;
+      }
+      const waitMs = this.#backOff.next(performance.now() - begunAt);
+      log.info({ code: reason?.code, waitMs: Math.round(waitMs) }, "link.waits");
+      await delay(waitMs, undefined, { signal }).catch(() => {});
+    }
+    return undefined;
+  }
+
+  async #attempt(kind: TransportKind): Promise<ConnectorError | undefined> {
+    const session = this.#options.newSession();
+    const reason = await this.#lived(kind, session);
+    this.#choice.ended(kind, reason, performance.now());
+    return reason;
+  }
+
+  async #lived(kind: TransportKind, session: LinkSession): Promise<ConnectorError | undefined> {
+    const { address, signal, hooks, log } = this.#options;
+    const onAbort = () => session.close();
+    const ticking = setInterval(() => session.tick(), TICK_MS);
+    signal.addEventListener("abort", onAbort);
+    this.#session = session;
+    try {
+      session.begin(await OPENERS[kind](address, session, signal));
+      const reason = await session.ended;
+      hooks.onEvent({ event: "link.lost", code: reason?.code ?? "closed" });
+      return reason;
+    } catch (error) {
+      session.close();
+      log.info({ err: error, transport: kind }, "link.not-opened");
+      return asConnectorError(error);
+    } finally {
+      this.#session = undefined;
+      clearInterval(ticking);
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+}
+
+function asConnectorError(error: unknown): ConnectorError {
+  if (error instanceof ConnectorError) return error;
+  return new ConnectorError("link-failed", "the link failed", { isRetryable: true, cause: error });
+}
+
+/** Only the control plane's own word ends the attempts; a fault on the way may pass. */
+const FINAL_CODES: ReadonlySet<string> = new Set([
+  "identity-cloned",
+  "identity-disabled",
+  "identity-unknown",
+  "signature-invalid",
+  "protocol-unsupported",
+]);
+
+function isFinal(reason: ConnectorError): boolean {
+  return !reason.isRetryable && FINAL_CODES.has(reason.code);
+}

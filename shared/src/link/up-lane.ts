@@ -1,0 +1,183 @@
+import { codeOf } from "../errors.ts";
+import { makeBatchFrame } from "./batch-frame.ts";
+import { InFlight } from "./in-flight.ts";
+import { COMMANDS_STREAM } from "./inbox-operations.ts";
+import type { LaneStore } from "./lane-store.ts";
+import type { LinkLog } from "./link-log.ts";
+
+/** Entries in one batch. */
+const BATCH_ENTRIES = 100;
+/** After a store error the lane looks again this much later. */
+const RETRY_MS = 1_000;
+
+/** One connection as the lane sees it. */
+export interface UpConnection {
+  readonly creditBytes: number;
+  /** The last entry of each stream that the control plane has. */
+  readonly cursors: Readonly<Record<string, number>>;
+  send(frame: Uint8Array): void;
+}
+
+interface Attached {
+  readonly connection: UpConnection;
+  readonly inFlight: InFlight;
+  /** Up to where each stream was sent on this connection. */
+  readonly sentSeq: Map<string, number>;
+  /** Streams that the control plane does not know. */
+  readonly unsupported: Set<string>;
+}
+
+/**
+ * Sends log streams up: batches in the order of their seq, results of commands before everything else, bulk only as far as it
+ * leaves room for them. What is not acknowledged when a connection ends is sent again on the next.
+ */
+export class UpLane {
+  readonly #store: LaneStore;
+  readonly #log: LinkLog;
+  readonly #clock: { now(): number };
+  readonly #monotonicMs: () => number;
+  readonly #waiting = new Set<string>();
+  #attached: Attached | undefined;
+  #isPumping = false;
+  #hasNews = false;
+
+  constructor(options: {
+    readonly store: LaneStore;
+    readonly log: LinkLog;
+    readonly clock: { now(): number };
+    readonly monotonicMs?: () => number;
+  }) {
+    this.#store = options.store;
+    this.#log = options.log;
+    this.#clock = options.clock;
+    this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
+  }
+
+  /** Begins to send on a connection, after what the other side has. */
+  attach(connection: UpConnection): void {
+    this.#attached = {
+      connection,
+      inFlight: new InFlight(connection.creditBytes),
+      sentSeq: new Map(Object.entries(connection.cursors)),
+      unsupported: new Set(),
+    };
+    for (const stream of Object.keys(connection.cursors)) this.#waiting.add(stream);
+    this.#startPump();
+  }
+
+  detach(): void {
+    this.#attached = undefined;
+  }
+
+  /** Says that a stream has new entries. */
+  wake(stream: string): void {
+    this.#waiting.add(stream);
+    this.#startPump();
+  }
+
+  /** Looks at every stream that was ever seen: a wake-up may have been lost to a crash between commit and call. */
+  wakeAll(): void {
+    for (const stream of this.#attached?.sentSeq.keys() ?? []) this.#waiting.add(stream);
+    this.#startPump();
+  }
+
+  /** The control plane does not know this stream: it is kept and not sent on this connection. */
+  stop(stream: string): void {
+    this.#attached?.unsupported.add(stream);
+  }
+
+  /** Bytes on their way, and what bounds them; for health and measurements. */
+  figures(): { readonly bytesInFlight: number; readonly bytesPerSecond: number } {
+    const inFlight = this.#attached?.inFlight;
+    return {
+      bytesInFlight: inFlight?.bytes ?? 0,
+      bytesPerSecond: inFlight?.goodput.bytesPerSecond ?? 0,
+    };
+  }
+
+  /** Takes an acknowledgement in. Throws what the store throws; `ack-ahead` breaks the protocol. */
+  async acknowledge(
+    stream: string,
+    seq: number,
+    rejected: readonly { readonly seq: number; readonly code: string }[],
+  ): Promise<void> {
+    this.#attached?.inFlight.acknowledge(stream, seq, this.#monotonicMs());
+    this.#startPump();
+    if (rejected.length > 0) {
+      this.#log.warn({ stream, rejected: rejected.slice(0, 10) }, "link.entries-rejected");
+    }
+    await this.#store.run("acknowledgeStream", { stream, seq, rejected, at: this.#clock.now() });
+  }
+
+  #startPump(): void {
+    this.#hasNews = true;
+    if (this.#isPumping || this.#attached === undefined) return;
+    this.#isPumping = true;
+    void this.#pump();
+  }
+
+  async #pump(): Promise<void> {
+    try {
+      while (this.#hasNews) {
+        this.#hasNews = false;
+        while (await this.#sendNext()) {
+          // One batch after the other, the most urgent first each time.
+        }
+      }
+    } catch (error) {
+      this.#log.warn({ code: codeOf(error), err: error }, "link.up-lane-failed");
+      setTimeout(() => this.wakeAll(), RETRY_MS).unref();
+    } finally {
+      this.#isPumping = false;
+    }
+  }
+
+  async #sendNext(): Promise<boolean> {
+    const attached = this.#attached;
+    if (attached === undefined) return false;
+    for (const stream of this.#byUrgency(attached)) {
+      const room = attached.inFlight.roomFor(stream !== COMMANDS_STREAM);
+      if (room > 0) return await this.#sendBatch(attached, stream, room);
+    }
+    return false;
+  }
+
+  #byUrgency({ unsupported }: Attached): string[] {
+    const streams = [...this.#waiting].filter((stream) => !unsupported.has(stream));
+    return streams.sort((a, b) => Number(b === COMMANDS_STREAM) - Number(a === COMMANDS_STREAM));
+  }
+
+  async #sendBatch(attached: Attached, stream: string, maxBytes: number): Promise<boolean> {
+    const afterSeq = attached.sentSeq.get(stream) ?? 0;
+    const batch = await this.#take(stream, afterSeq, maxBytes);
+    if (batch === undefined) {
+      attached.sentSeq.set(stream, afterSeq);
+      return this.#waiting.size > 0;
+    }
+    if (batch.hasMore) this.#waiting.add(stream);
+    const frame = await makeBatchFrame({ stream, ...batch });
+    if (this.#attached !== attached) return true;
+    const lastSeq = batch.firstSeq + batch.lines.length - 1;
+    attached.sentSeq.set(stream, lastSeq);
+    const rawBytes = batch.lines.reduce((sum, line) => sum + line.length + 1, 0);
+    const isBulk = stream !== COMMANDS_STREAM;
+    attached.inFlight.add(
+      { stream, lastSeq, bytes: frame.length, isBulk, rawBytes },
+      this.#monotonicMs(),
+    );
+    attached.connection.send(frame);
+    return true;
+  }
+
+  async #take(stream: string, afterSeq: number, maxBytes: number) {
+    // Whoever wakes the stream from here on is heard again.
+    this.#waiting.delete(stream);
+    try {
+      const ask = { stream, afterSeq, maxEntries: BATCH_ENTRIES, maxBytes };
+      return await this.#store.run("takeStreamBatch", ask);
+    } catch (error) {
+      this.#waiting.add(stream);
+      throw error;
+    }
+  }
+}
