@@ -1,5 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { ConnectorError, RefusalError } from "@isthmus/shared/errors";
+import { shortPath } from "@isthmus/shared/kernel/control-socket";
 import type {
   EnrolmentAnswer,
   SignedAuditHead,
@@ -100,13 +101,20 @@ export class SignerClient implements Signer, Disposable {
         reject(unreachable(this.#path, "did not answer in time"));
       }, ANSWER_TIMEOUT_MS);
       this.#pending.set(id, { resolve, reject, timer });
-      this.#connected().write(frame);
+      try {
+        this.#connected().write(frame);
+      } catch (cause) {
+        this.#pending.delete(id);
+        clearTimeout(timer);
+        reject(unreachable(this.#path, "is not there", cause));
+      }
     });
   }
 
   #connected(): Socket {
     if (this.#socket !== undefined) return this.#socket;
-    const socket = connect(this.#path);
+    const address = new DisposableStack();
+    const socket = connect(address.use(shortPath(this.#path)).path);
     const reader = new MessageReader();
     this.#socket = socket;
     socket.on("data", (chunk) => {
@@ -117,10 +125,14 @@ export class SignerClient implements Signer, Disposable {
       }
     });
     let cause: Error | undefined;
+    socket.once("connect", () => address.dispose());
     socket.on("error", (error) => {
       cause = error;
     });
-    socket.on("close", () => this.#lose(socket, cause));
+    socket.on("close", () => {
+      address.dispose();
+      this.#lose(socket, cause);
+    });
     socket.unref();
     return socket;
   }
@@ -155,7 +167,7 @@ function errorOf(answer: SignerAnswer & { ok: false }): ConnectorError {
   return new ConnectorError(code, message, { isRetryable });
 }
 
-function unreachable(path: string, what: string, cause?: Error): ConnectorError {
+function unreachable(path: string, what: string, cause?: unknown): ConnectorError {
   return new ConnectorError("signer-unreachable", `The signer at ${path} ${what}`, {
     isRetryable: true,
     cause,

@@ -3,6 +3,8 @@ import { chmod, rm } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Clock } from "@isthmus/shared/clock";
 import { ConnectorError, RefusalError } from "@isthmus/shared/errors";
+import { shortPath } from "@isthmus/shared/kernel/control-socket";
+import { makeStateFolder } from "@isthmus/shared/kernel/state-files";
 import { publicKeyOf, signJws } from "@isthmus/shared/link/jws";
 import { JWS_TYPES } from "@isthmus/shared/link/messages";
 import type { Logger } from "pino";
@@ -18,8 +20,6 @@ import { loadTenantKey, storeTenantKey } from "./tenant-key-file.ts";
 
 /** Our own limits. */
 const MAX_CLIENTS = 8;
-/** `sun_path` of Linux holds 108 bytes with the closing zero. */
-export const MAX_SOCKET_PATH_BYTES = 107;
 
 export interface SignerSettings {
   readonly stateFolder: string;
@@ -39,6 +39,7 @@ export class SignerServer implements AsyncDisposable {
   readonly #signedLog: SignedLog;
   readonly #server: Server;
   readonly #clients = new Set<Socket>();
+  #address: ReturnType<typeof shortPath> | undefined;
   #key: KeyObject;
 
   private constructor(
@@ -58,14 +59,9 @@ export class SignerServer implements AsyncDisposable {
   /** Loads or makes the key, reads the log, listens. Throws `signer-in-use` where another one listens on the socket. */
   static async start(settings: SignerSettings): Promise<SignerServer> {
     const { stateFolder, socket } = settings;
-    if (Buffer.byteLength(socket) > MAX_SOCKET_PATH_BYTES) {
-      throw new ConnectorError(
-        "signer-socket-path",
-        `Signer socket ${socket} is longer than ${MAX_SOCKET_PATH_BYTES} bytes: set signer.socket to a shorter path`,
-      );
-    }
+    makeStateFolder(stateFolder);
     await removeStaleSocket(socket);
-    const key = await loadTenantKey(stateFolder);
+    const key = loadTenantKey(stateFolder);
     const rules = new SigningRules();
     const log = await SignedLog.open(stateFolder, (line) =>
       rules.remember({ names: line.names, hash: line.statementHash }),
@@ -77,15 +73,12 @@ export class SignerServer implements AsyncDisposable {
 
   async #listen(): Promise<void> {
     const { socket } = this.#settings;
-    const umask = process.umask(0o177);
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.#server.once("error", reject);
-        this.#server.listen(socket, resolve);
-      });
-    } finally {
-      process.umask(umask);
-    }
+    this.#address = shortPath(socket);
+    const { path } = this.#address;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(path, resolve);
+    });
     await chmod(socket, 0o600);
   }
 
@@ -155,7 +148,7 @@ export class SignerServer implements AsyncDisposable {
       this.#key,
     );
     await this.#record("trust", [`trust ${tenantKey.x}`], tenantKey.x);
-    await storeTenantKey(this.#settings.stateFolder, privateKey);
+    storeTenantKey(this.#settings.stateFolder, privateKey);
     this.#key = privateKey;
     return { jws, tenantKey };
   }
@@ -169,6 +162,7 @@ export class SignerServer implements AsyncDisposable {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const client of this.#clients) client.destroy();
     await closed;
+    this.#address?.[Symbol.dispose]();
     await this.#signedLog[Symbol.asyncDispose]();
   }
 }
@@ -195,8 +189,9 @@ function idOf(message: unknown): number {
 
 /** A socket file that nobody answers on is left from a killed process. */
 async function removeStaleSocket(path: string): Promise<void> {
+  using address = shortPath(path);
   const isAnswered = await new Promise<boolean>((resolve) => {
-    const probe = connect(path);
+    const probe = connect(address.path);
     probe.on("connect", () => {
       probe.destroy();
       resolve(true);

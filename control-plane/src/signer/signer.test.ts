@@ -183,3 +183,19 @@ function exchange(path: string, bytes: Buffer): Promise<unknown> {
     });
   });
 }
+
+test("a socket path longer than a socket address works", async () => {
+  using folder = temporaryFolder();
+  const deep = join(folder.path, "d".repeat(100));
+  await using _signer = await signerIn(deep);
+  using client = new SignerClient(join(deep, "s"));
+  expect(await client.tenantKey()).toMatchObject({ crv: "Ed25519" });
+});
+
+test("a client without a signer fails at once and can be told from a refusal", async () => {
+  using folder = temporaryFolder();
+  for (const path of [join(folder.path, "s"), join(folder.path, "d".repeat(120), "s")]) {
+    using client = new SignerClient(path);
+    await expect(client.tenantKey()).rejects.toMatchObject({ code: "signer-unreachable" });
+  }
+});

@@ -55,6 +55,7 @@ export const adminMigrations: readonly Migration[] = [
         fed_at INTEGER NOT NULL,
         is_current INTEGER NOT NULL
       ) STRICT;
+      CREATE INDEX command_of_devices ON command (connector_id, state, created_at) WHERE kind = 'devices.update';
     `,
   },
   {

@@ -146,7 +146,7 @@ async function readAll(socket: Socket, maxBytes: number): Promise<string> {
  *
  * @throws ConnectorError `control-socket` where there is no such way.
  */
-function shortPath(path: string): Disposable & { readonly path: string } {
+export function shortPath(path: string): Disposable & { readonly path: string } {
   if (Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES) return { path, [Symbol.dispose]() {} };
   if (process.platform !== "linux") {
     throw new ConnectorError(

@@ -1,0 +1,93 @@
+import type { Clock } from "@isthmus/shared/clock";
+import { ConnectorError, RefusalError } from "@isthmus/shared/errors";
+import type { SignedCommand } from "@isthmus/shared/link/messages";
+import type { UnsignedConfiguration } from "./admin-records.ts";
+import type { UnsignedCommand } from "./connector-records.ts";
+import type { CommandWakeUp, Records, Signer } from "./ports.ts";
+
+/** Statements signed in one round; what is left over has the next one at once. */
+export const MAX_PER_ROUND = 100;
+
+/**
+ * One round between the store, where commands and configurations wait unsigned, and the signer. Each was put there in the
+ * transaction of what it is about, so a crash anywhere loses nothing: the next round takes up what is still unsigned, with
+ * the same words and hence the same signature.
+ *
+ * @returns whether there may be more. Throws a retryable error while the signer is away.
+ */
+export async function signQueued(of: {
+  readonly records: Records;
+  readonly signer: Signer;
+  readonly wakeUp: CommandWakeUp;
+  readonly clock: Clock;
+}): Promise<{ readonly isMore: boolean; readonly refused: readonly RefusedStatement[] }> {
+  await of.records.run("feedGateways", { now: of.clock.now() });
+  const commands = await of.records.run("takeUnsignedCommands", { limit: MAX_PER_ROUND });
+  const refused = await Promise.all(commands.map((command) => signCommand(of, command)));
+  wakeEach(of.wakeUp, commands);
+  const configurations = await of.records.run("takeUnsignedConfigurations", {
+    limit: MAX_PER_ROUND,
+  });
+  await Promise.all(configurations.map((configuration) => signConfiguration(of, configuration)));
+  wakeEach(of.wakeUp, configurations);
+  return {
+    isMore: Math.max(commands.length, configurations.length) === MAX_PER_ROUND,
+    refused: refused.filter((each) => each !== undefined),
+  };
+}
+
+/** A command that the signer will not sign, ended as `refused`. */
+export interface RefusedStatement {
+  readonly id: string;
+  readonly code: string;
+}
+
+type Parts = Parameters<typeof signQueued>[0];
+
+async function signCommand(
+  { records, signer, clock }: Parts,
+  command: UnsignedCommand,
+): Promise<RefusedStatement | undefined> {
+  const { id } = command;
+  try {
+    const jws = await signer.signCommand(statementOf(command));
+    await records.run("storeCommandSignature", { id, jws });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof ConnectorError) || error.isRetryable) throw error;
+    const { code, message } = error;
+    await records.run("refuseUnsignedCommand", { id, error: { code, message }, now: clock.now() });
+    return { id, code };
+  }
+}
+
+function statementOf({ connectorId, ...command }: UnsignedCommand): SignedCommand {
+  return {
+    ...command,
+    aud: connectorId,
+    supersedes: [...command.supersedes],
+    approvals: [...command.approvals],
+  };
+}
+
+/**
+ * A version that was signed with other words before (the store is from a backup) gets the next number, so that connectors
+ * that have the other one take it.
+ */
+async function signConfiguration(
+  { records, signer }: Parts,
+  { connectorId, ...configuration }: UnsignedConfiguration,
+): Promise<void> {
+  const { version } = configuration;
+  try {
+    const jws = await signer.signConfiguration({ ...configuration, aud: connectorId });
+    await records.run("storeConfigurationSignature", { connectorId, version, jws });
+  } catch (error) {
+    if (!(error instanceof RefusalError) || error.code !== "statement-conflict") throw error;
+    await records.run("renumberConfiguration", { connectorId, version });
+  }
+}
+
+function wakeEach(wakeUp: CommandWakeUp, of: readonly { readonly connectorId: string }[]): void {
+  for (const connectorId of new Set(of.map((each) => each.connectorId))) wakeUp.wake(connectorId);
+}
