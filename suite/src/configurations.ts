@@ -24,6 +24,8 @@ export interface SuiteSettings {
 }
 
 type Json = Readonly<Record<string, unknown>>;
+/** A certificate profile as the cert-connector's desired configuration has it. */
+export type Profile = Json & { readonly id: string };
 
 /** Health listeners have no port of their own: run.json in the state folder says where they are. */
 const HEALTH = { address: "127.0.0.1", port: 0 };
@@ -105,7 +107,7 @@ export function guardrailsOf(service: Service, ports: Ports): Json {
           allow: [...reads, "certificate.revoke"],
           limits: { "certificate-revocations": { max: 100, perMinutes: 60 } },
         },
-        [service]: { certificates: { profiles: [DEMO.profileId], maxValidityDays: 398 } },
+        [service]: { certificates: { profiles: [`${DEMO.profileId}.*`], maxValidityDays: 398 } },
       };
     case "tunnel-gateway":
       return {
@@ -123,9 +125,13 @@ export function guardrailsOf(service: Service, ports: Ports): Json {
 }
 
 /** The desired configuration that the administrator gives the cert-connector. */
-export function desiredOfCertConnector(ports: Ports): Json {
+export function desiredOfCertConnector(
+  ports: Ports,
+  furtherProfiles: readonly Profile[] = [],
+): Json {
   return {
     profiles: [
+      ...furtherProfiles,
       {
         id: DEMO.profileId,
         challenge: { kind: "signed" },

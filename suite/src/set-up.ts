@@ -43,7 +43,7 @@ export async function setUp(suite: Suite): Promise<SuiteRecord> {
     suite.launch("control-plane"),
   ]);
   const gateway = tunnelGatewayConfiguration({ layout, ports, issuerKeyId });
-  writeConfiguration(layout, "tunnel-gateway", gateway);
+  writeConfiguration(layout, "tunnel-gateway", { ...gateway, ...cloudOf(suite) });
   const connectors = await enrolConnectors(suite);
   await configure(suite, connectors);
   await suite.launchConnectors();
@@ -92,12 +92,21 @@ function clear(layout: Layout): void {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 }
 
-function writeConnectorFiles({ layout, ports }: Suite): void {
+function cloudOf({ cloud }: Suite): Readonly<Record<string, unknown>> {
+  return cloud === undefined ? {} : { cloud };
+}
+
+function writeConnectorFiles(suite: Suite): void {
+  const { layout, ports } = suite;
   for (const service of SERVICES) {
     write(layout.of(service).guardrailsFile, toJson(guardrailsOf(service, ports)), GUARDRAILS_MODE);
   }
-  writeConfiguration(layout, "cert-connector", certConnectorConfiguration(layout, ports));
-  writeConfiguration(layout, "comgmt-bridge", comgmtBridgeConfiguration());
+  const certConnector = certConnectorConfiguration(layout, ports);
+  writeConfiguration(layout, "cert-connector", { ...certConnector, ...cloudOf(suite) });
+  writeConfiguration(layout, "comgmt-bridge", {
+    ...comgmtBridgeConfiguration(),
+    ...cloudOf(suite),
+  });
   write(
     layout.ca.passphraseFile,
     `${randomBytes(PASSPHRASE_BYTES).toString("hex")}\n`,

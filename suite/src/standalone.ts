@@ -5,6 +5,7 @@ import {
   desiredOfCertConnector,
   desiredOfTunnelGateway,
   guardrailsOf,
+  type Profile,
   tunnelGatewayConfiguration,
 } from "./configurations.ts";
 import { runCommand } from "./process/child-service.ts";
@@ -19,9 +20,12 @@ import { entryOf, type Suite } from "./suite.ts";
 
 /**
  * The cert-connector and the gateway without any control plane: the same desired configurations stand in local files, the
- * gateway's list of devices among them.
+ * gateway's list of devices among them. Returns the issuing authority's key identifier, hex.
  */
-export async function setUpStandalone(suite: Suite): Promise<void> {
+export async function setUpStandalone(
+  suite: Suite,
+  furtherProfiles: readonly Profile[] = [],
+): Promise<string> {
   const { layout, ports } = suite;
   const devices = [
     {
@@ -32,7 +36,7 @@ export async function setUpStandalone(suite: Suite): Promise<void> {
       removed: false,
     },
   ];
-  writeDesired(suite, "cert-connector", desiredOfCertConnector(ports));
+  writeDesired(suite, "cert-connector", desiredOfCertConnector(ports, furtherProfiles));
   writeDesired(suite, "tunnel-gateway", desiredOfTunnelGateway(ports, devices));
   const passphrase = "only for this demonstration, without a control plane\n";
   write(layout.ca.passphraseFile, passphrase, 0o600);
@@ -41,15 +45,32 @@ export async function setUpStandalone(suite: Suite): Promise<void> {
   const gateway = tunnelGatewayConfiguration({ layout, ports, issuerKeyId }, true);
   writeConfiguration(layout, "tunnel-gateway", gateway);
   await Promise.all([suite.launch("cert-connector"), suite.launch("tunnel-gateway")]);
+  return issuerKeyId;
 }
 
+/** A one-time permission: for which profile, device and subject (RFC 4514). */
+export interface Permission {
+  readonly profileId: string;
+  readonly deviceId: string;
+  readonly subject: string;
+}
+
+const DEMO_PERMISSION: Permission = {
+  profileId: DEMO.profileId,
+  deviceId: DEMO.deviceId,
+  subject: `CN=${DEMO.deviceId}`,
+};
+
 /** A challenge made on the connector's own machine. */
-export async function challengeStandalone(suite: Suite): Promise<string> {
+export async function challengeStandalone(
+  suite: Suite,
+  permission: Permission = DEMO_PERMISSION,
+): Promise<string> {
   const { configFile } = suite.layout.of("cert-connector");
   const printed = await runCommand(entryOf("cert-connector"), [
     ...["challenge", "--config", configFile, "--json"],
-    ...["--profile", DEMO.profileId, "--device", DEMO.deviceId],
-    ...["--subject", `CN=${DEMO.deviceId}`],
+    ...["--profile", permission.profileId, "--device", permission.deviceId],
+    ...["--subject", permission.subject],
   ]);
   return JSON.parse(printed).challenge;
 }

@@ -22,6 +22,8 @@ const HOST = "localhost";
 export interface SuiteOptions {
   readonly layout: Layout;
   readonly ports: Ports;
+  /** The `cloud` key of every connector's local configuration, e.g. a proxy. */
+  readonly cloud?: Readonly<Record<string, unknown>>;
   /** Each line a service prints, which is in its log file, too. */
   readonly onLine?: (service: SuiteService, line: string) => void;
 }
@@ -30,6 +32,7 @@ export interface SuiteOptions {
 export class Suite implements AsyncDisposable {
   readonly layout: Layout;
   readonly ports: Ports;
+  readonly cloud: Readonly<Record<string, unknown>> | undefined;
   readonly #options: SuiteOptions;
   readonly #services = new Map<SuiteService, ChildService>();
   #site: InternalSite | undefined;
@@ -39,6 +42,7 @@ export class Suite implements AsyncDisposable {
     this.#options = options;
     this.layout = options.layout;
     this.ports = options.ports;
+    this.cloud = options.cloud;
   }
 
   /** Starts the internal web site. */

@@ -14,6 +14,7 @@ import { systemRandom } from "@isthmus/shared/random";
 import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certificate";
 import { encodeCertificationRequest } from "@isthmus/shared/x509/certification-request";
 import { issueCertificate, publicKeyInfoOf, serialNumberFrom } from "@isthmus/shared/x509/issue";
+import { isSameName } from "@isthmus/shared/x509/name";
 import { parseNameText } from "@isthmus/shared/x509/name-text";
 import { derToPem } from "@isthmus/shared/x509/pem";
 
@@ -135,7 +136,10 @@ export function identityToPem(identity: DeviceIdentity): {
   readonly certificate: string;
   readonly key: string;
 } {
-  const chain = [identity.certificate, ...identity.authorities];
+  const chain = [
+    identity.certificate,
+    ...identity.authorities.filter(({ subject, issuer }) => !isSameName(subject, issuer)),
+  ];
   return {
     certificate: chain.map(({ der }) => derToPem(der, "CERTIFICATE")).join(""),
     key: identity.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
