@@ -6,8 +6,10 @@ import { help, parseCommandLine, type Request } from "./command-line.ts";
 import { describeMachine } from "./machine.ts";
 import { relayBench } from "./relay/relay-bench.ts";
 import { asJson, asText, type BenchReport, missedBudgets } from "./report.ts";
+import { scepBench } from "./scep/scep-bench.ts";
+import { startBench } from "./start/start-bench.ts";
 
-const BENCHES: readonly Bench[] = [relayBench];
+const BENCHES: readonly Bench[] = [scepBench, relayBench, startBench];
 
 const EXIT = { ok: 0, missed: 1, usage: 2 } as const;
 
@@ -59,6 +61,7 @@ async function attempt(
     const runs = request.runs ?? bench.defaultRuns;
     return await bench.run({ runs, scale: request.scale, folder, progress });
   } catch (error) {
+    if (error instanceof Error) progress(error.stack ?? error.message);
     return { error: error instanceof Error ? error.message : String(error) };
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -35,8 +35,11 @@ const handlers = {
     reportInTurn(stopping.signal);
   },
 
-  /** How many are welcome at the control plane now. */
-  connected: async (_: null): Promise<number> => fleet.filter(({ isWelcome }) => isWelcome).length,
+  /** How many are welcome at the control plane now, and its word to one that is not. */
+  standing: async (_: null): Promise<FleetStanding> => ({
+    connected: fleet.filter(({ isWelcome }) => isWelcome).length,
+    refusal: fleet.find(({ isWelcome, refusal }) => !isWelcome && refusal)?.refusal,
+  }),
 
   stop: async (_: null): Promise<void> => stopping.abort(),
 };

@@ -21,7 +21,9 @@ export function answerWith(handlers: Handlers): void {
 async function answer(handlers: Handlers, { id, name, argument }: Question): Promise<void> {
   let reply: Answer;
   try {
-    reply = { id, result: await handlers[name]?.(argument) };
+    const handler = handlers[name];
+    if (handler === undefined) throw new Error(`there is no handler ${name}`);
+    reply = { id, result: await handler(argument) };
   } catch (error) {
     reply = { id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }

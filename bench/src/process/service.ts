@@ -26,7 +26,6 @@ export interface ServiceOptions {
   readonly folder: string;
   /** Its local configuration; `stateFolder` is filled in. */
   readonly configuration: Readonly<Record<string, unknown>>;
-  readonly nodeOptions?: readonly string[];
 }
 
 /** A service's folder: configuration file and state below it. */
@@ -64,9 +63,13 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
 }
 
 /** Spawns `<service> run` and returns at once. */
-export function startRun(options: ServiceOptions, files: ServiceFiles): Foreign {
-  const words = [...(options.nodeOptions ?? []), entryOf(options.name)];
-  return startForeign(process.execPath, [...words, "run", "--config", files.configurationFile]);
+export function startRun(
+  options: ServiceOptions,
+  files: ServiceFiles,
+  environment: Readonly<Record<string, string>> = {},
+): Foreign {
+  const words = [entryOf(options.name), "run", "--config", files.configurationFile];
+  return startForeign(process.execPath, words, { environment });
 }
 
 /** Waits for the run file of this very process and for its health listener's word. */

@@ -1,0 +1,15 @@
+import type { ServiceOptions } from "./service.ts";
+
+/** A control plane in `folder`, on any port of 127.0.0.1, with a CA of its own. */
+export function controlPlaneOptions(folder: string): ServiceOptions {
+  return {
+    name: "control-plane",
+    folder,
+    configuration: {
+      listen: { address: "127.0.0.1", port: 0 },
+      tls: { names: ["localhost", "127.0.0.1"] },
+      health: { address: "127.0.0.1", port: 0 },
+      log: { level: "warn" },
+    },
+  };
+}

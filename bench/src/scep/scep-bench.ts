@@ -1,0 +1,210 @@
+import { join } from "node:path";
+import type { Bench, BenchOptions, BenchOutcome } from "../bench.ts";
+import { type Figure, figure } from "../figure.ts";
+import { interleave } from "../measure/interleave.ts";
+import { treeCpuSeconds } from "../measure/process-tree.ts";
+import { quantile, ratios } from "../measure/statistics.ts";
+import { type KeyCosts, measureKeyCosts } from "../peers/openssl-speed.ts";
+import { hasScepserver, startScepserver } from "../peers/scepserver.ts";
+import { type Program, startProgram } from "../process/program.ts";
+import { startCertConnector } from "./cert-connector.ts";
+import type { Enrollee } from "./device-messages.ts";
+import type { Scrutiny } from "./issued-certificate.ts";
+import type { ScepLoadProgram } from "./scep-load.ts";
+
+/** Enrolments of a round and of the warm-up; the peer's are fewer because each costs it more. */
+const ENROLMENTS = 2_000;
+const PEER_ENROLMENTS = 600;
+const WARM_UP_ENROLMENTS = 600;
+const CONCURRENCY = 64;
+
+/** Budgets: the spine's requirements; DESIGN.md sets 2 as the aim. */
+const CPU_BUDGET = { atMost: 2.5 };
+const NONE = { atMost: 0 };
+
+/** A SCEP server under measurement. */
+interface Side {
+  readonly name: "RSA CA" | "EC CA" | "scepserver";
+  readonly pid: number;
+  readonly url: string;
+  readonly enrolments: number;
+  readonly scrutiny: Scrutiny;
+  /** Devices with a fresh challenge each. */
+  enrollees(commonNames: readonly string[]): Promise<Enrollee[]>;
+}
+
+interface Sample {
+  /** CPU-ms of one enrolment. */
+  readonly cpuMs: number;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly failures: readonly string[];
+  readonly repeatedSerials: number;
+}
+
+/** SCEP enrolments at cert-connector against the RSA floor, and Debian's scepserver beside. */
+export const scepBench: Bench = {
+  name: "scep",
+  summary: "CPU per SCEP enrolment against the RSA floor of openssl speed, and against scepserver",
+  defaultRuns: 5,
+  run,
+};
+
+async function run(options: BenchOptions): Promise<BenchOutcome> {
+  await using load = await startProgram<ScepLoadProgram>(
+    new URL("./scep-load.ts", import.meta.url),
+  );
+  await using sides = await startSides(options);
+  const serials = new Map<string, Set<string>>(sides.all.map(({ name }) => [name, new Set()]));
+  for (const side of sides.all) {
+    options.progress(`warm-up, ${side.name}`);
+    await enrol(side, load, scaled(WARM_UP_ENROLMENTS, options), "warm", serials);
+  }
+  const samples = await interleave<Sample | KeyCosts>(options.runs, [
+    { name: "floor", run: measureKeyCosts },
+    ...sides.all.map((side) => ({
+      name: side.name,
+      run: (round: number) => {
+        options.progress(`round ${round + 1}, ${side.name}`);
+        return enrol(side, load, scaled(side.enrolments, options), `round${round}`, serials);
+      },
+    })),
+  ]);
+  const of = (name: Side["name"]) => (samples.get(name) ?? []) as Sample[];
+  const floors = (samples.get("floor") ?? []) as KeyCosts[];
+  return {
+    figures: [
+      ...connectorFigures("RSA CA", of("RSA CA"), floors.map(rsaFloorMs)),
+      ...connectorFigures("EC CA", of("EC CA"), floors.map(ecFloorMs)),
+      ...peerFigures(of("RSA CA"), of("scepserver")),
+    ],
+    notes: [...NOTES, ...firstFailures(sides.all, of), ...sides.notes],
+  };
+}
+
+const NOTES = [
+  `concurrency ${CONCURRENCY}; the load generator shares the machine's cores, so throughput and latency are lower bounds`,
+  "floor: 3 private and 3 public RSA-2048 operations; with the EC CA 2 private, 3 public and an ECDSA P-256 signature",
+];
+
+/** Decrypting the envelope, signing the certificate and the answer; verifying message and CSR, sealing the answer. */
+function rsaFloorMs({ rsaPrivateMs, rsaPublicMs }: KeyCosts): number {
+  return 3 * rsaPrivateMs + 3 * rsaPublicMs;
+}
+
+function ecFloorMs({ rsaPrivateMs, rsaPublicMs, ecSignMs }: KeyCosts): number {
+  return 2 * rsaPrivateMs + 3 * rsaPublicMs + ecSignMs;
+}
+
+async function startSides(
+  options: BenchOptions,
+): Promise<AsyncDisposable & { readonly all: readonly Side[]; readonly notes: readonly string[] }> {
+  await using stack = new AsyncDisposableStack();
+  const all: Side[] = [];
+  for (const [name, algorithm] of [
+    ["RSA CA", "rsa-2048"],
+    ["EC CA", "ec-p256"],
+  ] as const) {
+    const folder = join(options.folder, algorithm);
+    const connector = stack.use(await startCertConnector(folder, algorithm));
+    all.push({ name, ...connector, enrolments: ENROLMENTS, scrutiny: "whole" });
+  }
+  const notes: string[] = [];
+  if (hasScepserver()) {
+    const peer = stack.use(await startScepserver(join(options.folder, "scepserver")));
+    all.push({
+      name: "scepserver",
+      pid: peer.process.pid,
+      url: peer.url.href,
+      enrolments: PEER_ENROLMENTS,
+      scrutiny: "certificate-only",
+      enrollees: async (names) =>
+        names.map((commonName) => ({ commonName, challenge: peer.challenge })),
+    });
+  } else notes.push("scepserver is not installed (Debian package scep): no peer beside");
+  const owned = stack.move();
+  return { all, notes, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+async function enrol(
+  side: Side,
+  load: Program<ScepLoadProgram>,
+  count: number,
+  prefix: string,
+  serials: ReadonlyMap<string, Set<string>>,
+): Promise<Sample> {
+  const names = Array.from({ length: count }, (_, index) => `${prefix}-device-${index}`);
+  await load.ask("prepare", { url: side.url, enrollees: await side.enrollees(names) });
+  const before = treeCpuSeconds(side.pid);
+  const { seconds, latenciesMs } = await load.ask("fire", { concurrency: CONCURRENCY });
+  const cpuSeconds = treeCpuSeconds(side.pid) - before;
+  const { serialNumbers, failures } = await load.ask("check", { scrutiny: side.scrutiny });
+  const seen = serials.get(side.name) ?? new Set();
+  const distinctBefore = seen.size;
+  for (const serial of serialNumbers) seen.add(serial);
+  return {
+    cpuMs: (cpuSeconds * 1000) / count,
+    perSecond: count / seconds,
+    p50Ms: quantile(latenciesMs, 0.5),
+    p99Ms: quantile(latenciesMs, 0.99),
+    failures,
+    repeatedSerials: serialNumbers.length - (seen.size - distinctBefore),
+  };
+}
+
+function connectorFigures(
+  name: Side["name"],
+  samples: readonly Sample[],
+  floorsMs: readonly number[],
+): Figure[] {
+  const cpu = samples.map(({ cpuMs }) => cpuMs);
+  const budget = name === "RSA CA" ? CPU_BUDGET : undefined;
+  return [
+    figure(`${name}: CPU against the RSA floor`, "x", ratios(cpu, floorsMs), budget),
+    figure(`${name}: CPU per enrolment`, "CPU-ms", cpu),
+    figure(`${name}: floor`, "CPU-ms", floorsMs),
+    ...speedFigures(name, samples),
+    figure(`${name}: failures`, "", total(samples, failureCount), NONE),
+    figure(`${name}: repeated serials`, "", total(samples, repeats), NONE),
+  ];
+}
+
+function peerFigures(own: readonly Sample[], peer: readonly Sample[]): Figure[] {
+  if (peer.length === 0) return [];
+  const cpu = (samples: readonly Sample[]) => samples.map(({ cpuMs }) => cpuMs);
+  return [
+    figure("RSA CA against scepserver: CPU", "x", ratios(cpu(own), cpu(peer))),
+    figure("scepserver: CPU per enrolment", "CPU-ms", cpu(peer)),
+    ...speedFigures("scepserver", peer),
+    figure("scepserver: failures", "", total(peer, failureCount)),
+    figure("scepserver: repeated serials", "", total(peer, repeats)),
+  ];
+}
+
+function speedFigures(name: Side["name"], samples: readonly Sample[]): Figure[] {
+  const of = (key: "perSecond" | "p50Ms" | "p99Ms") => samples.map((sample) => sample[key]);
+  return [
+    figure(`${name}: throughput`, "/s", of("perSecond")),
+    figure(`${name}: latency p50`, "ms", of("p50Ms")),
+    figure(`${name}: latency p99`, "ms", of("p99Ms")),
+  ];
+}
+
+function firstFailures(sides: readonly Side[], of: (name: Side["name"]) => Sample[]): string[] {
+  return sides.flatMap(({ name }) => {
+    const [first] = of(name).flatMap(({ failures }) => failures);
+    return first === undefined ? [] : [`first failure of ${name}: ${first}`];
+  });
+}
+
+const failureCount = ({ failures }: Sample) => failures.length;
+const repeats = ({ repeatedSerials }: Sample) => repeatedSerials;
+
+function total(samples: readonly Sample[], count: (sample: Sample) => number): number {
+  return samples.reduce((sum, sample) => sum + count(sample), 0);
+}
+
+function scaled(count: number, { scale }: BenchOptions): number {
+  return Math.max(CONCURRENCY, Math.round(count * scale));
+}
