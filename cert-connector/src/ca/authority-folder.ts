@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certificate";
@@ -13,6 +13,7 @@ import { readEncryptedKey } from "./encrypted-key.ts";
  *
  *     root.pem                        the root, whose key is elsewhere
  *     issuing.pem, issuing.key.pem    signs devices' certificates, lists and the RA's
+ *     next.pem                        if there: the issuing CA that will follow, and its root (GetNextCACert)
  *     ra.pem, ra.key.pem              SCEP: opens envelopes and signs answers; always RSA
  *
  * The service only reads it: the folder may be mounted read-only.
@@ -23,6 +24,7 @@ export const AUTHORITY_FILES = {
   issuingKey: "issuing.key.pem",
   ra: "ra.pem",
   raKey: "ra.key.pem",
+  next: "next.pem",
 } as const;
 
 export interface KeyedCertificate {
@@ -36,6 +38,8 @@ export interface AuthorityFiles {
   readonly root: Certificate;
   readonly issuing: KeyedCertificate;
   readonly ra: KeyedCertificate;
+  /** The authority that will follow; empty until it is known. */
+  readonly next: readonly Certificate[];
 }
 
 /** Throws ConnectorError `authority-missing`, `authority-inconsistent`, `key-unreadable`. */
@@ -50,6 +54,7 @@ export function readAuthorityFolder(folder: string, passphrase: string): Authori
     root: readCertificate(at(AUTHORITY_FILES.root)),
     issuing: keyed(AUTHORITY_FILES.issuing, AUTHORITY_FILES.issuingKey),
     ra: keyed(AUTHORITY_FILES.ra, AUTHORITY_FILES.raKey),
+    next: existsSync(at(AUTHORITY_FILES.next)) ? readCertificates(at(AUTHORITY_FILES.next)) : [],
   };
   const faults = inconsistencies(files);
   if (faults.length === 0) return files;
@@ -59,8 +64,13 @@ export function readAuthorityFolder(folder: string, passphrase: string): Authori
   );
 }
 
-/** Reads the one certificate of a PEM file. */
-export function readCertificate(file: string): Certificate {
+function readCertificate(file: string): Certificate {
+  const [certificate] = readCertificates(file);
+  if (certificate !== undefined) return certificate;
+  throw new ConnectorError("authority-missing", `${file} holds no certificate`);
+}
+
+function readCertificates(file: string): Certificate[] {
   let pem: string;
   try {
     pem = readFileSync(file, "utf8");
@@ -71,9 +81,7 @@ export function readCertificate(file: string): Certificate {
       { cause },
     );
   }
-  const [der] = pemToDer(pem, "CERTIFICATE");
-  if (der !== undefined) return parseCertificate(der);
-  throw new ConnectorError("authority-missing", `${file} holds no certificate`);
+  return pemToDer(pem, "CERTIFICATE").map(parseCertificate);
 }
 
 function inconsistencies({ root, issuing, ra }: AuthorityFiles): string[] {

@@ -1,18 +1,12 @@
 import { createPrivateKey, type KeyObject, randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { ConnectorError } from "@isthmus/shared/errors";
+import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
 
 /** Private keys on disk: PKCS#8, encrypted (PBES2, AES-256), mode 0600. */
 
 const PASSPHRASE_OCTETS = 32;
 const OWNER_ONLY = 0o600;
-
-/** The passphrase in a file, without the line end that editors add. Throws `passphrase-missing`. */
-export function readPassphrase(file: string): string {
-  const passphrase = read(file, "passphrase").replace(/\r?\n$/, "");
-  if (passphrase !== "") return passphrase;
-  throw new ConnectorError("passphrase-missing", `passphrase file ${file} is empty`);
-}
 
 /** The passphrase in a file; makes one of 256 random bits where there is none. */
 export function readOrMakePassphrase(file: string): string {
@@ -20,7 +14,7 @@ export function readOrMakePassphrase(file: string): string {
     const passphrase = randomBytes(PASSPHRASE_OCTETS).toString("base64url");
     writeFileSync(file, `${passphrase}\n`, { mode: OWNER_ONLY, flag: "wx" });
   }
-  return readPassphrase(file);
+  return readSecretFile(file);
 }
 
 /** Writes a new file; an existing one is never overwritten. */
@@ -31,22 +25,13 @@ export function writeEncryptedKey(file: string, key: KeyObject, passphrase: stri
 
 /** Throws `key-unreadable` for a wrong passphrase or a file that is no key. */
 export function readEncryptedKey(file: string, passphrase: string): KeyObject {
-  const key = read(file, "key");
   try {
-    return createPrivateKey({ key, passphrase });
+    return createPrivateKey({ key: readFileSync(file), passphrase });
   } catch (cause) {
     throw new ConnectorError(
       "key-unreadable",
-      `private key ${file} cannot be opened: the passphrase does not fit, or it is no PKCS#8 key`,
+      `private key ${file} cannot be opened: it is missing, no PKCS#8 key, or the passphrase does not fit`,
       { cause },
     );
-  }
-}
-
-function read(file: string, what: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (cause) {
-    throw new ConnectorError(`${what}-missing`, `${what} file ${file} cannot be read`, { cause });
   }
 }

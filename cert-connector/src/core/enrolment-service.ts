@@ -14,11 +14,13 @@ import {
   type GrantedEnrolment,
   requestKeyOf,
 } from "./enrolment-request.ts";
+import type { Grant } from "./grant.ts";
 import type { Intent, Ledger, RequestKey, Standing, UnfinishedIntent } from "./ledger.ts";
 import { lintTbs } from "./lint.ts";
 import type {
   CertificateAuthority,
   ChallengeVerifier,
+  FailureRecorder,
   IssuanceGuard,
   SigningObstacle,
 } from "./ports.ts";
@@ -35,6 +37,7 @@ export interface EnrolmentParts {
   readonly challenges: Readonly<Record<Profile["challenge"]["kind"], ChallengeVerifier>>;
   readonly guard: IssuanceGuard;
   readonly signingObstacle: SigningObstacle;
+  readonly recordFailure: FailureRecorder;
   /** Of the configuration in force. */
   readonly publicUrls: () => PublicUrls;
   readonly clock: Clock;
@@ -56,15 +59,26 @@ export class EnrolmentService {
     this.#parts = parts;
   }
 
-  /** Throws RefusalError with the rule that refused, ConnectorError where this connector cannot issue now. */
+  /**
+   * Throws RefusalError with the rule that refused, ConnectorError where this connector cannot issue now; either is on
+   * record then.
+   */
   async enrol(request: EnrolmentRequest): Promise<EnrolmentOutcome> {
-    this.#parts.guard.judgeProfile(request.profile);
-    const key = requestKeyOf(request);
-    const enrolment = await this.#grant(request, key);
-    if ("kind" in enrolment) return this.#outcomeOf(enrolment);
-    return request.profile.approval
-      ? await this.#awaitApproval(enrolment, key)
-      : await this.#issue(enrolment, key, undefined);
+    let grant: Grant | undefined;
+    try {
+      const key = requestKeyOf(request);
+      const enrolment = await this.#grant(request, key);
+      if ("kind" in enrolment) return await this.#outcomeOf(enrolment);
+      grant = enrolment.grant;
+      return request.profile.approval
+        ? await this.#awaitApproval(enrolment, key)
+        : await this.#issue(enrolment, key, undefined);
+    } catch (error) {
+      const { transactionId, profile } = request;
+      const deviceId = grant?.deviceId;
+      await this.#parts.recordFailure({ transactionId, profileId: profile.id, deviceId, error });
+      throw error;
+    }
   }
 
   /** What became of a request that was pending. Undefined if there is none for this transaction and key. */
@@ -103,12 +117,20 @@ export class EnrolmentService {
     await this.#issue({ request, grant, renewsSerialNumber }, requestKeyOf(request), pendingId);
   }
 
-  /** After a start: completes what was intended and never stored. Returns how many. */
-  async completeUnfinished(): Promise<number> {
+  /** After a start: completes what was intended and never stored. One that cannot be completed stays, and is recorded. */
+  async completeUnfinished(): Promise<{ readonly completed: number; readonly left: number }> {
     const intents = await this.#parts.ledger.unfinishedIntents();
-    const ours = intents.filter(({ authority }) => this.#parts.authorities.has(authority));
-    for (const intent of ours) await this.#sign(intent);
-    return ours.length;
+    let completed = 0;
+    for (const intent of intents) {
+      try {
+        await this.#sign(intent);
+        completed += 1;
+      } catch (error) {
+        const { transactionId } = intent;
+        await this.#parts.recordFailure({ transactionId, profileId: undefined, error });
+      }
+    }
+    return { completed, left: intents.length - completed };
   }
 
   async #grant(request: EnrolmentRequest, key: RequestKey): Promise<GrantedEnrolment | Standing> {

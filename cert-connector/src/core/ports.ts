@@ -59,3 +59,11 @@ export interface IssuanceGuard {
 
 /** Why nothing may be signed now, e.g. the clock is off; undefined if all is well. */
 export type SigningObstacle = () => { readonly code: string; readonly message: string } | undefined;
+
+/** Puts a failed enrolment on record; bounded, so that a flood of bad requests fills neither disk nor stream. */
+export type FailureRecorder = (failure: {
+  readonly transactionId: string;
+  readonly profileId: string | undefined;
+  readonly deviceId?: string | undefined;
+  readonly error: unknown;
+}) => Promise<void>;

@@ -127,17 +127,29 @@ function split(url: string): [string, string] {
   return mark < 0 ? [url, ""] : [url.slice(0, mark), url.slice(mark + 1)];
 }
 
-/** The whole body, or that it is too large: it is never cut. */
-async function readBody(request: IncomingMessage): Promise<Buffer | "too-large"> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > MAX_PKI_MESSAGE_BYTES) return "too-large";
-    chunks.push(chunk);
-  }
-  const [only] = chunks;
-  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, length);
+/**
+ * The whole body, or that it is too large: it is never cut. Read by events and not by iteration, which would destroy the
+ * connection at the limit before the answer was out. Rejects when the client goes away.
+ */
+function readBody(request: IncomingMessage): Promise<Buffer | "too-large"> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const onData = (chunk: Buffer) => {
+      length += chunk.length;
+      chunks.push(chunk);
+      if (length <= MAX_PKI_MESSAGE_BYTES) return;
+      request.off("data", onData).pause();
+      resolve("too-large");
+    };
+    request.on("data", onData);
+    request.once("end", () => resolve(chunks.length === 1 ? only(chunks) : Buffer.concat(chunks)));
+    request.once("error", reject);
+  });
+}
+
+function only([chunk]: readonly Buffer[]): Buffer {
+  return chunk ?? Buffer.alloc(0);
 }
 
 function writeBusy(request: IncomingMessage, response: ServerResponse): void {

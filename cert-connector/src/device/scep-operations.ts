@@ -6,6 +6,7 @@ import { isSameName } from "@isthmus/shared/x509/name";
 import type { EnrolmentOutcome, EnrolmentProof } from "../core/enrolment-request.ts";
 import type { EnrolmentService } from "../core/enrolment-service.ts";
 import type { Ledger } from "../core/ledger.ts";
+import type { FailureRecorder } from "../core/ports.ts";
 import type { Profile } from "../core/profile.ts";
 import { type EnvelopedData, parseEnvelopedData, sealedFor } from "../protocol/enveloped-data.ts";
 import type { IssuerAndSerial } from "../protocol/issuer-and-serial.ts";
@@ -13,7 +14,6 @@ import { readScepContent, type ScepRequestContent } from "../protocol/scep-conte
 import {
   type MessageType,
   parsePkiMessage,
-  type SignedPkiMessage,
   type VerifiedPkiMessage,
   verifyPkiMessage,
 } from "../protocol/scep-message.ts";
@@ -40,8 +40,9 @@ export interface ScepOperationsParts {
   readonly opener: EnvelopeOpener;
   readonly clock: Clock;
   readonly random: Random;
-  /** Awaited before the answer leaves, so that a failure that was told is on record. */
-  readonly report: (report: ScepReport) => Promise<void>;
+  readonly report: (report: ScepReport) => void;
+  /** For failures before core has seen the request; it records its own. */
+  readonly recordFailure: FailureRecorder;
 }
 
 /**
@@ -57,24 +58,51 @@ export class ScepOperations {
 
   async answer(bytes: Uint8Array, profile: Profile): Promise<Buffer> {
     const message = parsePkiMessage(bytes);
-    let verified: VerifiedPkiMessage | undefined;
-    let result: ScepResult;
-    let error: unknown;
-    try {
-      verified = verifyPkiMessage(message, { allowLegacy: profile.legacyAlgorithms });
-      result = await this.#result(verified, profile);
-    } catch (thrown) {
-      error = thrown;
-      result = { status: "FAILURE", ...failureOf(thrown) };
-    }
+    const { ra, random, report } = this.#parts;
     const { messageType, transactionId } = message;
-    const { status } = result;
-    await this.#parts.report({ profileId: profile.id, messageType, transactionId, status, error });
-    const { ra, random } = this.#parts;
-    return await encodeCertRep(verified ?? unverified(message, ra), result, ra, random);
+    const about = { profileId: profile.id, messageType, transactionId };
+    // A failure carries nothing that is encrypted, so it goes out without a signer that could be verified.
+    let signer: Pick<VerifiedPkiMessage, "signer" | "digest"> = {
+      signer: ra.certificate,
+      digest: "sha256",
+    };
+    let result: ScepResult;
+    try {
+      const { legacyAlgorithms: allowLegacy } = profile;
+      const verified = await this.#recording(about, () =>
+        verifyPkiMessage(message, { allowLegacy }),
+      );
+      signer = verified;
+      result = await this.#result(verified, profile);
+      report({ ...about, status: result.status });
+    } catch (error) {
+      result = { status: "FAILURE", ...failureOf(error) };
+      report({ ...about, status: result.status, error });
+    }
+    return await encodeCertRep({ ...message, ...signer }, result, ra, random);
   }
 
   async #result(message: VerifiedPkiMessage, profile: Profile): Promise<ScepResult> {
+    const about = { profileId: profile.id, transactionId: message.transactionId };
+    const { content, received } = await this.#recording(about, () => this.#open(message, profile));
+    return await this.#resultOf(content, message, profile, received);
+  }
+
+  /** Records what fails before core sees the request. */
+  async #recording<T>(
+    about: Pick<ScepReport, "profileId" | "transactionId">,
+    act: () => T | Promise<T>,
+  ): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      const { profileId, transactionId } = about;
+      await this.#parts.recordFailure({ profileId, transactionId, error });
+      throw error;
+    }
+  }
+
+  async #open(message: VerifiedPkiMessage, profile: Profile) {
     const { messageType } = message;
     if (messageType === "CertRep") {
       throw new ProtocolError("scep-message", "SCEP message: a server does not take a CertRep");
@@ -93,7 +121,7 @@ export class ScepOperations {
     const signerKey = message.signer;
     const content = readScepContent(messageType, opened, { allowLegacy, signerKey });
     const { keyEncryption } = addressed.sealed;
-    return await this.#resultOf(content, message, profile, { ...envelope, keyEncryption });
+    return { content, received: { cipher: envelope.cipher, keyEncryption } };
   }
 
   async #resultOf(
@@ -198,11 +226,6 @@ function resultOfOutcome(
   success: (certificates: readonly Uint8Array[]) => ScepResult,
 ): ScepResult {
   return outcome.kind === "pending" ? { status: "PENDING" } : success([outcome.certificate]);
-}
-
-/** A failure carries nothing that is encrypted, so the signer that could not be verified is not used. */
-function unverified(message: SignedPkiMessage, ra: ScepSigner) {
-  return { ...message, signer: ra.certificate, digest: "sha256" } as const;
 }
 
 function unknownCertificate(message: string): RefusalError {

@@ -16,7 +16,7 @@ export const ledgerMigrations: readonly Migration[] = [
         is_current INTEGER NOT NULL DEFAULT 1,
         front_door TEXT NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('pending', 'rejected', 'intent', 'issued')),
-        public_key_hash BLOB NOT NULL,
+        requester_key_hash BLOB NOT NULL,
         subject TEXT NOT NULL,
         device_id TEXT,
         grant_json TEXT NOT NULL,

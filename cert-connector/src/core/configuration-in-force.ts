@@ -1,0 +1,92 @@
+import { ConfigurationError } from "@isthmus/shared/errors";
+import { parseNameText } from "@isthmus/shared/x509/name-text";
+import type { IssuanceGuard } from "./ports.ts";
+import { type Profile, type PublicUrls, scepPathOf } from "./profile.ts";
+
+/** The parts of a desired configuration that core works by. */
+export interface IssuanceConfiguration {
+  readonly profiles: readonly Profile[];
+  readonly crl: { readonly periodHours: number; readonly overlapHours: number };
+  readonly publicUrls: PublicUrls;
+}
+
+/** What a profile may refer to on this machine. */
+export interface LocalNames {
+  readonly authorities: ReadonlySet<string>;
+  readonly secrets: ReadonlySet<string>;
+}
+
+/** The configuration in force: replaced whole, so that a request sees one or the other and never half of each. */
+export class ConfigurationInForce {
+  readonly #guard: IssuanceGuard;
+  readonly #names: LocalNames;
+  #configuration: IssuanceConfiguration = {
+    profiles: [],
+    crl: { periodHours: 24, overlapHours: 24 },
+    publicUrls: {},
+  };
+  #byId = new Map<string, Profile>();
+  #byPath = new Map<string, Profile>();
+  #ndes: Profile | undefined;
+
+  constructor(guard: IssuanceGuard, names: LocalNames) {
+    this.#guard = guard;
+    this.#names = names;
+  }
+
+  /** Throws RefusalError of the guardrails, or ConfigurationError with all that does not fit this machine. */
+  replace(configuration: IssuanceConfiguration): void {
+    const { profiles } = configuration;
+    for (const profile of profiles) this.#guard.judgeProfile(profile);
+    const faults = profiles.flatMap((profile) => this.#faultsOf(profile));
+    if (faults.length > 0) throw new ConfigurationError("desired configuration", faults);
+    this.#configuration = configuration;
+    this.#byId = new Map(profiles.map((profile) => [profile.id, profile]));
+    this.#byPath = new Map(profiles.map((profile) => [scepPathOf(profile), profile]));
+    this.#ndes = profiles.find(({ ndesPath }) => ndesPath);
+  }
+
+  get profiles(): readonly Profile[] {
+    return this.#configuration.profiles;
+  }
+
+  get crl(): IssuanceConfiguration["crl"] {
+    return this.#configuration.crl;
+  }
+
+  get publicUrls(): PublicUrls {
+    return this.#configuration.publicUrls;
+  }
+
+  profile(id: string): Profile | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** By the last segment of its SCEP address, or the one under NDES's own path. */
+  profileAt(path: { readonly segment: string } | "ndes"): Profile | undefined {
+    return path === "ndes" ? this.#ndes : this.#byPath.get(path.segment);
+  }
+
+  #faultsOf(profile: Profile): string[] {
+    const { id, ca, subject, challenge } = profile;
+    const faults: string[] = [];
+    if (!this.#names.authorities.has(ca)) faults.push(`profiles.${id}.ca: there is no CA "${ca}"`);
+    if (challenge.kind === "static" && !this.#names.secrets.has(challenge.secretName)) {
+      faults.push(
+        `profiles.${id}.challenge.secretName: the local configuration has no secret "${challenge.secretName}"`,
+      );
+    }
+    if (subject !== "fromChallenge" && !isName(subject.template)) {
+      faults.push(`profiles.${id}.subject.template: not a name as in RFC 4514`);
+    }
+    return faults;
+  }
+}
+
+function isName(template: string): boolean {
+  try {
+    return parseNameText(template).attributes.length > 0;
+  } catch {
+    return false;
+  }
+}

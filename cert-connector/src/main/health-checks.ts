@@ -1,0 +1,155 @@
+import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
+import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
+import { MAX_CLOCK_OFFSET_MS } from "@isthmus/shared/link/messages";
+import type { Certificate } from "@isthmus/shared/x509/certificate";
+import { readAuthorityFolder } from "../ca/authority-folder.ts";
+import type { LocalConfiguration } from "../config/local-configuration.ts";
+import type { CertificateConnector, CertificateKernel } from "./service.ts";
+
+const DAY_MS = 86_400_000;
+/** Warned this long before the end: a CA needs a ceremony, an RA certificate is quickly made. */
+const ISSUING_WARNING_DAYS = 365;
+const RA_WARNING_DAYS = 60;
+
+/** What a running connector watches about itself. */
+export function healthChecks(
+  kernel: CertificateKernel,
+  connector: CertificateConnector,
+): readonly HealthCheck[] {
+  const { clock } = kernel;
+  const { files, publisher, responder, configuration } = connector;
+  return [
+    {
+      name: "issuing-ca",
+      run: () => expiryOf(files.issuing.certificate, ISSUING_WARNING_DAYS, clock.now()),
+    },
+    { name: "scep-ra", run: () => expiryOf(files.ra.certificate, RA_WARNING_DAYS, clock.now()) },
+    {
+      name: "revocation-list",
+      run: () => listResult(publisher.current, configuration.crl.periodHours, clock.now()),
+    },
+    { name: "ocsp-responder", run: () => responderResult(responder.validUntil, clock.now()) },
+    { name: "clock-offset", run: () => clockResult(kernel.link.state().clockOffsetMs) },
+    { name: "ledger-clock", run: () => ledgerClockResult(kernel) },
+    { name: "profiles", run: () => profilesResult(connector) },
+  ];
+}
+
+/** What `check` can tell without the service: whether the authority's files can be opened and are valid. */
+export function offlineChecks(local: LocalConfiguration): readonly HealthCheck[] {
+  const files = () => readAuthorityFolder(local.ca.folder, readSecretFile(local.ca.passphraseFile));
+  return [
+    {
+      name: "issuing-ca",
+      run: () => expiryOf(files().issuing.certificate, ISSUING_WARNING_DAYS, Date.now()),
+    },
+    {
+      name: "scep-ra",
+      run: () => expiryOf(files().ra.certificate, RA_WARNING_DAYS, Date.now()),
+    },
+  ];
+}
+
+function expiryOf(certificate: Certificate, warningDays: number, now: number): CheckResult {
+  const daysLeft = Math.floor((certificate.notAfter - now) / DAY_MS);
+  const ends = new Date(certificate.notAfter).toISOString().slice(0, 10);
+  if (certificate.notAfter <= now) {
+    return {
+      status: "unhealthy",
+      reason: `the certificate expired on ${ends}`,
+      remedy: "make a new one and restart; nothing can be issued until then",
+    };
+  }
+  if (daysLeft < warningDays) {
+    return {
+      status: "warning",
+      reason: `the certificate ends on ${ends}, in ${daysLeft} days`,
+      remedy: "prepare its successor now, so that devices learn it before the end",
+    };
+  }
+  return { status: "healthy", reason: `valid until ${ends}` };
+}
+
+function listResult(
+  list: CertificateConnector["publisher"]["current"],
+  periodHours: number,
+  now: number,
+): CheckResult {
+  if (list === undefined || list.nextUpdate <= now) {
+    return {
+      status: "unhealthy",
+      reason:
+        list === undefined ? "there is no revocation list" : "the revocation list has expired",
+      remedy: "see the log for why none can be signed: most often the clock or a full disk",
+    };
+  }
+  const ageHours = (now - list.thisUpdate) / 3_600_000;
+  if (ageHours > periodHours + 1) {
+    return {
+      status: "warning",
+      reason: `list ${list.number} is ${Math.floor(ageHours)} hours old, due every ${periodHours}`,
+      remedy: "see the log for why the next one cannot be signed",
+    };
+  }
+  const until = new Date(list.nextUpdate).toISOString();
+  return { status: "healthy", reason: `list ${list.number} is in force until ${until}` };
+}
+
+function responderResult(validUntil: number | undefined, now: number): CheckResult {
+  if (validUntil !== undefined && validUntil > now) {
+    return { status: "healthy", reason: "the responder has a valid certificate" };
+  }
+  return {
+    status: "unhealthy",
+    reason: "the OCSP responder has no valid certificate",
+    remedy: "restart the service; see the log for why it could not renew it",
+  };
+}
+
+function clockResult(offsetMs: number | undefined): CheckResult {
+  if (offsetMs === undefined)
+    return { status: "healthy", reason: "no control plane to compare with" };
+  const seconds = Math.round(Math.abs(offsetMs) / 1_000);
+  if (Math.abs(offsetMs) <= MAX_CLOCK_OFFSET_MS) {
+    return { status: "healthy", reason: `${seconds} s from the control plane's clock` };
+  }
+  return {
+    status: "unhealthy",
+    reason: `${seconds} s from the control plane's clock: nothing is signed`,
+    remedy: "synchronise this machine's clock (NTP)",
+  };
+}
+
+async function ledgerClockResult({ store, clock }: CertificateKernel): Promise<CheckResult> {
+  const [mark] = await store.query<{ value: number }>(
+    "SELECT value FROM ledger_mark WHERE name = 'last-issuance-at'",
+    [],
+    1,
+  );
+  const behindMs = (mark?.value ?? 0) - clock.now();
+  if (behindMs <= 1_000)
+    return { status: "healthy", reason: "the clock is past the last issuance" };
+  return {
+    status: "unhealthy",
+    reason: `the clock is ${Math.ceil(behindMs / 1_000)} s behind the last issuance: nothing is signed`,
+    remedy: "set the clock right; if it was ahead before, wait until that time has come",
+  };
+}
+
+function profilesResult({ configuration }: CertificateConnector): CheckResult {
+  const { profiles } = configuration;
+  if (profiles.length === 0) {
+    return {
+      status: "warning",
+      reason: "no certificate profile is configured: every request is refused",
+      remedy: "define one in the desired configuration",
+    };
+  }
+  const open = profiles.filter(({ challenge }) => challenge.kind === "static");
+  if (open.length === 0) return { status: "healthy", reason: `${profiles.length} profiles` };
+  return {
+    status: "warning",
+    reason: `${open.map(({ id }) => id).join(", ")}: one static challenge for all devices`,
+    remedy: "use signed challenges; a static one is for closed networks",
+  };
+}

@@ -1,0 +1,181 @@
+import { createHash } from "node:crypto";
+import { ConnectorError } from "@isthmus/shared/errors";
+import type { CommonConfiguration } from "@isthmus/shared/kernel/common-configuration";
+import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
+import type { Kernel } from "@isthmus/shared/kernel/service-definition";
+import { publicKeyOf, verifyJws } from "@isthmus/shared/link/jws";
+import { JWS_TYPES, MAX_CLOCK_OFFSET_MS } from "@isthmus/shared/link/messages";
+import type { Certificate } from "@isthmus/shared/x509/certificate";
+import { keyIdentifierOf } from "@isthmus/shared/x509/public-key";
+import { readAuthorityFolder } from "../ca/authority-folder.ts";
+import { embeddedAuthority } from "../ca/embedded-authority.ts";
+import { OcspResponder } from "../ca/ocsp-responder.ts";
+import { RevocationPublisher } from "../ca/revocation-publisher.ts";
+import { signedChallenge } from "../cloud/signed-challenge.ts";
+import type { Guardrails } from "../config/guardrails.ts";
+import type { LocalConfiguration } from "../config/local-configuration.ts";
+import { ConfigurationInForce } from "../core/configuration-in-force.ts";
+import { EnrolmentService } from "../core/enrolment-service.ts";
+import { failureRecords } from "../core/failure-records.ts";
+import { issuanceGuard } from "../core/issuance-guard.ts";
+import type { ChallengeVerifier } from "../core/ports.ts";
+import { clockOffsetObstacle } from "../core/signing-obstacle.ts";
+import { staticChallenge } from "../core/static-challenge.ts";
+import { envelopeOpener } from "../device/envelope-opener.ts";
+import { type HttpListener, startHttpListener } from "../device/http-listener.ts";
+import { PublicationHandler } from "../device/publication-handler.ts";
+import { ScepHandler } from "../device/scep-handler.ts";
+import { ScepOperations, type ScepReport } from "../device/scep-operations.ts";
+import type { CertificateOperations } from "../store/operations.ts";
+import { storeLedger } from "../store/store-ledger.ts";
+import { localChallengeKey } from "./challenge-key.ts";
+import { issuanceMetrics } from "./issuance-metrics.ts";
+import { wakingLedger } from "./waking-ledger.ts";
+
+export type CertificateKernel = Kernel<LocalConfiguration, Guardrails, CertificateOperations>;
+
+/** Everything of a running connector, put together. */
+export type CertificateConnector = Awaited<ReturnType<typeof assembleConnector>>;
+
+/**
+ * Builds the connector and completes what a crash left; nothing listens yet. What it opens goes onto `resources`.
+ */
+export async function assembleConnector(
+  kernel: CertificateKernel,
+  resources: AsyncDisposableStack,
+) {
+  const { local, clock, random, log } = kernel;
+  const files = readAuthorityFolder(local.ca.folder, readSecretFile(local.ca.passphraseFile));
+  const authority = embeddedAuthority(files);
+  const authorities = new Map([[authority.name, authority]]);
+  const ledger = wakingLedger(storeLedger(kernel.store, clock), () => kernel.link.wake("issuance"));
+  const secrets = staticSecrets(local);
+  const metrics = issuanceMetrics(kernel.metrics);
+  const { max, perMinutes } = kernel.limits.windowOf("certificate-issuance");
+  const guard = issuanceGuard(kernel.guardrails, { max, windowMs: perMinutes * 60_000 });
+  const configuration = new ConfigurationInForce(guard, {
+    authorities: new Set(authorities.keys()),
+    secrets: new Set(secrets.keys()),
+  });
+  const recordFailure = failureRecords(ledger, clock, metrics.countSuppressed);
+  const signingObstacle = clockOffsetObstacle(
+    () => kernel.link.state().clockOffsetMs,
+    MAX_CLOCK_OFFSET_MS,
+  );
+  const enrolments = new EnrolmentService({
+    ledger,
+    authorities,
+    challenges: {
+      signed: challengesOf(kernel),
+      static: staticChallenge((name) => secrets.get(name)),
+    },
+    guard,
+    signingObstacle,
+    recordFailure,
+    publicUrls: () => configuration.publicUrls,
+    clock,
+    random,
+  });
+  const publisher = resources.use(
+    new RevocationPublisher({
+      authority,
+      ledger,
+      clock,
+      schedule: () => configuration.crl,
+      onFailure: (error) => log.error({ err: error }, "revocation-list.failed"),
+      onPublished: ({ number, nextUpdate }) =>
+        log.info({ number, nextUpdate }, "revocation-list.published"),
+    }),
+  );
+  const responder = new OcspResponder({
+    files,
+    issuerKeyId: authority.issuer().keyId,
+    ledger,
+    clock,
+    random,
+    onResponder: ({ serialNumber, notAfter }) =>
+      log.info({ serialNumber, notAfter }, "ocsp.responder-issued"),
+  });
+  const opener = resources.use(envelopeOpener(files.ra.key, local.envelopeThreads));
+  const operations = new ScepOperations({
+    enrolments,
+    ledger,
+    currentList: () => publisher.current?.der,
+    issuer: files.issuing.certificate,
+    ra: { certificate: files.ra.certificate, privateKey: files.ra.key },
+    opener,
+    clock,
+    random,
+    recordFailure,
+    report: (report) => {
+      metrics.count(report);
+      logReport(log, report);
+    },
+  });
+  return { files, authority, ledger, configuration, enrolments, publisher, responder, operations };
+}
+
+/** Starts what devices and relying parties reach. */
+export function openDoors(
+  kernel: CertificateKernel,
+  { files, authority, configuration, publisher, responder, operations }: CertificateConnector,
+): Promise<HttpListener> {
+  const { local, clock, log } = kernel;
+  const chain = [files.issuing.certificate, files.root];
+  const scep = new ScepHandler({
+    operations,
+    ra: { certificate: files.ra.certificate, privateKey: files.ra.key },
+    chain,
+    nextChain: files.next,
+    profileAt: (path) => configuration.profileAt(path),
+  });
+  const publication = new PublicationHandler({
+    issuerKeyId: authority.issuer().keyId,
+    chain: chain.map((certificate) => ({ keyId: keyIdOf(certificate), certificate })),
+    currentList: () => publisher.current,
+    ocsp: (request) => responder.answer(request),
+    clock,
+  });
+  return startHttpListener({
+    ...local.listen,
+    scep,
+    publication,
+    onFault: (error) => log.error({ err: error }, "http.fault"),
+  });
+}
+
+/** Challenges of the control plane by the pinned tenant keys; standalone, by this connector's own key. */
+function challengesOf(kernel: CertificateKernel): ChallengeVerifier {
+  if (!isStandalone(kernel.local)) {
+    const verify = (jws: string) => kernel.verifyJws(jws, JWS_TYPES.challenge);
+    return signedChallenge(verify, kernel.connectorId);
+  }
+  const key = publicKeyOf(localChallengeKey(kernel.stateFolder));
+  return signedChallenge((jws) => verifyJws(jws, JWS_TYPES.challenge, [key]), kernel.connectorId);
+}
+
+function isStandalone(local: CommonConfiguration): boolean {
+  return local.standalone !== undefined;
+}
+
+/** Only their digests are kept in memory. */
+function staticSecrets({ secrets }: LocalConfiguration): ReadonlyMap<string, Buffer> {
+  return new Map(
+    Object.entries(secrets).map(([name, { file }]) => [
+      name,
+      createHash("sha256").update(readSecretFile(file)).digest(),
+    ]),
+  );
+}
+
+function keyIdOf(certificate: Certificate): string {
+  return keyIdentifierOf(certificate.publicKeyInfo).toString("hex");
+}
+
+/** A refusal is an expected outcome and one line; what nobody foresaw comes with its stack. */
+function logReport(log: CertificateKernel["log"], { error, ...about }: ScepReport): void {
+  if (error === undefined) log.info(about, "scep.answered");
+  else if (error instanceof ConnectorError) {
+    log.info({ ...about, code: error.code, reason: error.message }, "scep.refused");
+  } else log.error({ ...about, err: error }, "scep.failed");
+}

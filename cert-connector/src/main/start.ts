@@ -1,0 +1,85 @@
+import type { RunningService } from "@isthmus/shared/kernel/service-definition";
+import { commandHandler } from "@isthmus/shared/kernel/service-definition";
+import { commandPayloads } from "@isthmus/shared/link/messages";
+import { parseCertificate } from "@isthmus/shared/x509/certificate";
+import { z } from "zod";
+import type { DesiredConfiguration } from "../config/desired-configuration.ts";
+import { healthChecks } from "./health-checks.ts";
+import { pendingRequests } from "./pending-requests.ts";
+import { revoke } from "./revoke.ts";
+import {
+  assembleConnector,
+  type CertificateConnector,
+  type CertificateKernel,
+  openDoors,
+} from "./service.ts";
+
+/** Starts the connector: completes what a crash left, has a revocation list in force, then opens its doors. */
+export async function startCertConnector(
+  kernel: CertificateKernel,
+): Promise<RunningService<DesiredConfiguration>> {
+  await using starting = new AsyncDisposableStack();
+  const connector = await assembleConnector(kernel, starting);
+  const { completed, left } = await connector.enrolments.completeUnfinished();
+  if (completed + left > 0) kernel.log.warn({ completed, left }, "enrolment.resumed");
+  await connector.publisher.start();
+  await connector.responder.start();
+  for (const check of healthChecks(kernel, connector)) kernel.health.register(check);
+  const doors = starting.use(await openDoors(kernel, connector));
+  kernel.announce({ scepUrl: doors.url });
+  kernel.health.figure("scep-requests-in-flight", doors.requestsInFlight);
+  const resources = starting.move();
+  return {
+    applyConfiguration: async (configuration) => {
+      connector.configuration.replace(configuration);
+      connector.publisher.reschedule();
+    },
+    commands: { "certificate.revoke": revokeCommand(kernel, connector) },
+    controls: controlsOf(kernel, connector),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+function revokeCommand(kernel: CertificateKernel, connector: CertificateConnector) {
+  return commandHandler({
+    payload: commandPayloads["certificate.revoke"],
+    run: async ({ serialNumber, reason }) => {
+      await kernel.limits.consume("certificate-revocations");
+      const state = await revoke(kernel, connector, { serialNumber, reason, actor: "cloud" });
+      return { serialNumber, state };
+    },
+  });
+}
+
+const revocationRequest = commandPayloads["certificate.revoke"];
+const pendingDecision = z.object({ pendingId: z.number().int() });
+
+/** What the command line asks of the running service. */
+function controlsOf(kernel: CertificateKernel, connector: CertificateConnector) {
+  const { enrolments, configuration, ledger } = connector;
+  return {
+    "certificate.revoke": async (argument: unknown) => {
+      const order = { ...revocationRequest.parse(argument), actor: "local" };
+      return { serialNumber: order.serialNumber, state: await revoke(kernel, connector, order) };
+    },
+    "certificate.show": async (argument: unknown) => {
+      const { serialNumber } = z.object({ serialNumber: z.string() }).parse(argument);
+      const known = await ledger.findCertificate(serialNumber);
+      return known === undefined
+        ? null
+        : { ...known, certificate: parseCertificate(known.certificate).der.toString("base64") };
+    },
+    "request.list": () => pendingRequests(kernel.store),
+    "request.approve": async (argument: unknown) => {
+      const { pendingId } = pendingDecision.parse(argument);
+      await enrolments.approve(pendingId, (id) => configuration.profile(id));
+      return { pendingId, state: "approved" };
+    },
+    "request.reject": async (argument: unknown) => {
+      const { pendingId } = pendingDecision.parse(argument);
+      const at = kernel.clock.now();
+      const wasWaiting = await ledger.rejectPending({ pendingId, actor: "local", at });
+      return { pendingId, state: wasWaiting ? "rejected" : "not-waiting" };
+    },
+  };
+}
