@@ -83,7 +83,8 @@ function refusalOfPackage(from: Place, target: string): string | undefined {
       ? undefined
       : `${target}: services meet only on the wire`;
   }
-  if (folder === "testing") return `${target}: for tests alone`;
+  // The tour awaits conditions as a test does; nothing that serves may.
+  if (folder === "testing" && from.root !== "suite") return `${target}: for tests alone`;
   return isPure(from) && !PURE_SHARED.test(target)
     ? `${target}: ${from.folder} is pure`
     : undefined;
