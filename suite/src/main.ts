@@ -1,5 +1,5 @@
 import { type CliLeaf, EXIT_FAILED, runCommandLine } from "@isthmus/shared/kernel/command";
-import { packageVersion } from "@isthmus/shared/kernel/version";
+import { SUITE_VERSION } from "@isthmus/shared/kernel/version";
 import { readStartOptions, START_OPTIONS } from "./options.ts";
 import { createOutput } from "./output.ts";
 import { start } from "./start.ts";
@@ -42,7 +42,7 @@ process.exitCode = await runCommandLine(
   {
     name: "isthmus",
     summary: "Isthmus on one machine",
-    version: packageVersion,
+    version: SUITE_VERSION,
     commands: [startCommand, tourCommand],
   },
   process.argv.slice(2),

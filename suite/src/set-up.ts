@@ -61,7 +61,7 @@ export async function askChallenge(
   const graph = await suite.graph();
   const answer = await graph.post<{ challenge: string }>("/scepChallenges", {
     profileId: DEMO.profileId,
-    managedDeviceId: deviceId,
+    deviceId,
     subject: `CN=${deviceId}`,
     ...(userPrincipalName && { userPrincipalName }),
   });

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "@isthmus/shared/testing/until";
@@ -42,7 +42,6 @@ test("connectors behind tinyproxy with Basic credentials enrol and work", async 
     const command = await graph.post<{ id: string }>("/commands", {
       connectorId: id,
       kind: "health.report",
-      payload: {},
     });
     await until(async () => {
       const { state } = await graph.get<{ state: string }>(`/commands/${command.id}`);
@@ -93,17 +92,19 @@ async function startTinyproxy(path: string, folder: string): Promise<Tinyproxy> 
   const configurationFile = join(folder, "tinyproxy.conf");
   writeFileSync(configurationFile, `${configuration.join("\n")}\n`);
   const child = spawn(path, ["-d", "-c", configurationFile], { stdio: "ignore" });
-  const read = () => readFileSync(logFile, "utf8");
-  await until(() => isListening(read), "tinyproxy's log");
-  return { port, log: read, stop: () => stop(child) };
+  await until(() => canConnect(port), "tinyproxy listening");
+  return { port, log: () => readFileSync(logFile, "utf8"), stop: () => stop(child) };
 }
 
-function isListening(read: () => string): boolean {
-  try {
-    return /listening on/i.test(read()) || /Accepting connections/i.test(read());
-  } catch {
-    return false;
-  }
+function canConnect(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("error", () => resolve(false));
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
 }
 
 function stop(child: ChildProcess): Promise<void> {
