@@ -3,13 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Bench, BenchOutcome } from "./bench.ts";
 import { help, parseCommandLine, type Request } from "./command-line.ts";
+import { linkBench } from "./link/link-bench.ts";
 import { describeMachine } from "./machine.ts";
 import { relayBench } from "./relay/relay-bench.ts";
 import { asJson, asText, type BenchReport, missedBudgets } from "./report.ts";
 import { scepBench } from "./scep/scep-bench.ts";
 import { startBench } from "./start/start-bench.ts";
 
-const BENCHES: readonly Bench[] = [scepBench, relayBench, startBench];
+const BENCHES: readonly Bench[] = [scepBench, relayBench, linkBench, startBench];
 
 const EXIT = { ok: 0, missed: 1, usage: 2 } as const;
 

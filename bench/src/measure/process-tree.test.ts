@@ -1,12 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, test } from "vitest";
-import {
-  parseProcessStat,
-  residentBytes,
-  treeCpuSeconds,
-  treeResidentBytes,
-} from "./process-tree.ts";
+import { parseProcessStat, treeCpuSeconds, treeMemory, treeResidentBytes } from "./process-tree.ts";
 
 const LINE =
   "4242 (a (b) c) S 17 4242 4242 0 -1 4194304 100 0 0 0 150 50 25 75 20 0 11 0 154669 3133440 382 1 0 0 0";
@@ -36,7 +31,9 @@ test("counts what a living child burns to its parent", async () => {
 });
 
 test("reads the memory of a living process", () => {
-  expect(residentBytes(process.pid)).toBeGreaterThan(10_000_000);
+  const { residentBytes, peakBytes } = treeMemory(process.pid);
+  expect(residentBytes).toBeGreaterThan(10_000_000);
+  expect(peakBytes).toBeGreaterThanOrEqual(residentBytes);
   expect(treeResidentBytes(process.pid)).toBeGreaterThan(10_000_000);
 });
 

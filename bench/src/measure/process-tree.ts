@@ -38,9 +38,15 @@ export function treeResidentBytes(rootPid: number): number {
   return tree(rootPid).reduce((sum, { pid }) => sum + proportionalBytes(pid), 0);
 }
 
-/** Resident bytes of one process as `ps` and limits on RSS see it. */
-export function residentBytes(pid: number): number {
-  return kibibytesOf(readFileSync(`/proc/${pid}/status`, "utf8"), "VmRSS") * KIBIBYTE;
+/** Resident bytes of a process and its descendants as `ps` and limits on RSS see them, now and at their peaks. */
+export function treeMemory(rootPid: number): {
+  readonly residentBytes: number;
+  readonly peakBytes: number;
+} {
+  const statuses = tree(rootPid).map(({ pid }) => readFileSync(`/proc/${pid}/status`, "utf8"));
+  const sum = (key: string) =>
+    statuses.reduce((total, status) => total + kibibytesOf(status, key) * KIBIBYTE, 0);
+  return { residentBytes: sum("VmRSS"), peakBytes: sum("VmHWM") };
 }
 
 /** A process that has ended meanwhile holds nothing. */

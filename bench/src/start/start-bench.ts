@@ -62,7 +62,7 @@ async function setUp(options: BenchOptions): Promise<ServiceOptions[]> {
   const certificates = await makeTlsCertificates(options.folder);
   const bridge = folderOf("comgmt-bridge");
   return [
-    controlPlaneOptions(folderOf("control-plane")),
+    controlPlaneOptions(folderOf("control-plane"), await freePort()),
     await prepareCertConnector(folderOf("cert-connector"), "rsa-2048"),
     gatewayOptions(folderOf("tunnel-gateway"), certificates),
     {
