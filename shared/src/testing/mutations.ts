@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { ProtocolError } from "../errors.ts";
 
 /** One change to a message: where (0..1 of its length), and what. */
 interface Mutation {
@@ -22,6 +23,15 @@ export function hostileBytes(valid: readonly Uint8Array[]): fc.Arbitrary<Buffer>
     .map(([message, mutations]) => mutations.reduce(apply, Buffer.from(message)));
   const noise = fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes));
   return fc.oneof({ weight: 7, arbitrary: mutated }, { weight: 1, arbitrary: noise });
+}
+
+/** What a parser owes to hostile bytes: it returns, or throws `ProtocolError`. Anything else is thrown on. */
+export function returnsOrRefuses(parse: () => unknown): void {
+  try {
+    parse();
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+  }
 }
 
 function apply(bytes: Buffer, { kind, at, value, length }: Mutation): Buffer {

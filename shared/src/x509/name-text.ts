@@ -77,7 +77,7 @@ export function parseNameText(text: string): DistinguishedName {
   if (text.length > MAX_TEXT_CHARACTERS) {
     throw fault(`${text.length} characters exceed ${MAX_TEXT_CHARACTERS}`);
   }
-  if (text.trim() === "") return encodeName([]);
+  if (/^ *$/.test(text)) return encodeName([]);
   const relativeNames = splitUnescaped(text, ",").map((part) =>
     splitUnescaped(part, "+").map(parseAttribute),
   );
@@ -116,9 +116,13 @@ function dottedType(name: string): string {
 
 /** Without spaces around it, but with an escaped one at its end. */
 function trimmed(value: string): string {
-  const start = value.trimStart();
-  const end = start.trimEnd();
-  return end.length < start.length && /(^|[^\\])(\\\\)*\\$/.test(end) ? `${end} ` : end;
+  let [start, end] = [0, value.length];
+  while (value[start] === " ") start += 1;
+  while (end > start && value[end - 1] === " ") end -= 1;
+  let escapes = 0;
+  while (value[end - 1 - escapes] === "\\") escapes += 1;
+  const isSpaceEscaped = escapes % 2 === 1 && end < value.length;
+  return value.slice(start, isSpaceEscaped ? end + 1 : end);
 }
 
 function hexValue(type: string, value: string): NameAttribute {

@@ -116,7 +116,7 @@ describe("RFC 4514 text", () => {
   // The examples of its section 4, and what escaping must survive.
   test.each([
     "UID=jsmith,DC=example,DC=net",
-    "CN=J.  Smith+OU=Sales,DC=example,DC=net",
+    "OU=Sales+CN=J.  Smith,DC=example,DC=net",
     'CN=James \\"Jim\\" Smith\\, III,DC=example,DC=net',
     "CN=Before\\0dAfter,DC=example,DC=net",
     "1.3.6.1.4.1.1466.0=#04024869",

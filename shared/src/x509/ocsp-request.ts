@@ -121,7 +121,11 @@ const DIGESTS: Readonly<Record<string, string>> = {
 type Issuer = Pick<Certificate, "subject" | "publicKeyInfo">;
 
 /** The CertID of a certificate by its issuer. SHA-1 is what every responder understands; it only names the issuer. */
-export function certIdFor(issuer: Issuer, serialNumber: string, hashAlgorithm = OID.sha1): CertId {
+export function certIdFor(
+  issuer: Issuer,
+  serialNumber: string,
+  hashAlgorithm: string = OID.sha1,
+): CertId {
   const digest = DIGESTS[hashAlgorithm];
   if (digest === undefined) throw fault(`digest ${hashAlgorithm} is not supported`);
   const issuerNameHash = hash(digest, issuer.subject.der, "buffer");
