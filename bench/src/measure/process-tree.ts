@@ -58,8 +58,9 @@ function proportionalBytes(pid: number): number {
   }
 }
 
+/** A process that has ended and was not yet waited for has no such line: it holds nothing. */
 function kibibytesOf(text: string, key: string): number {
-  return Number(new RegExp(`^${key}:\\s+(\\d+) kB`, "m").exec(text)?.[1]);
+  return Number(new RegExp(`^${key}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? 0);
 }
 
 function tree(rootPid: number): ProcessStat[] {
