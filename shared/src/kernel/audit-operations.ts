@@ -115,6 +115,15 @@ export function auditPage(transaction: Transaction, after: number): StoredAuditE
     .map(storedEntry);
 }
 
+/** One entry, or undefined. */
+export function auditEntryAt(
+  transaction: Transaction,
+  index: number,
+): StoredAuditEntry | undefined {
+  const row = transaction.get("SELECT * FROM audit_journal WHERE idx = ?", index);
+  return row && storedEntry(row);
+}
+
 function storedEntry(row: Row): StoredAuditEntry {
   return {
     index: Number(row["idx"]),
@@ -127,8 +136,13 @@ function storedEntry(row: Row): StoredAuditEntry {
   };
 }
 
-/** Erases the payloads of entries before `before` (ms); the chain stays whole. Returns how many. */
+/** Erases the payloads of a connector's entries before `before` (ms); the chain stays whole. Returns how many. */
 export function eraseAuditPayloads(transaction: Transaction, before: number): number {
+  transaction.run(
+    "UPDATE stream_entry SET entry = json_remove(entry, '$.payload') WHERE stream = ? AND at < ?",
+    AUDIT_STREAM,
+    before,
+  );
   const sql = "UPDATE audit_journal SET payload = NULL WHERE at < ? AND payload IS NOT NULL";
   return transaction.run(sql, before).changes;
 }

@@ -5,7 +5,12 @@ import { ConnectorError } from "../errors.ts";
 import { publicKeyOf } from "../link/jws.ts";
 import { type EnrolmentAnswer, type Service, service as serviceName } from "../link/messages.ts";
 import { checkConfiguration } from "./configuration.ts";
-import { readStateFile, removeStateFile, writeFileAtomically } from "./state-files.ts";
+import {
+  readStateFile,
+  removeStateFile,
+  renameStateFile,
+  writeFileAtomically,
+} from "./state-files.ts";
 import type { StateFolder } from "./state-folder.ts";
 
 const identityFile = z.object({
@@ -23,25 +28,33 @@ export interface Identity extends z.infer<typeof identityFile> {
   readonly cloudCa: string | undefined;
 }
 
-/** A new Ed25519 key for an enrolment; nothing is written yet. */
-export function newIdentityKey(): KeyObject {
-  return generateKeyPairSync("ed25519").privateKey;
+/**
+ * The Ed25519 key of an enrolment that is under way, written before anything is sent: where the answer was lost, the
+ * same token may be used again with the same key.
+ */
+export function enrolmentKey(folder: StateFolder): KeyObject {
+  const pending = readStateFile(folder.pendingKeyFile);
+  if (pending !== undefined) return ed25519Key(pending, folder.pendingKeyFile);
+  const { privateKey } = generateKeyPairSync("ed25519");
+  writeFileAtomically(
+    folder.pendingKeyFile,
+    privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+  );
+  return privateKey;
 }
 
-/** Writes an enrolment's outcome. `identity.json` comes last: without it there is no identity. */
+/** Puts an enrolment's outcome in place of any identity before. `identity.json` comes last: without it there is none. */
 export async function storeIdentity(
   folder: StateFolder,
   of: {
     readonly service: Service;
-    readonly privateKey: KeyObject;
     readonly answer: EnrolmentAnswer;
     readonly enrolledAt: number;
   },
 ): Promise<void> {
   const { connectorId, linkUrl, caPem } = of.answer;
-  const pem = of.privateKey.export({ type: "pkcs8", format: "pem" });
   await removeStateFile(folder.identityFile);
-  writeFileAtomically(folder.identityKeyFile, pem);
+  renameStateFile(folder.pendingKeyFile, folder.identityKeyFile);
   if (caPem === undefined) await removeStateFile(folder.cloudCaFile);
   else writeFileAtomically(folder.cloudCaFile, caPem);
   const identity = { service: of.service, connectorId, linkUrl, enrolledAt: of.enrolledAt };
@@ -97,13 +110,15 @@ function loadIdentityKey(folder: StateFolder): KeyObject {
       `${folder.identityKeyFile} has mode ${mode.toString(8)}, others may read it: chmod 600 it, and enrol again if they had access`,
     );
   }
+  return ed25519Key(pem, folder.identityKeyFile);
+}
+
+function ed25519Key(pem: string, file: string): KeyObject {
   try {
     const key = createPrivateKey(pem);
     publicKeyOf(key);
     return key;
   } catch (cause) {
-    throw new ConnectorError("state-file", `${folder.identityKeyFile} holds no Ed25519 key`, {
-      cause,
-    });
+    throw new ConnectorError("state-file", `${file} holds no Ed25519 key`, { cause });
   }
 }

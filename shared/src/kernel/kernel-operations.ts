@@ -1,5 +1,6 @@
 import type { Migration, Operations } from "../store/transaction.ts";
 import {
+  auditEntryAt,
   auditHead,
   auditMigrations,
   auditPage,
@@ -14,6 +15,7 @@ import {
   keptConfiguration,
 } from "./configuration-operations.ts";
 import { consumeLimit, limitMigrations } from "./limit-operations.ts";
+import { trimStandaloneStreams } from "./standalone-streams.ts";
 
 /** The kernel's part of every service's store module: `[...kernelMigrations, ...laneMigrations, ...own]`. */
 export const kernelMigrations: readonly Migration[] = [
@@ -26,6 +28,7 @@ export const kernelMigrations: readonly Migration[] = [
 export const kernelOperations = {
   recordAudit,
   auditHead,
+  auditEntryAt,
   auditPage,
   auditReceipts,
   storeAuditReceipt,
@@ -33,6 +36,7 @@ export const kernelOperations = {
   consumeLimit,
   keepConfiguration,
   keptConfiguration,
+  trimStandaloneStreams,
 } satisfies Operations;
 
 export type KernelOperations = typeof kernelOperations;

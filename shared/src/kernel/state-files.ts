@@ -37,6 +37,12 @@ export function writeFileAtomically(
   syncFolder(dirname(file));
 }
 
+/** Renames a file within the state folder, durably. */
+export function renameStateFile(from: string, to: string): void {
+  renameSync(from, to);
+  syncFolder(dirname(to));
+}
+
 /** Makes a rename or removal in a folder durable. */
 function syncFolder(folder: string): void {
   const descriptor = openSync(folder, "r");

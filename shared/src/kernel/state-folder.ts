@@ -7,6 +7,8 @@ export interface StateFolder {
   readonly path: string;
   readonly identityFile: string;
   readonly identityKeyFile: string;
+  /** The key of an enrolment whose answer has not come yet. */
+  readonly pendingKeyFile: string;
   readonly trustFile: string;
   readonly cloudCaFile: string;
   readonly storeFile: string;
@@ -21,6 +23,7 @@ export function stateFolderAt(path: string): StateFolder {
     path,
     identityFile: join(path, "identity.json"),
     identityKeyFile: join(path, "identity-key.pem"),
+    pendingKeyFile: join(path, "enrolment-key.pem"),
     trustFile: join(path, "trust.json"),
     cloudCaFile: join(path, "cloud-ca.pem"),
     storeFile: join(path, "store.db"),

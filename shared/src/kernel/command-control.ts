@@ -1,0 +1,210 @@
+import { z } from "zod";
+import { systemClock } from "../clock.ts";
+import { ConnectorError } from "../errors.ts";
+import { openStore } from "../store/store.ts";
+import type { Operations } from "../store/transaction.ts";
+import { eraseRecorded } from "./audit-erasure.ts";
+import { type AuditReport, describeAudit, verifyAudit } from "./audit-verification.ts";
+import {
+  type CliAnswer,
+  type CliCall,
+  type CliCommand,
+  type CliLeaf,
+  EXIT_FAILED,
+  EXIT_OK,
+  UsageError,
+} from "./command.ts";
+import type { ConnectorStatus, WaitingCommand } from "./connector-control.ts";
+import type { ConnectorOperations } from "./connector-operations.ts";
+import { askRunningService } from "./control-socket.ts";
+import { loadIdentity } from "./identity.ts";
+import { CONFIG_OPTION, loadLocalConfiguration } from "./local-configuration.ts";
+import type { ServiceDefinition } from "./service-definition.ts";
+import { holdStateFolder, type StateFolder, stateFolderAt } from "./state-folder.ts";
+import { describeStatus } from "./status-text.ts";
+import { Trust } from "./trust.ts";
+
+type AnyDefinition<Local, Desired, Rules, Ops extends Operations> = ServiceDefinition<
+  Local,
+  Desired,
+  Rules,
+  Ops
+>;
+
+/** `status`: what a running connector says of itself. */
+export function statusCommand<Local, Desired, Rules, Ops extends Operations>(
+  definition: AnyDefinition<Local, Desired, Rules, Ops>,
+): CliLeaf {
+  return {
+    name: "status",
+    summary: "show the state of the running service; exit code 1 where it is not healthy",
+    options: { config: CONFIG_OPTION },
+    async run(call) {
+      const folder = folderOf(definition, call);
+      const answered = await askRunningService(folder.controlSocket, "status");
+      if (answered === undefined) return notRunning(definition, folder);
+      // The answer comes from the same code at the other end of a socket in our own state folder.
+      const status = answered.result as ConnectorStatus;
+      const isWell = status.health.checks.every((check) => check.status !== "unhealthy");
+      const text = describeStatus(definition.service, status);
+      return { text, value: status, exitCode: isWell ? EXIT_OK : EXIT_FAILED };
+    },
+  };
+}
+
+function notRunning<Local, Desired, Rules, Ops extends Operations>(
+  { service }: AnyDefinition<Local, Desired, Rules, Ops>,
+  folder: StateFolder,
+): CliAnswer {
+  const identity = loadIdentity(folder, service);
+  const who = identity === undefined ? "not enrolled" : `enrolled as ${identity.connectorId}`;
+  return {
+    text: `${service} is not running (${who}).`,
+    value: { running: false, connectorId: identity?.connectorId ?? null },
+    exitCode: EXIT_FAILED,
+  };
+}
+
+/** `approve`: lets a command run that waits for a second person on this host; without an id it lists them. */
+export function approveCommand<Local, Desired, Rules, Ops extends Operations>(
+  definition: AnyDefinition<Local, Desired, Rules, Ops>,
+): CliLeaf {
+  return {
+    name: "approve",
+    summary: "approve a command that waits for a second person; without an id, list them",
+    options: { config: CONFIG_OPTION },
+    positionals: [{ name: "id", summary: "the command's id", isOptional: true }],
+    async run(call) {
+      const folder = folderOf(definition, call);
+      const [id] = call.positionals;
+      if (id === undefined) return await listWaiting(folder);
+      const answered = await askRunningService(folder.controlSocket, "approve", { id });
+      if (answered === undefined) await approveStopped(definition, folder, id);
+      return { text: `Approved ${id}.`, value: { id } };
+    },
+  };
+}
+
+async function listWaiting(folder: StateFolder): Promise<CliAnswer> {
+  const answered = await askRunningService(folder.controlSocket, "awaiting");
+  if (answered === undefined) throw new ConnectorError("not-running", "the service does not run");
+  const waiting = answered.result as readonly WaitingCommand[];
+  const lines = waiting.map(
+    ({ id, kind, actor, payload }) => `${id}  ${kind}  by ${actor}  ${JSON.stringify(payload)}`,
+  );
+  const text = lines.length === 0 ? "No command waits for approval." : lines.join("\n");
+  return { text, value: { awaitingApproval: waiting } };
+}
+
+/** While the service is stopped the approval is stored, and counts when it runs again. */
+async function approveStopped<Local, Desired, Rules, Ops extends Operations>(
+  definition: AnyDefinition<Local, Desired, Rules, Ops>,
+  folder: StateFolder,
+  id: string,
+): Promise<void> {
+  using _held = holdStateFolder(folder);
+  await using store = await openStore<ConnectorOperations>({
+    file: folder.storeFile,
+    module: definition.storeModule,
+  });
+  const now = systemClock.now();
+  await store.run("approveCommand", { id, now });
+  await store.run("recordAudit", {
+    at: now,
+    event: "command.approved-locally",
+    payload: { id },
+  });
+}
+
+/** `audit verify` and `audit erase`. */
+export function auditCommand<Local, Desired, Rules, Ops extends Operations>(
+  definition: AnyDefinition<Local, Desired, Rules, Ops>,
+): CliCommand {
+  return {
+    name: "audit",
+    summary: "verify the audit journal, or erase old payloads from it",
+    commands: [
+      {
+        name: "verify",
+        summary:
+          "recompute the chain and compare it with the heads the control plane countersigned",
+        options: { config: CONFIG_OPTION },
+        async run(call) {
+          const folder = folderOf(definition, call);
+          const answered = await askRunningService(folder.controlSocket, "verify-audit");
+          const report =
+            answered === undefined
+              ? await verifyStopped(definition, folder)
+              : (answered.result as AuditReport);
+          const exitCode = report.isIntact ? EXIT_OK : EXIT_FAILED;
+          return { text: describeAudit(report), value: report, exitCode };
+        },
+      },
+      {
+        name: "erase",
+        summary: "erase the payloads of old entries (personal data); the chain stays verifiable",
+        options: {
+          config: CONFIG_OPTION,
+          before: {
+            type: "string",
+            valueName: "DATE",
+            summary: "entries before this date or time, e.g. 2026-01-31",
+            isRequired: true,
+          },
+        },
+        run: (call) => erase(definition, call),
+      },
+    ],
+  };
+}
+
+/** Offline: the store is opened so that nothing can change it. */
+async function verifyStopped<Local, Desired, Rules, Ops extends Operations>(
+  definition: AnyDefinition<Local, Desired, Rules, Ops>,
+  folder: StateFolder,
+): Promise<AuditReport> {
+  const identity = loadIdentity(folder, definition.service);
+  await using store = await openStore<ConnectorOperations>({
+    file: folder.storeFile,
+    module: definition.storeModule,
+    isReadOnly: true,
+  });
+  const keys = Trust.load(folder.trustFile, systemClock).ever();
+  return await verifyAudit(store, keys, identity?.connectorId ?? "standalone");
+}
+
+async function erase<Local, Desired, Rules, Ops extends Operations>(
+  definition: AnyDefinition<Local, Desired, Rules, Ops>,
+  call: CliCall,
+): Promise<CliAnswer> {
+  const folder = folderOf(definition, call);
+  const before = Date.parse(call.required("before"));
+  if (!Number.isFinite(before)) throw new UsageError("--before is no date, e.g. 2026-01-31");
+  const answered = await askRunningService(folder.controlSocket, "erase-audit", { before });
+  const erased =
+    answered === undefined
+      ? await eraseStopped(definition, folder, before)
+      : z.object({ erased: z.number() }).parse(answered.result).erased;
+  return { text: `Erased the payloads of ${erased} entries.`, value: { erased } };
+}
+
+async function eraseStopped<Local, Desired, Rules, Ops extends Operations>(
+  definition: AnyDefinition<Local, Desired, Rules, Ops>,
+  folder: StateFolder,
+  before: number,
+): Promise<number> {
+  using _held = holdStateFolder(folder);
+  await using store = await openStore<ConnectorOperations>({
+    file: folder.storeFile,
+    module: definition.storeModule,
+  });
+  return await eraseRecorded(store, before);
+}
+
+function folderOf<Local, Desired, Rules, Ops extends Operations>(
+  definition: AnyDefinition<Local, Desired, Rules, Ops>,
+  call: CliCall,
+): StateFolder {
+  const local = loadLocalConfiguration(definition, call.required("config"));
+  return stateFolderAt(local.stateFolder);
+}

@@ -1,0 +1,125 @@
+import type { ConnectorLinkState } from "../link/connector-link.ts";
+import { MAX_CLOCK_OFFSET_MS } from "../link/messages.ts";
+import type { Store } from "../store/store.ts";
+import type { AuditKeeper } from "./audit-keeper.ts";
+import type { ConnectorOperations } from "./connector-operations.ts";
+import type { DesiredConfiguration } from "./desired-configuration.ts";
+import type { HealthBoard } from "./health.ts";
+import type { CheckResult, CommandHandler } from "./service-definition.ts";
+
+/** Entries of one stream that wait for the control plane before health warns. */
+const BACKLOG_WARNING = 100_000;
+
+/** What the kernel checks about every running connector. */
+export function registerKernelChecks<Desired>(
+  board: HealthBoard,
+  of: {
+    readonly store: Store<ConnectorOperations>;
+    readonly desired: DesiredConfiguration<Desired>;
+    readonly audit: AuditKeeper;
+    readonly guardrailsFault: { readonly reason: string; readonly remedy: string } | undefined;
+    /** Command kinds that the guardrails allow although the service has no such command. */
+    readonly unknownKinds: readonly string[];
+    /** Undefined in standalone mode. */
+    readonly linkState: (() => ConnectorLinkState) | undefined;
+  },
+): void {
+  const { store, desired, audit, linkState } = of;
+  board.register({ name: "store", run: () => checkStore(store) });
+  board.register({ name: "desired-configuration", run: () => desired.check() });
+  board.register({
+    name: "guardrails",
+    run: () => checkGuardrails(of.guardrailsFault, of.unknownKinds),
+  });
+  board.register({
+    name: "audit",
+    run: () => audit.check(linkState?.().connected ?? false),
+  });
+  if (linkState === undefined) return;
+  board.register({ name: "link", run: () => checkLink(linkState()) });
+  board.register({ name: "clock", run: () => checkClock(linkState().clockOffsetMs) });
+  board.register({ name: "link-backlog", run: () => checkBacklog(store) });
+}
+
+async function checkStore(store: Store<ConnectorOperations>): Promise<CheckResult> {
+  await store.run("auditHead");
+  return { status: "healthy", reason: "the store answers" };
+}
+
+function checkGuardrails(
+  fault: { readonly reason: string; readonly remedy: string } | undefined,
+  unknownKinds: readonly string[],
+): CheckResult {
+  if (fault !== undefined) return { status: "warning", ...fault };
+  if (unknownKinds.length === 0) {
+    return { status: "healthy", reason: "the guardrails cannot be changed by this process" };
+  }
+  return {
+    status: "warning",
+    reason: `commands.allow names what this service does not have: ${unknownKinds.join(", ")}`,
+    remedy: "correct the guardrails file and restart",
+  };
+}
+
+/** A cloud that is away is no reason to stop serving: a warning, so that the service stays ready. */
+function checkLink({ connected, lastError, isRefused }: ConnectorLinkState): CheckResult {
+  if (connected) return { status: "healthy", reason: "connected to the control plane" };
+  const why = lastError === undefined ? "not connected yet" : lastError.message;
+  if (isRefused) {
+    return {
+      status: "warning",
+      reason: `${why}; no further attempt is made`,
+      remedy: "see this connector in the control plane; enrol it again if it was removed",
+    };
+  }
+  return {
+    status: "warning",
+    reason: why,
+    remedy: "run `check`, which tests the way to the control plane step by step",
+  };
+}
+
+function checkClock(offsetMs: number | undefined): CheckResult {
+  if (offsetMs === undefined) {
+    return { status: "unknown", reason: "the clocks are compared at the first connection" };
+  }
+  const seconds = Math.round(offsetMs / 1_000);
+  if (Math.abs(offsetMs) <= MAX_CLOCK_OFFSET_MS) {
+    return { status: "healthy", reason: `the control plane's clock is ${seconds} s off ours` };
+  }
+  return {
+    status: "unhealthy",
+    reason: `the control plane's clock is ${seconds} s off ours, more than 5 minutes`,
+    remedy: "synchronise this host's clock (NTP)",
+  };
+}
+
+async function checkBacklog(store: Store<ConnectorOperations>): Promise<CheckResult> {
+  const streams = await store.run("streamFigures");
+  const longest = Math.max(0, ...streams.map(({ unackedEntries }) => unackedEntries));
+  const rejected = streams.reduce((sum, { rejectedEntries }) => sum + rejectedEntries, 0);
+  if (rejected > 0) {
+    return {
+      status: "warning",
+      reason: `the control plane could not take ${rejected} entries`,
+      remedy: "see its dead letters; the two versions may not fit",
+    };
+  }
+  if (longest <= BACKLOG_WARNING) {
+    return { status: "healthy", reason: `at most ${longest} entries of a stream wait` };
+  }
+  return {
+    status: "warning",
+    reason: `${longest} entries of a stream wait for the control plane`,
+    remedy: "restore the connection before the journal is full",
+  };
+}
+
+/** Kinds that the guardrails allow and nobody can run. */
+export function unknownKinds(
+  allowed: readonly string[],
+  // biome-ignore lint/suspicious/noExplicitAny: handlers of differently typed payloads
+  handlers: Readonly<Record<string, CommandHandler<any>>>,
+): string[] {
+  return allowed.filter((kind) => !Object.hasOwn(handlers, kind));
+}

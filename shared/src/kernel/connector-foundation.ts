@@ -1,0 +1,114 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Logger } from "pino";
+import { collectDefaultMetrics, Registry } from "prom-client";
+import { systemClock } from "../clock.ts";
+import type { Store } from "../store/store.ts";
+import { openStore } from "../store/store.ts";
+import type { Operations } from "../store/transaction.ts";
+import type { CommonConfiguration } from "./common-configuration.ts";
+import type { ConnectorOperations } from "./connector-operations.ts";
+import { type ConnectorSource, connectorSource } from "./connector-source.ts";
+import {
+  builtInGuardrails,
+  type Guardrails,
+  inspectGuardrailsFile,
+  loadGuardrails,
+} from "./guardrails-file.ts";
+import { HealthBoard } from "./health.ts";
+import type { Lifetime } from "./lifetime.ts";
+import type { ServiceDefinition } from "./service-definition.ts";
+import { holdStateFolder, type StateFolder, stateFolderAt } from "./state-folder.ts";
+import { Trust } from "./trust.ts";
+import { SUITE_VERSION } from "./version.ts";
+
+/** What stands before a service is started. */
+export interface Foundation<Rules> {
+  readonly log: Logger;
+  readonly folder: StateFolder;
+  readonly source: ConnectorSource;
+  /** The id at the control plane, or `standalone`. */
+  readonly connectorId: string;
+  readonly trust: Trust;
+  readonly guardrails: Guardrails<Rules>;
+  readonly guardrailsFault: ReturnType<typeof inspectGuardrailsFile>;
+  readonly store: Store<ConnectorOperations>;
+  readonly board: HealthBoard;
+  readonly metrics: Registry;
+  readonly startedAt: number;
+}
+
+/**
+ * Takes the state folder, finds out who the connector is and what binds it, and opens its store.
+ *
+ * @throws ConnectorError for whatever a person has to mend first.
+ */
+export async function layFoundation<Local, Desired, Rules, Ops extends Operations>(
+  definition: ServiceDefinition<Local, Desired, Rules, Ops>,
+  local: CommonConfiguration,
+  log: Logger,
+  lifetime: Lifetime,
+): Promise<Foundation<Rules>> {
+  const { service } = definition;
+  const folder = stateFolderAt(local.stateFolder);
+  const guardrailsFault = inspectGuardrailsFile(local.guardrailsFile, local.strict);
+  if (guardrailsFault !== undefined) log.warn(guardrailsFault, "guardrails.weak");
+  const guardrails = readGuardrails(definition, local.guardrailsFile);
+  lifetime.resources.use(holdStateFolder(folder));
+  const source = connectorSource(service, folder, local);
+  const store = await openStore<ConnectorOperations>({
+    file: folder.storeFile,
+    module: definition.storeModule,
+  });
+  lifetime.resources.use(store);
+  void store.failed.then((reason) => lifetime.fail(reason));
+  const metrics = new Registry();
+  metrics.setDefaultLabels({ service });
+  collectDefaultMetrics({ register: metrics });
+  const startedAt = systemClock.now();
+  await store.run("recordAudit", {
+    at: startedAt,
+    event: "connector.started",
+    payload: {
+      version: SUITE_VERSION,
+      mode: source.kind,
+      guardrails: guardrails.source,
+      guardrailsSha256: hashOfFile(local.guardrailsFile),
+    },
+  });
+  return {
+    log,
+    folder,
+    source,
+    connectorId: source.kind === "cloud" ? source.identity.connectorId : "standalone",
+    trust: Trust.load(folder.trustFile, systemClock),
+    guardrails,
+    guardrailsFault,
+    store,
+    board: new HealthBoard(systemClock),
+    metrics,
+    startedAt,
+  };
+}
+
+/** The guardrails in force: the file's, or the service's built-in ones. @throws ConfigurationError */
+export function readGuardrails<Local, Desired, Rules, Ops extends Operations>(
+  {
+    service,
+    guardrails,
+    builtInGuardrails: builtIn,
+  }: Pick<
+    ServiceDefinition<Local, Desired, Rules, Ops>,
+    "service" | "guardrails" | "builtInGuardrails"
+  >,
+  file: string | undefined,
+): Guardrails<Rules> {
+  return file === undefined
+    ? builtInGuardrails(service, guardrails, builtIn)
+    : loadGuardrails(service, guardrails, file);
+}
+
+function hashOfFile(file: string | undefined): string | null {
+  if (file === undefined) return null;
+  return createHash("sha256").update(readFileSync(file)).digest("hex");
+}
