@@ -75,7 +75,7 @@ describe("a request", () => {
     ],
     ["16385 bytes", () => Buffer.alloc(16_385), "x509-ocsp-request"],
     ["something behind it", () => Buffer.concat([many(1), Buffer.from([0])]), "der-trailing"],
-  ])("%s: %s", (_, bytes, code) => {
+  ])("%s", (_, bytes, code) => {
     expect(thrownCode(() => parseOcspRequest(bytes()))).toBe(code);
   });
 

@@ -120,12 +120,18 @@ function ecdsaFor(curve: string | undefined): SignatureAlgorithm {
 
 const signOnThreadPool = promisify(signCallback);
 
-/** Signs on the thread pool of libuv, so that the event loop goes on. */
-export function sign(
+/**
+ * Signs on the thread pool of libuv, so that the event loop goes on. Rejects with `x509-signature-algorithm` for a key of
+ * another type than the algorithm's.
+ */
+export async function sign(
   algorithm: SignatureAlgorithm,
   message: Uint8Array,
   privateKey: KeyObject,
 ): Promise<Buffer> {
+  if (!isOfKeyType(algorithm, privateKey)) {
+    throw fault(`a key of type ${privateKey.asymmetricKeyType} cannot sign with ${algorithm.oid}`);
+  }
   return signOnThreadPool(algorithm.digest, message, keyInput(algorithm, privateKey));
 }
 
