@@ -107,7 +107,8 @@ export async function runCommandLine(
     return await dispatch(line, arguments_, streams);
   } catch (error) {
     if (isJson) streams.stdout.write(`${JSON.stringify({ error: errorValue(error) })}\n`);
-    streams.stderr.write(`${line.name}: ${errorText(error)}\n`);
+    const isNamed = error instanceof UsageError && error.message.startsWith(line.name);
+    streams.stderr.write(`${isNamed ? "" : `${line.name}: `}${errorText(error)}\n`);
     return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED;
   }
 }

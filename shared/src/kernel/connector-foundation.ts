@@ -76,6 +76,13 @@ export async function layFoundation<Local, Desired, Rules, Ops extends Operation
       guardrailsSha256: hashOfFile(local.guardrailsFile),
     },
   });
+  lifetime.resources.defer(async () => {
+    await store.run("recordAudit", {
+      at: systemClock.now(),
+      event: "connector.stopped",
+      payload: {},
+    });
+  });
   return {
     log,
     folder,

@@ -1,11 +1,18 @@
 import type { Service } from "../link/messages.ts";
 import type { ConnectorStatus } from "./connector-control.ts";
-import type { NamedResult } from "./health.ts";
+import type { CheckStatus } from "./service-definition.ts";
 
 const MARKS = { healthy: "ok  ", warning: "warn", unhealthy: "FAIL", unknown: "?   " } as const;
 
+interface CheckLine {
+  readonly name: string;
+  readonly status: CheckStatus;
+  readonly reason: string;
+  readonly remedy?: string | undefined;
+}
+
 /** One line for each check, with its remedy below it where there is something to do. */
-export function checkLines(results: readonly NamedResult[]): string[] {
+export function checkLines(results: readonly CheckLine[]): string[] {
   return results.flatMap(({ name, status, reason, remedy }) => [
     `${MARKS[status]}  ${name}: ${reason}`,
     ...(remedy === undefined || status === "healthy" ? [] : [`      -> ${remedy}`]),

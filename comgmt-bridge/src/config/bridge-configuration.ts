@@ -1,0 +1,21 @@
+import { z } from "zod";
+
+/** Keys of the local file besides the kernel's: none yet, because the bridge reads no site yet. */
+export const localConfiguration = z.strictObject({});
+export type LocalConfiguration = z.infer<typeof localConfiguration>;
+
+/**
+ * What the control plane asks of the bridge. `sites` is there so that an empty configuration can be applied and
+ * reported; a site is refused, since this version could not read it.
+ */
+export const desiredConfiguration = z.strictObject({
+  sites: z
+    .array(z.unknown())
+    .max(0, "this version of the bridge reads no Configuration Manager site yet")
+    .default([]),
+});
+export type DesiredConfiguration = z.infer<typeof desiredConfiguration>;
+
+/** The bridge's section of the guardrails file: there is nothing to bound yet. */
+export const guardrails = z.strictObject({});
+export type BridgeGuardrails = z.infer<typeof guardrails>;

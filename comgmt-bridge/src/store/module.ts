@@ -1,0 +1,9 @@
+import { kernelMigrations, kernelOperations } from "@isthmus/shared/kernel/kernel-operations";
+import { laneMigrations, laneOperations } from "@isthmus/shared/link/lane-operations";
+import type { Migration, Operations } from "@isthmus/shared/store/transaction";
+
+/** The bridge's store: nothing of its own as long as there is no site to read. Loaded by the store's worker. */
+export const migrations: readonly Migration[] = [...kernelMigrations, ...laneMigrations];
+export const operations = { ...kernelOperations, ...laneOperations } satisfies Operations;
+
+export type BridgeOperations = typeof operations;
