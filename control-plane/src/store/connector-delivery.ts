@@ -5,11 +5,13 @@ import type {
   DeliveryRequest,
   GapAnswer,
   GapRequest,
-  SessionKey,
   SignedDelivery,
   SignedDesiredConfiguration,
 } from "../core/link-records.ts";
 import { checkSession } from "./connector-sessions.ts";
+
+/** Own limit, below the one that connectors have (256): commands without an end at one connector. */
+const MAX_OPEN_COMMANDS = 200;
 
 /**
  * The next commands for a connector in the order of their seq, marked as sent: those without an end that were sent before
@@ -31,7 +33,7 @@ function takeDeliveries(transaction: Transaction, request: DeliveryRequest): Sig
     "SELECT id, seq, jws FROM command WHERE connector_id = ? AND seq > ? ORDER BY seq LIMIT ?",
     connectorId,
     Math.max(afterSeq, sent),
-    limit - again.length,
+    Math.min(limit - again.length, roomFor(transaction, connectorId)),
   );
   const deliveries = signedOf([...again, ...fresh]);
   for (const { id } of deliveries) {
@@ -43,6 +45,17 @@ function takeDeliveries(transaction: Transaction, request: DeliveryRequest): Sig
   }
   raiseSent(transaction, connectorId, deliveries.at(-1)?.seq ?? 0);
   return deliveries;
+}
+
+/** How many more commands may be open at a connector. */
+function roomFor(transaction: Transaction, connectorId: string): number {
+  const row = transaction.get(
+    `SELECT count(*) AS open FROM command
+     WHERE connector_id = ? AND state IN ('queued', 'sent', 'accepted', 'running') AND seq <= (SELECT command_seq_sent FROM connector WHERE id = ?)`,
+    connectorId,
+    connectorId,
+  );
+  return Math.max(0, MAX_OPEN_COMMANDS - Number(row?.["open"]));
 }
 
 function signedOf(rows: readonly Row[]): SignedDelivery[] {
@@ -99,6 +112,7 @@ function holesIn(deliveries: readonly SignedDelivery[], from: number, to: number
 function noteCommandProgress(transaction: Transaction, progress: CommandProgress): void {
   checkSession(transaction, progress);
   const { state, id, connectorId, now } = progress;
+  raiseSeen(transaction, connectorId, id);
   if (state !== "accepted" && state !== "running") return;
   const before = state === "accepted" ? "('queued', 'sent')" : "('queued', 'sent', 'accepted')";
   transaction.run(
@@ -108,7 +122,6 @@ function noteCommandProgress(transaction: Transaction, progress: CommandProgress
     id,
     connectorId,
   );
-  raiseSeen(transaction, connectorId, id);
 }
 
 /** A connector that speaks of a command has it in its store. For use inside other operations. */
@@ -154,9 +167,17 @@ function storeConfigurationReport(transaction: Transaction, report: Configuratio
   );
 }
 
-/** Throws `session-stale` unless the session is the present one. */
-function confirmSession(transaction: Transaction, key: SessionKey): void {
-  checkSession(transaction, key);
+/** Connectors that have signed commands waiting which were never sent: a wake-up may have been lost. */
+function connectorsWithMail(
+  transaction: Transaction,
+  { limit }: { readonly limit: number },
+): string[] {
+  const rows = transaction.all(
+    `SELECT DISTINCT connector_id FROM command
+     WHERE state IN ('queued', 'sent', 'accepted', 'running') AND state = 'queued' AND jws IS NOT NULL LIMIT ?`,
+    limit,
+  );
+  return rows.map((row) => String(row["connector_id"]));
 }
 
 /** What goes down to connectors, and what they say of it. */
@@ -166,5 +187,5 @@ export const deliveryOperations = {
   noteCommandProgress,
   configurationAfter,
   storeConfigurationReport,
-  confirmSession,
+  connectorsWithMail,
 };

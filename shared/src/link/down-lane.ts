@@ -120,11 +120,11 @@ export class DownLane implements AsyncDisposable {
     for (const id of command.supersedes) this.#queue.drop(id);
     for (const id of receipt.toStop) this.#executor.stop(id);
     if (receipt.gap !== undefined) this.#connection?.askFor(receipt.gap);
+    this.#connection?.progress(command.id, receipt.state);
     if (receipt.outcome !== "accepted") {
       this.#options.onReported();
       return;
     }
-    this.#connection?.progress(command.id, "accepted");
     this.#queue.add({ command });
     this.#pump();
   }

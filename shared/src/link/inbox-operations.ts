@@ -20,7 +20,9 @@ const CANCEL_KIND = "command.cancel";
 
 /** What receiving a command led to. */
 export interface Receipt {
+  /** Only an `accepted` one is new and to be run. */
   readonly outcome: "accepted" | "repeated" | "ended";
+  readonly state: CommandState;
   /** Running commands that are asked to stop. */
   readonly toStop: readonly string[];
   /** Seqs that are missing now. */
@@ -48,13 +50,16 @@ function receiveCommand(
   of: { readonly command: SignedCommand } & Times,
 ): Receipt {
   const received = receive(transaction, of);
-  return { ...received, gap: firstGap(transaction) };
+  const row = transaction.get("SELECT state FROM command_inbox WHERE id = ?", of.command.id);
+  return { ...received, state: row?.["state"] as CommandState, gap: firstGap(transaction) };
 }
+
+type Reception = Pick<Receipt, "outcome" | "toStop">;
 
 function receive(
   transaction: Transaction,
   { command, now, cloudNow }: { readonly command: SignedCommand } & Times,
-): Omit<Receipt, "gap"> {
+): Reception {
   const known = transaction.get("SELECT * FROM command_inbox WHERE id = ?", command.id);
   if (known !== undefined) return receiveAgain(transaction, known, command, now);
   checkRoom(transaction);
@@ -78,7 +83,7 @@ function receiveAgain(
   known: Row,
   command: SignedCommand,
   now: number,
-): Omit<Receipt, "gap"> {
+): Reception {
   if (known["seq"] === null) {
     // It was cancelled before it came: from now on it has a place, and its end is told.
     noteSeq(transaction, command.seq, () => {

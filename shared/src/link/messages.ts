@@ -145,7 +145,7 @@ const hello = z.object({
 /** Commands `from`..`to` (inclusive) were never seen although a later one was. */
 const commandGap = z.object({ type: z.literal("command-gap"), from: sequence, to: sequence });
 
-/** A hint about a command on its way; its lasting result goes up the `commands` stream. */
+/** Answers every delivery, and tells when a command begins; its lasting result goes up the `commands` stream. */
 const commandProgress = z.object({
   type: z.literal("command-progress"),
   id: identifier,

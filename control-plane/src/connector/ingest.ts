@@ -1,0 +1,118 @@
+import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
+import type { BatchFrame } from "@isthmus/shared/link/batch-frame";
+import { openBatch, readBatchFrame } from "@isthmus/shared/link/batch-frame";
+import type { FromControlPlane } from "@isthmus/shared/link/messages";
+import type { SessionKey } from "../core/link-records.ts";
+import type { LinkContext } from "./link-context.ts";
+import type { LinkPeer } from "./link-peer.ts";
+
+/** The credit each connector gets, and what a connection may go over it before it is ended: one frame of the largest size. */
+export const CREDIT_BYTES = 1_048_576;
+const MAX_WAITING_BYTES = CREDIT_BYTES + 600_000;
+
+interface Waiting {
+  readonly frame: BatchFrame;
+  readonly bytes: number;
+}
+
+/** Takes the batches of one connection in, in turn: decompressed off the event loop, stored, acknowledged. */
+export class Ingest {
+  readonly #context: LinkContext;
+  readonly #session: SessionKey;
+  readonly #peer: LinkPeer;
+  readonly #send: (message: FromControlPlane) => void;
+  readonly #onCommandsEnded: (ids: readonly string[]) => void;
+  readonly #onFailed: (error: unknown) => void;
+  #queue: Waiting[] = [];
+  #waitingBytes = 0;
+  #isWorking = false;
+  #isStopped = false;
+
+  constructor(options: {
+    readonly context: LinkContext;
+    readonly session: SessionKey;
+    readonly peer: LinkPeer;
+    readonly send: (message: FromControlPlane) => void;
+    readonly onCommandsEnded: (ids: readonly string[]) => void;
+    readonly onFailed: (error: unknown) => void;
+  }) {
+    this.#context = options.context;
+    this.#session = options.session;
+    this.#peer = options.peer;
+    this.#send = options.send;
+    this.#onCommandsEnded = options.onCommandsEnded;
+    this.#onFailed = options.onFailed;
+  }
+
+  /** Takes a binary frame. Throws ProtocolError `batch-*`, `link-credit-exceeded`. */
+  add(bytes: Uint8Array): void {
+    const frame = readBatchFrame(bytes);
+    this.#waitingBytes += bytes.length;
+    if (this.#waitingBytes > MAX_WAITING_BYTES) {
+      this.#waitingBytes -= bytes.length;
+      throw new ProtocolError(
+        "link-credit-exceeded",
+        `over ${MAX_WAITING_BYTES} bytes of batches wait, the credit is ${CREDIT_BYTES}`,
+      );
+    }
+    this.#queue.push({ frame, bytes: bytes.length });
+    this.#context.gate.enter(bytes.length, this.#peer);
+    if (!this.#isWorking) void this.#work();
+  }
+
+  /** Drops what waits: it was not acknowledged and comes again. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const { bytes } of this.#queue) this.#release(bytes);
+    this.#queue = [];
+    this.#context.gate.forget(this.#peer);
+  }
+
+  async #work(): Promise<void> {
+    this.#isWorking = true;
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      try {
+        await this.#take(next.frame);
+      } catch (error) {
+        if (!this.#isStopped) this.#onFailed(error);
+      } finally {
+        this.#release(next.bytes);
+      }
+    }
+    this.#isWorking = false;
+  }
+
+  #release(bytes: number): void {
+    this.#waitingBytes -= bytes;
+    this.#context.gate.leave(bytes);
+  }
+
+  async #take(frame: BatchFrame): Promise<void> {
+    const { header, compressed } = frame;
+    const { store, clock, unsignedCommands } = this.#context;
+    const text = await openBatch(frame).catch((error: unknown) => {
+      if (error instanceof ProtocolError) return undefined;
+      throw error;
+    });
+    if (this.#isStopped) return;
+    const batch = {
+      ...this.#session,
+      ...header,
+      text,
+      sealed: text === undefined ? Uint8Array.from(compressed) : new Uint8Array(),
+      now: clock.now(),
+    };
+    const outcome = await store.run("ingestBatch", batch).catch((error: unknown) => {
+      if (error instanceof ConnectorError && error.code === "stream-unknown") return undefined;
+      throw error;
+    });
+    if (outcome === undefined) {
+      this.#send({ type: "unsupported", of: `stream:${header.stream}` });
+      return;
+    }
+    const { seq, rejected, endedCommands, hasNewCommands } = outcome;
+    this.#send({ type: "ack", stream: header.stream, seq, rejected: [...rejected] });
+    if (endedCommands.length > 0) this.#onCommandsEnded(endedCommands);
+    if (hasNewCommands) unsignedCommands.nudge();
+  }
+}
