@@ -2,15 +2,13 @@ import { ProtocolError } from "@isthmus/shared/errors";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import { decodeString } from "@isthmus/shared/x509/der-string";
 import { OID } from "@isthmus/shared/x509/object-identifiers";
+import { parseSignedData, type SignedData, type SignerInfo } from "./signed-data.ts";
 import {
   attributeOf,
   findSignerCertificate,
   type LegacyOptions,
-  parseSignedData,
-  type SignedData,
-  type SignerInfo,
   verifySigner,
-} from "./signed-data.ts";
+} from "./signer-verification.ts";
 
 /**
  * A SCEP pkiMessage (RFC 8894 section 3): SignedData by the requester, with what the transaction needs in its signed

@@ -23,11 +23,10 @@ import { encodeIssuerAndSerial } from "./issuer-and-serial.ts";
 import {
   encodeCertificatesOnly,
   encodeSignedData,
-  findSignerCertificate,
   parseSignedData,
   type SignedContent,
-  verifySigner,
 } from "./signed-data.ts";
+import { findSignerCertificate, verifySigner } from "./signer-verification.ts";
 
 let signer: TestIdentity;
 let other: TestIdentity;
