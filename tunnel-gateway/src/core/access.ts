@@ -47,7 +47,7 @@ export class AccessControl {
   rules: AccessRules;
   local: LocalRules;
   readonly #clock: Clock;
-  readonly #devices: DeviceDirectory;
+  readonly #devices: () => DeviceDirectory;
   readonly #knowledge: RevocationKnowledge;
   readonly #deviceFreshness: () => DeviceFreshness;
 
@@ -55,7 +55,7 @@ export class AccessControl {
     readonly rules: AccessRules;
     readonly local: LocalRules;
     readonly clock: Clock;
-    readonly devices: DeviceDirectory;
+    readonly devices: () => DeviceDirectory;
     readonly knowledge: RevocationKnowledge;
     readonly deviceFreshness: () => DeviceFreshness;
   }) {
@@ -78,13 +78,13 @@ export class AccessControl {
   /** Whether the holder of a certificate may open connections now. */
   admit(certificate: PeerCertificate): GateVerdict {
     const refusal = this.#judgeCertificate(certificate, this.#clock.now());
-    return refusal ? { refusal } : this.#judgeHolder(certificate, this.#clock.now());
+    return refusal ? { refusal } : this.#judgeHolder(certificate, this.#devices());
   }
 
   /** Whether asking the DNS for a name could end in a connection. */
   judgeName(device: Device, name: string, port: number): Refusal | undefined {
-    if (this.rules.policy.mayAllow(device.groups, name, port)) return undefined;
-    return denied("default-deny", `no rule allows ${name} port ${port}`);
+    const verdict = this.rules.policy.judgeName(device.groups, name, port);
+    return verdict && denied(verdict.rule, `the policy does not allow ${name} port ${port}`);
   }
 
   /** Whether a device may connect to one address: default-deny list, local bound, then policy. */
@@ -99,14 +99,25 @@ export class AccessControl {
     return { refusal: denied(verdict.rule, "the policy does not allow this destination") };
   }
 
-  /** Why an open connection may not go on; undefined when it may. */
-  rejudge(connection: OpenConnection): Refusal | undefined {
-    const now = this.#clock.now();
-    const refusal = this.#judgeCertificate(connection.certificate, now);
+  /** Why an open connection may not go on; undefined when it may. `devices` stands for a state not yet in force. */
+  rejudge(connection: OpenConnection, devices = this.#devices()): Refusal | undefined {
+    const refusal = this.#judgeCertificate(connection.certificate, this.#clock.now());
     if (refusal && endsConnections(refusal)) return refusal;
-    const gate = this.#judgeHolder(connection.certificate, now);
+    const gate = this.#judgeHolder(connection.certificate, devices);
     if (gate.refusal) return gate.refusal;
     return this.judgeDestination(gate.device, connection.destination).refusal;
+  }
+
+  /** The same with other rules, to see what they would do. */
+  withRules(rules: AccessRules): AccessControl {
+    return new AccessControl({
+      rules,
+      local: this.local,
+      clock: this.#clock,
+      devices: this.#devices,
+      knowledge: this.#knowledge,
+      deviceFreshness: this.#deviceFreshness,
+    });
   }
 
   #judgeCertificate(certificate: PeerCertificate, now: number): Refusal | undefined {
@@ -123,9 +134,10 @@ export class AccessControl {
     return judgeRevocation(certificate, anchor, this.#knowledge, freshness, now).refusal;
   }
 
-  #judgeHolder(certificate: PeerCertificate, now: number): GateVerdict {
+  #judgeHolder(certificate: PeerCertificate, devices: DeviceDirectory): GateVerdict {
+    const now = this.#clock.now();
     const age = ageOfStates(this.#deviceFreshness(), this.rules.ageLimits, now);
-    return judgeDevice(certificate.identity, this.#devices, age);
+    return judgeDevice(certificate.identity, devices, age);
   }
 }
 

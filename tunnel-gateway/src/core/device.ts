@@ -43,6 +43,11 @@ export class DeviceDirectory {
     this.#byUser.set(user, ids.add(device.deviceId));
   }
 
+  forget(deviceId: string): void {
+    this.#unlink(deviceId);
+    this.#byId.delete(deviceId);
+  }
+
   /** Forgets everything and holds `devices` alone. */
   replace(devices: Iterable<Device>): void {
     this.#byId.clear();

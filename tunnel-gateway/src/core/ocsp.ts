@@ -28,5 +28,5 @@ export function acceptAnswer(
   }
   const { issuer, serialNumber } = certificate;
   const single = verifyOcspResponse(response, { issuer, serialNumber, nonce, now });
-  return { status: single.status, nextUpdate: single.nextUpdate, confirmedAt: now };
+  return { status: single.certStatus.status, nextUpdate: single.nextUpdate, confirmedAt: now };
 }

@@ -26,8 +26,8 @@ export interface Verdict {
 export interface PolicyMatcher {
   /** The first rule, in the order of the configuration, that matches a member of `groups` and the destination. */
   judge(groups: readonly string[], destination: Destination): Verdict;
-  /** Whether some allowing rule could match `name`, so that asking the DNS for it is worth it. */
-  mayAllow(groups: readonly string[], name: string, port: number): boolean;
+  /** The denial that holds for a name whatever it resolves to; undefined where asking the DNS for it is worth it. */
+  judgeName(groups: readonly string[], name: string, port: number): Verdict | undefined;
 }
 
 const DEFAULT_DENY: Verdict = { action: "deny", rule: "default-deny" };
@@ -87,11 +87,13 @@ export function compilePolicies(policies: readonly Policy[]): PolicyMatcher {
       if (match?.verdict.action !== "allow") return match?.verdict ?? DEFAULT_DENY;
       return denialOfEmbedded(destination, (at) => firstMatch(member, at)) ?? match.verdict;
     },
-    mayAllow(groups, name, port) {
+    judgeName(groups, name, port) {
       const member = new Set(groups);
-      const named = names.get(name)?.find((entry) => applies(entry, member, port));
-      const isNetworkAllowed = allowingNetworks.some((entry) => applies(entry, member, port));
-      return named?.verdict.action === "allow" || isNetworkAllowed;
+      const isApplicable = (entry: Entry) => applies(entry, member, port);
+      const named = names.get(name)?.find(isApplicable);
+      const network = allowingNetworks.find(isApplicable);
+      if (network && network.order < (named?.order ?? Number.POSITIVE_INFINITY)) return undefined;
+      return named?.verdict.action === "allow" ? undefined : (named?.verdict ?? DEFAULT_DENY);
     },
   };
 }

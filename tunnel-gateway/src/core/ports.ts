@@ -39,7 +39,7 @@ export interface DeviceChanges {
 /** Asks what only a responder can say. */
 export interface RevocationAsker {
   /** Fetches a fresh OCSP answer about a certificate; what goes wrong leaves the former answer in force. */
-  ask(certificate: PeerCertificate, signal: AbortSignal): Promise<void>;
+  ask(certificate: PeerCertificate): Promise<void>;
 }
 
 /** Bounds on relayed connections, from the desired configuration. */
@@ -101,4 +101,29 @@ export interface RevocationPlaces {
   readonly anchor: string;
   readonly lists: readonly URL[];
   readonly responder: URL | undefined;
+}
+
+/** Keeps device states across restarts. */
+export interface DeviceStore {
+  load(): Promise<{ readonly source: DeviceSource; readonly devices: readonly Device[] }>;
+  update(update: DeviceUpdate, at: number): Promise<DeviceChanges>;
+  noteRefused(refused: RefusedUpdate, at: number): Promise<void>;
+  noteContact(at: number): Promise<void>;
+}
+
+/** What is known of the cloud's device states as a whole. */
+export interface DeviceSource {
+  /** The highest version applied; 0 before the first. */
+  readonly version: number;
+  /** When the cloud last stood by the states, ms since the epoch. */
+  readonly confirmedAt: number | undefined;
+  /** An update that a guardrail refused and nothing has made good since; the states are known to lack it. */
+  readonly refusedVersion: number | undefined;
+}
+
+export interface RefusedUpdate {
+  readonly version: number;
+  readonly rule: string;
+  /** Open connections that it would have ended. */
+  readonly sessions: number;
 }

@@ -6,6 +6,7 @@ export const REFUSAL_CODES = [
   "certificate-expired",
   "certificate-untrusted",
   "certificate-revoked",
+  "certificate-unknown",
   "revocation-unknown",
   "revocation-outdated",
   "device-unknown",

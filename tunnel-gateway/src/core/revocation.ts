@@ -136,7 +136,7 @@ export function judgeRevocation(
   if (isRevoked) return refuse("certificate-revoked", anchor, "the certificate is revoked");
   if (answer?.status === "unknown") {
     const message = "the certificate's issuer does not know it";
-    return refuse("revocation-unknown", anchor, message);
+    return refuse("certificate-unknown", anchor, message);
   }
   const ages = [ageOfList(list, freshness, now), ageOfAnswer(answer, freshness, now)];
   if (ages.includes("fresh")) return { status: "good" };

@@ -97,7 +97,7 @@ export class RelayService implements Disposable {
     const certificate = this.#identify(socket);
     progress.certificate = certificate;
     const { access } = this.#options;
-    if (access.needsAnswer(certificate)) await this.#options.revocation.ask(certificate, signal);
+    if (access.needsAnswer(certificate)) await this.#options.revocation.ask(certificate);
     const { device, refusal } = access.admit(certificate);
     if (refusal) throw new Refused(refusal);
     progress.device = device;

@@ -64,10 +64,9 @@ export class RevocationService implements RevocationAsker, AsyncDisposable {
     return [...this.#failures.values()];
   }
 
-  /** Takes up what the store kept, makes one round and goes on in the background. */
+  /** Takes up what the store kept and goes on in the background, at once with a first round. */
   async start(): Promise<void> {
     await this.#restore();
-    await this.refresh();
     this.#loop = this.#run();
   }
 
@@ -83,37 +82,36 @@ export class RevocationService implements RevocationAsker, AsyncDisposable {
   }
 
   /** Fetches an answer about one certificate; questions about the same one share it. */
-  ask(certificate: PeerCertificate, signal: AbortSignal): Promise<void> {
+  async ask(certificate: PeerCertificate): Promise<void> {
     const responder = this.#placesOf(certificate.anchor)?.responder;
-    if (!responder) return Promise.resolve();
     const underWay = this.#questions.get(certificate.key);
-    if (underWay) return underWay;
-    if (this.#questions.size >= MAX_QUESTIONS) return Promise.resolve();
-    const question = this.#ask(certificate, responder, signal).finally(() =>
-      this.#questions.delete(certificate.key),
-    );
+    if (!responder || this.#questions.size >= MAX_QUESTIONS) return underWay;
+    const question = underWay ?? this.#ask(certificate, responder);
     this.#questions.set(certificate.key, question);
-    return question;
+    await question;
+    this.#questions.delete(certificate.key);
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      const pause = this.#failures.size > 0 ? RETRY_MS : Number.POSITIVE_INFINITY;
-      await delay(Math.min(this.#options.refreshMs(), pause), undefined, {
-        signal,
-        ref: false,
-      }).catch(() => undefined);
-      if (!signal.aborted) await this.refresh();
+    while (!this.#stop.signal.aborted) {
+      await this.refresh();
+      await this.#pause();
     }
   }
 
-  async #refreshAll(): Promise<void> {
+  /** Ends early when the service stops. */
+  async #pause(): Promise<void> {
     const { signal } = this.#stop;
+    const refreshMs = this.#options.refreshMs();
+    const pauseMs = this.#failures.size > 0 ? Math.min(refreshMs, RETRY_MS) : refreshMs;
+    await delay(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
+  }
+
+  async #refreshAll(): Promise<void> {
     const lists = this.#options
       .places()
       .flatMap((place) => place.lists.map((url) => this.#refreshList(place.anchor, url)));
-    const answers = this.#options.openCertificates().map((one) => () => this.ask(one, signal));
+    const answers = this.#options.openCertificates().map((one) => () => this.ask(one));
     await Promise.all([...lists, inTurns(answers, MAX_QUESTIONS)]);
   }
 
@@ -152,19 +150,18 @@ export class RevocationService implements RevocationAsker, AsyncDisposable {
     return store.put({ ...kept, number, entries: list.revoked.size });
   }
 
-  async #ask(certificate: PeerCertificate, responder: URL, signal: AbortSignal): Promise<void> {
+  async #ask(certificate: PeerCertificate, responder: URL): Promise<void> {
     const { source, random, clock, knowledge } = this.#options;
     try {
       const nonce = random.bytes(NONCE_BYTES);
-      const ended = AbortSignal.any([signal, this.#stop.signal]);
       const request = ocspRequestFor(certificate, nonce);
-      const bytes = await source.askResponder(responder, request, ended);
+      const bytes = await source.askResponder(responder, request, this.#stop.signal);
       const answer = acceptAnswer(bytes, certificate, nonce, clock.now());
       knowledge.putAnswer(certificate.key, answer);
       this.#failures.delete(responder.href);
       if (answer.status !== "good") this.#options.onRevoked([certificate.key]);
     } catch (error) {
-      if (!signal.aborted) this.#fail(certificate.anchor, responder, error);
+      this.#fail(certificate.anchor, responder, error);
     }
   }
 

@@ -1,7 +1,8 @@
 import { recordAudit } from "@isthmus/shared/kernel/audit-operations";
 import type { Migration, Operations, Row, Transaction } from "@isthmus/shared/store/transaction";
 import type { Device } from "../core/device.ts";
-import type { DeviceChanges, DeviceUpdate } from "../core/ports.ts";
+import { makesGood } from "../core/device-states.ts";
+import type { DeviceChanges, DeviceSource, DeviceUpdate, RefusedUpdate } from "../core/ports.ts";
 
 /**
  * Device states as the cloud sent them. Each row keeps the version of the update that last spoke of it, so that updates
@@ -32,16 +33,6 @@ export const deviceMigrations: readonly Migration[] = [
   },
 ];
 
-/** What is known of the states as a whole. */
-export interface DeviceSource {
-  /** The highest version applied; 0 before the first. */
-  readonly version: number;
-  /** When the cloud last stood by the states, ms since the epoch. */
-  readonly confirmedAt: number | undefined;
-  /** An update that a guardrail refused and nothing has made good since; the states are known to lack it. */
-  readonly refusedVersion: number | undefined;
-}
-
 /** Our own: a gateway serves one organisation's devices. */
 export const MAX_DEVICES = 1_000_000;
 
@@ -60,8 +51,7 @@ export const deviceOperations = {
       putDevice(transaction, device, update.version),
     );
     const forgotten = update.isSnapshot ? forgetOthers(transaction, update) : [];
-    const isMadeGood =
-      source.refusedVersion !== undefined && makesGood(update, source.refusedVersion);
+    const isMadeGood = makesGood(update, source.refusedVersion);
     transaction.run(
       `UPDATE device_source SET version = max(version, ?), snapshot_version = ?, confirmed_at = ?,
        refused_version = ?`,
@@ -77,15 +67,7 @@ export const deviceOperations = {
   },
 
   /** Notes that a guardrail refused an update, so that the states stop counting as confirmed until it is made good. */
-  noteRefusedUpdate(
-    transaction: Transaction,
-    of: {
-      readonly version: number;
-      readonly rule: string;
-      readonly sessions: number;
-      readonly at: number;
-    },
-  ): void {
+  noteRefusedUpdate(transaction: Transaction, of: RefusedUpdate & { readonly at: number }): void {
     const { version, at, rule, sessions } = of;
     transaction.run(
       "UPDATE device_source SET refused_version = max(coalesce(refused_version, 0), ?)",
@@ -120,13 +102,6 @@ export const deviceOperations = {
     return transaction.all(sql, of.after, of.limit).map(toDevice);
   },
 } satisfies Operations;
-
-/** Whether an update brings what the refused one would have. */
-function makesGood(update: DeviceUpdate, refusedVersion: number): boolean {
-  return (
-    update.version === refusedVersion || (update.isSnapshot && update.version > refusedVersion)
-  );
-}
 
 /** Whether the row was written: not when a newer update has spoken of the device. */
 function putDevice(transaction: Transaction, device: Device, version: number): boolean {

@@ -1,0 +1,86 @@
+import type { AccessControl } from "./access.ts";
+import type { DeviceDirectory } from "./device.ts";
+import type { OpenConnection, OpenConnections } from "./open-connections.ts";
+import type { Refusal } from "./refusal.ts";
+
+/** A connection that was cut, and why. */
+export interface Cut {
+  readonly connection: OpenConnection;
+  readonly refusal: Refusal;
+}
+
+/** Ends open connections that the present rules, states and revocations no longer allow. */
+export class Enforcement {
+  readonly #access: AccessControl;
+  readonly #connections: OpenConnections;
+  readonly #onCut: (cuts: readonly Cut[]) => void;
+
+  constructor(options: {
+    readonly access: AccessControl;
+    readonly connections: OpenConnections;
+    /** Called once for all connections of one act. */
+    readonly onCut: (cuts: readonly Cut[]) => void;
+  }) {
+    this.#access = options.access;
+    this.#connections = options.connections;
+    this.#onCut = options.onCut;
+  }
+
+  /** After rules, trust anchors or surroundings changed, and from time to time for what only time changes. */
+  all(): number {
+    return this.#enforce(this.#connections.all());
+  }
+
+  /** After the states of these devices changed. */
+  devices(deviceIds: Iterable<string>): number {
+    return this.#enforce([...deviceIds].flatMap((id) => this.#connections.ofDevice(id)));
+  }
+
+  /** After these certificates were revoked; `PeerCertificate.key`. */
+  certificates(keys: Iterable<string>): number {
+    return this.#enforce([...keys].flatMap((key) => this.#connections.ofCertificate(key)));
+  }
+
+  /** Ends every connection of a device, whatever the rules say. */
+  cutDevice(deviceId: string, refusal: Refusal): number {
+    const connections = this.#connections.ofDevice(deviceId);
+    return this.#cut(connections.map((connection) => ({ connection, refusal })));
+  }
+
+  /** How many open connections of the touched devices would end under other device states. */
+  previewDevices(devices: DeviceDirectory, touched: readonly string[] | "all"): number {
+    const connections =
+      touched === "all"
+        ? this.#connections.all()
+        : touched.flatMap((deviceId) => this.#connections.ofDevice(deviceId));
+    return count(connections, (connection) => this.#access.rejudge(connection, devices));
+  }
+
+  /** How many open connections would end under other rules and device states. */
+  previewRules(access: AccessControl, devices: DeviceDirectory): number {
+    return count(this.#connections.all(), (connection) => access.rejudge(connection, devices));
+  }
+
+  #enforce(connections: readonly OpenConnection[]): number {
+    return this.#cut(
+      connections.flatMap((connection) => {
+        const refusal = this.#access.rejudge(connection);
+        return refusal ? [{ connection, refusal }] : [];
+      }),
+    );
+  }
+
+  #cut(cuts: readonly Cut[]): number {
+    if (cuts.length === 0) return 0;
+    for (const { connection, refusal } of cuts) connection.cut(refusal);
+    this.#onCut(cuts);
+    return cuts.length;
+  }
+}
+
+function count(
+  connections: readonly OpenConnection[],
+  judge: (connection: OpenConnection) => Refusal | undefined,
+): number {
+  return connections.filter((connection) => judge(connection) !== undefined).length;
+}

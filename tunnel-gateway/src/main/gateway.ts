@@ -1,0 +1,291 @@
+import { randomUUID } from "node:crypto";
+import type { ControlHandlers } from "@isthmus/shared/kernel/control-socket";
+import type { CommandHandler, RunningService } from "@isthmus/shared/kernel/service-definition";
+import { gatewayCommands } from "../cloud/device-commands.ts";
+import {
+  type DesiredConfiguration,
+  desiredConfiguration,
+} from "../config/desired-configuration.ts";
+import { AccessControl } from "../core/access.ts";
+import { compileRules } from "../core/compile-rules.ts";
+import { DeviceDirectory } from "../core/device.ts";
+import { DeviceStates } from "../core/device-states.ts";
+import { Enforcement } from "../core/enforcement.ts";
+import { OpenConnections } from "../core/open-connections.ts";
+import { PeerCertificates } from "../core/peer-certificates.ts";
+import type { RelayedConnection, RelayLimits } from "../core/ports.ts";
+import { RevocationKnowledge } from "../core/revocation.ts";
+import { ConnectFront } from "../device/connect-front.ts";
+import { dnsResolver } from "../device/dns-resolver.ts";
+import { RelayService } from "../device/relay-service.ts";
+import { TlsListener } from "../device/tls-listener.ts";
+import { RevocationService } from "../revocation/revocation-service.ts";
+import { revocationSource } from "../revocation/revocation-source.ts";
+import { gatewayControls } from "./controls.ts";
+import { watchFiles } from "./file-watch.ts";
+import type { GatewayKernel } from "./gateway-kernel.ts";
+import { healthChecks } from "./health-checks.ts";
+import { type RelayMetrics, relayMetrics } from "./relay-metrics.ts";
+import { cutRecorder, relayObserver } from "./relay-observer.ts";
+import { deviceStore, revocationStore } from "./stores.ts";
+import {
+  currentEgress,
+  type LocalDestinations,
+  ownListener,
+  readLocalDestinations,
+} from "./surroundings.ts";
+import { loadTlsMaterial } from "./tls-material.ts";
+import { listFiles, loadTrust, type Trust, trustFiles } from "./trust-anchors.ts";
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60_000;
+/** Own choices: how often time alone may end connections, and how often the last contact is stored. */
+const ENFORCE_EVERY_MS = 1_000;
+const KEEP_CONTACT_EVERY_MS = 60_000;
+
+/** A running gateway: everything constructed and connected. */
+export class Gateway implements RunningService<DesiredConfiguration> {
+  // biome-ignore lint/suspicious/noExplicitAny: handlers of differently typed payloads in one record
+  readonly commands: Readonly<Record<string, CommandHandler<any>>>;
+  readonly controls: ControlHandlers;
+  readonly #kernel: GatewayKernel;
+  readonly #destinations: LocalDestinations;
+  readonly #resources = new AsyncDisposableStack();
+  readonly #connections = new OpenConnections<RelayedConnection>();
+  readonly #knowledge = new RevocationKnowledge();
+  readonly #states: DeviceStates;
+  readonly #access: AccessControl;
+  readonly #enforcement: Enforcement;
+  readonly #metrics: RelayMetrics;
+  readonly #revocation: RevocationService;
+  readonly #relays: RelayService;
+  readonly #front: ConnectFront;
+  readonly #listener: TlsListener;
+  #desired: DesiredConfiguration = desiredConfiguration.parse({});
+  #trust: Trust;
+  #peers: PeerCertificates;
+  #certificate: string;
+  #reloadFault: string | undefined;
+  #port = 0;
+
+  constructor(kernel: GatewayKernel) {
+    const { local, guardrails, clock, random, store, log } = kernel;
+    this.#kernel = kernel;
+    this.#destinations = readLocalDestinations(local, guardrails);
+    this.#trust = loadTrust(local.trustAnchors);
+    this.#peers = new PeerCertificates(this.#trust.anchors.values());
+    const material = loadTlsMaterial(local.tls, this.#trust.pem);
+    this.#certificate = material.certificate;
+    const contact = () => kernel.link.state();
+    this.#states = new DeviceStates({ store: deviceStore(store), clock, contact });
+    this.#access = new AccessControl({
+      rules: compileRules(this.#desired, this.#bounds()),
+      local: this.#localRules(),
+      clock,
+      devices: () => this.#states.directory,
+      knowledge: this.#knowledge,
+      deviceFreshness: () => this.#states.freshness(),
+    });
+    this.#metrics = relayMetrics(kernel.metrics, {
+      open: () => this.#connections.size,
+      pending: () => this.#listener.pending,
+    });
+    this.#enforcement = new Enforcement({
+      access: this.#access,
+      connections: this.#connections,
+      onCut: cutRecorder(kernel, this.#metrics),
+    });
+    this.#revocation = new RevocationService({
+      source: revocationSource,
+      store: revocationStore(store),
+      knowledge: this.#knowledge,
+      clock,
+      random,
+      anchors: () => this.#trust.anchors,
+      places: () => this.#trust.places,
+      refreshMs: () => this.#desired.revocation.refreshMinutes * MINUTE_MS,
+      openCertificates: () => this.#connections.certificates(),
+      onRevoked: (keys) => void this.#enforcement.certificates(keys),
+      onFailure: (failure) => {
+        this.#metrics.revocationFailures.inc();
+        log.warn(failure, "revocation.failed");
+      },
+    });
+    this.#relays = new RelayService({
+      access: this.#access,
+      connections: this.#connections,
+      resolver: dnsResolver(local.resolver),
+      revocation: this.#revocation,
+      observer: relayObserver({
+        log,
+        metrics: this.#metrics,
+        logsDestinations: () => this.#desired.accessLog.destinations,
+      }),
+      clock,
+      newId: randomUUID,
+      peers: () => this.#peers,
+      limits: () => relayLimits(this.#desired),
+    });
+    const handshakeTimeoutMs = local.admission.handshakeSeconds * SECOND_MS;
+    this.#front = new ConnectFront({
+      headTimeoutMs: handshakeTimeoutMs,
+      onConnect: (request) => void this.#relays.serve(request),
+      onMalformed: (code) => {
+        this.#metrics.malformed.inc({ code });
+        log.info({ code }, "relay.malformed");
+      },
+    });
+    this.#listener = new TlsListener({
+      ...local.listen,
+      material,
+      limits: local.admission,
+      handshakeTimeoutMs,
+      fronts: new Map([["http/1.1", (connection) => this.#front.serve(connection)]]),
+      onFailure: (kind, socket, error) => {
+        this.#metrics.handshakeFailures.inc({ kind });
+        const { code } = (error ?? {}) as NodeJS.ErrnoException;
+        log.info({ kind, code, address: socket.remoteAddress }, "handshake.failed");
+      },
+    });
+    this.commands = gatewayCommands({
+      states: this.#states,
+      enforcement: this.#enforcement,
+      consumeCuts: (count) => kernel.limits.consume("session-cuts", count),
+      refreshRevocations: () => this.#revocation.refresh(),
+      revocationFailures: () => this.#revocation.failures,
+    });
+    this.controls = gatewayControls({
+      connections: this.#connections,
+      states: this.#states,
+      enforcement: this.#enforcement,
+    });
+  }
+
+  /** Loads what the store kept, opens the port and begins to watch. */
+  async start(): Promise<void> {
+    const { local, health } = this.#kernel;
+    await this.#states.load();
+    this.#resources.use(this.#relays);
+    this.#resources.use(this.#revocation);
+    await this.#revocation.start();
+    this.#port = await this.#listener.listen();
+    this.#resources.use(this.#listener);
+    this.#access.local = this.#localRules();
+    const { trustAnchors, tls } = local;
+    const files = [tls.certificateFile, tls.keyFile, ...trustFiles(trustAnchors)];
+    this.#resources.use(await watchFiles(files, () => this.#reload()));
+    const lists = listFiles(trustAnchors);
+    this.#resources.use(await watchFiles(lists, () => this.#revocation.refresh()));
+    this.#every(ENFORCE_EVERY_MS, () => this.#enforceTime());
+    this.#every(KEEP_CONTACT_EVERY_MS, () => void this.#keepContact());
+    for (const check of this.#checks()) health.register(check);
+    health.figure("connections", () => this.#connections.size);
+    health.figure("devices", () => this.#states.directory.size);
+    const host = local.listen.address.includes(":")
+      ? `[${local.listen.address}]`
+      : local.listen.address;
+    this.#kernel.announce({ tunnelUrl: `https://${host}:${this.#port}` });
+  }
+
+  async applyConfiguration(configuration: DesiredConfiguration): Promise<void> {
+    const rules = compileRules(configuration, this.#bounds());
+    const { source, list } = configuration.devices;
+    const future = new DeviceDirectory();
+    future.replace(source === "list" ? list : this.#states.ofCloud.all());
+    // The local administrator's own file may cut what it likes; the cloud only within the guardrails' window.
+    if (this.#kernel.local.standalone === undefined) {
+      const access = this.#access.withRules(rules);
+      const sessions = this.#enforcement.previewRules(access, future);
+      if (sessions > 0) await this.#kernel.limits.consume("session-cuts", sessions);
+    }
+    if (source === "list") this.#states.useList(list);
+    else this.#states.useCloud();
+    this.#desired = configuration;
+    this.#access.rules = rules;
+    this.#enforcement.all();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync();
+  }
+
+  #bounds() {
+    const { maximumDeviceAgeMinutes, maximumRevocationAgeMinutes } = this.#kernel.guardrails;
+    const destinations = this.#destinations.bound;
+    return { destinations, maximumDeviceAgeMinutes, maximumRevocationAgeMinutes };
+  }
+
+  #localRules() {
+    const { listen, health } = this.#kernel.local;
+    const own = [ownListener(listen.address, this.#port), ownListener(health.address, health.port)];
+    const egress = currentEgress(this.#destinations, own);
+    return { anchors: this.#trust.anchors, egress, bound: this.#destinations.bound };
+  }
+
+  /** Addresses of the host come and go, certificates expire, device states grow old. */
+  #enforceTime(): void {
+    this.#access.local = this.#localRules();
+    this.#enforcement.all();
+  }
+
+  async #keepContact(): Promise<void> {
+    try {
+      await this.#states.noteContact();
+    } catch (error) {
+      this.#kernel.log.warn({ err: error }, "devices.contact-not-kept");
+    }
+  }
+
+  /** Puts changed certificates and trust anchors in force, whole or not at all; open connections go on if they may. */
+  async #reload(): Promise<void> {
+    const { local, log } = this.#kernel;
+    try {
+      const trust = loadTrust(local.trustAnchors);
+      const material = loadTlsMaterial(local.tls, trust.pem);
+      this.#listener.reload(material);
+      this.#certificate = material.certificate;
+      this.#trust = trust;
+      this.#reloadFault = undefined;
+      log.info({}, "tls.reloaded");
+    } catch (error) {
+      this.#reloadFault = error instanceof Error ? error.message : "unknown";
+      log.warn({ err: error }, "tls.reload-failed");
+      return;
+    }
+    this.#peers = new PeerCertificates(this.#trust.anchors.values());
+    this.#access.local = this.#localRules();
+    this.#enforcement.all();
+    await this.#revocation.refresh();
+  }
+
+  #checks() {
+    return healthChecks({
+      now: () => this.#kernel.clock.now(),
+      isListening: () => this.#listener.isListening,
+      port: () => this.#port,
+      certificate: () => this.#certificate,
+      reloadFault: () => this.#reloadFault,
+      access: this.#access,
+      states: this.#states,
+      knowledge: this.#knowledge,
+      failures: () => this.#revocation.failures,
+      open: () => this.#connections.size,
+      capacity: () => this.#desired.limits.connections,
+    });
+  }
+
+  #every(periodMs: number, act: () => void): void {
+    const timer = setInterval(act, periodMs);
+    this.#resources.defer(() => clearInterval(timer));
+  }
+}
+
+function relayLimits({ limits }: DesiredConfiguration): RelayLimits {
+  return {
+    connections: limits.connections,
+    connectionsPerDevice: limits.connectionsPerDevice,
+    idleMs: limits.idleSeconds * SECOND_MS,
+    halfClosedIdleMs: limits.halfClosedIdleSeconds * SECOND_MS,
+    connectMs: limits.connectSeconds * SECOND_MS,
+  };
+}

@@ -1,0 +1,67 @@
+import type { Cut } from "../core/enforcement.ts";
+import { formatAddress } from "../core/ip-address.ts";
+import type { RelayedConnection, RelayObserver } from "../core/ports.ts";
+import type { GatewayKernel } from "./gateway-kernel.ts";
+import type { RelayMetrics } from "./relay-metrics.ts";
+
+/** Own limit: cuts that one audit entry names, so that it stays within the audit's 16 KiB. */
+const CUTS_PER_ENTRY = 25;
+
+/** Writes the access log and counts; destinations only where the configuration switches them on. */
+export function relayObserver(options: {
+  readonly log: GatewayKernel["log"];
+  readonly metrics: RelayMetrics;
+  readonly logsDestinations: () => boolean;
+}): RelayObserver {
+  const { log, metrics, logsDestinations } = options;
+  const destinationOf = (connection: RelayedConnection) => {
+    const { name, address, port } = connection.destination;
+    return logsDestinations() ? { destination: `${name ?? formatAddress(address)}:${port}` } : {};
+  };
+  return {
+    opened(connection, connectMs) {
+      metrics.opened.inc();
+      metrics.connectSeconds.observe(connectMs / 1_000);
+      const { id, deviceId, userPrincipalName, rule } = connection;
+      const who = { connectionId: id, deviceId, userPrincipalName, rule };
+      log.info({ ...who, ...destinationOf(connection) }, "relay.opened");
+    },
+    closed(connection, end, refusal) {
+      const { id, deviceId, userPrincipalName, rule, bytesUp, bytesDown, openedAt } = connection;
+      metrics.closed.inc({ end });
+      metrics.bytes.inc({ direction: "up" }, bytesUp);
+      metrics.bytes.inc({ direction: "down" }, bytesDown);
+      const who = { connectionId: id, deviceId, userPrincipalName, rule, openedAt };
+      const why = refusal && { code: refusal.code, by: refusal.rule, message: refusal.message };
+      const how = { end, bytesUp, bytesDown, ...(why ? { cut: why } : {}) };
+      log.info({ ...who, ...how, ...destinationOf(connection) }, "relay.closed");
+    },
+    refused({ code, rule, deviceId, userPrincipalName, destination, cause }) {
+      metrics.refused.inc({ code });
+      const where = logsDestinations() ? { destination } : {};
+      const entry = { code, rule, deviceId, userPrincipalName, ...where };
+      if (cause === undefined) log.info(entry, "relay.refused");
+      else log.error({ ...entry, err: cause }, "relay.failed");
+    },
+  };
+}
+
+/** Counts cuts and writes them to the audit; the connections are already gone when the audit is written. */
+export function cutRecorder(kernel: GatewayKernel, metrics: RelayMetrics) {
+  return (cuts: readonly Cut[]): void => {
+    const at = kernel.clock.now();
+    for (const { refusal } of cuts) metrics.cut.inc({ code: refusal.code });
+    for (let first = 0; first < cuts.length; first += CUTS_PER_ENTRY) {
+      const payload = { cuts: cuts.slice(first, first + CUTS_PER_ENTRY).map(described) };
+      kernel.store
+        .run("recordAudit", { at, event: "relay.cut", payload })
+        .catch((error: unknown) => kernel.log.error({ err: error }, "audit.failed"));
+    }
+  };
+}
+
+function described({ connection, refusal }: Cut) {
+  const { id, deviceId, certificate } = connection;
+  const { code, rule } = refusal;
+  return { connectionId: id, deviceId, serialNumber: certificate.serialNumber, code, rule };
+}
