@@ -1,0 +1,31 @@
+import type { ServiceDefinition } from "@isthmus/shared/kernel/service-definition";
+import {
+  type DesiredConfiguration,
+  desiredConfiguration,
+} from "../config/desired-configuration.ts";
+import { type Guardrails, guardrails } from "../config/guardrails.ts";
+import { type LocalConfiguration, localConfiguration } from "../config/local-configuration.ts";
+import type { CertificateOperations } from "../store/operations.ts";
+import { caCommands } from "./ca-commands.ts";
+import { offlineChecks } from "./health-checks.ts";
+import { serviceCommands } from "./service-commands.ts";
+import { startCertConnector } from "./start.ts";
+
+/** The certificate connector as the kernel runs it. */
+export const definition: ServiceDefinition<
+  LocalConfiguration,
+  DesiredConfiguration,
+  Guardrails,
+  CertificateOperations
+> = {
+  service: "cert-connector",
+  summary: "issues, renews and revokes certificates for devices",
+  localConfiguration,
+  desiredConfiguration,
+  guardrails,
+  builtInGuardrails: { allow: ["certificate.revoke", "health.report"] },
+  storeModule: new URL("../store/operations.ts", import.meta.url),
+  commands: [caCommands, ...serviceCommands],
+  checks: offlineChecks,
+  start: startCertConnector,
+};

@@ -1,0 +1,157 @@
+import { systemClock } from "@isthmus/shared/clock";
+import { ConnectorError } from "@isthmus/shared/errors";
+import { type CliCommand, UsageError } from "@isthmus/shared/kernel/command";
+import { askRunningService } from "@isthmus/shared/kernel/control-socket";
+import { CONFIG_OPTION } from "@isthmus/shared/kernel/local-configuration";
+import { makeStateFolder } from "@isthmus/shared/kernel/state-files";
+import { stateFolderAt } from "@isthmus/shared/kernel/state-folder";
+import { signJws } from "@isthmus/shared/link/jws";
+import { commandPayloads, JWS_TYPES } from "@isthmus/shared/link/messages";
+import { systemRandom } from "@isthmus/shared/random";
+import type { ChallengePayload } from "../cloud/signed-challenge.ts";
+import type { AltNameType } from "../core/profile.ts";
+import { loadLocal } from "./ca-commands.ts";
+import { localChallengeKey } from "./challenge-key.ts";
+import type { PendingSummary } from "./pending-requests.ts";
+
+const MINUTE_MS = 60_000;
+const CHALLENGE_ID_OCTETS = 16;
+const ALT_NAME_TYPES: readonly string[] = ["uri", "dns", "email", "upn"];
+
+const challenge: CliCommand = {
+  name: "challenge",
+  summary: "standalone: sign a one-time challenge for one device",
+  options: {
+    config: CONFIG_OPTION,
+    profile: {
+      type: "string",
+      valueName: "ID",
+      summary: "the profile it is for",
+      isRequired: true,
+    },
+    device: { type: "string", valueName: "ID", summary: "the device's id", isRequired: true },
+    upn: { type: "string", valueName: "NAME", summary: "the user principal name" },
+    subject: {
+      type: "string",
+      valueName: "NAME",
+      summary: "the subject as in RFC 4514; CN=<device> where it is not given",
+    },
+    san: {
+      type: "string",
+      valueName: "TYPE:VALUE",
+      summary: "a further name: uri, dns, email or upn; may be repeated",
+      isRepeatable: true,
+    },
+    minutes: { type: "string", valueName: "N", summary: "how long it is valid", default: "60" },
+  },
+  run: async (call) => {
+    const local = loadLocal(call.required("config"));
+    if (local.standalone === undefined) {
+      throw new ConnectorError(
+        "not-standalone",
+        "this connector has a control plane, which signs its challenges",
+      );
+    }
+    makeStateFolder(local.stateFolder);
+    const device = call.required("device");
+    const now = systemClock.now();
+    const userPrincipalName = call.text("upn");
+    const payload: ChallengePayload = {
+      jti: systemRandom.bytes(CHALLENGE_ID_OCTETS).toString("hex"),
+      aud: "any",
+      profileId: call.required("profile"),
+      deviceId: device,
+      ...(userPrincipalName !== undefined && { userPrincipalName }),
+      subject: call.text("subject") ?? `CN=${device}`,
+      subjectAltNames: call.list("san").map(altName),
+      iat: now,
+      exp: now + minutes(call.required("minutes")) * MINUTE_MS,
+    };
+    const key = localChallengeKey(local.stateFolder);
+    const jws = await signJws(payload, JWS_TYPES.challenge, key);
+    return { text: jws, value: { challenge: jws, ...payload } };
+  },
+};
+
+function altName(text: string): ChallengePayload["subjectAltNames"][number] {
+  const [type = "", ...rest] = text.split(":");
+  if (!ALT_NAME_TYPES.includes(type) || rest.length === 0) {
+    throw new UsageError(`--san ${text}: expected uri:, dns:, email: or upn: and a value`);
+  }
+  return { type: type as AltNameType, value: rest.join(":") };
+}
+
+function minutes(text: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number > 0) return number;
+  throw new UsageError(`--minutes ${text}: expected a whole number above 0`);
+}
+
+const revoke: CliCommand = {
+  name: "revoke",
+  summary: "revoke a certificate at the running service; its list is renewed at once",
+  options: {
+    config: CONFIG_OPTION,
+    serial: { type: "string", valueName: "HEX", summary: "the serial number", isRequired: true },
+    reason: {
+      type: "string",
+      summary: "as in RFC 5280 section 5.3.1",
+      values: commandPayloads["certificate.revoke"].shape.reason.options,
+      default: "unspecified",
+    },
+  },
+  run: async (call) => {
+    const serialNumber = call.required("serial").toLowerCase().replaceAll(":", "");
+    const reason = call.required("reason");
+    const config = call.required("config");
+    const value = await ask(config, "certificate.revoke", { serialNumber, reason });
+    return { text: `${serialNumber} is revoked`, value };
+  },
+};
+
+const listRequests: CliCommand = {
+  name: "list",
+  summary: "show the requests that wait for approval",
+  options: { config: CONFIG_OPTION },
+  run: async (call) => {
+    const waiting = (await ask(call.required("config"), "request.list", {})) as PendingSummary[];
+    const lines = waiting.map(
+      ({ id, profileId, deviceId, subject, requestedAt }) =>
+        `${id}  ${new Date(requestedAt).toISOString()}  ${profileId}  ${deviceId ?? "-"}  ${subject}`,
+    );
+    return { text: lines.join("\n") || "no request waits", value: waiting };
+  },
+};
+
+function decision(name: "approve" | "reject", summary: string): CliCommand {
+  return {
+    name,
+    summary,
+    options: { config: CONFIG_OPTION },
+    positionals: [{ name: "id", summary: "as `request list` shows it" }],
+    run: async (call) => {
+      const pendingId = Number(call.positionals[0]);
+      const value = await ask(call.required("config"), `request.${name}`, { pendingId });
+      return { text: `request ${pendingId}: ${(value as { state: string }).state}`, value };
+    },
+  };
+}
+
+const request: CliCommand = {
+  name: "request",
+  summary: "requests of profiles that want a person's approval",
+  commands: [
+    listRequests,
+    decision("approve", "issue it; the device gets it at its next poll"),
+    decision("reject", "refuse it for good"),
+  ],
+};
+
+export const serviceCommands: readonly CliCommand[] = [challenge, revoke, request];
+
+async function ask(configFile: string, method: string, argument: unknown): Promise<unknown> {
+  const { controlSocket } = stateFolderAt(loadLocal(configFile).stateFolder);
+  const answer = await askRunningService(controlSocket, method, argument);
+  if (answer !== undefined) return answer.result;
+  throw new ConnectorError("not-running", "the service is not running; start it first");
+}
