@@ -17,6 +17,7 @@ import {
 } from "./configurations.ts";
 import { type DeviceIdentity, enrol, identityToPem, newDeviceKey } from "./device/scep-device.ts";
 import type { Layout, SuiteService } from "./layout.ts";
+import { allSettled } from "./process/all-settled.ts";
 import { runCommand } from "./process/child-service.ts";
 import { makeGatewayCertificate } from "./process/gateway-certificate.ts";
 import { connectorId, entryOf, type Suite } from "./suite.ts";
@@ -37,7 +38,7 @@ export async function setUp(suite: Suite): Promise<SuiteRecord> {
   writeSuiteRecord(layout, { isSetUp: false, ports, connectors: {}, issuerKeyId: "" });
   writeConnectorFiles(suite);
   writeConfiguration(layout, "control-plane", controlPlaneConfiguration(ports));
-  const [issuerKeyId] = await Promise.all([
+  const [issuerKeyId] = await allSettled([
     makeAuthority(layout),
     writeGatewayCertificate(layout),
     suite.launch("control-plane"),
@@ -145,15 +146,15 @@ export async function writeGatewayCertificate(layout: Layout): Promise<void> {
 
 async function enrolConnectors(suite: Suite): Promise<Record<Service, string>> {
   const graph = await suite.graph();
-  const enrolled = await Promise.all(
+  const enrolled = await allSettled(
     SERVICES.map(async (service) => {
       const { token } = await graph.post<{ token: string }>("/enrolmentTokens", {
         service,
         displayName: service,
       });
       const { configFile } = suite.layout.of(service);
-      const words = ["enrol", "--config", configFile, "--token", token, "--json"];
-      const answer = JSON.parse(await runCommand(entryOf(service), words));
+      const words = ["enrol", "--config", configFile, "--name", service, "--token-file", "-"];
+      const answer = JSON.parse(await runCommand(entryOf(service), [...words, "--json"], token));
       return [service, answer.connectorId] as const;
     }),
   );
@@ -169,7 +170,7 @@ async function configure(
     graph.put(`/connectors/${connectorId(connectors, service)}/desiredConfiguration`, {
       configuration,
     });
-  await Promise.all([
+  await allSettled([
     desire("cert-connector", desiredOfCertConnector(suite.ports)),
     desire("tunnel-gateway", desiredOfTunnelGateway(suite.ports)),
     graph.post("/managedDevices", {

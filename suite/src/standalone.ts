@@ -8,6 +8,7 @@ import {
   type Profile,
   tunnelGatewayConfiguration,
 } from "./configurations.ts";
+import { allSettled } from "./process/all-settled.ts";
 import { runCommand } from "./process/child-service.ts";
 import {
   makeAuthority,
@@ -41,10 +42,10 @@ export async function setUpStandalone(
   const passphrase = "only for this demonstration, without a control plane\n";
   write(layout.ca.passphraseFile, passphrase, 0o600);
   writeConfiguration(layout, "cert-connector", certConnectorConfiguration(layout, ports, true));
-  const [issuerKeyId] = await Promise.all([makeAuthority(layout), writeGatewayCertificate(layout)]);
+  const [issuerKeyId] = await allSettled([makeAuthority(layout), writeGatewayCertificate(layout)]);
   const gateway = tunnelGatewayConfiguration({ layout, ports, issuerKeyId }, true);
   writeConfiguration(layout, "tunnel-gateway", gateway);
-  await Promise.all([suite.launch("cert-connector"), suite.launch("tunnel-gateway")]);
+  await allSettled([suite.launch("cert-connector"), suite.launch("tunnel-gateway")]);
   return issuerKeyId;
 }
 

@@ -12,6 +12,7 @@ import {
 import { openTunnel, type TunnelAnswer, type TunnelDevice } from "./device/tunnel-client.ts";
 import type { Layout, SuiteService } from "./layout.ts";
 import type { Ports } from "./ports.ts";
+import { allSettled } from "./process/all-settled.ts";
 import { ChildService } from "./process/child-service.ts";
 import { GraphClient } from "./process/graph-client.ts";
 import { type InternalSite, startInternalSite } from "./process/internal-site.ts";
@@ -71,7 +72,7 @@ export class Suite implements AsyncDisposable {
   }
 
   async launchConnectors(): Promise<void> {
-    await Promise.all(SERVICES.map((service) => this.launch(service)));
+    await allSettled(SERVICES.map((service) => this.launch(service)));
   }
 
   /** Stops a service as an administrator would, or kills it without a word. */
@@ -127,7 +128,7 @@ export class Suite implements AsyncDisposable {
 
   /** The connectors first, so that they can tell the control plane what they did last. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(SERVICES.map((service) => this.halt(service)));
+    await allSettled(SERVICES.map((service) => this.halt(service)));
     await this.halt("control-plane");
     await this.#site?.[Symbol.asyncDispose]();
     this.#site = undefined;

@@ -114,6 +114,7 @@ function ocspWords(): string[] {
 async function revoke({ certificate }: DeviceIdentity): Promise<void> {
   const { configFile } = running.suite.layout.of("cert-connector");
   await runCommand(entryOf("cert-connector"), [
-    ...["revoke", certificate.serialNumber, "--reason", "keyCompromise", "--config", configFile],
+    ...["revoke", "--config", configFile, "--serial", certificate.serialNumber],
+    ...["--reason", "keyCompromise"],
   ]);
 }

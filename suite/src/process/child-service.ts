@@ -155,14 +155,22 @@ export class ChildService implements AsyncDisposable {
 
 const execute = promisify(execFile);
 
-/** Runs one command of a service, e.g. `enrol`, and returns what it printed. Throws `command-failed` with its last lines. */
-export async function runCommand(entry: string, words: readonly string[]): Promise<string> {
+/**
+ * Runs one command of a service, e.g. `enrol`, with `input` on its standard input, and returns what it printed. Throws
+ * `command-failed` with its last lines.
+ */
+export async function runCommand(
+  entry: string,
+  words: readonly string[],
+  input = "",
+): Promise<string> {
   try {
-    const done = await execute(process.execPath, [entry, ...words], {
+    const done = execute(process.execPath, [entry, ...words], {
       timeout: COMMAND_TIMEOUT_MS,
       maxBuffer: MAX_OUTPUT_BYTES,
     });
-    return done.stdout;
+    done.child.stdin?.end(input);
+    return (await done).stdout;
   } catch (error) {
     const { stdout = "", stderr = "", message } = error as Error & Record<string, string>;
     const lines = `${stdout}${stderr}`.trim() || message;
