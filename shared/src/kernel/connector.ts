@@ -19,7 +19,7 @@ import { connectorControl } from "./connector-control.ts";
 import { type Foundation, layFoundation } from "./connector-foundation.ts";
 import { connectorHooks } from "./connector-hooks.ts";
 import { cloudAccess } from "./connector-source.ts";
-import { serveControlSocket } from "./control-socket.ts";
+import { type ControlHandlers, serveControlSocket } from "./control-socket.ts";
 import { DesiredConfiguration, type OfferedConfiguration } from "./desired-configuration.ts";
 import { startHealthListener } from "./health-listener.ts";
 import { everyHour } from "./housekeeping.ts";
@@ -69,7 +69,7 @@ export async function startConnector<Local, Desired, Rules, Ops extends Operatio
   signal.throwIfAborted();
   await connector.connect(service, lifetime);
   signal.throwIfAborted();
-  await connector.announceReady(health.url, lifetime);
+  await connector.announceReady(health.url, service.controls ?? {}, lifetime);
 }
 
 /** The parts of one running connector and how they find each other. */
@@ -144,7 +144,11 @@ class Connector<Local, Desired, Rules, Ops extends Operations> {
   }
 
   /** Opens the control socket and writes `run.json`. */
-  async announceReady(healthUrl: string, { resources }: Lifetime): Promise<void> {
+  async announceReady(
+    healthUrl: string,
+    controls: ControlHandlers,
+    { resources }: Lifetime,
+  ): Promise<void> {
     const { folder, log, store, trust, connectorId, startedAt, source } = this.#base;
     const control = connectorControl({
       store,
@@ -154,7 +158,8 @@ class Connector<Local, Desired, Rules, Ops extends Operations> {
       status: () => this.#status(healthUrl),
       recordApproval: (id) => this.#audit("command.approved-locally", { id }),
     });
-    resources.use(await serveControlSocket(folder.controlSocket, control, log));
+    const all = { ...controls, ...control };
+    resources.use(await serveControlSocket(folder.controlSocket, all, log));
     resources.use(
       writeRunFile(folder.runFile, {
         pid: process.pid,
