@@ -2,6 +2,7 @@ import { ConnectorError } from "@isthmus/shared/errors";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import { type CertificateList, parseCertificateList } from "@isthmus/shared/x509/certificate-list";
 import { isSameName } from "@isthmus/shared/x509/name";
+import { pemToDer } from "@isthmus/shared/x509/pem";
 import { verify } from "@isthmus/shared/x509/signature";
 
 /** Our own: how far a responder's clock may be ahead of ours. */
@@ -53,4 +54,11 @@ export function newlyRevoked(
   previous: CertificateList | undefined,
 ): string[] {
   return [...next.revoked.keys()].filter((serialNumber) => !previous?.revoked.has(serialNumber));
+}
+
+/** The DER of a list as it was published; some CAs publish PEM. Throws `x509-pem` for what only begins like it. */
+export function derOfList(bytes: Uint8Array): Uint8Array {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (!text.subarray(0, 64).includes("-----BEGIN")) return bytes;
+  return pemToDer(text.toString("latin1"), "X509 CRL")[0] ?? bytes;
 }

@@ -71,12 +71,14 @@ export function compileEgress(surroundings: EgressSurroundings): EgressGuard {
     if (surroundings.allowedInternal.some((exception) => covers(exception, address, port))) {
       return undefined;
     }
+    const listed = FORBIDDEN_NETWORKS.find(({ network }) => contains(network, address));
+    if (listed) return listed.rule;
     if (own.has(formatAddress(address))) return "egress/own-address";
     if (broadcasts.has(formatAddress(address))) return "egress/broadcast";
     if (surroundings.controlNetwork.some((network) => contains(network, address))) {
       return "egress/control-network";
     }
-    return FORBIDDEN_NETWORKS.find(({ network }) => contains(network, address))?.rule;
+    return undefined;
   }
 
   return {

@@ -7,7 +7,7 @@ import { issuerIdOf } from "../core/identity.ts";
 import { ageOfList, type RevocationKnowledge } from "../core/revocation.ts";
 
 const DAY_MS = 86_400_000;
-/** reference values of Microsoft Tunnel: healthy above 30 days, unhealthy once expired. */
+/** Microsoft Tunnel's health check: healthy above 30 days, unhealthy once expired. */
 const EXPIRY_WARNING_DAYS = 30;
 const CAPACITY_WARNING = 0.9;
 
@@ -50,8 +50,13 @@ function certificateHealth(options: HealthOptions): CheckResult {
     const remedy = "mend the files that tls and trustAnchors name; the former ones stay in force";
     return { status: "warning", reason: `changed files are not in force: ${fault}`, remedy };
   }
-  const { validToDate } = new X509Certificate(options.certificate());
-  const days = Math.floor((validToDate.getTime() - options.now()) / DAY_MS);
+  return certificateExpiry(options.certificate(), options.now());
+}
+
+/** How long a certificate (PEM) is still valid. */
+export function certificateExpiry(certificate: string, now: number): CheckResult {
+  const { validToDate } = new X509Certificate(certificate);
+  const days = Math.floor((validToDate.getTime() - now) / DAY_MS);
   const remedy = "put a renewed certificate and key in place of the files that tls names";
   const until = validToDate.toISOString();
   if (days < 0) return { status: "unhealthy", reason: `it expired on ${until}`, remedy };

@@ -4,8 +4,7 @@ import { codeOf } from "@isthmus/shared/errors";
 import type { Random } from "@isthmus/shared/random";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import { type CertificateList, parseCertificateList } from "@isthmus/shared/x509/certificate-list";
-import { pemToDer } from "@isthmus/shared/x509/pem";
-import { acceptList, newlyRevoked } from "../core/certificate-lists.ts";
+import { acceptList, derOfList, newlyRevoked } from "../core/certificate-lists.ts";
 import { issuerIdOf, type PeerCertificate, type TrustAnchor } from "../core/identity.ts";
 import { acceptAnswer, ocspRequestFor } from "../core/ocsp.ts";
 import type {
@@ -123,7 +122,7 @@ export class RevocationService implements RevocationAsker, AsyncDisposable {
       const bytes = await source.fetchList(url, this.#stop.signal);
       const held = (issuer: Certificate) => knowledge.listOf(issuerIdOf(issuer))?.list;
       const now = clock.now();
-      const { list, issuer } = acceptList(derOf(bytes), anchor.authorities, held, now);
+      const { list, issuer } = acceptList(derOfList(bytes), anchor.authorities, held, now);
       await this.#keepList(anchorName, issuer, list, now);
       this.#failures.delete(url.href);
     } catch (error) {
@@ -187,13 +186,6 @@ export class RevocationService implements RevocationAsker, AsyncDisposable {
     this.#failures.set(url.href, failure);
     this.#options.onFailure(failure);
   }
-}
-
-/** Some CAs publish their list as PEM. */
-function derOf(bytes: Uint8Array): Uint8Array {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (!text.subarray(0, 64).includes("-----BEGIN")) return bytes;
-  return pemToDer(text.toString("latin1"), "X509 CRL")[0] ?? bytes;
 }
 
 async function inTurns(tasks: readonly (() => Promise<void>)[], width: number): Promise<void> {

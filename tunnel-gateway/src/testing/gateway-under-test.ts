@@ -77,7 +77,6 @@ export async function startGateway(options: GatewayTestOptions = {}): Promise<Ga
   kernel.clock.set(Date.now());
   const gateway = new Gateway(kernel);
   await gateway.start();
-  let version = 0;
   return {
     gateway,
     kernel,
@@ -86,7 +85,6 @@ export async function startGateway(options: GatewayTestOptions = {}): Promise<Ga
     folder: folder.path,
     port: Number(new URL(String(kernel.announced["tunnelUrl"])).port),
     async configure(desired) {
-      version += 1;
       await gateway.applyConfiguration(desiredConfiguration.parse(desired));
     },
     async [Symbol.asyncDispose]() {
