@@ -107,7 +107,7 @@ export function guardrailsOf(service: Service, ports: Ports): Json {
           allow: [...reads, "certificate.revoke"],
           limits: { "certificate-revocations": { max: 100, perMinutes: 60 } },
         },
-        [service]: { certificates: { profiles: [`${DEMO.profileId}.*`], maxValidityDays: 398 } },
+        [service]: { profiles: [`${DEMO.profileId}.*`], maxValidityDays: 398 },
       };
     case "tunnel-gateway":
       return {

@@ -5,6 +5,12 @@ import type { SuiteService } from "./layout.ts";
 const CONSOLE_LEVEL = 40;
 const LEVEL_NAMES: Readonly<Record<number, string>> = { 40: "warning", 50: "error", 60: "fatal" };
 
+/**
+ * Guardrails that the service itself could write: in earnest they belong to another user, here everything belongs to the
+ * one who tries it.
+ */
+const KNOWN_HERE: ReadonlySet<string> = new Set(["guardrails.weak"]);
+
 /** Where `npm start` and the tour say things: text for people, or one JSON object a line. */
 export interface Output {
   /** `event` is stable for machines; `text` is what a person sees. */
@@ -22,6 +28,7 @@ export function createOutput(isJson: boolean, stream: Writable = process.stdout)
     serviceLine(service, line) {
       const entry = readLogLine(line);
       if (entry === undefined || entry.level < CONSOLE_LEVEL) return;
+      if (KNOWN_HERE.has(entry.message)) return;
       const level = LEVEL_NAMES[entry.level] ?? `level ${entry.level}`;
       const text = `[${service}] ${level}: ${entry.message}`;
       say("service-log", text, { service, level, message: entry.message });

@@ -45,7 +45,9 @@ export async function setUpStandalone(
   const [issuerKeyId] = await allSettled([makeAuthority(layout), writeGatewayCertificate(layout)]);
   const gateway = tunnelGatewayConfiguration({ layout, ports, issuerKeyId }, true);
   writeConfiguration(layout, "tunnel-gateway", gateway);
-  await allSettled([suite.launch("cert-connector"), suite.launch("tunnel-gateway")]);
+  // In this order, so that the gateway finds the revocation list at its first look.
+  await suite.launch("cert-connector");
+  await suite.launch("tunnel-gateway");
   return issuerKeyId;
 }
 

@@ -31,6 +31,8 @@ export function openTunnel(device: TunnelDevice, destination: string): Promise<T
   return new Promise((resolve, reject) => {
     const request = requestHttps({
       host: device.gateway.host,
+      // Else Node takes the name from the Host header, which is the destination.
+      servername: device.gateway.host,
       port: device.gateway.port,
       method: "CONNECT",
       path: destination,
