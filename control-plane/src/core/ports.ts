@@ -16,6 +16,12 @@ export interface CommandWakeUp {
   wake(connectorId: string): void;
 }
 
+/** The link, for those who change what a connector may do. */
+export interface LinkControl extends CommandWakeUp {
+  /** Ends a connector's session; it is judged anew when it comes back. */
+  disconnect(connectorId: string): void;
+}
+
 /** Told by whoever has put unsigned commands into the store (ingest and welcome do that too). */
 export interface UnsignedCommands {
   /** A hint like `wake`: the signing loop looks at the store now. */

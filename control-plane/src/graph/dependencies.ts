@@ -1,7 +1,7 @@
 import type { Clock } from "@isthmus/shared/clock";
 import type { Random } from "@isthmus/shared/random";
 import type { Passwords } from "../core/password.ts";
-import type { CommandWakeUp, Records, Signer, UnsignedCommands } from "../core/ports.ts";
+import type { LinkControl, Records, Signer, UnsignedCommands } from "../core/ports.ts";
 import type { SignIn } from "../core/sign-in.ts";
 import type { Listing } from "./listing.ts";
 
@@ -13,7 +13,7 @@ export interface ApiDependencies {
   readonly signIn: SignIn;
   readonly passwords: Passwords;
   readonly unsigned: UnsignedCommands;
-  readonly wakeUp: CommandWakeUp;
+  readonly link: LinkControl;
   readonly clock: Clock;
   readonly random: Random;
   /** The text of an enrolment token with this secret: where to connect to and which keys to trust. */

@@ -22,6 +22,7 @@ export const adminMigrations: readonly Migration[] = [
         expires_at INTEGER NOT NULL
       ) STRICT;
       CREATE INDEX session_by_administrator ON session (administrator_id, created_at);
+      CREATE INDEX session_by_end ON session (expires_at);
     `,
   },
   {
@@ -116,6 +117,8 @@ export const adminMigrations: readonly Migration[] = [
         actor TEXT NOT NULL
       ) STRICT;
       CREATE INDEX scep_challenge_by_device ON scep_challenge (device_id);
+      CREATE INDEX scep_challenge_by_end ON scep_challenge (expires_at);
+      CREATE INDEX command_by_end ON command (expires_at);
       CREATE TABLE revocation_request (
         serial_number TEXT NOT NULL,
         issuer TEXT NOT NULL,

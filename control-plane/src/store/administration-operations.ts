@@ -17,6 +17,13 @@ import { commandOperations, insertCommand } from "./command-operations.ts";
 import { sessionOperations } from "./connector-sessions.ts";
 import { recordAct } from "./own-audit.ts";
 
+/** How long what is over stays to be looked at. */
+const KEPT_COMMANDS_MS = 90 * 86_400_000;
+const KEPT_CHALLENGES_MS = 90 * 86_400_000;
+const KEPT_TOKENS_MS = 30 * 86_400_000;
+const KEPT_EVENTS_MS = 365 * 86_400_000;
+const PRUNED_AT_ONCE = 1_000;
+
 /** Our own limits. */
 const REVOCATION_VALIDITY_MS = 7 * 86_400_000;
 /** Versions of a connector's configuration that are kept. */
@@ -289,6 +296,20 @@ function recordTrust(
   recordAct(transaction, act, AUDIT_EVENTS.tenantKeyRotated, { thumbprint });
 }
 
+/** Throws rows away that are long over, some at a time so that no commit waits for them. */
+function pruneOldRecords(transaction: Transaction, { now }: { readonly now: number }): void {
+  const prune = (table: string, over: string, before: number) =>
+    transaction.run(
+      `DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} WHERE ${over} < ? LIMIT ${PRUNED_AT_ONCE})`,
+      before,
+    );
+  prune("command", "expires_at", now - KEPT_COMMANDS_MS);
+  prune("scep_challenge", "expires_at", now - KEPT_CHALLENGES_MS);
+  prune("enrolment_token", "expires_at", now - KEPT_TOKENS_MS);
+  prune("connector_event", "at", now - KEPT_EVENTS_MS);
+  prune("session", "expires_at", now);
+}
+
 function serviceOf(transaction: Transaction, connectorId: string): Service {
   const row = transaction.get("SELECT service FROM connector WHERE id = ?", connectorId);
   if (row !== undefined) return String(row["service"]) as Service;
@@ -311,4 +332,5 @@ export const administrationOperations = {
   requestCommand,
   requestCancellation,
   recordTrust,
+  pruneOldRecords,
 };

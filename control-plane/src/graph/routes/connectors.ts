@@ -54,7 +54,7 @@ export function connectorRoutes(api: ApiDependencies): Route[] {
         const id = parameter(request, "id");
         const change = given(parseBody(connectorChange, request.body));
         await api.records.run("changeConnector", { ...change, ...request.act, id });
-        api.wakeUp.wake(id);
+        if (change.isDisabled === true) api.link.disconnect(id);
         return { status: 200, body: await readEntity(api.listing, "connectors", id) };
       },
     },

@@ -1,0 +1,243 @@
+import { healthSnapshot } from "@isthmus/shared/link/messages";
+import type { Session } from "../core/admin-records.ts";
+import type { ComparedValue, ListedRow } from "../core/list-query.ts";
+import type { Records } from "../core/ports.ts";
+import type { ResourceName } from "../core/resources.ts";
+import { isPermitted, type Permission } from "../core/roles.ts";
+import { Html, html } from "./html.ts";
+import { STYLE } from "./style.ts";
+
+const styleElement = new Html(`<style>${STYLE}</style>`);
+
+/** Rows of each table; the API has the rest. */
+const ROWS = 20;
+
+interface Column {
+  readonly title: string;
+  readonly cell: (row: ListedRow) => Html | string;
+}
+
+interface Section {
+  readonly title: string;
+  readonly resource: ResourceName;
+  readonly permission: Permission;
+  readonly order: string;
+  readonly properties: readonly string[];
+  readonly columns: readonly Column[];
+  readonly whenEmpty: string;
+}
+
+const SECTIONS: readonly Section[] = [
+  {
+    title: "Connectors",
+    resource: "connectors",
+    permission: "connectors.read",
+    order: "createdDateTime",
+    properties: [
+      "displayName",
+      "service",
+      "status",
+      "lastSeenDateTime",
+      "configurationVersion",
+      "configurationVersionApplied",
+      "configurationError",
+      "quarantineReason",
+      "health",
+    ],
+    columns: [
+      { title: "Name", cell: (row) => text(row["displayName"]) },
+      { title: "Service", cell: (row) => text(row["service"]) },
+      { title: "Status", cell: (row) => html`${state(text(row["status"]))} ${quarantine(row)}` },
+      { title: "Last seen", cell: (row) => time(row["lastSeenDateTime"]) },
+      { title: "Configuration", cell: configuration },
+      { title: "Health", cell: (row) => health(row["health"]) },
+    ],
+    whenEmpty: "No connector has enrolled yet. Make a token with control-plane token create.",
+  },
+  {
+    title: "Devices",
+    resource: "managedDevices",
+    permission: "devices.read",
+    order: "lastModifiedDateTime",
+    properties: ["deviceName", "userPrincipalName", "complianceState", "complianceReason"],
+    columns: [
+      {
+        title: "Device",
+        cell: (row) => html`${text(row["deviceName"])} <code>${text(row["id"])}</code>`,
+      },
+      { title: "User", cell: (row) => text(row["userPrincipalName"]) },
+      { title: "Compliance", cell: (row) => state(text(row["complianceState"])) },
+      { title: "Reason", cell: (row) => text(row["complianceReason"]) },
+      { title: "Changed", cell: (row) => time(row["lastModifiedDateTime"]) },
+    ],
+    whenEmpty: "No device is known yet.",
+  },
+  {
+    title: "Latest certificates",
+    resource: "issuedCertificates",
+    permission: "certificates.read",
+    order: "issuedDateTime",
+    properties: ["subject", "serialNumber", "managedDeviceId", "state", "notAfterDateTime"],
+    columns: [
+      { title: "Subject", cell: (row) => text(row["subject"]) },
+      { title: "Serial number", cell: (row) => html`<code>${text(row["serialNumber"])}</code>` },
+      { title: "Device", cell: (row) => text(row["managedDeviceId"]) },
+      { title: "State", cell: (row) => state(text(row["state"])) },
+      { title: "Issued", cell: (row) => time(row["issuedDateTime"]) },
+      { title: "Ends", cell: (row) => time(row["notAfterDateTime"]) },
+    ],
+    whenEmpty: "No certificate has been issued yet.",
+  },
+  {
+    title: "Latest commands",
+    resource: "commands",
+    permission: "commands.read",
+    order: "createdDateTime",
+    properties: ["kind", "connectorId", "state", "actor", "error"],
+    columns: [
+      { title: "Command", cell: (row) => html`<code>${text(row["kind"])}</code>` },
+      { title: "Connector", cell: (row) => html`<code>${text(row["connectorId"])}</code>` },
+      { title: "State", cell: (row) => state(text(row["state"])) },
+      { title: "Asked by", cell: (row) => text(row["actor"]) },
+      { title: "When", cell: (row) => time(row["createdDateTime"]) },
+      { title: "Error", cell: (row) => text(row["error"]) },
+    ],
+    whenEmpty: "No command has been given yet.",
+  },
+];
+
+/** The page for whoever is signed in: each section that their roles let them read. */
+export async function statusPage(records: Records, session: Session): Promise<Html> {
+  const permitted = SECTIONS.filter(({ permission }) => isPermitted(session.roles, permission));
+  const sections = await Promise.all(permitted.map((section) => renderSection(records, section)));
+  return page(
+    "Status",
+    html`<header>
+      <h1>Isthmus control plane</h1>
+      <form method="post" action="/sign-out">
+        ${session.userName}, ${session.roles.join(", ")} <button>Sign out</button>
+      </form>
+    </header>
+    <main>${sections}</main>`,
+  );
+}
+
+/** The form to sign in, with what went wrong before. */
+export function signInPage(problem: string | undefined): Html {
+  const alert = problem && html`<p class="bad" role="alert">${problem}</p>`;
+  return page(
+    "Sign in",
+    html`<main>
+      <form class="sign-in" method="post" action="/sign-in">
+        <h1>Isthmus control plane</h1>
+        ${alert}
+        <label>User name <input name="userName" autocomplete="username" required autofocus></label>
+        <label>Password
+          <input name="password" type="password" autocomplete="current-password" required></label>
+        <button>Sign in</button>
+      </form>
+    </main>`,
+  );
+}
+
+function page(title: string, body: Html): Html {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>${title} - Isthmus</title>
+${styleElement}
+</head>
+<body>${body}</body>
+</html>
+`;
+}
+
+async function renderSection(records: Records, section: Section): Promise<Html> {
+  const { resource, order, properties, columns, title } = section;
+  const rows = await records.page(
+    {
+      resource,
+      order: [
+        { property: order, isDescending: true },
+        { property: "id", isDescending: false },
+      ],
+      top: ROWS,
+    },
+    properties,
+  );
+  if (rows.length === 0) return html`<h2>${title}</h2><p class="quiet">${section.whenEmpty}</p>`;
+  const body = rows
+    .slice(0, ROWS)
+    .map((row) => html`<tr>${columns.map((column, n) => cell(column, row, n))}</tr>`);
+  return html`<h2 id="${resource}">${title}</h2>
+    <div class="scroll" role="region" aria-labelledby="${resource}" tabindex="0"><table>
+      <thead><tr>${columns.map((column) => html`<th scope="col">${column.title}</th>`)}</tr></thead>
+      <tbody>${body}</tbody>
+    </table></div>`;
+}
+
+function cell(column: Column, row: ListedRow, n: number): Html {
+  const content = column.cell(row);
+  return n === 0 ? html`<th scope="row">${content}</th>` : html`<td>${content}</td>`;
+}
+
+const CLASSES: Readonly<Record<string, string>> = {
+  connected: "good",
+  compliant: "good",
+  succeeded: "good",
+  healthy: "good",
+  issued: "good",
+  noncompliant: "bad",
+  quarantined: "bad",
+  failed: "bad",
+  refused: "bad",
+  unhealthy: "bad",
+  revoked: "bad",
+  disconnected: "warn",
+  revocationPending: "warn",
+  expired: "warn",
+  warning: "warn",
+  unknown: "warn",
+};
+
+/** A state as its word; the colour only repeats it. */
+function state(word: string): Html {
+  return html`<span class="${CLASSES[word] ?? ""}">${word}</span>`;
+}
+
+function configuration(row: ListedRow): Html {
+  const [wanted, applied] = [row["configurationVersion"], row["configurationVersionApplied"]];
+  const error = text(row["configurationError"]);
+  if (error !== "") return html`<span class="bad">version ${text(wanted)}: ${error}</span>`;
+  return wanted === applied
+    ? html`version ${text(applied)}`
+    : html`<span class="warn">version ${text(applied)} of ${text(wanted)}</span>`;
+}
+
+function quarantine(row: ListedRow): string {
+  return text(row["quarantineReason"]);
+}
+
+/** Healthy in a word, otherwise each check that is not, with what it says to do. */
+function health(snapshot: ComparedValue | undefined): Html {
+  if (typeof snapshot !== "string") return html`<span class="quiet">not reported</span>`;
+  const parsed = healthSnapshot.safeParse(JSON.parse(snapshot));
+  const troubled = parsed.data?.checks.filter(({ status }) => status !== "healthy") ?? [];
+  if (troubled.length === 0) return state("healthy");
+  return html`<ul>${troubled.map(
+    ({ name, status, reason, remedy }) =>
+      html`<li>${name} ${state(status)}: ${reason} ${remedy ?? ""}</li>`,
+  )}</ul>`;
+}
+
+function time(value: ComparedValue | undefined): Html | string {
+  if (typeof value !== "number") return "";
+  const iso = new Date(value).toISOString();
+  return html`<time datetime="${iso}">${iso.slice(0, 19).replace("T", " ")} UTC</time>`;
+}
+
+function text(value: ComparedValue | undefined): string {
+  return value === null || value === undefined ? "" : String(value);
+}

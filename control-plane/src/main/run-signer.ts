@@ -1,0 +1,21 @@
+import { systemClock } from "@isthmus/shared/clock";
+import { runUntilStopped } from "@isthmus/shared/kernel/lifetime";
+import { makeLog } from "@isthmus/shared/kernel/log";
+import { SignerServer } from "../signer/signer-server.ts";
+
+/** Runs the signer until it is told to stop, or until its stdin ends where a control plane started it. */
+export function runSigner(of: {
+  readonly stateFolder: string;
+  readonly socket: string;
+  readonly isUntilStdinEnds: boolean;
+}): Promise<number> {
+  const { stateFolder, socket } = of;
+  const log = makeLog("signer", "info");
+  return runUntilStopped(async ({ resources }) => {
+    resources.use(await SignerServer.start({ stateFolder, socket, clock: systemClock, log }));
+    log.info({ socket }, "signer.ready");
+    if (!of.isUntilStdinEnds) return;
+    process.stdin.on("end", () => process.kill(process.pid, "SIGTERM"));
+    process.stdin.resume();
+  }, log);
+}
