@@ -55,16 +55,17 @@ test("openssl verifies the revocation list and finds a revoked certificate in it
   await fetchList();
   expect((await runPeer(openssl, listWords())).text).toContain("verify OK");
   expect((await runPeer(openssl, checkWords())).text).toContain(": OK");
-  expect((await runPeer(openssl, ocspWords())).text).toMatch(
-    /Response verify OK[\s\S]*leaf\.pem: good/,
-  );
+  const before = (await runPeer(openssl, ocspWords())).text;
+  expect(before).toContain("Response verify OK");
+  expect(before).toContain("leaf.pem: good");
 
   await revoke(identity);
   await fetchList();
   expect((await runPeer(openssl, listWords())).text).toContain("verify OK");
   await expect(runPeer(openssl, checkWords())).rejects.toThrow("certificate revoked");
-  const answer = (await runPeer(openssl, ocspWords())).text;
-  expect(answer).toMatch(/Response verify OK[\s\S]*leaf\.pem: revoked[\s\S]*Reason: keyCompromise/);
+  const after = (await runPeer(openssl, ocspWords())).text;
+  expect(after).toContain("Response verify OK");
+  expect(after).toMatch(/leaf\.pem: revoked\s[\s\S]*Reason: keyCompromise/);
 });
 
 async function enrolNow(): Promise<DeviceIdentity> {

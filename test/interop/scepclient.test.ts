@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DEMO } from "@isthmus/suite/configurations";
 import { challengeStandalone } from "@isthmus/suite/standalone";
@@ -20,32 +20,45 @@ afterAll(() => running?.[Symbol.asyncDispose]());
 test("Debian's scepclient, with SHA-1 and single DES, enrols and renews under a legacy profile", async (context) => {
   const scepclient = peer("scepclient", context);
   const file = join(running.folder, "client.pem");
-  const words = await wordsFor(LEGACY_PROFILE.id, file);
+  const words = wordsFor(LEGACY_PROFILE.id, file);
 
-  await runPeer(scepclient, words);
+  await runPeer(scepclient, [...words, "-challenge", await challengeFor(LEGACY_PROFILE.id)]);
   const enrolled = new X509Certificate(readFileSync(file));
   expect(enrolled.subjectAltName).toContain(`URI:urn:isthmus:device:${DEMO.deviceId}`);
 
-  // With its certificate in place it sends a RenewalReq signed by it.
+  // With its certificate in place it sends a RenewalReq signed by it. It keeps key and request: without a new request, and
+  // one that differs, this would be a retry of the first and get the first certificate again.
+  rmSync(join(running.folder, "csr.pem"));
   await runPeer(scepclient, words);
   const renewed = new X509Certificate(readFileSync(file));
   expect(renewed.serialNumber).not.toBe(enrolled.serialNumber);
   expect(renewed.subject).toBe(enrolled.subject);
+  const log = readFileSync(running.suite.layout.of("cert-connector").logFile, "utf8");
+  expect(log).toMatch(/"messageType":"RenewalReq".*"status":"SUCCESS"/);
 });
 
 test("without the legacy switch SHA-1 and single DES are refused", async (context) => {
   const scepclient = peer("scepclient", context);
-  const words = await wordsFor(DEMO.profileId, join(running.folder, "refused.pem"));
-  await expect(runPeer(scepclient, words)).rejects.toThrow(/badAlg|failInfo|FAILURE|fail/);
+  const challenge = await challengeFor(DEMO.profileId);
+  const words = wordsFor(DEMO.profileId, join(running.folder, "refused.pem"));
+  await expect(runPeer(scepclient, [...words, "-challenge", challenge])).rejects.toThrow(
+    /badAlg|failInfo|FAILURE|fail/,
+  );
 });
 
-async function wordsFor(profileId: string, certificate: string): Promise<string[]> {
-  const permission = { profileId, deviceId: DEMO.deviceId, subject: SUBJECT };
+function challengeFor(profileId: string): Promise<string> {
+  return challengeStandalone(running.suite, {
+    profileId,
+    deviceId: DEMO.deviceId,
+    subject: SUBJECT,
+  });
+}
+
+function wordsFor(profileId: string, certificate: string): string[] {
   return [
-    ...["-server-url", `${running.scepUrl}/${profileId}`],
-    ...["-challenge", await challengeStandalone(running.suite, permission)],
+    ...["-server-url", `${running.scepUrl}/${profileId}`, "-ca-fingerprint", fingerprintOfRa()],
     ...["-cn", DEMO.deviceId, "-private-key", join(running.folder, `${profileId}-key.pem`)],
-    ...["-certificate", certificate, "-ca-fingerprint", fingerprintOfRa()],
+    ...["-certificate", certificate],
   ];
 }
 
