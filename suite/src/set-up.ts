@@ -20,6 +20,7 @@ import type { Layout, SuiteService } from "./layout.ts";
 import { allSettled } from "./process/all-settled.ts";
 import { runCommand } from "./process/child-service.ts";
 import { makeGatewayCertificate } from "./process/gateway-certificate.ts";
+import { settled } from "./settled.ts";
 import { connectorId, entryOf, type Suite } from "./suite.ts";
 import { type SuiteRecord, writeSuiteRecord } from "./suite-record.ts";
 
@@ -48,6 +49,7 @@ export async function setUp(suite: Suite): Promise<SuiteRecord> {
   const connectors = await enrolConnectors(suite);
   await configure(suite, connectors);
   await suite.launchConnectors();
+  await settled(suite);
   const record = { isSetUp: true, ports, connectors, issuerKeyId };
   writeSuiteRecord(layout, record);
   return record;

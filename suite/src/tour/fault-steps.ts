@@ -1,4 +1,6 @@
+import type { KeyObject } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import type { ScepTransaction } from "@isthmus/cert-connector/protocol/scep-client";
 import { SERVICES } from "@isthmus/shared/link/messages";
 import { until } from "@isthmus/shared/testing/until";
 import { DEMO } from "../configurations.ts";
@@ -8,17 +10,21 @@ import {
   identityOf,
   newDeviceKey,
   prepareEnrolment,
+  type ScepServer,
   sendRequest,
 } from "../device/scep-device.ts";
+import { allSettled } from "../process/all-settled.ts";
 import { runCommand } from "../process/child-service.ts";
 import { askChallenge } from "../set-up.ts";
 import { entryOf, type Suite } from "../suite.ts";
 import { expect, identityIn, type Step } from "./story.ts";
 import { fetchPage } from "./tunnel-steps.ts";
 
-const DEVICES = 24;
-/** The connector is killed once this many have their certificate, while the others wait for theirs. */
-const KILL_AFTER = 6;
+const FLEET = "tour-device-";
+const DEVICES = 40;
+const AT_ONCE = 6;
+/** The connector is killed when this one has its certificate, while others wait for theirs. */
+const KILL_AT = 20;
 const RETRY_MS = 50;
 const RETRY_FOR_MS = 60_000;
 const REPORTED_WITHIN_MS = 30_000;
@@ -66,39 +72,45 @@ export const auditStep: Step = {
 
 async function killInTheMiddle(suite: Suite): Promise<string> {
   const server = await suite.scepServer();
-  const names = Array.from({ length: DEVICES }, (_, index) => `tour-device-${index + 1}`);
   const privateKey = await newDeviceKey();
-  const transactions = await Promise.all(
+  const transactions = await prepareFleet(suite, server, privateKey);
+  const identities: DeviceIdentity[] = [];
+  const killed = Promise.withResolvers<void>();
+  const rest = [...transactions.entries()];
+  const work = async () => {
+    for (let next = rest.shift(); next !== undefined; next = rest.shift()) {
+      const [index, transaction] = next;
+      const answer = await insist(() => sendRequest(server, transaction));
+      identities[index] = identityOf(answer, server, privateKey);
+      // At once, so that the other devices' requests are on their way.
+      if (index === KILL_AT)
+        suite.halt("cert-connector", "kill").then(killed.resolve, killed.reject);
+    }
+  };
+  const restarted = killed.promise.then(() => suite.launch("cert-connector"));
+  await allSettled([restarted, ...Array.from({ length: AT_ONCE }, work)]);
+  for (const [index, transaction] of transactions.entries()) {
+    const again = identityOf(await sendRequest(server, transaction), server, privateKey);
+    const isSame = identities[index]?.certificate.der.equals(again.certificate.der);
+    expect(isSame === true, "the same request got another certificate after the restart");
+  }
+  await reported(suite, identities);
+  return `killed at the ${KILL_AT}th of ${DEVICES} devices; each has one certificate, all reported`;
+}
+
+/** The requests of many devices, ready to be sent. */
+async function prepareFleet(
+  suite: Suite,
+  server: ScepServer,
+  privateKey: KeyObject,
+): Promise<ScepTransaction[]> {
+  const names = Array.from({ length: DEVICES }, (_, index) => `${FLEET}${index + 1}`);
+  return allSettled(
     names.map(async (name) => {
       const challenge = await askChallenge(suite, name);
       return prepareEnrolment(server, { subject: `CN=${name}`, challenge, privateKey });
     }),
   );
-  let done = 0;
-  let isKilled = false;
-  const enrolments = transactions.map((transaction) =>
-    insist(async () => {
-      const answer = await sendRequest(server, transaction);
-      done += 1;
-      return identityOf(answer, server, privateKey);
-    }),
-  );
-  const killed = (async () => {
-    await until(() => done >= KILL_AFTER, "the first certificates", RETRY_FOR_MS);
-    await suite.halt("cert-connector", "kill");
-    isKilled = done < DEVICES;
-    await suite.launch("cert-connector");
-  })();
-  const [identities] = await Promise.all([Promise.all(enrolments), killed]);
-  const before = `${KILL_AFTER} of ${DEVICES}`;
-  expect(isKilled, "every device had its certificate before the connector was killed");
-  const again = await Promise.all(transactions.map((each) => sendRequest(server, each)));
-  for (const [index, answer] of again.entries()) {
-    const same = identityOf(answer, server, privateKey).certificate.der;
-    expect(same.equals(identities[index]?.certificate.der ?? same), "a retry got a second one");
-  }
-  await reported(suite, identities);
-  return `killed after about ${before}; ${DEVICES} certificates, each once, all reported`;
 }
 
 /** Every one of these certificates is known to the control plane exactly once, under its own serial number. */
@@ -118,7 +130,7 @@ async function reported(suite: Suite, identities: readonly DeviceIdentity[]): Pr
       );
       const devices = known
         .map((each) => each.managedDeviceId)
-        .filter((id) => id?.startsWith("tour-"));
+        .filter((id) => id?.startsWith(FLEET));
       expect(new Set(devices).size === devices.length, "a device got two certificates");
       return found.every((each) => each.length === 1);
     },
