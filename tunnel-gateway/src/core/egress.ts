@@ -109,10 +109,7 @@ const EMBEDDINGS: readonly {
   readonly read: (address: IpAddress) => bigint[];
 }[] = [
   { network: required("64:ff9b::/96"), read: lastBits },
-  {
-    network: required("64:ff9b:1::/48"),
-    read: (at) => [(bitsAt(at, 48, 16) << 16n) | bitsAt(at, 72, 16), ...lastBits(at)],
-  },
+  { network: required("64:ff9b:1::/48"), read: localTranslation },
   { network: required("2002::/16"), read: (at) => [bitsAt(at, 16, 32)] },
   {
     network: required("2001::/32"),
@@ -125,6 +122,15 @@ const EMBEDDINGS: readonly {
 
 function lastBits(address: IpAddress): bigint[] {
   return [bitsAt(address, 96, 32)];
+}
+
+/**
+ * RFC 8215 leaves the prefix length to the network: read as 96 and as 48 (RFC 6052 section 2.2: an empty octet between
+ * the halves). Zeros are where the other reading has no address.
+ */
+function localTranslation(address: IpAddress): bigint[] {
+  const after48 = (bitsAt(address, 48, 16) << 16n) | bitsAt(address, 72, 16);
+  return [...lastBits(address), after48].filter((value) => value !== 0n);
 }
 
 /** RFC 5214 section 6.1: interface identifier ::0:5efe:a.b.c.d or ::200:5efe:a.b.c.d. */

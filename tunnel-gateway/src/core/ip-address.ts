@@ -1,4 +1,4 @@
-import ipaddr from "ipaddr.js";
+import { isIPv4, isIPv6 } from "node:net";
 
 /** An IP address as a number; an IPv4-mapped IPv6 address is held as the IPv4 address that it reaches. */
 export interface IpAddress {
@@ -11,9 +11,8 @@ export interface Cidr extends IpAddress {
   readonly prefix: number;
 }
 
-const STRICT_IPV4 =
-  /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$/;
 const MAPPED_PREFIX = 0xffffn;
+const GROUP_STARTS = [0, 16, 32, 48, 64, 80, 96, 112];
 
 /** Width of an address in bits. */
 export function bitsOf(family: 4 | 6): number {
@@ -39,8 +38,12 @@ export function parseCidr(text: string): Cidr | undefined {
 
 /** The usual text of an address (RFC 5952). */
 export function formatAddress(address: IpAddress): string {
-  const bytes = bytesOf(address);
-  return ipaddr.fromByteArray(bytes).toString();
+  if (address.family === 4) {
+    return [0, 8, 16, 24].map((start) => bitsAt(address, start, 8)).join(".");
+  }
+  const groups = GROUP_STARTS.map((start) => bitsAt(address, start, 16).toString(16));
+  // A URL's host is written as RFC 5952 wants it.
+  return new URL(`http://[${groups.join(":")}]/`).hostname.slice(1, -1);
 }
 
 /** Whether `address` lies in `network`; never across families. */
@@ -61,12 +64,29 @@ export function bitsAt(address: IpAddress, start: number, count: number): bigint
   return (address.value >> shift) & ((1n << BigInt(count)) - 1n);
 }
 
+/** inet_pton's forms alone: no octal, no short form, no zone. */
 function parseRaw(text: string): IpAddress | undefined {
-  if (STRICT_IPV4.test(text)) return fromBytes(ipaddr.IPv4.parse(text).toByteArray());
-  const dotted = text.includes(".") ? text.slice(text.lastIndexOf(":") + 1) : undefined;
-  const isStrict = text.includes(":") && (dotted === undefined || STRICT_IPV4.test(dotted));
-  if (!isStrict || text.includes("%") || !ipaddr.IPv6.isValid(text)) return undefined;
-  return fromBytes(ipaddr.IPv6.parse(text).toByteArray());
+  if (isIPv4(text)) return { family: 4, value: valueOf(text.split(".").map(Number), 8) };
+  if (!isIPv6(text) || text.includes("%")) return undefined;
+  return { family: 6, value: valueOf(expanded(text), 16) };
+}
+
+/** The eight groups of an IPv6 address that is known to be well-formed. */
+function expanded(text: string): number[] {
+  const [head = "", tail] = withoutDots(text).split("::");
+  const groupsOf = (part: string) => (part === "" ? [] : part.split(":"));
+  const before = groupsOf(head);
+  const after = groupsOf(tail ?? "");
+  const zeros = Array.from({ length: 8 - before.length - after.length }, () => "0");
+  return [...before, ...zeros, ...after].map((group) => Number.parseInt(group, 16));
+}
+
+/** `::ffff:10.1.2.3` as `::ffff:a01:203`. */
+function withoutDots(text: string): string {
+  return text.replace(/[^:]+\.[^:]+$/, (dotted) => {
+    const value = valueOf(dotted.split(".").map(Number), 8);
+    return `${(value >> 16n).toString(16)}:${(value & 0xffffn).toString(16)}`;
+  });
 }
 
 function parsePrefix(text: string, bits: number): number | undefined {
@@ -74,15 +94,8 @@ function parsePrefix(text: string, bits: number): number | undefined {
   return prefix <= bits ? prefix : undefined;
 }
 
-function fromBytes(bytes: readonly number[]): IpAddress {
-  let value = 0n;
-  for (const byte of bytes) value = (value << 8n) | BigInt(byte);
-  return { family: bytes.length === 4 ? 4 : 6, value };
-}
-
-function bytesOf(address: IpAddress): number[] {
-  const count = bitsOf(address.family) / 8;
-  return Array.from({ length: count }, (_, index) => Number(bitsAt(address, index * 8, 8)));
+function valueOf(parts: readonly number[], bits: number): bigint {
+  return parts.reduce((value, part) => (value << BigInt(bits)) | BigInt(part), 0n);
 }
 
 /** The kernel connects ::ffff:a.b.c.d as a.b.c.d, so a rule on the one has to hold for the other. */

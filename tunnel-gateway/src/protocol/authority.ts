@@ -1,5 +1,5 @@
+import { isIPv4, isIPv6 } from "node:net";
 import { ProtocolError } from "@isthmus/shared/errors";
-import ipaddr from "ipaddr.js";
 
 /**
  * The target of a CONNECT request (RFC 9112 section 3.2.3), stricter than the RFC where leniency has been used to
@@ -18,7 +18,7 @@ const MAX_PORT = 65_535;
 /** Our own: a name, a final dot, a colon and a port. */
 export const MAX_AUTHORITY_CHARACTERS = MAX_NAME_CHARACTERS + 1 + 1 + 5;
 
-/** Where a client wants to go. `host` is canonical: lower case, no final dot, no brackets. */
+/** Where a client wants to go. `host` is in lower case, without a final dot or brackets. */
 export interface Authority {
   readonly kind: "name" | "ipv4" | "ipv6";
   readonly host: string;
@@ -28,8 +28,6 @@ export interface Authority {
 // An underscore is no host name by RFC 1123, yet Windows networks resolve such names.
 const LABEL = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$/;
 const PORT = /^[1-9][0-9]{0,4}$/;
-const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$/;
-const IPV6_CHARACTERS = /^[0-9a-f:.]+$/;
 // getaddrinfo reads such a last label as part of a number: "127.1", "0x7f.0.0.1", "2130706433".
 const NUMERIC_LABEL = /^(?:[0-9]+|0x[0-9a-f]*)$/;
 
@@ -62,20 +60,14 @@ function parsePort(text: string): number {
 function bracketed(host: string, port: number): Authority {
   if (!host.endsWith("]")) throw malformed("CONNECT target has unbalanced brackets");
   const text = host.slice(1, -1);
-  return { kind: "ipv6", host: canonicalIpv6(text), port };
-}
-
-function canonicalIpv6(text: string): string {
-  const dotted = text.includes(".") ? text.slice(text.lastIndexOf(":") + 1) : undefined;
-  const isStrict = IPV6_CHARACTERS.test(text) && (dotted === undefined || IPV4.test(dotted));
-  if (!isStrict || !ipaddr.IPv6.isValid(text)) {
+  if (!isIPv6(text) || text.includes("%")) {
     throw new ProtocolError("authority-host", "CONNECT target has no valid IPv6 address");
   }
-  return ipaddr.IPv6.parse(text).toString();
+  return { kind: "ipv6", host: text, port };
 }
 
 function unbracketed(host: string, port: number): Authority {
-  if (IPV4.test(host)) return { kind: "ipv4", host, port };
+  if (isIPv4(host)) return { kind: "ipv4", host, port };
   const name = host.endsWith(".") ? host.slice(0, -1) : host;
   const labels = name.split(".");
   const isName = name.length <= MAX_NAME_CHARACTERS && labels.every(isLabel);
