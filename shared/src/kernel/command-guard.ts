@@ -7,19 +7,19 @@ import type { CommonGuardrails } from "./guardrails-file.ts";
 import type { CommandHandler, Limits, WindowLimit } from "./service-definition.ts";
 
 /** Windows in force for kinds that the guardrails do not name. */
-const DEFAULT_LIMITS: Readonly<Record<string, WindowLimit>> = {
-  "certificate.revoke": { max: 50, perMinutes: 60 },
-  "certificate-revocations": { max: 50, perMinutes: 60 },
-  "certificate-issuance": { max: 10_000, perMinutes: 60 },
-  "session-cuts": { max: 1_000, perMinutes: 60 },
-};
+const DEFAULT_LIMITS: ReadonlyMap<string, WindowLimit> = new Map([
+  ["certificate.revoke", { max: 50, perMinutes: 60 }],
+  ["certificate-revocations", { max: 50, perMinutes: 60 }],
+  ["certificate-issuance", { max: 10_000, perMinutes: 60 }],
+  ["session-cuts", { max: 1_000, perMinutes: 60 }],
+]);
 const DEFAULT_LIMIT: WindowLimit = { max: 600, perMinutes: 10 };
 
 /** The sliding window of a kind: the guardrails', or the kernel's default. */
 export function windowOf(guardrails: CommonGuardrails, kind: string): WindowLimit {
   const own = Object.hasOwn(guardrails.commands.limits, kind);
   if (own) return guardrails.commands.limits[kind] ?? DEFAULT_LIMIT;
-  return DEFAULT_LIMITS[kind] ?? DEFAULT_LIMIT;
+  return DEFAULT_LIMITS.get(kind) ?? DEFAULT_LIMIT;
 }
 
 /** `await-approval`: nothing speaks against the command but that a second person has yet to approve it. */

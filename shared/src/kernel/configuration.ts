@@ -7,6 +7,7 @@ import { parseIn } from "./configuration-keys.ts";
 /** Own limits. */
 const MAX_FILE_BYTES = 4_194_304;
 const MAX_FAULTS = 100;
+const MAX_FAULT_CHARACTERS = 500;
 
 /**
  * Reads and checks a JSON configuration file. Relative paths in it (keys made with `pathKey`, `fileKey`,
@@ -62,7 +63,9 @@ function parseJson(text: string, file: string): unknown {
 
 /** Each fault of a refused value as `key: what is wrong`, at most 100 of them. */
 export function faultsOf(error: z.ZodError, input: unknown): string[] {
-  const faults = error.issues.flatMap((issue) => faultsOfIssue(issue, input));
+  const faults = error.issues
+    .flatMap((issue) => faultsOfIssue(issue, input))
+    .map((fault) => fault.slice(0, MAX_FAULT_CHARACTERS));
   if (faults.length <= MAX_FAULTS) return faults;
   return [...faults.slice(0, MAX_FAULTS), `and ${faults.length - MAX_FAULTS} more`];
 }

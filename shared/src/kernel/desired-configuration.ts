@@ -37,6 +37,8 @@ export class DesiredConfiguration<Desired> {
   readonly #clock: Clock;
   #version = 0;
   #document: string | undefined;
+  /** False while what was kept could not be applied at this start. */
+  #isInForce = false;
   #refusal: { readonly version: number; readonly message: string } | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -71,6 +73,7 @@ export class DesiredConfiguration<Desired> {
     try {
       const { configuration } = await open(document);
       await this.#service.applyConfiguration(this.#checked(configuration, version), version);
+      this.#isInForce = true;
     } catch (error) {
       // It was good once: the service's version or its surroundings have changed. A newer one may mend that.
       await this.#refused(version, error);
@@ -100,12 +103,12 @@ export class DesiredConfiguration<Desired> {
     if (this.#refusal !== undefined) {
       const { version, message } = this.#refusal;
       return {
-        status: this.#version > 0 && this.#version !== version ? "warning" : "unhealthy",
+        status: this.#isInForce ? "warning" : "unhealthy",
         reason: `desired configuration ${version} was refused: ${message}`,
         remedy: "correct the configuration and raise its version",
       };
     }
-    if (this.#version > 0) {
+    if (this.#isInForce) {
       return { status: "healthy", reason: `desired configuration ${this.#version} is in force` };
     }
     return {
@@ -117,13 +120,13 @@ export class DesiredConfiguration<Desired> {
 
   async #take(offered: OfferedConfiguration): Promise<ConfigurationOutcome> {
     const { version, document } = offered;
-    if (version === this.#version && document === this.#document) {
-      return this.#refusal?.version === version
-        ? refusalOutcome(version, "configuration-refused", this.#refusal.message)
-        : { version, state: "applied" };
+    const isSame = version === this.#version && document === this.#document;
+    if (isSame && this.#isInForce) {
+      this.#refusal = undefined;
+      return { version, state: "applied" };
     }
     try {
-      this.#requireNewer(version);
+      if (!isSame) this.#requireNewer(version);
       const configuration = this.#checked(offered.configuration, version);
       await this.#service.applyConfiguration(configuration, version);
     } catch (error) {
@@ -131,6 +134,7 @@ export class DesiredConfiguration<Desired> {
     }
     this.#version = version;
     this.#document = document;
+    this.#isInForce = true;
     this.#refusal = undefined;
     await this.#store.run("keepConfiguration", {
       source: this.#source,

@@ -1,0 +1,108 @@
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { ConfigurationError } from "../errors.ts";
+import { temporaryFolder } from "../testing/temporary-folder.ts";
+import { loadConfiguration } from "./configuration.ts";
+import { addressKey, fileKey, pathKey, portKey, secretFileKey } from "./configuration-keys.ts";
+
+const schema = z.strictObject({
+  stateFolder: pathKey(),
+  certificateFile: fileKey().optional(),
+  secretFile: secretFileKey().optional(),
+  listen: z.strictObject({ address: addressKey(), port: portKey() }),
+  mode: z.union([z.literal("a"), z.strictObject({ b: z.number() })]).default("a"),
+});
+const good = { stateFolder: "state", listen: { address: "127.0.0.1", port: 8081 } };
+
+function load(folder: string, content: unknown) {
+  const file = join(folder, "config.json");
+  writeFileSync(file, typeof content === "string" ? content : JSON.stringify(content));
+  return loadConfiguration(schema, file);
+}
+
+function faultsOf(folder: string, content: unknown): readonly string[] {
+  try {
+    load(folder, content);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigurationError);
+    return (error as ConfigurationError).faults;
+  }
+  return [];
+}
+
+test("relative paths are relative to the file, absolute ones stay", () => {
+  using folder = temporaryFolder();
+  expect(load(folder.path, good).stateFolder).toBe(join(folder.path, "state"));
+  expect(load(folder.path, { ...good, stateFolder: "/var/lib/x" }).stateFolder).toBe("/var/lib/x");
+});
+
+test("every fault is reported with its key in one error", () => {
+  using folder = temporaryFolder();
+  const faults = faultsOf(folder.path, {
+    certificateFile: "none.pem",
+    listen: { address: "localhost", port: 65_536, extra: 1 },
+    mode: "c",
+    colour: "red",
+    shape: "round",
+  });
+  expect([...faults].sort()).toEqual([
+    `certificateFile: there is no file ${join(folder.path, "none.pem")}`,
+    "colour: unknown key",
+    "listen.address: is no IP address",
+    "listen.extra: unknown key",
+    "listen.port: Too big: expected number to be <=65535",
+    "mode: fits none of the allowed forms",
+    "shape: unknown key",
+    "stateFolder: is missing, expected string",
+  ]);
+});
+
+test("the message names the file and each fault", () => {
+  using folder = temporaryFolder();
+  expect(() => load(folder.path, { ...good, colour: 1 })).toThrow(
+    `${join(folder.path, "config.json")} has 1 fault:\n  colour: unknown key`,
+  );
+});
+
+test.each([
+  [0o600, 0],
+  [0o640, 0],
+  [0o400, 0],
+  [0o604, 1],
+  [0o620, 1],
+  [0o644, 1],
+])("a secret with mode %o has %i faults", (mode, count) => {
+  using folder = temporaryFolder();
+  const secret = join(folder.path, "secret");
+  writeFileSync(secret, "s3cret");
+  chmodSync(secret, mode);
+  const faults = faultsOf(folder.path, { ...good, secretFile: "secret" });
+  expect(faults).toHaveLength(count);
+  expect(faults.join()).not.toContain("s3cret");
+});
+
+test("a folder where a file is wanted is a fault", () => {
+  using folder = temporaryFolder();
+  mkdirSync(join(folder.path, "sub"));
+  expect(faultsOf(folder.path, { ...good, certificateFile: "sub" })).toEqual([
+    `certificateFile: ${join(folder.path, "sub")} is no regular file`,
+  ]);
+});
+
+test("broken JSON, a missing file and one too large are faults of the file", () => {
+  using folder = temporaryFolder();
+  expect(faultsOf(folder.path, "{")[0]).toMatch(/^is not JSON/);
+  expect(faultsOf(folder.path, " ".repeat(4_194_305))[0]).toMatch(/4194305 bytes/);
+  expect(faultsOf(folder.path, `${" ".repeat(4_194_303)}{`)[0]).toMatch(/^is not JSON/);
+  expect(() => loadConfiguration(schema, join(folder.path, "none"))).toThrow(/cannot be read/);
+});
+
+test("more than 100 faults are counted, not listed", () => {
+  using folder = temporaryFolder();
+  const many = Object.fromEntries(Array.from({ length: 150 }, (_, n) => [`key${n}`, n]));
+  const faults = faultsOf(folder.path, { ...good, ...many });
+  expect(faults).toHaveLength(101);
+  expect(faults.at(-1)).toBe("and 50 more");
+});
