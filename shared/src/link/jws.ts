@@ -81,5 +81,16 @@ function keyFor(
   if (header["typ"] !== typ) throw new ProtocolError("jws-type", `JWS type is not ${typ}`);
   const key = keys.find((candidate) => thumbprintOf(candidate) === header["kid"]);
   if (key === undefined) throw new ProtocolError("jws-key", `${typ}: signed by no pinned key`);
-  return createPublicKey({ key: { ...key }, format: "jwk" });
+  return keyObjectOf(key);
+}
+
+/** Made once per key: a connector verifies every challenge with the same one or two. */
+const keyObjects = new WeakMap<PublicKey, KeyObject>();
+
+function keyObjectOf(key: PublicKey): KeyObject {
+  const known = keyObjects.get(key);
+  if (known !== undefined) return known;
+  const made = createPublicKey({ key: { ...key }, format: "jwk" });
+  keyObjects.set(key, made);
+  return made;
 }
