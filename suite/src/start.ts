@@ -29,9 +29,8 @@ export async function start(
   requireSingleSuite(layout);
   await requireFreePorts(ports);
   await using suite = new Suite({ layout, ports, onLine: output.serviceLine });
-  const where = relative(process.cwd(), layout.root) || ".";
   const doing = record?.isSetUp ? "Starting the suite of" : "Setting up a new suite in";
-  output.say("starting", `${doing} ${where}`, { stateFolder: layout.root });
+  output.say("starting", `${doing} ${here(layout.root)}`, { stateFolder: layout.root });
   await suite.openSite();
   if (record?.isSetUp) await suite.launchAll();
   else await setUp(suite);
@@ -61,24 +60,31 @@ function hasValidDevice({ layout: { device } }: Suite): boolean {
   return Date.parse(validTo) > Date.now() + MIN_LEFT_MS;
 }
 
+/** As short as a person would type it: relative where it is below the current folder. */
+function here(path: string): string {
+  const below = relative(process.cwd(), path);
+  return below.startsWith("..") ? path : below || ".";
+}
+
 function welcome({ layout, ports }: Suite, seconds: string): string {
-  const here = (path: string) => relative(process.cwd(), path);
   const { device } = layout;
+  const state = layout.of("control-plane").stateFolder;
+  const password = here(join(state, "initial-admin-password"));
+  const controlPlane = `https://localhost:${ports.controlPlane}`;
+  const json = "-H 'content-type: application/json'";
+  const api = `curl -s --cacert ${here(join(state, "ca.pem"))} ${json}`;
   const proxy = [
     `curl --proxy https://localhost:${ports.tunnel} --proxy-cacert ${here(device.gatewayAuthority)}`,
     `--proxy-cert ${here(device.certificate)} --proxy-key ${here(device.key)} --proxytunnel`,
   ].join(" \\\n      ");
-  const password = here(join(layout.of("control-plane").stateFolder, "initial-admin-password"));
-  const authority = here(join(layout.of("control-plane").stateFolder, "ca.pem"));
   return `
 Isthmus is ready after ${seconds} s.
 
-  control plane         https://localhost:${ports.controlPlane}   account admin, password in ${password}
-                        its authority: ${authority}
-  SCEP, CRL, OCSP       http://127.0.0.1:${ports.scep}/scep/${DEMO.profileId}
-  tunnel gateway        https://localhost:${ports.tunnel}   CONNECT with a device's certificate
-  internal web site     http://${DEMO.openHost}:${ports.site}   only through the tunnel
-  state and logs        ${here(layout.root)}, ${here(layout.logs)}
+  control plane      ${controlPlane}   account admin, password in ${password}
+  SCEP, CRL, OCSP    http://127.0.0.1:${ports.scep}/scep/${DEMO.profileId}
+  tunnel gateway     https://localhost:${ports.tunnel}   CONNECT with a device's certificate
+  internal web site  http://${DEMO.openHost}:${ports.site}   only through the tunnel
+  state and logs     ${here(layout.root)}, ${here(layout.logs)}
 
 Try, in another terminal:
 
@@ -89,6 +95,14 @@ Try, in another terminal:
   # a destination that a rule forbids, refused by the rule's name
   ${proxy} \\
       --verbose http://${DEMO.closedHost}:${ports.site}/
+
+  # watch a page that never ends (/clock), and in a third terminal have the device marked non-compliant: it is cut
+  ${proxy} \\
+      http://${DEMO.openHost}:${ports.site}/clock
+  TOKEN=$(${api} ${controlPlane}/api/session \\
+      -d '{"userName":"admin","password":"'$(cat ${password})'"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
+  ${api} -H "authorization: Bearer $TOKEN" -X PATCH \\
+      -d '{"complianceState":"noncompliant"}' ${controlPlane}/beta/deviceManagement/managedDevices/${DEMO.deviceId}
 
   # the whole story in one command, on ports of its own
   npm run tour
