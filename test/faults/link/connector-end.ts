@@ -28,13 +28,14 @@ export interface Enrolled {
   readonly answer: EnrolmentAnswer;
 }
 
-/** Enrols a new connector with a fresh token. */
+/** Enrols a connector: with a fresh token and a fresh key unless others are given. */
 export async function enrolConnector(
   cloud: ControlPlaneEnd,
   service: Service = "cert-connector",
+  of: { readonly token?: string; readonly privateKey?: KeyObject } = {},
 ): Promise<Enrolled> {
-  const { privateKey } = generateKeyPairSync("ed25519");
-  const token = await cloud.token(service);
+  const { privateKey = generateKeyPairSync("ed25519").privateKey } = of;
+  const token = of.token ?? (await cloud.token(service));
   const answer = await enrol({ token, service, displayName: "test", privateKey });
   return { service, privateKey, answer };
 }
