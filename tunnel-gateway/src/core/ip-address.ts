@@ -66,9 +66,9 @@ export function bitsAt(address: IpAddress, start: number, count: number): bigint
 
 /** inet_pton's forms alone: no octal, no short form, no zone. */
 function parseRaw(text: string): IpAddress | undefined {
-  if (isIPv4(text)) return { family: 4, value: valueOf(text.split(".").map(Number), 8) };
+  if (isIPv4(text)) return { family: 4, value: joined(text.split(".").map(Number), 8) };
   if (!isIPv6(text) || text.includes("%")) return undefined;
-  return { family: 6, value: valueOf(expanded(text), 16) };
+  return { family: 6, value: joined(expanded(text), 16) };
 }
 
 /** The eight groups of an IPv6 address that is known to be well-formed. */
@@ -84,7 +84,7 @@ function expanded(text: string): number[] {
 /** `::ffff:10.1.2.3` as `::ffff:a01:203`. */
 function withoutDots(text: string): string {
   return text.replace(/[^:]+\.[^:]+$/, (dotted) => {
-    const value = valueOf(dotted.split(".").map(Number), 8);
+    const value = joined(dotted.split(".").map(Number), 8);
     return `${(value >> 16n).toString(16)}:${(value & 0xffffn).toString(16)}`;
   });
 }
@@ -94,7 +94,7 @@ function parsePrefix(text: string, bits: number): number | undefined {
   return prefix <= bits ? prefix : undefined;
 }
 
-function valueOf(parts: readonly number[], bits: number): bigint {
+function joined(parts: readonly number[], bits: number): bigint {
   return parts.reduce((value, part) => (value << BigInt(bits)) | BigInt(part), 0n);
 }
 
