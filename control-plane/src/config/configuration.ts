@@ -10,6 +10,9 @@ import { z } from "zod";
 const DEFAULT_PORT = 8_080;
 const MAX_NAMES = 50;
 
+/** The levels of pino. */
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+
 const hostName = z.string().regex(/^[A-Za-z0-9.:-]{1,253}$/, "is no host name or address");
 
 /** The local configuration file of the control plane. */
@@ -57,7 +60,7 @@ export const configuration = z.strictObject({
     .prefault({}),
   log: z
     .strictObject({
-      level: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
+      level: z.enum(LOG_LEVELS).default("info"),
     })
     .prefault({}),
 });

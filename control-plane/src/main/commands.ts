@@ -17,7 +17,8 @@ import { makeLog } from "@isthmus/shared/kernel/log";
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
 import { SERVICES } from "@isthmus/shared/link/messages";
 import { systemRandom } from "@isthmus/shared/random";
-import { type Configuration, configuration } from "../config/configuration.ts";
+import { type Configuration, configuration, LOG_LEVELS } from "../config/configuration.ts";
+import { Passwords } from "../core/password.ts";
 import { ROLES } from "../core/roles.ts";
 import { verifySignedLog } from "../signer/signed-log.ts";
 import { ask } from "./ask.ts";
@@ -137,6 +138,13 @@ export const commands: readonly CliCommand[] = [
             valueName: "PATH",
             isRequired: true,
           },
+          "log-level": {
+            type: "string",
+            summary: "least severe entries that are logged",
+            valueName: "LEVEL",
+            default: "info",
+            values: LOG_LEVELS,
+          },
           "until-stdin-ends": {
             type: "boolean",
             summary: "stop with the process that started this one",
@@ -167,7 +175,13 @@ function load(call: CliCall): Configuration {
 async function run(call: CliCall): Promise<CliAnswer> {
   const loaded = load(call);
   const log = makeLog("control-plane", loaded.log.level);
-  const settings = { configuration: loaded, clock: systemClock, random: systemRandom, log };
+  const settings = {
+    configuration: loaded,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    passwords: new Passwords(systemRandom),
+  };
   const exitCode = await runUntilStopped(async (lifetime) => {
     await startControlPlane(settings, lifetime);
   }, log);
@@ -178,6 +192,7 @@ async function runTheSigner(call: CliCall): Promise<CliAnswer> {
   const exitCode = await runSigner({
     stateFolder: resolve(call.required("state-folder")),
     socket: resolve(call.required("socket")),
+    logLevel: call.required("log-level"),
     isUntilStdinEnds: call.flag("until-stdin-ends"),
   });
   return { text: "", value: {}, exitCode: exitCode === 0 ? EXIT_OK : EXIT_FAILED };

@@ -11,7 +11,7 @@ import type { Random } from "@isthmus/shared/random";
 import type { Logger } from "pino";
 import { Registry } from "prom-client";
 import type { Configuration } from "../config/configuration.ts";
-import { Passwords } from "../core/password.ts";
+import type { Passwords } from "../core/password.ts";
 import { SignerClient } from "../signer/signer-client.ts";
 import { StoreRecords } from "../store/records.ts";
 import { administrationHandlers } from "./administration.ts";
@@ -31,6 +31,7 @@ export interface ControlPlaneSettings {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly passwords: Passwords;
 }
 
 /** Where a running control plane is. */
@@ -46,14 +47,13 @@ export async function startControlPlane(
   settings: ControlPlaneSettings,
   lifetime: Pick<Lifetime, "resources" | "fail">,
 ): Promise<RunningControlPlane> {
-  const { configuration, clock, random, log } = settings;
+  const { configuration, clock, random, log, passwords } = settings;
   const { resources } = lifetime;
   const folder = stateFolderAt(configuration.stateFolder);
   resources.use(holdStateFolder(folder));
   const store = resources.use(await openControlPlaneStore(folder.storeFile));
   void store.failed.then(lifetime.fail);
   const records = new StoreRecords(store, clock);
-  const passwords = new Passwords(random);
   const signer = startSigner(settings, resources);
   await ensureFirstAdministrator({ records, passwords, random, clock, log, folder: folder.path });
   const tenantKeys = await TenantKeys.open(folder.path, signer);
@@ -68,7 +68,7 @@ export async function startControlPlane(
   const tokenText = (secret: string) =>
     enrolmentTokenText({ secret, publicUrl, caPem: identity.caPem, tenantKey: tenantKeys.current });
   // Nothing is awaited between listening and attaching, so that no request comes too early.
-  const parts = { ...settings, store, records, passwords, signer, identity, publicUrl, tokenText };
+  const parts = { ...settings, store, records, signer, identity, publicUrl, tokenText };
   const link = attachServices(server, parts, resources);
   resources.use(startHousekeeping({ store, signer, clock, log }));
 

@@ -7,10 +7,11 @@ import { SignerServer } from "../signer/signer-server.ts";
 export function runSigner(of: {
   readonly stateFolder: string;
   readonly socket: string;
+  readonly logLevel: string;
   readonly isUntilStdinEnds: boolean;
 }): Promise<number> {
   const { stateFolder, socket } = of;
-  const log = makeLog("signer", "info");
+  const log = makeLog("signer", of.logLevel);
   return runUntilStopped(async ({ resources }) => {
     resources.use(await SignerServer.start({ stateFolder, socket, clock: systemClock, log }));
     log.info({ socket }, "signer.ready");

@@ -4,7 +4,6 @@ import { LINK_PATH } from "@isthmus/shared/link/messages";
 import express from "express";
 import { LinkEndpoint } from "../connector/link-endpoint.ts";
 import { consoleRouter } from "../console/console.ts";
-import type { Passwords } from "../core/password.ts";
 import { SignIn } from "../core/sign-in.ts";
 import { signQueued } from "../core/sign-queued.ts";
 import { apiRouter } from "../graph/api.ts";
@@ -29,7 +28,6 @@ const SIGNING_INTERVAL_MS = 1_000;
 export interface ServiceParts extends ControlPlaneSettings {
   readonly store: ControlPlaneStore;
   readonly records: StoreRecords;
-  readonly passwords: Passwords;
   readonly signer: SignerClient;
   readonly identity: ServerIdentity;
   readonly publicUrl: string;

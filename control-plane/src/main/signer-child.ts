@@ -29,6 +29,8 @@ export class SignerChild implements AsyncDisposable {
       of.stateFolder,
       "--socket",
       of.socket,
+      "--log-level",
+      of.log.level,
       "--until-stdin-ends",
     ];
     this.#log = of.log;

@@ -17,8 +17,11 @@ import { stateOf } from "./device-row.ts";
 
 /** Own limits. */
 const UPDATE_VALIDITY_MS = 7 * 86_400_000;
-/** Changes that may wait for a gateway that is away; beyond it one feed at its return is cheaper. */
-export const MAX_WAITING_UPDATES = 200;
+/**
+ * Changes that may wait for a gateway that is away; beyond it one feed at its return is cheaper. It is also well below the
+ * number of open commands a connector takes, so that others are not kept waiting behind them.
+ */
+export const MAX_WAITING_UPDATES = 100;
 /** After an update that the gateway itself failed or refused, so that a defect does not turn into a stream of feeds. */
 const RETRY_AFTER_MS = 10 * 60_000;
 const MAX_FED_AT_ONCE = 20;
