@@ -68,14 +68,17 @@ function refusalOf(
   response: IncomingMessage,
   hasCredentials: boolean,
 ): ConnectorError {
-  if (response.statusCode !== 407) {
+  // tinyproxy 1.11 answers 401, with WWW-Authenticate, to credentials that it does not accept.
+  const offered = ["proxy-authenticate", "www-authenticate"]
+    .flatMap((name) => response.headers[name] ?? [])
+    .join(", ");
+  if (response.statusCode !== 407 && response.statusCode !== 401) {
     return new ConnectorError(
       "proxy-refused",
       `proxy ${url.host} answered ${response.statusCode} to CONNECT ${authority}`,
       { isRetryable: true },
     );
   }
-  const offered = [response.headers["proxy-authenticate"] ?? []].flat().join(", ");
   if (/\bbasic\b/i.test(offered)) {
     const what = hasCredentials ? "does not accept the given" : "asks for";
     return new ConnectorError("proxy-credentials", `proxy ${url.host} ${what} credentials`);
