@@ -162,8 +162,10 @@ export class DesiredConfiguration<Desired> {
   async #refused(version: number, error: unknown): Promise<ConfigurationOutcome> {
     const message = messageOf(error);
     const code = codeOf(error);
+    const isKnown = this.#refusal?.version === version && this.#refusal.message === message;
     this.#refusal = { version, message };
-    await this.#audit("configuration.refused", { version, code, message });
+    // Offered again at each reconnect: once in the journal is enough.
+    if (!isKnown) await this.#audit("configuration.refused", { version, code, message });
     return refusalOutcome(version, code, message);
   }
 

@@ -59,7 +59,7 @@ export class GroupCommit {
   }
 
   #runInSavepoint({ name, argument }: QueuedOperation): Outcome {
-    const operation = this.#operations[name];
+    const operation = Object.hasOwn(this.#operations, name) ? this.#operations[name] : undefined;
     if (operation === undefined) {
       return failed(new ConnectorError("store-operation-unknown", `no store operation ${name}`));
     }
