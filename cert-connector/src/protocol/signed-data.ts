@@ -1,5 +1,6 @@
 import { hash, type KeyObject } from "node:crypto";
 import { ProtocolError } from "@isthmus/shared/errors";
+import { readAlgorithm } from "@isthmus/shared/x509/algorithm-identifier";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import { DerReader } from "@isthmus/shared/x509/der-reader";
 import { TAG } from "@isthmus/shared/x509/der-tag";
@@ -74,13 +75,18 @@ export function parseSignedData(der: Uint8Array): SignedData {
   const body = explicitTag.enter();
   explicitTag.end();
   body.readSmallInteger(5);
-  body.skip(TAG.set);
+  readDigestAlgorithms(body.enter(TAG.set));
   const encapsulated = readEncapsulated(body.enter());
   const certificates = readRawSet(body.enterOptional(0xa0));
   const certificateLists = readRawSet(body.enterOptional(0xa1));
   const signers = readSigners(body.enter(TAG.set));
   body.end();
   return { ...encapsulated, certificates, certificateLists, signers };
+}
+
+/** A hint of what is to come, for readers in one pass; nothing relies on it. */
+function readDigestAlgorithms(set: DerReader): void {
+  while (!set.isAtEnd) readAlgorithm(set);
 }
 
 function readEncapsulated(body: DerReader): Pick<SignedData, "contentType" | "content"> {
@@ -113,7 +119,7 @@ function readSigners(set: DerReader): SignerInfo[] {
 function readSignerInfo(body: DerReader): SignerInfo {
   body.readSmallInteger(3);
   const signer = readSignerIdentifier(body);
-  const digestAlgorithm = body.enter().readObjectIdentifier();
+  const digestAlgorithm = readAlgorithm(body);
   const signedAttributes = asSet(body.readRaw(0xa0));
   const signatureAlgorithm = body.readRaw(TAG.sequence);
   const signature = body.readOctetString();

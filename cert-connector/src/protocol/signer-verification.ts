@@ -1,5 +1,6 @@
 import { hash, type KeyObject } from "node:crypto";
 import { ProtocolError } from "@isthmus/shared/errors";
+import { readAlgorithm } from "@isthmus/shared/x509/algorithm-identifier";
 import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certificate";
 import { DerReader } from "@isthmus/shared/x509/der-reader";
 import { OID } from "@isthmus/shared/x509/object-identifiers";
@@ -79,7 +80,7 @@ const RSA_BY_DIGEST: Readonly<Record<Digest, SignatureAlgorithm>> = {
 
 /** Plain rsaEncryption takes the digest from digestAlgorithm (RFC 3370 section 3.2); a whole algorithm must agree with it. */
 function algorithmOf(info: SignerInfo, digest: Digest, { allowLegacy }: LegacyOptions) {
-  const oid = new DerReader(info.signatureAlgorithm).enter().readObjectIdentifier();
+  const oid = readAlgorithm(new DerReader(info.signatureAlgorithm));
   if (oid === OID.rsaEncryption) return RSA_BY_DIGEST[digest];
   const options = allowLegacy ? { allowSha1: true } : {};
   const algorithm = parseSignatureAlgorithm(info.signatureAlgorithm, options);

@@ -6,7 +6,7 @@ import { TAG } from "./der-tag.ts";
 import { bitString, explicit, integer, sequence, time } from "./der-writer.ts";
 import { type Extension, encodeExtensions } from "./extensions.ts";
 import { type DistinguishedName, readName } from "./name.ts";
-import { importPublicKey } from "./public-key.ts";
+import { importPublicKey, readPublicKeyInfo } from "./public-key.ts";
 
 /**
  * An X.509 certificate (RFC 5280 section 4.1), read whole; nothing in it is verified.
@@ -69,7 +69,7 @@ function readParts(der: Buffer): Certificate {
   const [notBefore, notAfter] = [validity.readTime(), validity.readTime()];
   validity.end();
   const subject = readName(tbs);
-  const publicKeyInfo = tbs.readRaw(TAG.sequence);
+  const publicKeyInfo = readPublicKeyInfo(tbs);
   tbs.readOptional(0x81);
   tbs.readOptional(0x82);
   const extensions = readCertificateExtensions(tbs.enterOptional(0xa3));

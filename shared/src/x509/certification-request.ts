@@ -19,7 +19,7 @@ import { type Extension, encodeExtensions, readExtensions } from "./extensions.t
 import { publicKeyInfoOf } from "./issue.ts";
 import { type DistinguishedName, readName } from "./name.ts";
 import { OID } from "./object-identifiers.ts";
-import { importPublicKey } from "./public-key.ts";
+import { importPublicKey, readPublicKeyInfo } from "./public-key.ts";
 import {
   parseSignatureAlgorithm,
   sign,
@@ -68,7 +68,7 @@ export function parseCertificationRequest(der: Uint8Array): CertificationRequest
   const info = new DerReader(signed.tbs).enter();
   info.readSmallInteger(0);
   const subject = readName(info);
-  const publicKeyInfo = info.readRaw(TAG.sequence);
+  const publicKeyInfo = readPublicKeyInfo(info);
   const attributes = readAttributes(info.enterOptional(0xa0));
   info.end();
   const requested = describeExtensions(attributes.extensionRequest);

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { ProtocolError } from "../errors.ts";
+import { readAlgorithm } from "./algorithm-identifier.ts";
 import type { Certificate } from "./certificate.ts";
 import { encodeSerialNumber, readSerialNumber } from "./certificate.ts";
 import { DerReader } from "./der-reader.ts";
@@ -103,7 +104,7 @@ export function nonceExtension(nonce: Uint8Array): Extension {
 export function readCertId(reader: DerReader): CertId {
   const der = reader.readRaw(TAG.sequence);
   const body = new DerReader(der).enter();
-  const hashAlgorithm = body.enter().readObjectIdentifier();
+  const hashAlgorithm = readAlgorithm(body);
   const issuerNameHash = body.readOctetString();
   const issuerKeyHash = body.readOctetString();
   const serialNumber = readSerialNumber(body);

@@ -1,6 +1,8 @@
 import { createPublicKey, hash, type KeyObject } from "node:crypto";
 import { ProtocolError } from "../errors.ts";
+import { readAlgorithm } from "./algorithm-identifier.ts";
 import { DerReader } from "./der-reader.ts";
+import { TAG } from "./der-tag.ts";
 import { OID } from "./object-identifiers.ts";
 
 /** What kind of key a SubjectPublicKeyInfo holds, as far as a policy on key strength needs it. */
@@ -83,6 +85,16 @@ function bitLength(content: Buffer): number {
   const start = content[0] === 0 ? 1 : 0;
   const top = content[start] ?? 0;
   return (content.length - start) * 8 - Math.clz32(top) + 24;
+}
+
+/** The SubjectPublicKeyInfo that comes next in `reader`, DER, after a look at its shape: any algorithm passes. */
+export function readPublicKeyInfo(reader: DerReader): Buffer {
+  const publicKeyInfo = reader.readRaw(TAG.sequence);
+  const body = new DerReader(publicKeyInfo).enter();
+  readAlgorithm(body);
+  body.readBitStringOctets();
+  body.end();
+  return publicKeyInfo;
 }
 
 /** The key itself, after `describePublicKey` let it through. Throws `x509-public-key` also for a point off its curve. */
