@@ -1,0 +1,107 @@
+import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ConnectorFixture } from "./connector-fixture.ts";
+import { ControlPlaneFixture } from "./control-plane-fixture.ts";
+
+const folder = temporaryFolder();
+let plane: ControlPlaneFixture;
+
+beforeAll(async () => {
+  plane = await ControlPlaneFixture.start(folder.path);
+});
+
+afterAll(async () => {
+  await plane[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+});
+
+const FORM = "application/x-www-form-urlencoded";
+
+function submit(path: string, values: Readonly<Record<string, string>>, headers = {}) {
+  const body = new URLSearchParams(values).toString();
+  return plane.send(path, { method: "POST", body, headers: { "content-type": FORM, ...headers } });
+}
+
+async function signedIn(): Promise<{ cookie: string }> {
+  const answer = await submit("/sign-in", { userName: "admin", password: plane.firstPassword });
+  const [cookie = ""] = answer.headers["set-cookie"] ?? [];
+  return { cookie: cookie.split(";", 1)[0] ?? "" };
+}
+
+test("a stranger sees the form and nothing else", async () => {
+  const { status, body } = await plane.send("/");
+  expect(status).toBe(200);
+  expect(body).toContain('autocomplete="current-password"');
+  expect(body).not.toContain("Connectors");
+});
+
+test("signing in sets a cookie that only this site's own pages send, and leads to the page", async () => {
+  const answer = await submit("/sign-in", { userName: "admin", password: plane.firstPassword });
+  expect([answer.status, answer.headers["location"]]).toEqual([303, "/"]);
+  expect(answer.headers["set-cookie"]?.[0]).toMatch(
+    /^__Host-isthmus-session=[\w-]{43}; Path=\/; Secure; HttpOnly; SameSite=Strict; Max-Age=28800$/,
+  );
+  const page = await plane.send("/", { headers: await signedIn() });
+  expect(page.body).toContain("No connector has enrolled yet");
+});
+
+test("names from outside are shown as text", async () => {
+  const admin = await plane.client();
+  await using connector = await ConnectorFixture.enrol(plane, admin, "tunnel-gateway");
+  await connector.connect();
+  connector.health("warning");
+  const displayName = "<img src=x onerror=alert(1)>";
+  await admin.patch(`/connectors/${connector.id}`, { displayName });
+  await admin.post("/managedDevices", { deviceName: displayName }, 201);
+  const { body } = await plane.send("/", { headers: await signedIn() });
+  expect(body).toContain("&lt;img src=x onerror=alert(1)&gt;");
+  expect(body).not.toContain("<img");
+});
+
+test("the page allows no script, no frame and no other origin", async () => {
+  const { headers } = await plane.send("/");
+  expect(headers["content-security-policy"]).toMatch(
+    /^default-src 'none'; style-src 'sha256-[^']+'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'$/,
+  );
+  expect(headers["cache-control"]).toBe("no-store");
+});
+
+describe("refused", () => {
+  test("a wrong password, with a sentence and not a word about the account", async () => {
+    const { status, body, headers } = await submit("/sign-in", { userName: "x", password: "y" });
+    expect(status).toBe(401);
+    expect(body).toContain("User name or password is wrong.");
+    expect(headers["set-cookie"]).toBeUndefined();
+  });
+
+  test.each([
+    ["by its Origin", { origin: "https://evil.example" }],
+    ["by Sec-Fetch-Site", { "sec-fetch-site": "cross-site" }],
+    ["by Sec-Fetch-Site of a sibling", { "sec-fetch-site": "same-site" }],
+  ])("a form of another site, %s", async (_how, headers) => {
+    const values = { userName: "admin", password: plane.firstPassword };
+    const answer = await submit("/sign-in", values, headers);
+    expect(answer.status).toBe(403);
+    expect(answer.headers["set-cookie"]).toBeUndefined();
+    const cookie = await signedIn();
+    expect((await submit("/sign-out", {}, { ...headers, ...cookie })).status).toBe(403);
+    expect((await plane.send("/", { headers: cookie })).body).toContain("Sign out");
+  });
+
+  test("an empty form, with what to do", async () => {
+    const { status, body } = await submit("/sign-in", {});
+    expect([status, body.includes("Type a user name and password.")]).toEqual([400, true]);
+  });
+});
+
+test("signing out ends the session on the server", async () => {
+  const headers = await signedIn();
+  expect((await submit("/sign-out", {}, headers)).status).toBe(303);
+  const { body } = await plane.send("/", { headers });
+  expect(body).not.toContain("Sign out");
+});
+
+test("the session of the page is none for the API", async () => {
+  const headers = await signedIn();
+  expect((await plane.send("/beta/deviceManagement/connectors", { headers })).status).toBe(401);
+});
