@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "@isthmus/shared/clock";
 import { signJws } from "@isthmus/shared/link/jws";
-import { JWS_TYPES } from "@isthmus/shared/link/messages";
+import { JWS_TYPES, type PublicKey } from "@isthmus/shared/link/messages";
 import { systemRandom } from "@isthmus/shared/random";
 import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certificate";
 import {
@@ -12,7 +12,9 @@ import {
 } from "@isthmus/shared/x509/certification-request";
 import { issueCertificate, publicKeyInfoOf } from "@isthmus/shared/x509/issue";
 import { parseNameText } from "@isthmus/shared/x509/name-text";
+import type { z } from "zod";
 import { type AuthorityAlgorithm, createAuthority } from "../ca/create-authority.ts";
+import { guardrails } from "../config/guardrails.ts";
 import {
   beginScepTransaction,
   readCaCertificates,
@@ -51,6 +53,34 @@ export async function makeAuthority(
     random: systemRandom,
   });
   return ca;
+}
+
+/** What a kernel for tests is made of; `clock` dates the authority. */
+export async function kernelOptions(
+  folder: string,
+  clock: Clock,
+  of: {
+    readonly rules?: z.input<typeof guardrails>;
+    readonly tenantKeys?: readonly PublicKey[];
+    readonly algorithm?: AuthorityAlgorithm;
+    readonly envelopeThreads?: number;
+  } = {},
+) {
+  const secretFile = join(folder, "secret");
+  const ca = await makeAuthority(folder, clock, of.algorithm);
+  writeFileSync(secretFile, "one password for all", { mode: 0o600 });
+  return {
+    service: "cert-connector",
+    storeModule: new URL("../store/operations.ts", import.meta.url),
+    local: {
+      listen: { address: "127.0.0.1", port: 0 },
+      ca,
+      secrets: { closed: { file: secretFile } },
+      envelopeThreads: of.envelopeThreads ?? 0,
+    },
+    guardrails: guardrails.parse(of.rules ?? {}),
+    tenantKeys: of.tenantKeys ?? [],
+  } as const;
 }
 
 /** A challenge as the control plane signs it; `changes` replace fields. */

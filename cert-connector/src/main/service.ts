@@ -22,6 +22,7 @@ import type { ChallengeVerifier } from "../core/ports.ts";
 import { clockOffsetObstacle } from "../core/signing-obstacle.ts";
 import { staticChallenge } from "../core/static-challenge.ts";
 import { envelopeOpener } from "../device/envelope-opener.ts";
+import { testEnvelopes } from "../device/envelope-self-test.ts";
 import { type HttpListener, startHttpListener } from "../device/http-listener.ts";
 import { PublicationHandler } from "../device/publication-handler.ts";
 import { ScepHandler } from "../device/scep-handler.ts";
@@ -46,6 +47,8 @@ export async function assembleConnector(
 ) {
   const { local, clock, random, log } = kernel;
   const files = readAuthorityFolder(local.ca.folder, readSecretFile(local.ca.passphraseFile));
+  const ra = { certificate: files.ra.certificate, privateKey: files.ra.key };
+  testEnvelopes(ra);
   const authority = embeddedAuthority(files);
   const authorities = new Map([[authority.name, authority]]);
   const ledger = wakingLedger(storeLedger(kernel.store, clock), () => kernel.link.wake("issuance"));
@@ -102,7 +105,7 @@ export async function assembleConnector(
     ledger,
     currentList: () => publisher.current?.der,
     issuer: files.issuing.certificate,
-    ra: { certificate: files.ra.certificate, privateKey: files.ra.key },
+    ra,
     opener,
     clock,
     random,
@@ -112,19 +115,29 @@ export async function assembleConnector(
       logReport(log, report);
     },
   });
-  return { files, authority, ledger, configuration, enrolments, publisher, responder, operations };
+  return {
+    files,
+    ra,
+    authority,
+    ledger,
+    configuration,
+    enrolments,
+    publisher,
+    responder,
+    operations,
+  };
 }
 
 /** Starts what devices and relying parties reach. */
 export function openDoors(
   kernel: CertificateKernel,
-  { files, authority, configuration, publisher, responder, operations }: CertificateConnector,
+  { files, ra, authority, configuration, publisher, responder, operations }: CertificateConnector,
 ): Promise<HttpListener> {
   const { local, clock, log } = kernel;
   const chain = [files.issuing.certificate, files.root];
   const scep = new ScepHandler({
     operations,
-    ra: { certificate: files.ra.certificate, privateKey: files.ra.key },
+    ra,
     chain,
     nextChain: files.next,
     profileAt: (path) => configuration.profileAt(path),
