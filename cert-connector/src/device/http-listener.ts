@@ -15,6 +15,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_TIMEOUT_MS = 15_000;
 const CHECK_INTERVAL_MS = 2_000;
 const RETRY_AFTER_SECONDS = 5;
+const CLOSE_WITHIN_MS = 2_000;
 
 export interface HttpListenerParts {
   readonly address: string;
@@ -81,10 +82,14 @@ function listen(server: Server, { address, port }: HttpListenerParts): Promise<v
   });
 }
 
-/** Lets what is being answered end; a connection without request is closed at once. */
+/** Lets what is being answered end, for a while; a connection without request is closed at once. */
 function close(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve());
+    const deadline = setTimeout(() => server.closeAllConnections(), CLOSE_WITHIN_MS);
+    server.close(() => {
+      clearTimeout(deadline);
+      resolve();
+    });
     server.closeIdleConnections();
   });
 }
