@@ -106,12 +106,11 @@ export class DeviceStates {
     if (!changes.isApplied) return changes;
     for (const device of changes.changed) this.#ofCloud.put(device);
     for (const deviceId of changes.forgotten) this.#ofCloud.forget(deviceId);
-    const { version, refusedVersion } = this.#source;
-    this.#source = {
-      version: Math.max(version, update.version),
-      confirmedAt: at,
-      refusedVersion: makesGood(update, refusedVersion) ? undefined : refusedVersion,
-    };
+    const { refusedVersion, confirmedAt } = this.#source;
+    const version = Math.max(this.#source.version, update.version);
+    this.#source = makesGood(update, refusedVersion)
+      ? { version, confirmedAt: at, refusedVersion: undefined }
+      : { version, confirmedAt, refusedVersion };
     return changes;
   }
 

@@ -15,6 +15,8 @@ import type { AuthenticatedSocket } from "./tls-listener.ts";
 export interface ConnectRequest {
   readonly authority: Authority;
   readonly socket: TLSSocket;
+  /** Ends the connection so that it cannot look complete. */
+  reset(): void;
   /** What the client sent along behind the request head. */
   readonly head: Buffer;
   /** To be called once a device is known to stand behind the connection. */
@@ -60,12 +62,12 @@ export class ConnectFront {
 
   /** Takes over a connection on which nothing has been read. */
   serve(connection: AuthenticatedSocket): void {
-    const { socket, place } = connection;
+    const { socket, place, reset } = connection;
     const timer = setTimeout(() => {
       this.#refuse(socket, TIMED_OUT);
     }, this.#options.headTimeoutMs);
     socket.once("close", () => clearTimeout(timer));
-    this.#connections.set(socket, { timer, accept: place.release });
+    this.#connections.set(socket, { timer, reset, accept: place.release });
     this.#http.emit("connection", socket);
   }
 
@@ -81,8 +83,8 @@ export class ConnectFront {
         rawHeaders: request.rawHeaders,
       });
       if (head.length > MAX_EARLY_BYTES) throw new ProtocolError("connect-early", TOO_EARLY);
-      const { accept } = pending;
-      this.#options.onConnect({ authority, socket: socket as TLSSocket, head, accept });
+      const { accept, reset } = pending;
+      this.#options.onConnect({ authority, socket: socket as TLSSocket, reset, head, accept });
     } catch (error) {
       this.#refuse(socket, malformed(error));
     }
@@ -106,6 +108,7 @@ export class ConnectFront {
 
 interface PendingHead {
   readonly timer: NodeJS.Timeout;
+  readonly reset: () => void;
   readonly accept: () => void;
 }
 

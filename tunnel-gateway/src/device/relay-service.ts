@@ -201,7 +201,14 @@ export class RelayService implements Disposable {
       connections.remove(connection);
       observer.closed(connection, end, cutBy);
     };
-    const relay = new Relay({ device: socket, target, head, now: performance.now(), onEnd });
+    const relay = new Relay({
+      device: socket,
+      resetDevice: request.reset,
+      target,
+      head,
+      now: performance.now(),
+      onEnd,
+    });
     this.#relays.set(id, relay);
     connections.add(connection);
     observer.opened(connection, clock.now() - startedAt);

@@ -20,6 +20,7 @@ export class Relay {
   bytesUp = 0;
   bytesDown = 0;
   readonly #device: DeviceStream;
+  readonly #resetDevice: () => void;
   readonly #target: TargetConnection;
   readonly #onEnd: (end: RelayEnd) => void;
   #inFlight = 0;
@@ -31,6 +32,8 @@ export class Relay {
 
   constructor(options: {
     readonly device: DeviceStream;
+    /** Ends the device's side without a clean end. */
+    readonly resetDevice: () => void;
     readonly target: TargetConnection;
     /** What the device sent along with its request. */
     readonly head: Buffer;
@@ -39,6 +42,7 @@ export class Relay {
     readonly onEnd: (end: RelayEnd) => void;
   }) {
     this.#device = options.device;
+    this.#resetDevice = options.resetDevice;
     this.#target = options.target;
     this.#onEnd = options.onEnd;
     this.#idleSince = options.now;
@@ -114,6 +118,6 @@ export class Relay {
     if (this.#end) return;
     this.#end = end;
     this.#target.socket.resetAndDestroy();
-    this.#device.destroy();
+    this.#resetDevice();
   }
 }

@@ -18,6 +18,8 @@ export interface TlsMaterial {
 /** A TLS connection whose client certificate OpenSSL has verified up to a trusted root. */
 export interface AuthenticatedSocket {
   readonly socket: TLSSocket;
+  /** Resets the TCP connection: what was cut shall not look complete to a client that does not mind the missing alert. */
+  reset(): void;
   /** To be released once a device is known to stand behind the connection. */
   readonly place: PendingPlace;
 }
@@ -147,16 +149,20 @@ export class TlsListener implements AsyncDisposable {
   #onSecure(socket: TLSSocket): void {
     // Until a front takes over; without a listener an error would end the process.
     socket.on("error", () => socket.destroy());
-    const place = this.#accepted.get(endpointsOf(socket))?.place;
+    const accepted = this.#accepted.get(endpointsOf(socket));
     const fronts = this.#options.fronts;
     const [first] = fronts.values();
     const front = socket.alpnProtocol ? fronts.get(socket.alpnProtocol) : first;
-    if (!socket.authorized || !place || !front) {
+    if (!socket.authorized || !accepted || !front) {
       this.#options.onFailure("protocol", socket);
       socket.destroy();
       return;
     }
-    front({ socket, place });
+    const reset = () => {
+      accepted.socket.resetAndDestroy();
+      socket.destroy();
+    };
+    front({ socket, reset, place: accepted.place });
   }
 }
 

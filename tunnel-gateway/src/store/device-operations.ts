@@ -51,15 +51,14 @@ export const deviceOperations = {
       putDevice(transaction, device, update.version),
     );
     const forgotten = update.isSnapshot ? forgetOthers(transaction, update) : [];
-    const isMadeGood = makesGood(update, source.refusedVersion);
     transaction.run(
-      `UPDATE device_source SET version = max(version, ?), snapshot_version = ?, confirmed_at = ?,
-       refused_version = ?`,
+      "UPDATE device_source SET version = max(version, ?), snapshot_version = ?",
       update.version,
       update.isSnapshot ? update.version : source.snapshotVersion,
-      at,
-      isMadeGood ? null : (source.refusedVersion ?? null),
     );
+    if (makesGood(update, source.refusedVersion)) {
+      transaction.run("UPDATE device_source SET confirmed_at = ?, refused_version = NULL", at);
+    }
     const payload = { version: update.version, isSnapshot: update.isSnapshot };
     const counts = { changed: changed.length, forgotten: forgotten.length };
     recordAudit(transaction, { at, event: "devices.updated", payload: { ...payload, ...counts } });
