@@ -8,7 +8,7 @@ import {
   signedCommand,
   signedConfiguration,
 } from "@isthmus/shared/link/messages";
-import { z } from "zod";
+import type { z } from "zod";
 import { MAX_CHALLENGE_MINUTES, scepChallenge } from "./scep-challenge.ts";
 
 /**
@@ -30,15 +30,7 @@ const SCHEMAS = {
   enrolment: enrolmentAnswer,
 } as const;
 
-export const STATEMENT_KINDS = [
-  "command",
-  "configuration",
-  "auditHead",
-  "challenge",
-  "enrolment",
-] as const;
-export const statementKind = z.enum(STATEMENT_KINDS);
-export type StatementKind = (typeof STATEMENT_KINDS)[number];
+export type StatementKind = keyof typeof SCHEMAS;
 
 /** A statement that may be signed, with what the signer's log keeps of it. */
 export interface AcceptedStatement {

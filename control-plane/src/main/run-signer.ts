@@ -18,5 +18,7 @@ export function runSigner(of: {
     if (!of.isUntilStdinEnds) return;
     process.stdin.on("end", () => process.kill(process.pid, "SIGTERM"));
     process.stdin.resume();
+    // A pipe that is read keeps the process alive.
+    resources.defer(() => void process.stdin.destroy());
   }, log);
 }
