@@ -121,8 +121,8 @@ function checkGuardrails<Local, Desired, Rules, Ops extends Operations>(
   { guardrailsFile, strict }: CommonConfiguration,
 ): CheckResult {
   const { commands } = readGuardrails(definition, guardrailsFile);
-  const fault = inspectGuardrailsFile(guardrailsFile, strict);
-  if (fault !== undefined) return { status: "warning", ...fault };
+  const fault = inspectGuardrailsFile(guardrailsFile, false);
+  if (fault !== undefined) return { status: strict ? "unhealthy" : "warning", ...fault };
   return {
     status: "healthy",
     reason: `${guardrailsFile} allows ${commands.allow.length} kinds of commands and cannot be written by this process`,

@@ -19,6 +19,7 @@ import type { ConnectorOperations } from "./connector-operations.ts";
 import { askRunningService } from "./control-socket.ts";
 import { loadIdentity } from "./identity.ts";
 import { CONFIG_OPTION, loadLocalConfiguration } from "./local-configuration.ts";
+import { readRunFile } from "./run-file.ts";
 import type { ServiceDefinition } from "./service-definition.ts";
 import { holdStateFolder, type StateFolder, stateFolderAt } from "./state-folder.ts";
 import { describeStatus } from "./status-text.ts";
@@ -58,9 +59,16 @@ function notRunning<Local, Desired, Rules, Ops extends Operations>(
 ): CliAnswer {
   const identity = loadIdentity(folder, service);
   const who = identity === undefined ? "not enrolled" : `enrolled as ${identity.connectorId}`;
+  const left = readRunFile(folder.runFile);
+  const how =
+    left === undefined ? "" : ` Its last process (pid ${left.pid}) was killed or crashed.`;
   return {
-    text: `${service} is not running (${who}).`,
-    value: { running: false, connectorId: identity?.connectorId ?? null },
+    text: `${service} is not running (${who}).${how}`,
+    value: {
+      running: false,
+      connectorId: identity?.connectorId ?? null,
+      wasKilled: left !== undefined,
+    },
     exitCode: EXIT_FAILED,
   };
 }

@@ -4,8 +4,9 @@ import type { Store } from "../store/store.ts";
 import type { AuditKeeper } from "./audit-keeper.ts";
 import type { ConnectorOperations } from "./connector-operations.ts";
 import type { DesiredConfiguration } from "./desired-configuration.ts";
+import type { CommonGuardrails } from "./guardrails-file.ts";
 import type { HealthBoard } from "./health.ts";
-import type { CheckResult, CommandHandler } from "./service-definition.ts";
+import { type CheckResult, type CommandHandler, WINDOW_KINDS } from "./service-definition.ts";
 
 /** Entries of one stream that wait for the control plane before health warns. */
 const BACKLOG_WARNING = 100_000;
@@ -21,7 +22,7 @@ export function registerKernelChecks<Desired>(
     readonly desired: DesiredConfiguration<Desired>;
     readonly audit: AuditKeeper;
     readonly guardrailsFault: { readonly reason: string; readonly remedy: string } | undefined;
-    /** Command kinds that the guardrails allow although the service has no such command. */
+    /** Kinds that the guardrails name although the service has no such thing. */
     readonly unknownKinds: readonly string[];
     /** Undefined in standalone mode. */
     readonly linkState: (() => ConnectorLinkState) | undefined;
@@ -59,7 +60,7 @@ function checkGuardrails(
   }
   return {
     status: "warning",
-    reason: `commands.allow names what this service does not have: ${unknownKinds.join(", ")}`,
+    reason: `the guardrails name what this service does not have: ${unknownKinds.join(", ")}`,
     remedy: "correct the guardrails file and restart",
   };
 }
@@ -117,11 +118,13 @@ async function checkBacklog(store: Store<ConnectorOperations>): Promise<CheckRes
   };
 }
 
-/** Kinds that the guardrails allow and nobody can run. */
+/** Kinds that the guardrails speak of and that this service has neither as command nor as window: a slip of the pen. */
 export function unknownKinds(
-  allowed: readonly string[],
+  { allow, limits, approval }: CommonGuardrails["commands"],
   // biome-ignore lint/suspicious/noExplicitAny: handlers of differently typed payloads
   handlers: Readonly<Record<string, CommandHandler<any>>>,
 ): string[] {
-  return allowed.filter((kind) => !Object.hasOwn(handlers, kind));
+  const named = new Set([...allow, ...Object.keys(limits), ...Object.keys(approval)]);
+  const windows: readonly string[] = WINDOW_KINDS;
+  return [...named].filter((kind) => !Object.hasOwn(handlers, kind) && !windows.includes(kind));
 }

@@ -135,7 +135,7 @@ class Connector<Local, Desired, Rules, Ops extends Operations> {
       desired,
       audit,
       guardrailsFault,
-      unknownKinds: unknownKinds(guardrails.commands.allow, handlers),
+      unknownKinds: unknownKinds(guardrails.commands, handlers),
       linkState: source.kind === "cloud" ? () => this.#linkState() : undefined,
     });
     await desired.applyKept((document) => this.#openKept(document));
