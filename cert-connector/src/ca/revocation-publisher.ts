@@ -28,6 +28,8 @@ export class RevocationPublisher implements AsyncDisposable {
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** The last attempt failed: what was revoked since is not on the list yet. */
+  #isBehind = false;
   #isEnded = false;
 
   constructor(parts: RevocationPublisherParts) {
@@ -39,17 +41,19 @@ export class RevocationPublisher implements AsyncDisposable {
     return this.#current;
   }
 
-  /** Takes up the stored list, and makes one where there is none or it is due. */
+  /**
+   * Takes up the stored list and makes a new one, because a crash may have come between a revocation and its list. Where
+   * that fails, the stored one stays in force and the attempt is repeated.
+   */
   async start(): Promise<void> {
     const { authority, ledger } = this.#parts;
     this.#current = await ledger.currentList(authority.issuer().keyId);
-    if (this.#dueInMs() <= 0) await this.refresh();
-    else this.#schedule(this.#dueInMs());
+    await this.refresh().catch(() => undefined);
   }
 
   /** Looks at the schedule again, after it was changed. */
   reschedule(): void {
-    this.#schedule(Math.max(0, this.#dueInMs()));
+    if (this.#running === undefined) this.#schedule();
   }
 
   /** Resolves once a list that holds all revocations made before this call is in force. */
@@ -82,12 +86,14 @@ export class RevocationPublisher implements AsyncDisposable {
     try {
       const list = await this.#make();
       this.#current = list;
+      this.#isBehind = false;
       this.#parts.onPublished(list);
-      this.#schedule(this.#dueInMs());
     } catch (error) {
+      this.#isBehind = true;
       this.#parts.onFailure(error);
-      this.#schedule(RETRY_MS);
       throw error;
+    } finally {
+      this.#schedule();
     }
   }
 
@@ -113,17 +119,17 @@ export class RevocationPublisher implements AsyncDisposable {
     return thisUpdate + this.#parts.schedule().periodHours * HOUR_MS - this.#parts.clock.now();
   }
 
-  #schedule(inMs: number): void {
+  #schedule(): void {
     clearTimeout(this.#timer);
     if (this.#isEnded) return;
+    const inMs = this.#isBehind ? RETRY_MS : Math.max(0, this.#dueInMs());
     this.#timer = setTimeout(() => this.#look(), Math.min(inMs, LONGEST_WAIT_MS));
     this.#timer.unref();
   }
 
   #look(): void {
-    const inMs = this.#dueInMs();
-    if (inMs > 0) this.#schedule(inMs);
-    // The failure was reported and the next attempt is scheduled.
+    if (!this.#isBehind && this.#dueInMs() > 0) this.#schedule();
+    // A failure was reported then, and the next attempt is scheduled.
     else this.refresh().catch(() => undefined);
   }
 }
