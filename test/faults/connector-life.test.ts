@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { ControlPlaneFixture } from "@isthmus/control-plane/main/control-plane-fixture";
@@ -66,6 +67,18 @@ describe("without a control plane", () => {
     const verified = await host.command("audit", "verify");
     expect(verified.exitCode).toBe(1);
     expect(verified.stdout).toMatch(/broken at entry 2/);
+  });
+
+  test("payloads of old entries are erased on demand, running or not, and the chain stays whole", async () => {
+    await using host = standaloneHost();
+    const child = await host.run();
+    const tomorrow = new Date(Date.now() + 86_400_000).toISOString();
+    expect(await host.json("audit", "erase", "--before", tomorrow)).toEqual({ erased: 2 });
+    await host.end(child, "SIGTERM");
+    const { erased } = await host.json("audit", "erase", "--before", tomorrow);
+    expect(erased).toBe(2);
+    expect(await host.json("audit", "verify")).toMatchObject({ isIntact: true, erasedPayloads: 4 });
+    expect((await host.command("audit", "erase", "--before", "soon")).exitCode).toBe(2);
   });
 
   test("a broken file leaves the last good configuration in force, across a restart", async () => {
@@ -158,6 +171,33 @@ describe("with a control plane", () => {
       ]),
     );
     expect((await host.json("audit", "verify")).countersignedHeads).toBeGreaterThan(0);
+  });
+
+  test("with another tenant key pinned on the host, nothing the control plane signs has an effect", async () => {
+    using folder = temporaryFolder();
+    await using cloud = await ControlPlaneFixture.start(folder.path);
+    const admin = await cloud.client();
+    await using host = new BridgeHost();
+    host.write("token", await tokenFor(admin));
+    await host.command("enrol", "--token-file", host.path("token"));
+    const { publicKey } = generateKeyPairSync("ed25519");
+    host.write("key.json", publicKey.export({ format: "jwk" }));
+    expect((await host.command("trust", "pin", host.path("key.json"))).exitCode).toBe(0);
+    const { keys } = await host.json("trust", "list");
+    expect(keys.map(({ origin }: { origin: string }) => origin)).toEqual(["enrolment", "local"]);
+
+    await host.run();
+    const { connectorId } = await host.json("status");
+    const configuration = `/connectors/${connectorId}/desiredConfiguration`;
+    await admin.call("PUT", configuration, { configuration: {} }, 200);
+    await admin.post("/commands", { connectorId, kind: "health.report" }, 201);
+    await until(
+      async () =>
+        (await eventsOf(host)).filter((event) => event === "link.statement-rejected").length >= 2,
+      "both rejections in the journal",
+    );
+    expect((await host.json("status")).configurationVersion).toBe(0);
+    expect(await eventsOf(host)).not.toContain("command.started");
   });
 
   test("without its control plane it starts with the last good configuration and stays ready", async () => {

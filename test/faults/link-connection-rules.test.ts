@@ -5,31 +5,19 @@ import { until } from "@isthmus/shared/testing/until";
 import { describe, expect, test } from "vitest";
 import { enrolConnector, startConnector } from "./link/connector-end.ts";
 import { Lab } from "./link/lab.ts";
-import { RawConnector } from "./link/raw-connector.ts";
 
 const YEAR_MS = 365 * 86_400_000;
-
-/** A connector played by hand, beside the lab's control plane. */
-function raw(lab: Lab, of: { bootId?: string; privateKey?: RawOptions["privateKey"] } = {}) {
-  return RawConnector.open({
-    enrolled: lab.enrolled,
-    url: lab.cloud.url,
-    ...(of.bootId !== undefined && { bootId: of.bootId }),
-    ...(of.privateKey !== undefined && { privateKey: of.privateKey }),
-  });
-}
-type RawOptions = Parameters<typeof RawConnector.open>[0];
 
 describe("the connector signs {nonce, connectorId, bootId, channel}", () => {
   test("a whole and true hello is welcomed", async () => {
     await using lab = await Lab.start();
-    using connector = await raw(lab);
+    using connector = await lab.raw();
     expect(await connector.greet()).toMatchObject({ type: "welcome", sessionNo: 1, protocol: 1 });
   });
 
   test("another key is turned away for good", async () => {
     await using lab = await Lab.start();
-    using connector = await raw(lab, { privateKey: generateKeyPairSync("ed25519").privateKey });
+    using connector = await lab.raw({ privateKey: generateKeyPairSync("ed25519").privateKey });
     connector.say(await connector.hello());
     expect(await connector.next("refused")).toMatchObject({
       code: "signature-invalid",
@@ -42,22 +30,22 @@ describe("the connector signs {nonce, connectorId, bootId, channel}", () => {
     ["connectorId", { connectorId: "another" }],
   ])("a hello whose %s was changed after it was signed is turned away", async (_field, change) => {
     await using lab = await Lab.start();
-    using connector = await raw(lab);
+    using connector = await lab.raw();
     connector.say({ ...(await connector.hello()), ...change });
     expect(await connector.next("refused")).toMatchObject({ code: "signature-invalid" });
   });
 
   test("a signature over another connection's nonce is turned away", async () => {
     await using lab = await Lab.start();
-    using first = await raw(lab);
-    using second = await raw(lab);
+    using first = await lab.raw();
+    using second = await lab.raw();
     second.say(await first.hello());
     expect(await second.next("refused")).toMatchObject({ code: "signature-invalid" });
   });
 
   test("a hello that was given to another server is turned away", async () => {
     await using lab = await Lab.start();
-    using connector = await raw(lab);
+    using connector = await lab.raw();
     connector.say(await connector.hello({ channel: "evil.example" }));
     expect(await connector.next("refused")).toMatchObject({ code: "channel-foreign" });
   });
@@ -98,7 +86,7 @@ describe("no clock is trusted for authentication", () => {
 describe("readers ignore unknown fields, and an unknown kind gets a final `unsupported`", () => {
   test("the control plane answers an unknown kind and the connection goes on", async () => {
     await using lab = await Lab.start();
-    using connector = await raw(lab);
+    using connector = await lab.raw();
     connector.say({ ...(await connector.hello()), somethingNew: { a: 1 } });
     await connector.next("welcome");
     connector.say({ type: "from-the-future", x: 1 });
@@ -110,7 +98,7 @@ describe("readers ignore unknown fields, and an unknown kind gets a final `unsup
 
   test("a stream and a state that the control plane does not know are answered likewise", async () => {
     await using lab = await Lab.start();
-    using connector = await raw(lab);
+    using connector = await lab.raw();
     await connector.greet();
     const frame = { stream: "from-the-future", firstSeq: 1, isAfterPruned: false, lines: ["{}"] };
     connector.sayBinary(await makeBatchFrame(frame));
@@ -124,7 +112,7 @@ describe("readers ignore unknown fields, and an unknown kind gets a final `unsup
 
   test("a connector that speaks no common protocol version is turned away for good", async () => {
     await using lab = await Lab.start();
-    using connector = await raw(lab);
+    using connector = await lab.raw();
     connector.say(await connector.hello({ protocol: { min: 2, max: 3 } }));
     expect(await connector.next("refused")).toMatchObject({
       code: "protocol-unsupported",
@@ -152,23 +140,23 @@ describe("a second live bootId of one identity is quarantined and reported, not 
 
   test("taking turns: a boot that comes back after another had followed it gives the clone away", async () => {
     await using lab = await Lab.start();
-    using first = await raw(lab, { bootId: "boot-a" });
+    using first = await lab.raw({ bootId: "boot-a" });
     await first.greet();
     first.webSocket.terminate();
-    using second = await raw(lab, { bootId: "boot-b" });
+    using second = await lab.raw({ bootId: "boot-b" });
     await second.greet();
     second.webSocket.terminate();
-    using again = await raw(lab, { bootId: "boot-a" });
+    using again = await lab.raw({ bootId: "boot-a" });
     again.say(await again.hello());
     expect(await again.next("refused")).toMatchObject({ code: "identity-cloned", isFinal: true });
   });
 
   test("a half-open connection of a process that is gone is no clone", async () => {
     await using lab = await Lab.start();
-    using dead = await raw(lab, { bootId: "boot-a" });
+    using dead = await lab.raw({ bootId: "boot-a" });
     await dead.greet();
     dead.webSocket.pause();
-    using next = await raw(lab, { bootId: "boot-b" });
+    using next = await lab.raw({ bootId: "boot-b" });
     expect(await next.greet()).toMatchObject({ sessionNo: 2 });
   });
 
@@ -177,11 +165,11 @@ describe("a second live bootId of one identity is quarantined and reported, not 
     const now = Date.now();
     const { connectorId } = lab;
     await lab.cloud.store.run("quarantineConnector", { connectorId, reason: "test", now });
-    using refused = await raw(lab);
+    using refused = await lab.raw();
     refused.say(await refused.hello());
     await refused.next("refused");
     await lab.cloud.store.run("releaseConnector", { connectorId, now, actor: "test" });
-    using welcome = await raw(lab);
+    using welcome = await lab.raw();
     expect(await welcome.greet()).toMatchObject({ type: "welcome" });
   });
 });
@@ -190,7 +178,7 @@ describe("accepting a connection raises sessionNo, and a stale one writes nothin
   test("each welcome has the next number", async () => {
     await using lab = await Lab.start();
     for (const sessionNo of [1, 2, 3]) {
-      using connector = await raw(lab);
+      using connector = await lab.raw();
       expect(await connector.greet()).toMatchObject({ sessionNo });
     }
   });
@@ -205,10 +193,10 @@ describe("accepting a connection raises sessionNo, and a stale one writes nothin
     ["answerGap"],
   ] as const)("%s of a stale session is refused", async (name) => {
     await using lab = await Lab.start();
-    using first = await raw(lab);
+    using first = await lab.raw();
     const { sessionNo } = await first.greet();
     first.webSocket.terminate();
-    using second = await raw(lab);
+    using second = await lab.raw();
     await second.greet();
     const { connectorId } = lab;
     const stale = { connectorId, sessionNo, stream: "issuance", firstSeq: 1, entryCount: 1 };
@@ -281,17 +269,17 @@ describe("enrolment", () => {
 describe("broken input", () => {
   test("a frame that is no message ends the connection with its code, and the next one is welcomed", async () => {
     await using lab = await Lab.start();
-    using connector = await raw(lab);
+    using connector = await lab.raw();
     await connector.greet();
     connector.webSocket.send("{not json");
     expect(await connector.next("refused")).toMatchObject({ code: "link-frame-not-json" });
-    using next = await raw(lab);
+    using next = await lab.raw();
     expect(await next.greet()).toMatchObject({ type: "welcome" });
   });
 
   test("a frame over the limit ends the connection", async () => {
     await using lab = await Lab.start();
-    using connector = await raw(lab);
+    using connector = await lab.raw();
     await connector.greet();
     connector.sayBinary(randomBytes(1_048_577));
     await until(() => connector.isClosed, "the end");
@@ -299,7 +287,7 @@ describe("broken input", () => {
 
   test("a batch before the welcome ends the connection", async () => {
     await using lab = await Lab.start();
-    using connector = await raw(lab);
+    using connector = await lab.raw();
     const frame = { stream: "issuance", firstSeq: 1, isAfterPruned: false, lines: ["{}"] };
     connector.sayBinary(await makeBatchFrame(frame));
     expect(await connector.next("refused")).toMatchObject({ code: "link-handshake" });

@@ -115,6 +115,8 @@ class Link implements ConnectorLink {
       onReported: () => this.#upLane.wake(COMMANDS_STREAM),
       onRejected: (error) =>
         hooks.onEvent({ event: "link.statement-rejected", kind: "command", code: error.code }),
+      onGap: ({ from, to }, isVoid) =>
+        hooks.onEvent({ event: "link.command-gap", from, to, isVoid }),
     });
     const statements = new Statements({ connectorId, service, tenantKeys, hooks, log });
     const bootId = options.random.bytes(16).toString("base64url");

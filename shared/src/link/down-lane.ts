@@ -37,6 +37,8 @@ export interface DownLaneOptions {
   readonly onReported: () => void;
   /** Called for a command that does not prove to be one for this connector. */
   readonly onRejected: (error: ConnectorError) => void;
+  /** Called for commands that are missing; `isVoid` when the control plane claims that there are none. */
+  readonly onGap: (gap: Gap, isVoid: boolean) => void;
 }
 
 /**
@@ -50,6 +52,8 @@ export class DownLane implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #running = new Set<Promise<void>>();
   #connection: DownConnection | undefined;
+  /** What was asked for on this connection. */
+  #asked: Gap | undefined;
   #receiving: Promise<void> = Promise.resolve();
   #receivingCount = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -78,8 +82,11 @@ export class DownLane implements AsyncDisposable {
     this.#pump();
   }
 
-  attach(connection: DownConnection): void {
+  /** Begins to take commands from a connection; what is missing is asked for. */
+  attach(connection: DownConnection): Promise<void> {
     this.#connection = connection;
+    this.#asked = undefined;
+    return this.#inTurn(async () => this.#askFor(await this.#options.store.run("firstGap")));
   }
 
   detach(): void {
@@ -96,13 +103,36 @@ export class DownLane implements AsyncDisposable {
    * store errors.
    */
   receive(jws: string): Promise<void> {
+    return this.#inTurn(() => this.#receive(jws));
+  }
+
+  /** Takes the control plane's claim that no command has these seqs. */
+  receiveVoid(gap: Gap): Promise<void> {
+    return this.#inTurn(async () => {
+      const { wasMissing } = await this.#options.store.run("voidCommands", gap);
+      if (!wasMissing) return;
+      this.#options.onGap(gap, true);
+      this.#askFor(await this.#options.store.run("firstGap"));
+    });
+  }
+
+  /** Asks once for each missing seq; the control plane answers all of a gap, a piece at a time. */
+  #askFor(gap: Gap | undefined): void {
+    const isAsked = gap === undefined || (this.#asked !== undefined && gap.from <= this.#asked.to);
+    if (isAsked || this.#connection === undefined) return;
+    this.#asked = gap;
+    this.#options.onGap(gap, false);
+    this.#connection.askFor(gap);
+  }
+
+  #inTurn(step: () => Promise<void>): Promise<void> {
     if (this.#receivingCount >= MAX_RECEIVING) {
       return Promise.reject(
         new ProtocolError("link-credit-exceeded", `over ${MAX_RECEIVING} commands at once`),
       );
     }
     this.#receivingCount += 1;
-    const received = this.#receiving.then(() => this.#receive(jws));
+    const received = this.#receiving.then(step);
     this.#receiving = received
       .catch(() => {})
       .finally(() => {
@@ -119,7 +149,7 @@ export class DownLane implements AsyncDisposable {
     const receipt = await store.run("receiveCommand", { command, ...times });
     for (const id of command.supersedes) this.#queue.drop(id);
     for (const id of receipt.toStop) this.#executor.stop(id);
-    if (receipt.gap !== undefined) this.#connection?.askFor(receipt.gap);
+    this.#askFor(receipt.gap);
     this.#connection?.progress(command.id, receipt.state);
     if (receipt.outcome !== "accepted") {
       this.#options.onReported();

@@ -8,10 +8,10 @@ export interface SendMark {
 
 /** Most of a queue's time on the way that bulk may take up, so that a result behind it waits no longer. */
 const MAX_QUEUE_MS = 200;
-/** Before anything was measured, and for a link so slow that less could not even be measured. */
-const MIN_LIMIT_BYTES = 16_384;
-/** The smallest round trip is looked for anew after this time, because paths change. */
-const ROUND_TRIP_WINDOW_MS = 30_000;
+/** Before anything was measured. */
+const FIRST_LIMIT_BYTES = 16_384;
+/** On a line however slow: a batch of a few entries, without which nothing could be measured. */
+const MIN_LIMIT_BYTES = 2_048;
 /** Share of a new sample in the estimate. */
 const GAIN = 0.25;
 
@@ -23,8 +23,15 @@ export class Goodput {
   #deliveredBytes = 0;
   #deliveredAt = 0;
   #bytesPerMs = 0;
-  #roundTripMs = Number.POSITIVE_INFINITY;
-  #roundTripSince = 0;
+  #roundTripMs: number;
+
+  /**
+   * `roundTripMs` was measured when nothing else was on its way (the handshake). Acknowledgements can only lower it: with
+   * bulk before them they tell of queues as well, and a bound that grew with the queues it makes would bound nothing.
+   */
+  constructor(roundTripMs: number) {
+    this.#roundTripMs = roundTripMs;
+  }
 
   /** Call when `bytes` are sent. */
   sent(bytes: number, nowMs: number): SendMark {
@@ -41,7 +48,7 @@ export class Goodput {
   acknowledged(mark: SendMark, nowMs: number): void {
     this.#deliveredBytes += mark.bytes;
     this.#deliveredAt = nowMs;
-    this.#noteRoundTrip(nowMs - mark.sentAt, nowMs);
+    this.#roundTripMs = Math.min(this.#roundTripMs, nowMs - mark.sentAt);
     // Counting from the send as well as from the delivery before it keeps idle time and bunched acks out of the rate.
     const elapsedMs = Math.max(nowMs - mark.deliveredAt, nowMs - mark.sentAt, 0.1);
     const sample = (this.#deliveredBytes - mark.deliveredBytes) / elapsedMs;
@@ -60,14 +67,7 @@ export class Goodput {
 
   /** How many bytes of bulk may be on their way. */
   get limitBytes(): number {
-    if (this.#bytesPerMs === 0) return MIN_LIMIT_BYTES;
+    if (this.#bytesPerMs === 0) return FIRST_LIMIT_BYTES;
     return Math.max(MIN_LIMIT_BYTES, this.#bytesPerMs * (this.#roundTripMs + MAX_QUEUE_MS));
-  }
-
-  #noteRoundTrip(ms: number, nowMs: number): void {
-    const isOld = nowMs - this.#roundTripSince > ROUND_TRIP_WINDOW_MS;
-    if (ms > this.#roundTripMs && !isOld) return;
-    this.#roundTripMs = ms;
-    this.#roundTripSince = nowMs;
   }
 }

@@ -6,8 +6,8 @@ export const MAX_BATCHES_IN_FLIGHT = 32;
 const RESERVED_BATCHES = 8;
 /** Most raw bytes in one batch. */
 const MAX_BATCH_RAW_BYTES = 262_144;
-/** What zstd makes of short JSON lines, before anything was measured. */
-const FIRST_RATIO = 4;
+/** What zstd makes of short JSON lines at least, before anything was measured. */
+const FIRST_RATIO = 2;
 const RATIO_GAIN = 0.25;
 
 interface Sent {
@@ -23,7 +23,7 @@ interface Sent {
  * measured goodput. Times are ms of a monotonic clock.
  */
 export class InFlight {
-  readonly goodput = new Goodput();
+  readonly goodput: Goodput;
   readonly #maxBytes: number;
   #sent: Sent[] = [];
   #bytes = 0;
@@ -31,9 +31,14 @@ export class InFlight {
   #bulkBatches = 0;
   #ratio = FIRST_RATIO;
 
-  /** `maxBytes` is the credit that the other side gave. */
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
+  constructor(of: {
+    /** The credit that the other side gave. */
+    readonly maxBytes: number;
+    /** Round trip of the handshake. */
+    readonly roundTripMs: number;
+  }) {
+    this.#maxBytes = of.maxBytes;
+    this.goodput = new Goodput(of.roundTripMs);
   }
 
   get bytes(): number {
@@ -61,12 +66,17 @@ export class InFlight {
   /** Notes a batch of `rawBytes` that became a frame of `bytes`. */
   add(of: Omit<Sent, "mark"> & { readonly rawBytes: number }, nowMs: number): void {
     const { stream, lastSeq, bytes, isBulk } = of;
-    this.#ratio += (of.rawBytes / bytes - this.#ratio) * RATIO_GAIN;
+    this.#noteRatio(of.rawBytes / bytes);
     this.#sent.push({ stream, lastSeq, bytes, isBulk, mark: this.goodput.sent(bytes, nowMs) });
     this.#bytes += bytes;
     if (!isBulk) return;
     this.#bulkBytes += bytes;
     this.#bulkBatches += 1;
+  }
+
+  /** Down at once and up slowly: a batch that comes out larger than foreseen makes others wait. */
+  #noteRatio(ratio: number): void {
+    this.#ratio = Math.min(ratio, this.#ratio + (ratio - this.#ratio) * RATIO_GAIN);
   }
 
   /** Takes out what an acknowledgement covers. */

@@ -57,6 +57,7 @@ export class LinkSession implements TransportListener {
   #reports: Reports | undefined;
   #stage: "nonce" | "welcome" | "open" | "ended" = "nonce";
   #helloSentAt = 0;
+  #helloSentMonotonic = 0;
   #heardAt = performance.now();
   #pingedAt = 0;
   #waiting = 0;
@@ -154,6 +155,7 @@ export class LinkSession implements TransportListener {
     if (this.#stage === "ended") return;
     this.#stage = "welcome";
     this.#helloSentAt = clock.now();
+    this.#helloSentMonotonic = performance.now();
     this.#send(hello);
   }
 
@@ -163,6 +165,7 @@ export class LinkSession implements TransportListener {
     // The server's clock was read about half-way between the hello and the welcome.
     this.#options.onOffset(welcome.serverTimeMs - (this.#helloSentAt + now) / 2);
     const { epoch, lastAppliedSeq, commandSeq } = welcome;
+    const roundTripMs = performance.now() - this.#helloSentMonotonic;
     const reconciled = await store.run("reconcileLanes", {
       epoch,
       lastAppliedSeq,
@@ -175,16 +178,15 @@ export class LinkSession implements TransportListener {
     this.#reports = new Reports({ hooks, log, send: (message) => this.#send(message) });
     upLane.attach({
       creditBytes: welcome.credit.bytes,
+      roundTripMs,
       cursors: reconciled.cursors,
       send: (frame) => this.#transport?.send(frame),
     });
-    downLane.attach({
-      progress: (id, state) => this.#send({ type: "command-progress", id, state }),
-      askFor: ({ from, to }) => this.#askFor(from, to),
-    });
-    const gap = await store.run("firstGap");
-    if (gap !== undefined) this.#askFor(gap.from, gap.to);
     this.#options.onOpen(welcome);
+    await downLane.attach({
+      progress: (id, state) => this.#send({ type: "command-progress", id, state }),
+      askFor: ({ from, to }) => this.#send({ type: "command-gap", from, to }),
+    });
     await this.#reports.tick();
   }
 
@@ -192,11 +194,6 @@ export class LinkSession implements TransportListener {
     if (!isNewEpoch) return;
     this.#options.downLane.forgetWaiting();
     this.#options.hooks.onEvent({ event: "link.restored", epoch, forgottenCommands });
-  }
-
-  #askFor(from: number, to: number): void {
-    this.#options.hooks.onEvent({ event: "link.command-gap", from, to, isVoid: false });
-    this.#send({ type: "command-gap", from, to });
   }
 
   #handle(message: FromControlPlane): void {
@@ -209,7 +206,7 @@ export class LinkSession implements TransportListener {
         this.#meanwhile(upLane.acknowledge(message.stream, message.seq, message.rejected));
         break;
       case "command-void":
-        this.#later(() => this.#void(message.from, message.to));
+        this.#meanwhile(downLane.receiveVoid({ from: message.from, to: message.to }));
         break;
       case "state-wanted":
         if (message.stream === "health") this.#later(() => this.#reports?.health(true));
@@ -238,14 +235,6 @@ export class LinkSession implements TransportListener {
       case "refused":
         throw new ProtocolError("link-handshake", `${message.type} after the handshake`);
     }
-  }
-
-  async #void(from: number, to: number): Promise<void> {
-    const { wasMissing } = await this.#options.store.run("voidCommands", { from, to });
-    if (!wasMissing) return;
-    this.#options.hooks.onEvent({ event: "link.command-gap", from, to, isVoid: true });
-    const gap = await this.#options.store.run("firstGap");
-    if (gap !== undefined) this.#askFor(gap.from, gap.to);
   }
 
   #send(message: FromConnector): void {

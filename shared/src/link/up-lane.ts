@@ -13,6 +13,8 @@ const RETRY_MS = 1_000;
 /** One connection as the lane sees it. */
 export interface UpConnection {
   readonly creditBytes: number;
+  /** Between hello and welcome. */
+  readonly roundTripMs: number;
   /** The last entry of each stream that the control plane has. */
   readonly cursors: Readonly<Record<string, number>>;
   send(frame: Uint8Array): void;
@@ -57,7 +59,10 @@ export class UpLane {
   attach(connection: UpConnection): void {
     this.#attached = {
       connection,
-      inFlight: new InFlight(connection.creditBytes),
+      inFlight: new InFlight({
+        maxBytes: connection.creditBytes,
+        roundTripMs: connection.roundTripMs,
+      }),
       sentSeq: new Map(Object.entries(connection.cursors)),
       unsupported: new Set(),
     };

@@ -14,6 +14,7 @@ import {
   startConnector,
 } from "./connector-end.ts";
 import { ControlPlaneEnd } from "./control-plane-end.ts";
+import { RawConnector } from "./raw-connector.ts";
 import { makeServerTls, type ServerTls } from "./tls.ts";
 
 const DATABASE_FILES = [".db", ".db-wal", ".db-shm"];
@@ -80,6 +81,13 @@ export class Lab implements AsyncDisposable {
     const { enrolled, store } = this;
     this.connector = await startConnector({ enrolled, store, hooks, options });
     return this.connector;
+  }
+
+  /** A connector played by hand, with this connector's identity. */
+  raw(
+    of: { readonly bootId?: string; readonly privateKey?: KeyObject } = {},
+  ): Promise<RawConnector> {
+    return RawConnector.open({ enrolled: this.enrolled, url: this.cloud.url, ...of });
   }
 
   async disconnect(): Promise<void> {
