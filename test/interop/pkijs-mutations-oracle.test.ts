@@ -67,10 +67,12 @@ const STRICTER_THAN_PKIJS: Readonly<Record<string, string>> = {
   signature: "an ECDSA signature need not be DER",
 };
 
-/** Kinds of which we accept what pkijs refuses, with the reason. */
-const LAXER_THAN_PKIJS: Readonly<Record<string, string>> = {
-  request: "values of attributes that we do not know are not looked into",
-};
+/**
+ * Where we accept what pkijs refuses, it is in what neither uses: values in names that are of no type of string, and values
+ * of attributes and parameters of algorithms that are not known, are kept as they are and not looked into. At most this
+ * share of the messages may be such.
+ */
+const LAXER_THAN_PKIJS_SHARE = 0.002;
 
 const SEED = 8894;
 const MESSAGES = 1_500;
@@ -181,7 +183,7 @@ const listContent = () => ({
   signatureAlgorithm: algorithm,
 });
 
-describe.each(Object.entries(KINDS))("a changed %s", (name, kind) => {
+describe.each(Object.entries(KINDS))("a changed %s", (_, kind) => {
   test("is judged alike, or we are stricter in a way that is listed", async () => {
     const good = await kind.make();
     expect([kind.ours(good), await kind.theirs(good)]).toEqual(["nothing", "accepted"]);
@@ -194,7 +196,9 @@ describe.each(Object.entries(KINDS))("a changed %s", (name, kind) => {
       const isAgreed = (ours === "nothing") === (theirs === "accepted");
       if (!isAgreed) differences.set(ours, (differences.get(ours) ?? 0) + 1);
     }
-    if (name in LAXER_THAN_PKIJS) differences.delete("nothing");
+    const laxer = differences.get("nothing") ?? 0;
+    expect(laxer).toBeLessThanOrEqual(messages.length * LAXER_THAN_PKIJS_SHARE);
+    differences.delete("nothing");
     const unlisted = [...differences].filter(([ours]) => !(ours in STRICTER_THAN_PKIJS));
     expect(unlisted).toEqual([]);
     // Messages that only one of the two accepts are few: mostly both refuse, and enough is accepted by both.

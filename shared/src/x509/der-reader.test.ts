@@ -46,6 +46,7 @@ describe("elements", () => {
     ["a length of five octets", "3085 0000000001", "der-length"],
     ["an indefinite length", "3080 020105 0000", "der-length"],
     ["a tag number over 30", "3f21 00", "der-tag"],
+    ["the tag of an end of contents", "0000", "der-tag"],
     ["another tag", "3103 020105", "der-tag"],
   ])("%s is refused", (_, hex, code) => {
     expect(thrownCode(() => reader(hex).enter().skip())).toBe(code);

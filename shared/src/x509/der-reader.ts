@@ -243,7 +243,9 @@ export class DerReader {
     if (tag === undefined || first === undefined || offset + 2 > this.#end) {
       throw this.#fault("truncated", "no whole element follows");
     }
-    if ((tag & 0x1f) === 0x1f) throw this.#fault("tag", "tag numbers over 30 are not used here");
+    if (tag === 0 || (tag & 0x1f) === 0x1f) {
+      throw this.#fault("tag", "tag number 0 and those over 30 are not used here");
+    }
     this.#contentStart = offset + 2;
     if (first === 0x80) {
       this.#indefinite(tag);
