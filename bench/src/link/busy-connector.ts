@@ -74,7 +74,7 @@ async function keepBacklog(into: Store<typeof operations>, by: ConnectorLink): P
 }
 
 async function waiting(): Promise<number> {
-  const figures = (await store?.run("streamFigures", undefined)) ?? [];
+  const figures = (await store?.run("streamFigures")) ?? [];
   return figures.find(({ stream }) => stream === "issuance")?.unackedEntries ?? 0;
 }
 

@@ -5,6 +5,7 @@ import { figure } from "../figure.ts";
 import { makeTlsCertificates } from "../fixtures/tls-certificates.ts";
 import { interleave } from "../measure/interleave.ts";
 import { controlPlaneOptions } from "../process/control-plane.ts";
+import { freePort } from "../process/free-port.ts";
 import { prepareService, type ServiceOptions, startRun, untilReady } from "../process/service.ts";
 import { standaloneConfiguration } from "../process/standalone.ts";
 import { gatewayOptions } from "../relay/gateway.ts";
@@ -23,13 +24,12 @@ export const startBench: Bench = {
 
 async function run(options: BenchOptions): Promise<BenchOutcome> {
   const services = await setUp(options);
-  const cacheFolder = join(options.folder, "compile-cache");
   const cold = new Map<string, number>();
   for (const service of services) {
     options.progress(`${service.name}, first start`);
-    cold.set(service.name, await measureStart(service, cacheFolder));
+    cold.set(service.name, await measureStart(service));
     // The cache of a process is complete once it has ended, so only the second start fills and the third finds all.
-    await measureStart(service, cacheFolder);
+    await measureStart(service);
   }
   const samples = await interleave(
     options.runs,
@@ -37,7 +37,7 @@ async function run(options: BenchOptions): Promise<BenchOutcome> {
       name: service.name,
       run: (round: number) => {
         options.progress(`round ${round + 1}, ${service.name}`);
-        return measureStart(service, cacheFolder);
+        return measureStart(service);
       },
     })),
   );
@@ -77,10 +77,12 @@ async function setUp(options: BenchOptions): Promise<ServiceOptions[]> {
 }
 
 /** Milliseconds from spawn until `/ready` says so; the service is stopped afterwards. */
-async function measureStart(service: ServiceOptions, cacheFolder: string): Promise<number> {
+async function measureStart(service: ServiceOptions): Promise<number> {
   const files = prepareService(service);
   const started = performance.now();
-  await using process = startRun(service, files, { NODE_COMPILE_CACHE: cacheFolder });
+  await using process = startRun(service, files, {
+    NODE_COMPILE_CACHE: join(service.folder, "compile-cache"),
+  });
   await untilReady(process, files.stateFolder);
   return performance.now() - started;
 }
