@@ -1,5 +1,5 @@
 import type { Clock } from "@isthmus/shared/clock";
-import { codeOf, ProtocolError, RefusalError } from "@isthmus/shared/errors";
+import { ProtocolError, RefusalError } from "@isthmus/shared/errors";
 import type { Random } from "@isthmus/shared/random";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import { isSameName } from "@isthmus/shared/x509/name";
@@ -230,9 +230,4 @@ function resultOfOutcome(
 
 function unknownCertificate(message: string): RefusalError {
   return new RefusalError("certificate-unknown", "ledger", message);
-}
-
-/** The name of an error's code for counters: ours are a closed set. */
-export function outcomeCode(report: ScepReport): string {
-  return report.error === undefined ? report.status.toLowerCase() : codeOf(report.error);
 }
