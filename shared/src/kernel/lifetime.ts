@@ -44,7 +44,9 @@ export async function runUntilStopped(
     await Promise.race([started, end.promise]);
     const exitCode = await end.promise;
     await started.catch(() => {});
-    return await stop(resources, exitCode, log);
+    const stopped = await stop(resources, exitCode, log);
+    log.info({ exitCode: stopped }, "process.stopped");
+    return stopped;
   } catch (error) {
     stopping.abort(error);
     await stop(resources, 1, log);
