@@ -44,8 +44,9 @@ function checksOf(configuration: Configuration, isRunning: boolean): HealthCheck
       async run() {
         const where = `${at.address} port ${at.port}`;
         if (isRunning) return { status: "healthy", reason: `the control plane runs on ${where}` };
-        await using server = createServer();
+        const server = createServer();
         await listen(server, at);
+        server.close();
         return { status: "healthy", reason: `${where} is free` };
       },
     },

@@ -14,6 +14,7 @@ import { loadConfiguration } from "@isthmus/shared/kernel/configuration";
 import type { NamedResult } from "@isthmus/shared/kernel/health";
 import { runUntilStopped } from "@isthmus/shared/kernel/lifetime";
 import { makeLog } from "@isthmus/shared/kernel/log";
+import { requireNode } from "@isthmus/shared/kernel/require-node";
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
 import { SERVICES } from "@isthmus/shared/link/messages";
 import { systemRandom } from "@isthmus/shared/random";
@@ -173,6 +174,7 @@ function load(call: CliCall): Configuration {
 }
 
 async function run(call: CliCall): Promise<CliAnswer> {
+  requireNode();
   const loaded = load(call);
   const log = makeLog("control-plane", loaded.log.level);
   const settings = {

@@ -14,7 +14,7 @@ export function runSigner(of: {
   const log = makeLog("signer", of.logLevel);
   return runUntilStopped(async ({ resources }) => {
     resources.use(await SignerServer.start({ stateFolder, socket, clock: systemClock, log }));
-    log.info({ socket }, "signer.ready");
+    log.info({ pid: process.pid, socket }, "signer.ready");
     if (!of.isUntilStdinEnds) return;
     process.stdin.on("end", () => process.kill(process.pid, "SIGTERM"));
     process.stdin.resume();

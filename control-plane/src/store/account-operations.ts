@@ -59,12 +59,13 @@ function changeAdministrator(transaction: Transaction, change: AdministratorChan
   if (passwordHash !== undefined || isDisabled === true) {
     transaction.run("DELETE FROM session WHERE administrator_id = ?", id);
   }
-  checkSomebodyManages(transaction);
+  const isAboutRights = roles !== undefined || isDisabled !== undefined;
+  if (isAboutRights) checkSomebodyManages(transaction);
   const userName = String(row["user_name"]);
   if (passwordHash !== undefined) {
     recordAct(transaction, change, AUDIT_EVENTS.passwordReset, { id, userName });
   }
-  if (roles !== undefined || isDisabled !== undefined) {
+  if (isAboutRights) {
     const details = { id, userName, roles, isDisabled };
     recordAct(transaction, change, AUDIT_EVENTS.administratorChanged, details);
   }
