@@ -130,6 +130,8 @@ export interface ClientOptions {
   readonly minVersion?: "TLSv1.2" | "TLSv1.3";
   readonly maxVersion?: "TLSv1.2" | "TLSv1.3";
   readonly alpn?: readonly string[];
+  /** A session of an earlier connection to resume. */
+  readonly session?: Buffer;
 }
 
 /** A TLS connection to the gateway on which nothing has been said. */
@@ -148,6 +150,7 @@ export async function openTls(
     maxVersion: options.maxVersion ?? "TLSv1.3",
     ALPNProtocols: [...(options.alpn ?? ["http/1.1"])],
     allowHalfOpen: true,
+    ...(options.session ? { session: options.session } : {}),
   };
   const socket = connectTls(wanted);
   socket.once("secureConnect", resolve);
