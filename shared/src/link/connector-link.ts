@@ -75,12 +75,12 @@ export interface ConnectorLink extends AsyncDisposable {
 }
 
 /**
- * Takes up commands that the last process left, then connects and stays connected. Throws `cloud-url-plain`,
+ * Connects, stays connected, and once connected takes up the commands that the last process left. Throws `cloud-url-plain`,
  * `cloud-url-invalid`; what fails later is told by `state` and `hooks.onEvent`.
  */
-export async function startLink(options: LinkOptions): Promise<ConnectorLink> {
+export function startLink(options: LinkOptions): ConnectorLink {
   const link = new Link(options);
-  await link.start();
+  link.start();
   return link;
 }
 
@@ -150,8 +150,7 @@ class Link implements ConnectorLink {
     this.#loop = new LinkLoop({ address, transport, newSession, hooks, log, random, signal });
   }
 
-  async start(): Promise<void> {
-    await this.#downLane.start();
+  start(): void {
     this.#pruning = setInterval(() => void this.#prune(), PRUNE_INTERVAL_MS);
     this.#pruning.unref();
     this.#running = this.#run();

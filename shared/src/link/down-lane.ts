@@ -56,6 +56,7 @@ export class DownLane implements AsyncDisposable {
   #asked: Gap | undefined;
   #receiving: Promise<void> = Promise.resolve();
   #receivingCount = 0;
+  #hasTakenUp = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: DownLaneOptions) {
@@ -73,20 +74,29 @@ export class DownLane implements AsyncDisposable {
     });
   }
 
-  /** Takes up what the last process left: begun commands are reconciled before any other of their kind runs. */
-  async start(): Promise<void> {
-    const begun = await this.#options.store.run("openCommands", { state: "running" });
-    const waiting = await this.#options.store.run("openCommands", { state: "accepted" });
-    for (const { command } of begun) this.#queue.add({ command, hasBegun: true });
-    for (const { command, approvedAt } of waiting) this.#queue.add({ command, approvedAt });
-    this.#pump();
-  }
-
-  /** Begins to take commands from a connection; what is missing is asked for. */
+  /** Begins to take commands from a connection, after `reconcileLanes`; what is missing is asked for. */
   attach(connection: DownConnection): Promise<void> {
     this.#connection = connection;
     this.#asked = undefined;
-    return this.#inTurn(async () => this.#askFor(await this.#options.store.run("firstGap")));
+    return this.#inTurn(async () => {
+      await this.#takeUp();
+      this.#askFor(await this.#options.store.run("firstGap"));
+    });
+  }
+
+  /**
+   * Once in a process, what the last one left: begun commands are reconciled before any other of their kind runs. Not before
+   * the control plane was heard: only its welcome tells whether this state is a restored backup, and all of it done already.
+   */
+  async #takeUp(): Promise<void> {
+    if (this.#hasTakenUp) return;
+    const { store } = this.#options;
+    const begun = await store.run("openCommands", { state: "running" });
+    const waiting = await store.run("openCommands", { state: "accepted" });
+    this.#hasTakenUp = true;
+    for (const { command } of begun) this.#queue.add({ command, hasBegun: true });
+    for (const { command, approvedAt } of waiting) this.#queue.add({ command, approvedAt });
+    this.#pump();
   }
 
   detach(): void {

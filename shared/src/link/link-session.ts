@@ -56,6 +56,7 @@ export class LinkSession implements TransportListener {
   #transport: LinkTransport | undefined;
   #reports: Reports | undefined;
   #stage: "nonce" | "welcome" | "open" | "ended" = "nonce";
+  #isOpening = false;
   #helloSentAt = 0;
   #helloSentMonotonic = 0;
   #heardAt = performance.now();
@@ -135,8 +136,12 @@ export class LinkSession implements TransportListener {
 
   #handshake(message: FromControlPlane): void {
     if (message.type === "ping" || message.type === "pong") this.#handle(message);
-    else if (this.#stage === "welcome") this.#later(() => this.#open(readWelcome(message)));
-    else if (message.type === "nonce") this.#later(() => this.#greet(message));
+    // What comes right behind the welcome waits until the lanes are reconciled.
+    else if (this.#isOpening) this.#later(async () => this.#handle(message));
+    else if (this.#stage === "welcome") {
+      this.#isOpening = true;
+      this.#later(() => this.#open(readWelcome(message)));
+    } else if (message.type === "nonce") this.#later(() => this.#greet(message));
     else throw new ProtocolError("link-handshake", `got ${message.type}, expected nonce`);
   }
 

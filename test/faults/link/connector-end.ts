@@ -80,7 +80,7 @@ export async function startConnector(of: {
   const { answer, privateKey, service } = of.enrolled;
   const { connectorId } = answer;
   const record = new Recorder();
-  const link = await startLink({
+  const link = startLink({
     identity: { connectorId, service, privateKey },
     url: answer.linkUrl,
     ca: answer.caPem,
