@@ -9,7 +9,7 @@ import {
   type GateVerdict,
   judgeDevice,
 } from "./gate.ts";
-import type { PeerCertificate, TrustAnchor } from "./identity.ts";
+import { issuerIdOf, type PeerCertificate, type TrustAnchor } from "./identity.ts";
 import type { OpenConnection } from "./open-connections.ts";
 import type { PolicyMatcher } from "./policy.ts";
 import type { Refusal } from "./refusal.ts";
@@ -123,7 +123,7 @@ export class AccessControl {
   #judgeCertificate(certificate: PeerCertificate, now: number): Refusal | undefined {
     const anchor = this.local.anchors.get(certificate.anchor);
     const rule = `anchor/${certificate.anchor}`;
-    if (!anchor) {
+    if (!anchor?.authorities.some((one) => issuerIdOf(one) === certificate.issuerId)) {
       const message = "the certificate's issuer is no longer trusted";
       return { code: "certificate-untrusted", rule, message };
     }

@@ -56,9 +56,15 @@ export type IdentityVerdict =
   | { readonly identity: CertificateIdentity; readonly refusal?: undefined }
   | { readonly identity?: undefined; readonly refusal: Refusal };
 
+const issuerIds = new WeakMap<Certificate, string>();
+
 /** Names the CA by its name and its key, so that a renewed CA certificate is the same issuer. */
 export function issuerIdOf(authority: Certificate): string {
-  return hash("sha256", Buffer.concat([authority.subject.der, authority.publicKeyInfo]), "hex");
+  const known = issuerIds.get(authority);
+  if (known !== undefined) return known;
+  const id = hash("sha256", Buffer.concat([authority.subject.der, authority.publicKeyInfo]), "hex");
+  issuerIds.set(authority, id);
+  return id;
 }
 
 /** Reads who a verified certificate stands for, as far as its trust anchor may say so. */
