@@ -45,8 +45,8 @@ describe("we read what openssl writes", () => {
     expect(request.verifySignature()).toBe(true);
   });
 
-  test.for([
-    ["in DER", [] as string[]],
+  test.for<[string, string[]]>([
+    ["in DER", []],
     ["streamed as BER, in pieces of indefinite length", ["-stream"]],
   ])("SignedData %s", async ([, options], context) => {
     writeFileSync(file("plain"), Buffer.alloc(70_000, "x"));
@@ -69,8 +69,8 @@ describe("we read what openssl writes", () => {
     verifySigner(data, info, findSignerCertificate(data, info).publicKey());
   });
 
-  test.for([
-    ["AES-128 and PKCS#1 v1.5", ["-aes128"], [] as string[]],
+  test.for<[string, string[], string[]]>([
+    ["AES-128 and PKCS#1 v1.5", ["-aes128"], []],
     ["AES-192 streamed as BER", ["-aes192", "-stream"], []],
     ["AES-256 and OAEP with SHA-1", ["-aes256"], ["-keyopt", "rsa_padding_mode:oaep"]],
     ["triple DES", ["-des3"], []],

@@ -23,13 +23,3 @@ export const TAG = {
 
 /** The bit of an identifier octet that says that the content is made of elements. */
 export const CONSTRUCTED = 0x20;
-
-/** `[number]` of the context-specific class, around elements. */
-export function contextConstructed(number: number): number {
-  return 0xa0 | number;
-}
-
-/** `[number]` of the context-specific class, around plain content. */
-export function contextPrimitive(number: number): number {
-  return 0x80 | number;
-}
