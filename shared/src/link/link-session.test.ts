@@ -48,7 +48,7 @@ test("a command that comes in one breath with the welcome is taken, after the la
       async receive(jws) {
         happened.push(jws);
       },
-    } as Partial<DownLane> as DownLane,
+    } as unknown as DownLane,
     statements: {} as Statements,
     onOffset() {},
     onOpen: () => void happened.push("open"),
