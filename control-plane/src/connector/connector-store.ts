@@ -19,6 +19,10 @@ export type LinkOperations = {
   readonly ingestBatch: Asked<records.IncomingBatch, records.IngestOutcome>;
   readonly takeDeliveries: Asked<records.DeliveryRequest, records.SignedDelivery[]>;
   readonly answerGap: Asked<records.GapRequest, records.GapAnswer>;
+  readonly trustStatements: Asked<
+    { readonly connectorId: string; readonly afterId: number },
+    { readonly id: number; readonly jws: string }[]
+  >;
   readonly connectorsWithMail: Asked<{ readonly limit: number }, string[]>;
   readonly noteCommandProgress: Asked<records.CommandProgress>;
   readonly configurationAfter: Asked<

@@ -25,6 +25,7 @@ export class Delivery {
   readonly #unanswered = new Set<string>();
   #afterSeq = 0;
   #configurationSent: number;
+  #trustSent = 0;
   #gap: { readonly from: number; readonly to: number } | undefined;
   #isPumping = false;
   #hasNews = false;
@@ -63,6 +64,7 @@ export class Delivery {
     try {
       while (this.#hasNews && !this.#isStopped) {
         this.#hasNews = false;
+        await this.#sendTrust();
         await this.#sendConfiguration();
         while (await this.#sendSome()) {
           // As long as there is credit and something to send.
@@ -72,6 +74,17 @@ export class Delivery {
       if (!this.#isStopped) this.#options.onFailed(error);
     } finally {
       this.#isPumping = false;
+    }
+  }
+
+  /** Before anything that the next tenant key signed. */
+  async #sendTrust(): Promise<void> {
+    const { context, session, send } = this.#options;
+    const ask = { connectorId: session.connectorId, afterId: this.#trustSent };
+    for (const { id, jws } of await context.store.run("trustStatements", ask)) {
+      if (this.#isStopped) return;
+      this.#trustSent = id;
+      send({ type: "trust", jws });
     }
   }
 

@@ -122,6 +122,11 @@ export class LinkEndpoint implements CommandWakeUp, AsyncDisposable {
     this.#context.sessions.sessionOf(connectorId)?.wake();
   }
 
+  /** Looks for what there is for every connector that is here. */
+  wakeAll(): void {
+    for (const { connectorId } of this.#context.sessions.sightings()) this.wake(connectorId);
+  }
+
   /** Ends a connector's session, e.g. because it was disabled; it is judged anew when it comes back. */
   disconnect(connectorId: string): void {
     this.#context.sessions.sessionOf(connectorId)?.close();

@@ -55,7 +55,7 @@ export class SigningRules {
    */
   judge(kind: StatementKind, value: unknown): AcceptedStatement {
     const { statement, names } = describe(kind, value);
-    const hash = createHash("sha256").update(JSON.stringify(statement)).digest("hex");
+    const hash = statementHash(statement);
     for (const name of names) {
       const before = this.#signed.get(name);
       if (before !== undefined && before !== hash) {
@@ -77,6 +77,11 @@ export class SigningRules {
       if (oldest !== undefined) this.#signed.delete(oldest);
     }
   }
+}
+
+/** SHA-256 of a statement's JSON, hex. */
+export function statementHash(statement: unknown): string {
+  return createHash("sha256").update(JSON.stringify(statement)).digest("hex");
 }
 
 interface Described {

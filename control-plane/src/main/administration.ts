@@ -6,6 +6,7 @@ import type { ControlHandlers } from "@isthmus/shared/kernel/control-socket";
 import { type PublicKey, service } from "@isthmus/shared/link/messages";
 import type { Random } from "@isthmus/shared/random";
 import { z } from "zod";
+import type { Act } from "../core/admin-records.ts";
 import { checkPasswordLength, type Passwords } from "../core/password.ts";
 import { ROLES } from "../core/roles.ts";
 import type { ControlPlaneStore, StoreRecords } from "../store/records.ts";
@@ -41,6 +42,7 @@ export interface Administration {
   tenantKeys(): readonly PublicKey[];
   tokenText(secret: string): Promise<string>;
   status(): Promise<unknown>;
+  rotateTenantKey(act: Act): Promise<{ readonly thumbprint: string }>;
 }
 
 /** What the command line asks of the control plane, over the control socket or, while it does not run, in its own process. */
@@ -51,6 +53,7 @@ export function administrationHandlers(of: Administration): ControlHandlers {
     "admin.create": (argument) => createAccount(of, newAccount.parse(argument)),
     "admin.reset-password": (argument) => resetPassword(of, newPassword.parse(argument)),
     "admin.list": () => listAccounts(of),
+    "tenant-key.rotate": () => of.rotateTenantKey({ actor: LOCAL_ACTOR, now: of.clock.now() }),
     "audit.verify": () => verifyAudit(of.store, of.tenantKeys(), OWN_CHAIN),
   };
 }

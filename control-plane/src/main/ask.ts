@@ -33,6 +33,7 @@ export async function ask(
     tenantKeys: () => knownTenantKeys(tenantKeysFile(folder.path)),
     tokenText: () => Promise.reject(notRunning()),
     status: () => Promise.reject(notRunning()),
+    rotateTenantKey: () => Promise.reject(notRunning()),
   });
   return await handlers[method]?.(argument);
 }

@@ -156,6 +156,18 @@ export const commands: readonly CliCommand[] = [
     ],
   },
   {
+    name: "tenant-key",
+    summary: "the key whose signatures connectors trust",
+    commands: [
+      {
+        name: "rotate",
+        summary: "make the next key, announce it by the present one, and sign with it from then on",
+        options: CONFIG,
+        run: rotateTenantKey,
+      },
+    ],
+  },
+  {
     name: "audit",
     summary: "the record of what administrators and the signer did",
     commands: [
@@ -228,6 +240,11 @@ async function createToken(call: CliCall): Promise<CliAnswer> {
     validityMinutes: Number(call.text("valid-minutes")),
   })) as { token: string };
   return { text: value.token, value };
+}
+
+async function rotateTenantKey(call: CliCall): Promise<CliAnswer> {
+  const value = (await ask(load(call), "tenant-key.rotate")) as { thumbprint: string };
+  return { text: value.thumbprint, value };
 }
 
 async function createAdministrator(call: CliCall): Promise<CliAnswer> {

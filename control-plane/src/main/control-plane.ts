@@ -20,6 +20,7 @@ import { ensureFirstAdministrator } from "./first-administrator.ts";
 import { registerChecks } from "./health-checks.ts";
 import { startHousekeeping } from "./housekeeping.ts";
 import { openControlPlaneStore } from "./open-store.ts";
+import { rotateTenantKey } from "./rotate-tenant-key.ts";
 import { ServerIdentity } from "./server-identity.ts";
 import { attachServices, closeServer, SERVER_LIMITS } from "./services.ts";
 import { SignerChild } from "./signer-child.ts";
@@ -90,6 +91,7 @@ export async function startControlPlane(
     ...parts,
     tenantKeys: () => tenantKeys.all,
     status,
+    rotateTenantKey: (act) => rotateTenantKey({ signer, records, link, tenantKeys }, act),
   });
   resources.use(await serveControlSocket(folder.controlSocket, handlers, log));
   resources.defer(() => removeStateFile(folder.runFile));

@@ -14,8 +14,10 @@ export const signerRequest = z.discriminatedUnion("type", [
     kind: z.enum(["command", "configuration", "auditHead", "challenge", "enrolment"]),
     statement: z.unknown(),
   }),
-  /** Makes the next tenant key, in force at once, and a statement about it signed by the one before. */
-  z.strictObject({ type: z.literal("rotate"), id }),
+  /** Makes the next tenant key, unless one waits already, and a statement about it signed by the one in force. */
+  z.strictObject({ type: z.literal("prepareRotation"), id }),
+  /** Puts the next tenant key, which the request names, in force. */
+  z.strictObject({ type: z.literal("completeRotation"), id, x: z.string().max(64) }),
 ]);
 export type SignerRequest = z.infer<typeof signerRequest>;
 

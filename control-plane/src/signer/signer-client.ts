@@ -74,10 +74,16 @@ export class SignerClient implements Signer, Disposable {
     return this.#sign("enrolment", answer);
   }
 
-  async rotate(): Promise<{ readonly jws: string; readonly tenantKey: TenantKey }> {
-    const { jws, tenantKey } = await this.#ask({ type: "rotate" });
+  /** The next tenant key and the statement about it by the present one; asked again, the same key. */
+  async prepareRotation(): Promise<{ readonly jws: string; readonly tenantKey: TenantKey }> {
+    const { jws, tenantKey } = await this.#ask({ type: "prepareRotation" });
     if (jws === undefined || tenantKey === undefined) throw unexpected();
     return { jws, tenantKey };
+  }
+
+  /** Puts the prepared key in force. */
+  async completeRotation({ x }: TenantKey): Promise<void> {
+    await this.#ask({ type: "completeRotation", x });
   }
 
   async #sign(kind: StatementKind, statement: unknown): Promise<string> {

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { chmod, rm } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Clock } from "@isthmus/shared/clock";
@@ -6,9 +6,9 @@ import { ConnectorError, RefusalError } from "@isthmus/shared/errors";
 import { shortPath } from "@isthmus/shared/kernel/control-socket";
 import { makeStateFolder } from "@isthmus/shared/kernel/state-files";
 import { publicKeyOf, signJws } from "@isthmus/shared/link/jws";
-import { JWS_TYPES } from "@isthmus/shared/link/messages";
+import { JWS_TYPES, type PublicKey } from "@isthmus/shared/link/messages";
 import type { Logger } from "pino";
-import { SigningRules, type StatementKind } from "../core/signing-rules.ts";
+import { SigningRules, type StatementKind, statementHash } from "../core/signing-rules.ts";
 import { frameMessage, MessageReader } from "../protocol/length-prefixed.ts";
 import {
   type SignerAnswer,
@@ -16,7 +16,7 @@ import {
   signerRequest,
 } from "../protocol/signer-messages.ts";
 import { SignedLog } from "./signed-log.ts";
-import { loadTenantKey, storeTenantKey } from "./tenant-key-file.ts";
+import { loadNextTenantKey, loadTenantKey, promoteNextTenantKey } from "./tenant-key-file.ts";
 
 /** Our own limits. */
 const MAX_CLIENTS = 8;
@@ -119,8 +119,10 @@ export class SignerServer implements AsyncDisposable {
             id: request.id,
             jws: await this.#sign(request.kind, request.statement),
           };
-        case "rotate":
-          return { ok: true, id: request.id, ...(await this.#rotate()) };
+        case "prepareRotation":
+          return { ok: true, id: request.id, ...(await this.#prepareRotation()) };
+        case "completeRotation":
+          return { ok: true, id: request.id, tenantKey: this.#completeRotation(request.x) };
       }
     } catch (error) {
       if (!(error instanceof ConnectorError)) {
@@ -139,18 +141,25 @@ export class SignerServer implements AsyncDisposable {
     return await signJws(statement, typ, this.#key);
   }
 
-  async #rotate(): Promise<{ jws: string; tenantKey: ReturnType<typeof publicKeyOf> }> {
-    const { privateKey } = generateKeyPairSync("ed25519");
-    const tenantKey = publicKeyOf(privateKey);
-    const jws = await signJws(
-      { tenantKey, notBefore: this.#settings.clock.now() },
-      JWS_TYPES.trust,
-      this.#key,
-    );
-    await this.#record("trust", [`trust ${tenantKey.x}`], tenantKey.x);
-    storeTenantKey(this.#settings.stateFolder, privateKey);
-    this.#key = privateKey;
+  /** Two steps, so that the statement is safe with the control plane before anything is signed by the next key. */
+  async #prepareRotation(): Promise<{ jws: string; tenantKey: PublicKey }> {
+    const { stateFolder, clock } = this.#settings;
+    const tenantKey = publicKeyOf(loadNextTenantKey(stateFolder));
+    const statement = { tenantKey, notBefore: clock.now() };
+    const jws = await signJws(statement, JWS_TYPES.trust, this.#key);
+    await this.#record("trust", [`trust ${tenantKey.x}`], statementHash(statement));
     return { jws, tenantKey };
+  }
+
+  #completeRotation(x: string): PublicKey {
+    const current = publicKeyOf(this.#key);
+    if (current.x === x) return current;
+    const { stateFolder } = this.#settings;
+    if (publicKeyOf(loadNextTenantKey(stateFolder)).x !== x) {
+      throw new RefusalError("rotation-unknown", "the prepared key", "No such key was prepared");
+    }
+    this.#key = promoteNextTenantKey(stateFolder);
+    return publicKeyOf(this.#key);
   }
 
   #record(kind: string, names: readonly string[], statementHash: string): Promise<void> {

@@ -86,17 +86,46 @@ test("many requests at once are all signed and share their writes", async () => 
   expect(await verifySignedLog(folder.path)).toEqual({ lines: 300 });
 });
 
-test("a rotated key is announced by the one before and signs from then on, after a restart too", async () => {
-  using folder = temporaryFolder();
-  using client = new SignerClient(join(folder.path, "s"));
-  const before = await signerIn(folder.path);
-  const old = await client.tenantKey();
-  const { jws, tenantKey } = await client.rotate();
-  expect(await verifyJws(jws, JWS_TYPES.trust, [old])).toMatchObject({ tenantKey });
-  await before[Symbol.asyncDispose]();
-  await using _after = await signerIn(folder.path);
-  expect(await client.tenantKey()).toEqual(tenantKey);
-  expect(tenantKey.x).not.toBe(old.x);
+describe("a rotation", () => {
+  test("announces the next key by the one before; completed, the next signs, after a restart too", async () => {
+    using folder = temporaryFolder();
+    using client = new SignerClient(join(folder.path, "s"));
+    const before = await signerIn(folder.path);
+    const old = await client.tenantKey();
+    const { jws, tenantKey } = await client.prepareRotation();
+    expect(await verifyJws(jws, JWS_TYPES.trust, [old])).toMatchObject({ tenantKey });
+    expect(await client.tenantKey()).toEqual(old);
+    await client.completeRotation(tenantKey);
+    await client.completeRotation(tenantKey);
+    const signed = await client.signAuditHead(head);
+    expect(await verifyJws(signed, JWS_TYPES.auditHead, [tenantKey])).toEqual(head);
+    await before[Symbol.asyncDispose]();
+    await using _after = await signerIn(folder.path);
+    expect(await client.tenantKey()).toEqual(tenantKey);
+    expect((await client.prepareRotation()).tenantKey).not.toEqual(tenantKey);
+  });
+
+  test("begun and not completed goes on with the same key, after a restart too", async () => {
+    using folder = temporaryFolder();
+    using client = new SignerClient(join(folder.path, "s"));
+    const before = await signerIn(folder.path);
+    const first = await client.prepareRotation();
+    await before[Symbol.asyncDispose]();
+    await using _after = await signerIn(folder.path);
+    expect((await client.prepareRotation()).tenantKey).toEqual(first.tenantKey);
+  });
+
+  test("to a key that was not prepared is refused", async () => {
+    using folder = temporaryFolder();
+    await using _signer = await signerIn(folder.path);
+    using client = new SignerClient(join(folder.path, "s"));
+    const key = await client.tenantKey();
+    const other = { ...key, x: "A".repeat(43) };
+    await expect(client.completeRotation(other)).rejects.toMatchObject({
+      code: "rotation-unknown",
+    });
+    expect(await client.tenantKey()).toEqual(key);
+  });
 });
 
 test("files and socket are for its own user alone", async () => {
@@ -118,7 +147,7 @@ describe("anything else than a typed request is refused", () => {
   test.each([
     [{ type: "sign", id: 5, kind: "trust", statement: {} }, "signer-request"],
     [{ type: "sign-bytes", id: 5, bytes: "AAAA" }, "signer-request"],
-    [{ type: "rotate", id: 5, key: "mine" }, "signer-request"],
+    [{ type: "prepareRotation", id: 5, key: "mine" }, "signer-request"],
     [{ type: "sign", id: 5, kind: "command", statement: { id: "x" } }, "statement-invalid"],
   ])("%j", async (request, code) => {
     using folder = temporaryFolder();

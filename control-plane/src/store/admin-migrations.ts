@@ -129,7 +129,7 @@ export const adminMigrations: readonly Migration[] = [
       CREATE TABLE trust_statement (
         id INTEGER PRIMARY KEY,
         jws TEXT NOT NULL,
-        thumbprint TEXT NOT NULL,
+        thumbprint TEXT NOT NULL UNIQUE,
         created_at INTEGER NOT NULL
       ) STRICT;
     `,

@@ -282,18 +282,32 @@ function requestCancellation(
   return outcome;
 }
 
-/** Keeps a statement about a new tenant key for the connectors. */
+/** Keeps a statement about a new tenant key for the connectors; a key that is announced already keeps its statement. */
 function recordTrust(
   transaction: Transaction,
   { jws, thumbprint, ...act }: Act & { readonly jws: string; readonly thumbprint: string },
 ): void {
-  transaction.run(
-    "INSERT INTO trust_statement (jws, thumbprint, created_at) VALUES (?, ?, ?)",
+  const { changes } = transaction.run(
+    "INSERT INTO trust_statement (jws, thumbprint, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
     jws,
     thumbprint,
     act.now,
   );
-  recordAct(transaction, act, AUDIT_EVENTS.tenantKeyRotated, { thumbprint });
+  if (changes > 0) recordAct(transaction, act, AUDIT_EVENTS.tenantKeyRotated, { thumbprint });
+}
+
+/** The statements after `afterId` that a connector may lack: it enrolled before they were made. */
+function trustStatements(
+  transaction: Transaction,
+  { connectorId, afterId }: { readonly connectorId: string; readonly afterId: number },
+): { readonly id: number; readonly jws: string }[] {
+  const rows = transaction.all(
+    `SELECT t.id, t.jws FROM trust_statement t JOIN connector c ON c.id = ? AND t.created_at >= c.created_at
+     WHERE t.id > ? ORDER BY t.id LIMIT 100`,
+    connectorId,
+    afterId,
+  );
+  return rows.map((row) => ({ id: Number(row["id"]), jws: String(row["jws"]) }));
 }
 
 /** Throws rows away that are long over, some at a time so that no commit waits for them. */
@@ -332,5 +346,6 @@ export const administrationOperations = {
   requestCommand,
   requestCancellation,
   recordTrust,
+  trustStatements,
   pruneOldRecords,
 };

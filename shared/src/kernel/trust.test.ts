@@ -82,6 +82,16 @@ test("a repeated statement changes nothing", async () => {
   expect(made.trust.list()).toHaveLength(2);
 });
 
+test("statements that were followed before change nothing, in whatever order they are repeated", async () => {
+  using made = enrolled();
+  const statements = [await statement(second, first), await statement(third, second)];
+  for (const jws of statements) await made.trust.rotate(jws);
+  for (const jws of [...statements, ...statements.toReversed()]) {
+    expect(await made.trust.rotate(jws)).toBeUndefined();
+  }
+  expect(made.trust.list().at(-1)?.publicKey).toEqual(publicKeyOf(third));
+});
+
 test("only the current key rotates: neither a stranger nor the key before it", async () => {
   using made = enrolled();
   const refusal = { code: "signature-refused" };

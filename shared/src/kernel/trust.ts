@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
 import { ConnectorError, RefusalError } from "../errors.ts";
-import { thumbprintOf, verifyJws } from "../link/jws.ts";
+import { verifyJws } from "../link/jws.ts";
 import { JWS_TYPES, type PublicKey, signedTrust } from "../link/messages.ts";
 import { checkConfiguration } from "./configuration.ts";
 import { parseStateJson } from "./identity.ts";
@@ -92,23 +92,22 @@ export class Trust {
   }
 
   /**
-   * Takes over the next tenant key from a statement that the current one signed. Returns the key, or undefined where it
-   * is the current one already.
+   * Takes over the next tenant key from a statement that the current one signed. Returns the key, or undefined for a
+   * statement that was followed before: the control plane repeats them after each connect.
    *
    * @throws RefusalError `signature-refused`, `trust-refused`.
    */
   async rotate(jws: string): Promise<PublicKey | undefined> {
     const current = this.#keys.at(-1);
     if (current === undefined) throw refused("no tenant key is pinned");
-    const statement = signedTrust.safeParse(
-      await this.verify(jws, JWS_TYPES.trust, this.#withPrevious()),
-    );
+    const statement = signedTrust.safeParse(await this.verify(jws, JWS_TYPES.trust, this.ever()));
     if (!statement.success) throw new RefusalError("trust-refused", RULE, "malformed statement");
     const { tenantKey, notBefore } = statement.data;
-    if (thumbprintOf(tenantKey) === thumbprintOf(current.publicKey)) return undefined;
-    // A statement by the key before the current one may only repeat what is known, it cannot lead elsewhere.
+    const known = this.#keys.findIndex(({ publicKey }) => publicKey.x === tenantKey.x);
+    const predecessor = this.#keys[known - 1];
+    if (predecessor !== undefined && (await isBy(jws, predecessor.publicKey))) return undefined;
     await this.verify(jws, JWS_TYPES.trust, [current.publicKey]);
-    if (this.#keys.some(({ publicKey }) => publicKey.x === tenantKey.x)) {
+    if (known >= 0) {
       throw new RefusalError("trust-refused", RULE, "a retired tenant key cannot come back");
     }
     const now = this.#clock.now();
@@ -120,10 +119,6 @@ export class Trust {
     return tenantKey;
   }
 
-  #withPrevious(): PublicKey[] {
-    return this.#keys.slice(-2).map(({ publicKey }) => publicKey);
-  }
-
   #add(others: readonly PinnedKey[], key: PinnedKey): void {
     const keys = [...others.filter(({ publicKey }) => publicKey.x !== key.publicKey.x), key];
     const kept = keys.slice(-MAX_PINNED_KEYS);
@@ -133,6 +128,13 @@ export class Trust {
 }
 
 const RULE = "trust.tenant-key";
+
+function isBy(jws: string, key: PublicKey): Promise<boolean> {
+  return verifyJws(jws, JWS_TYPES.trust, [key]).then(
+    () => true,
+    () => false,
+  );
+}
 
 function refused(reason: string): RefusalError {
   return new RefusalError("signature-refused", RULE, reason);
