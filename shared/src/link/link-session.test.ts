@@ -45,7 +45,7 @@ test("a command that comes in one breath with the welcome is taken, after the la
         happened.push("attached");
       },
       detach() {},
-      async receive(jws) {
+      async receive(jws: string) {
         happened.push(jws);
       },
     } as unknown as DownLane,
