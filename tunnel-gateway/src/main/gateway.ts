@@ -11,6 +11,7 @@ import { compileRules } from "../core/compile-rules.ts";
 import { DeviceDirectory } from "../core/device.ts";
 import { DeviceStates } from "../core/device-states.ts";
 import { Enforcement } from "../core/enforcement.ts";
+import { issuerIdOf } from "../core/identity.ts";
 import { OpenConnections } from "../core/open-connections.ts";
 import { PeerCertificates } from "../core/peer-certificates.ts";
 import type { RelayedConnection, RelayLimits } from "../core/ports.ts";
@@ -252,6 +253,8 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       log.warn({ err: error }, "tls.reload-failed");
       return;
     }
+    const authorities = [...this.#trust.anchors.values()].flatMap((anchor) => anchor.authorities);
+    this.#knowledge.retain(new Set(authorities.map(issuerIdOf)));
     this.#peers = new PeerCertificates(this.#trust.anchors.values());
     this.#access.local = this.#localRules();
     this.#enforcement.all();
