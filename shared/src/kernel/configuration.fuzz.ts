@@ -1,11 +1,14 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { ConfigurationError } from "../errors.ts";
 import { fuzzRuns } from "../testing/fuzz-runs.ts";
+import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { commonConfiguration } from "./common-configuration.ts";
 import { parseConfiguration } from "./configuration.ts";
-import { builtInGuardrails } from "./guardrails-file.ts";
+import { builtInGuardrails, loadGuardrails } from "./guardrails-file.ts";
 import { openStandalone } from "./standalone-file.ts";
 
 /** What a parser of text from outside may do: return, or throw this one error with a bounded message. */
@@ -17,6 +20,10 @@ function survives(parse: () => unknown): void {
     expect((error as ConfigurationError).faults.length).toBeGreaterThan(0);
     expect((error as ConfigurationError).faults.length).toBeLessThanOrEqual(101);
   }
+}
+
+function toText(value: unknown): string {
+  return JSON.stringify(value);
 }
 
 /** Valid local files with one value replaced by anything. */
@@ -45,6 +52,32 @@ test("any text is either a standalone document or refused with its faults", () =
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.json(), document), (text) => {
       survives(() => openStandalone(text, "fuzz.json"));
+    }),
+    { numRuns: fuzzRuns(2_000) },
+  );
+});
+
+test("any text is either a guardrails file or refused with its faults", () => {
+  using folder = temporaryFolder();
+  const file = join(folder.path, "guardrails.json");
+  const parts = fc.record(
+    { commands: fc.jsonValue(), approvers: fc.jsonValue(), "cert-connector": fc.jsonValue() },
+    { requiredKeys: [] },
+  );
+  const commands = fc.record(
+    {
+      allow: fc.array(fc.string()),
+      limits: fc.jsonValue(),
+      approval: fc.dictionary(fc.string(), fc.jsonValue()),
+    },
+    { requiredKeys: [] },
+  );
+  const nearlyValid = fc.tuple(parts, commands).map(([rest, own]) => ({ ...rest, commands: own }));
+  const text = fc.oneof(fc.string(), parts.map(toText), nearlyValid.map(toText));
+  fc.assert(
+    fc.property(text, (content) => {
+      writeFileSync(file, content);
+      survives(() => loadGuardrails("cert-connector", z.strictObject({}), file));
     }),
     { numRuns: fuzzRuns(2_000) },
   );
