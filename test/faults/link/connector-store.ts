@@ -10,7 +10,8 @@ export const migrations: readonly Migration[] = [
   ...laneMigrations,
   {
     id: "test-1",
-    sql: "CREATE TABLE effect (command_id TEXT NOT NULL, at INTEGER NOT NULL) STRICT",
+    sql: `CREATE TABLE effect (command_id TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+          CREATE TABLE certificate (number INTEGER PRIMARY KEY) STRICT;`,
   },
 ];
 
@@ -36,6 +37,17 @@ function effects(transaction: Transaction): string[] {
   return rows.map((row) => String(row["command_id"]));
 }
 
+/** Issues the next certificate: the row and the entry that tells of it stand or fall together. */
+function issueNext(transaction: Transaction, { at }: { readonly at: number }): void {
+  const { lastInsertRowid: number } = transaction.run("INSERT INTO certificate DEFAULT VALUES");
+  const serialNumber = number.toString(16).padStart(8, "0");
+  appendToStream(transaction, {
+    stream: "issuance",
+    at,
+    entry: { event: "issued", at, transactionId: `t-${number}`, serialNumber, issuer: "CN=CA" },
+  });
+}
+
 /** A row of the kind that only a fault can make, to see what the link makes of it. */
 function execute(transaction: Transaction, { sql }: { readonly sql: string }): void {
   transaction.run(sql);
@@ -46,5 +58,6 @@ export const operations = {
   append,
   takeEffect,
   effects,
+  issueNext,
   execute,
 } satisfies Operations;
