@@ -16,6 +16,7 @@ import {
   type SignedCommand,
   signedCommand,
   signedConfiguration,
+  signedTrust,
 } from "@isthmus/shared/link/messages";
 import { WebSocket } from "ws";
 import type { ApiClient, ControlPlaneFixture } from "./control-plane-fixture.ts";
@@ -25,9 +26,11 @@ export class ConnectorFixture implements AsyncDisposable {
   readonly id: string;
   readonly commands: SignedCommand[] = [];
   readonly configurations: unknown[] = [];
+  /** Types of the signed messages, as they came. */
+  readonly received: string[] = [];
   readonly #plane: ControlPlaneFixture;
   readonly #key: KeyObject;
-  readonly #tenantKey: PublicKey;
+  #tenantKey: PublicKey;
   readonly #lastSeq: Record<string, number> = {};
   #epoch = 0;
   #boots = 0;
@@ -93,6 +96,11 @@ export class ConnectorFixture implements AsyncDisposable {
   // biome-ignore lint/suspicious/noExplicitAny: messages of every type, as they come
   async #take(message: any): Promise<void> {
     if (message.type === "nonce") this.#greet(message.nonce);
+    if ("jws" in message) this.received.push(message.type);
+    if (message.type === "trust") {
+      const payload = await verifyJws(message.jws, JWS_TYPES.trust, [this.#tenantKey]);
+      this.#tenantKey = signedTrust.parse(payload).tenantKey;
+    }
     if (message.type === "command") {
       const payload = await verifyJws(message.jws, JWS_TYPES.command, [this.#tenantKey]);
       const command = signedCommand.parse(payload);

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { askRunningService } from "@isthmus/shared/kernel/control-socket";
 import { verifyJws } from "@isthmus/shared/link/jws";
 import { JWS_TYPES } from "@isthmus/shared/link/messages";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
@@ -268,4 +269,41 @@ describe("a command", () => {
       await admin.post("/commands", { connectorId: "x", kind }, 400);
     },
   );
+});
+
+describe("a new tenant key", () => {
+  const rotate = () => askRunningService(join(plane.folder, "control.sock"), "tenant-key.rotate");
+  const ask = (connector: ConnectorFixture) =>
+    admin.post("/commands", { connectorId: connector.id, kind: "health.report" }, 201);
+
+  test("is announced before anything it signs, to who is here, who was away and nobody else", async () => {
+    await using here = await enrolled("cert-connector");
+    await here.connect();
+    await using away = await enrolled("cert-connector");
+    await rotate();
+    await ask(here);
+    await until(() => here.commands.length === 1, "a command by the new key");
+    expect(here.received).toEqual(["trust", "command"]);
+
+    await ask(away);
+    await away.connect();
+    await until(() => away.commands.length === 1, "a command by the new key");
+    expect(away.received).toEqual(["trust", "command"]);
+
+    await using later = await enrolled("cert-connector");
+    await later.connect();
+    await ask(later);
+    await until(() => later.commands.length === 1, "a command");
+    expect(later.received).toEqual(["command"]);
+  });
+
+  test("leaves the audit chain verifiable with the keys there ever were", async () => {
+    await rotate();
+    const verified = await askRunningService(join(plane.folder, "control.sock"), "audit.verify");
+    expect(verified?.result).toMatchObject({ isIntact: true });
+    const file = join(plane.folder, "tenant-keys.json");
+    const keys = JSON.parse(readFileSync(file, "utf8"));
+    expect(new Set(keys.map(({ x }: { x: string }) => x)).size).toBe(keys.length);
+    expect(keys.length).toBeGreaterThan(1);
+  });
 });

@@ -63,6 +63,8 @@ export class LinkSession implements TransportListener {
   #pingedAt = 0;
   #waiting = 0;
   #work: Promise<void> = Promise.resolve();
+  /** Done when every statement about a tenant key so far is followed: a command may be the first that the next key signed. */
+  #trusted: Promise<void> = Promise.resolve();
   #refusal: ConnectorError | undefined;
 
   constructor(options: SessionOptions) {
@@ -130,7 +132,7 @@ export class LinkSession implements TransportListener {
     const { message, unsupported } = readFromControlPlane(frame);
     if (message === undefined) this.#send({ type: "unsupported", of: unsupported });
     else if (message.type === "refused") this.#leave(refusalFrom(message));
-    else if (this.#stage === "open") this.#handle(message);
+    else if (this.#stage === "open" && !this.#isOpening) this.#handle(message);
     else this.#handshake(message);
   }
 
@@ -192,6 +194,10 @@ export class LinkSession implements TransportListener {
       progress: (id, state) => this.#send({ type: "command-progress", id, state }),
       askFor: ({ from, to }) => this.#send({ type: "command-gap", from, to }),
     });
+    // Behind the messages that have waited for this, so that those that come now do not overtake them.
+    this.#later(async () => {
+      this.#isOpening = false;
+    });
     await this.#reports.tick();
   }
 
@@ -205,13 +211,15 @@ export class LinkSession implements TransportListener {
     const { upLane, downLane, statements } = this.#options;
     switch (message.type) {
       case "command":
-        this.#meanwhile(downLane.receive(message.jws));
+        this.#meanwhile(this.#trusted.then(() => downLane.receive(message.jws)));
         break;
       case "ack":
         this.#meanwhile(upLane.acknowledge(message.stream, message.seq, message.rejected));
         break;
       case "command-void":
-        this.#meanwhile(downLane.receiveVoid({ from: message.from, to: message.to }));
+        this.#meanwhile(
+          this.#trusted.then(() => downLane.receiveVoid({ from: message.from, to: message.to })),
+        );
         break;
       case "state-wanted":
         if (message.stream === "health") this.#later(() => this.#reports?.health(true));
@@ -225,6 +233,7 @@ export class LinkSession implements TransportListener {
         break;
       case "trust":
         this.#later(() => statements.trust(message.jws));
+        this.#trusted = this.#work;
         break;
       case "unsupported":
         this.#options.log.warn({ of: message.of }, "link.unsupported");
