@@ -12,6 +12,7 @@ import {
   parseAuthorityKeyIdentifier,
   parseCrlNumber,
   parseReasonCode,
+  parseWhole,
   type RevocationReason,
   readExtensions,
   reasonCodeExtension,
@@ -90,15 +91,33 @@ function isTime(tag: number): boolean {
 
 function readRevoked(list: DerReader | undefined): Map<string, Revocation> {
   const revoked = new Map<string, Revocation>();
+  const reasons = new EntryReasons();
   while (list !== undefined && !list.isAtEnd) {
     const entry = list.enter();
     const serialNumber = readSerialNumber(entry);
     const revokedAt = entry.readTime();
-    const reason = entry.isAtEnd ? "unspecified" : readReason(readExtensions(entry));
+    const reason = entry.isAtEnd ? "unspecified" : reasons.of(entry.readRaw(TAG.sequence));
     entry.end();
     revoked.set(serialNumber, { revokedAt, reason });
   }
   return revoked;
+}
+
+/** Our own limit: there are ten reasons, so more kinds of extensions than this are worth no memory. */
+const MAX_KNOWN_EXTENSIONS = 32;
+
+/** The reasons of entries. Those of a list are of few kinds: each is read once and then known by its bytes. */
+class EntryReasons {
+  readonly #known = new Map<string, RevocationReason>();
+
+  of(extensions: Buffer): RevocationReason {
+    const bytes = extensions.toString("latin1");
+    const known = this.#known.get(bytes);
+    if (known !== undefined) return known;
+    const reason = readReason(parseWhole(extensions, readExtensions));
+    if (this.#known.size < MAX_KNOWN_EXTENSIONS) this.#known.set(bytes, reason);
+    return reason;
+  }
 }
 
 function readReason(extensions: readonly Extension[]): RevocationReason {

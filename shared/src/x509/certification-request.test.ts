@@ -12,7 +12,7 @@ import {
   setOf,
   utf8String,
 } from "./der-writer.ts";
-import { keyUsageExtension, subjectAltNameExtension } from "./extensions.ts";
+import { encodeExtensions, keyUsageExtension, subjectAltNameExtension } from "./extensions.ts";
 import { publicKeyInfoOf } from "./issue.ts";
 import { formatName, parseNameText } from "./name-text.ts";
 import { OID } from "./object-identifiers.ts";
@@ -46,6 +46,19 @@ test("a request without attributes is read", async () => {
   const request = parseCertificationRequest(await encodeCertificationRequest({ subject }, key));
   expect(request.challengePassword).toBeUndefined();
   expect(request.extensionRequest).toEqual([]);
+});
+
+test("extensions in the attribute of older Windows are read", () => {
+  const extensions = encodeExtensions([keyUsageExtension(["keyAgreement"])]);
+  const attribute = sequence(objectIdentifier("1.3.6.1.4.1.311.2.1.14"), setOf(extensions));
+  const info = sequence(
+    integer(0),
+    subject.der,
+    publicKeyInfoOf(key),
+    implicit(0, attribute, true),
+  );
+  const request = assembleSigned(info, SIGNATURE.ecdsaWithSHA256, Buffer.alloc(70));
+  expect(parseCertificationRequest(request).requested.keyUsage).toEqual(["keyAgreement"]);
 });
 
 test("a signature by another key is wrong", () => {

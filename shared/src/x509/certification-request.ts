@@ -99,6 +99,9 @@ interface Attributes {
   readonly extensionRequest: readonly Extension[];
 }
 
+/** That of PKCS#9, and the one that older Windows uses for the same. */
+const EXTENSION_REQUESTS: readonly string[] = [OID.extensionRequest, OID.microsoftExtensionRequest];
+
 /** Attribute ::= SEQUENCE { type OBJECT IDENTIFIER, values SET OF ANY }. Unknown ones are passed over. */
 function readAttributes(set: DerReader | undefined): Attributes {
   const seen = new Set<string>();
@@ -113,7 +116,7 @@ function readAttributes(set: DerReader | undefined): Attributes {
     if (seen.size === MAX_ATTRIBUTES) throw fault(`more than ${MAX_ATTRIBUTES} attributes`);
     seen.add(type);
     if (type === OID.challengePassword) challengePassword = readChallenge(values);
-    if (type === OID.extensionRequest) extensionRequest = readExtensionRequest(values);
+    if (EXTENSION_REQUESTS.includes(type)) extensionRequest = readExtensionRequest(values);
   }
   return { challengePassword, extensionRequest };
 }

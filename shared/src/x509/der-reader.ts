@@ -199,8 +199,8 @@ export class DerReader {
   /** UTCTime or GeneralizedTime as RFC 5280 section 4.1.2.5 has them, in ms since the epoch. */
   readTime(): number {
     const isUtcTime = this.peekTag() === TAG.utcTime;
-    const text = this.read(isUtcTime ? TAG.utcTime : TAG.generalizedTime).toString("latin1");
-    const ms = isUtcTime ? readUtcTime(text) : readGeneralizedTime(text);
+    const content = this.read(isUtcTime ? TAG.utcTime : TAG.generalizedTime);
+    const ms = isUtcTime ? readUtcTime(content) : readGeneralizedTime(content);
     if (ms === undefined) throw this.#fault("time", "time is not of the form (YY)YYMMDDHHMMSSZ");
     return ms;
   }

@@ -1,20 +1,41 @@
 /** UTCTime `YYMMDDHHMMSSZ`; two-digit years are 1950..2049 (RFC 5280 section 4.1.2.5.1). Undefined if it is no date. */
-export function readUtcTime(text: string): number | undefined {
-  if (text.length !== 13) return undefined;
-  const year = text.charCodeAt(0) >= 0x35 ? "19" : "20";
-  return readGeneralizedTime(year + text);
+export function readUtcTime(content: Uint8Array): number | undefined {
+  if (content.length !== 13) return undefined;
+  const year = twoDigits(content, 0);
+  return momentOf(year < 50 ? 2_000 + year : 1_900 + year, content, 2);
 }
 
 /** GeneralizedTime `YYYYMMDDHHMMSSZ`, without fractions (RFC 5280 section 4.1.2.5.2). Undefined if it is no date. */
-export function readGeneralizedTime(text: string): number | undefined {
-  if (!/^\d{14}Z$/.test(text)) return undefined;
-  const number = (from: number, to: number) => Number(text.slice(from, to));
-  const [year, month, day] = [number(0, 4), number(4, 6), number(6, 8)];
-  const [hours, minutes, seconds] = [number(8, 10), number(10, 12), number(12, 14)];
-  if (hours > 23 || minutes > 59 || seconds > 59) return undefined;
-  const date = new Date(0);
-  date.setUTCFullYear(year, month - 1, day);
-  date.setUTCHours(hours, minutes, seconds);
-  const isSameDay = date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
-  return isSameDay ? date.getTime() : undefined;
+export function readGeneralizedTime(content: Uint8Array): number | undefined {
+  if (content.length !== 15) return undefined;
+  return momentOf(twoDigits(content, 0) * 100 + twoDigits(content, 2), content, 4);
+}
+
+/** Reads `MMDDHHMMSSZ` from `at`. Long lists are full of times, so no text is made and no expression matched. */
+function momentOf(year: number, content: Uint8Array, at: number): number | undefined {
+  const month = twoDigits(content, at);
+  const day = twoDigits(content, at + 2);
+  const hours = twoDigits(content, at + 4);
+  const minutes = twoDigits(content, at + 6);
+  const seconds = twoDigits(content, at + 8);
+  const isTime = hours < 24 && minutes < 60 && seconds < 60 && content[at + 10] === 0x5a;
+  // What is no digit is NaN and makes every comparison false.
+  if (!isTime || !(year >= 100 && month >= 1 && day >= 1)) return undefined;
+  if (!(month <= 12 && day <= daysIn(year, month))) return undefined;
+  return Date.UTC(year, month - 1, day, hours, minutes, seconds);
+}
+
+function twoDigits(content: Uint8Array, at: number): number {
+  return digit(content[at]) * 10 + digit(content[at + 1]);
+}
+
+function digit(octet: number | undefined): number {
+  return octet !== undefined && octet >= 0x30 && octet <= 0x39 ? octet - 0x30 : Number.NaN;
+}
+
+const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+function daysIn(year: number, month: number): number {
+  const isLeap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
+  return month === 2 && isLeap ? 29 : (DAYS[month - 1] ?? 0);
 }

@@ -87,6 +87,8 @@ export const OID = {
   signingTime: "1.2.840.113549.1.9.5",
   challengePassword: "1.2.840.113549.1.9.7",
   extensionRequest: "1.2.840.113549.1.9.14",
+  /** szOID_CERT_EXTENSIONS. */
+  microsoftExtensionRequest: "1.3.6.1.4.1.311.2.1.14",
 
   // CMS (RFC 5652, RFC 3565, RFC 3370)
   data: "1.2.840.113549.1.7.1",
