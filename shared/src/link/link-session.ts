@@ -198,7 +198,7 @@ export class LinkSession implements TransportListener {
     this.#later(async () => {
       this.#isOpening = false;
     });
-    await this.#reports.tick();
+    this.#later(() => this.#reports?.tick());
   }
 
   #noteRestore({ isNewEpoch, forgottenCommands }: Reconciled, epoch: number): void {
