@@ -19,8 +19,14 @@ import {
   selectRecipient,
 } from "./scep-client.ts";
 import { parsePkiMessage, type VerifiedPkiMessage, verifyPkiMessage } from "./scep-message.ts";
-import { encodeCertRep, type ScepResult, type ScepSigner } from "./scep-writer.ts";
-import { encodeCertificatesOnly } from "./signed-data.ts";
+import {
+  encodeCertRep,
+  encodeNextCaCertificates,
+  type ScepResult,
+  type ScepSigner,
+} from "./scep-writer.ts";
+import { encodeCertificatesOnly, parseSignedData } from "./signed-data.ts";
+import { verifySigner } from "./signer-verification.ts";
 
 let server: ScepSigner;
 let client: ScepSigner;
@@ -168,6 +174,15 @@ describe("transactionID", () => {
     const poll = await begin({ messageType: "CertPoll", issuerAndSubject, transactionId: "tx 7" });
     expect(received(poll)).toMatchObject({ messageType: "CertPoll", transactionId: "tx 7" });
   });
+});
+
+test("the next CA certificates come signed by the present one", async () => {
+  const next = [client.certificate.der];
+  const data = parseSignedData(await encodeNextCaCertificates(next, server));
+  const [info] = data.signers;
+  if (info === undefined) throw new Error("it has no signer");
+  verifySigner(data, info, server.certificate.publicKey());
+  expect(parseSignedData(data.content).certificates).toEqual(next);
 });
 
 describe("certificates of GetCACert", () => {
