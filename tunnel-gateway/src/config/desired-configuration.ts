@@ -31,7 +31,6 @@ export const destinationSchema = z
     (destination) => (destination.name === undefined) !== (destination.cidr === undefined),
     "needs either name or cidr",
   );
-export type DestinationDocument = z.infer<typeof destinationSchema>;
 
 const rule = z.strictObject({
   name,

@@ -71,11 +71,6 @@ export class Relay {
   #sendUp(bytes: Buffer): void {
     const { socket } = this.#target;
     this.bytesUp += bytes.length;
-    // A read of the device's socket yields several TLS records; corked, they go out in one system call.
-    if (socket.writableCorked === 0) {
-      socket.cork();
-      process.nextTick(() => socket.uncork());
-    }
     if (!socket.write(bytes)) this.#device.pause();
   }
 
