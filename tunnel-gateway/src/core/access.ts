@@ -3,6 +3,7 @@ import { type Destination, type DestinationBound, isMember } from "./destination
 import type { Device, DeviceDirectory } from "./device.ts";
 import type { EgressGuard } from "./egress.ts";
 import {
+  type AgeOfStates,
   ageOfStates,
   type DeviceAgeLimits,
   type DeviceFreshness,
@@ -65,6 +66,11 @@ export class AccessControl {
     this.#devices = options.devices;
     this.#knowledge = options.knowledge;
     this.#deviceFreshness = options.deviceFreshness;
+  }
+
+  /** How old the device states are against the limits in force. */
+  ageOfStates(): AgeOfStates {
+    return ageOfStates(this.#deviceFreshness(), this.rules.ageLimits, this.#clock.now());
   }
 
   /** Whether an OCSP responder has to be asked before `admit` can say yes. */
@@ -135,9 +141,7 @@ export class AccessControl {
   }
 
   #judgeHolder(certificate: PeerCertificate, devices: DeviceDirectory): GateVerdict {
-    const now = this.#clock.now();
-    const age = ageOfStates(this.#deviceFreshness(), this.rules.ageLimits, now);
-    return judgeDevice(certificate.identity, devices, age);
+    return judgeDevice(certificate.identity, devices, this.ageOfStates());
   }
 }
 

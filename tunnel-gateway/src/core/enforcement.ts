@@ -26,9 +26,15 @@ export class Enforcement {
     this.#onCut = options.onCut;
   }
 
-  /** After rules, trust anchors or surroundings changed, and from time to time for what only time changes. */
+  /** After rules, trust anchors, surroundings or the age of device states changed. */
   all(): number {
     return this.#enforce(this.#connections.all());
+  }
+
+  /** From time to time, for what time alone changes: cheap enough for every second and many connections. */
+  expired(now: number): number {
+    const all = this.#connections.all();
+    return this.#enforce(all.filter((connection) => connection.certificate.notAfter < now));
   }
 
   /** After the states of these devices changed. */

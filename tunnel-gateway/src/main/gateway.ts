@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import { ConfigurationError } from "@isthmus/shared/errors";
 import type { ControlHandlers } from "@isthmus/shared/kernel/control-socket";
 import type { CommandHandler, RunningService } from "@isthmus/shared/kernel/service-definition";
 import { gatewayCommands } from "../cloud/device-commands.ts";
@@ -11,6 +13,7 @@ import { compileRules } from "../core/compile-rules.ts";
 import { DeviceDirectory } from "../core/device.ts";
 import { DeviceStates } from "../core/device-states.ts";
 import { Enforcement } from "../core/enforcement.ts";
+import type { AgeOfStates } from "../core/gate.ts";
 import { issuerIdOf } from "../core/identity.ts";
 import { OpenConnections } from "../core/open-connections.ts";
 import { PeerCertificates } from "../core/peer-certificates.ts";
@@ -30,7 +33,8 @@ import { type RelayMetrics, relayMetrics } from "./relay-metrics.ts";
 import { cutRecorder, relayObserver } from "./relay-observer.ts";
 import { deviceStore, revocationStore } from "./stores.ts";
 import {
-  currentEgress,
+  currentAddresses,
+  egressOf,
   type LocalDestinations,
   ownListener,
   readLocalDestinations,
@@ -68,6 +72,8 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   #certificate: string;
   #reloadFault: string | undefined;
   #port = 0;
+  #addresses = currentAddresses();
+  #ageOfStates: AgeOfStates = "current";
 
   constructor(kernel: GatewayKernel) {
     const { local, guardrails, clock, random, store, log } = kernel;
@@ -191,6 +197,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   async applyConfiguration(configuration: DesiredConfiguration): Promise<void> {
     const rules = compileRules(configuration, this.#bounds());
     const { source, list } = configuration.devices;
+    if (source === "cloud" && this.#kernel.local.standalone) throw new NoSourceOfDevices();
     const future = new DeviceDirectory();
     future.replace(source === "list" ? list : this.#states.ofCloud.all());
     // The local administrator's own file may cut what it likes; the cloud only within the guardrails' window.
@@ -219,12 +226,18 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   #localRules() {
     const { listen, health } = this.#kernel.local;
     const own = [ownListener(listen.address, this.#port), ownListener(health.address, health.port)];
-    const egress = currentEgress(this.#destinations, own);
+    const egress = egressOf(this.#destinations, this.#addresses, own);
     return { anchors: this.#trust.anchors, egress, bound: this.#destinations.bound };
   }
 
-  /** Addresses of the host come and go, certificates expire, device states grow old. */
+  /** Certificates expire, device states grow old, addresses of the host come and go. */
   #enforceTime(): void {
+    this.#enforcement.expired(this.#kernel.clock.now());
+    const addresses = currentAddresses();
+    const age = this.#access.ageOfStates();
+    if (age === this.#ageOfStates && isDeepStrictEqual(addresses, this.#addresses)) return;
+    this.#ageOfStates = age;
+    this.#addresses = addresses;
     this.#access.local = this.#localRules();
     this.#enforcement.all();
   }
@@ -280,6 +293,13 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   #every(periodMs: number, act: () => void): void {
     const timer = setInterval(act, periodMs);
     this.#resources.defer(() => clearInterval(timer));
+  }
+}
+
+/** Nothing would ever send device states, so nobody could connect. */
+class NoSourceOfDevices extends ConfigurationError {
+  constructor() {
+    super("the desired configuration", ['devices.source: standalone mode needs "list"']);
   }
 }
 

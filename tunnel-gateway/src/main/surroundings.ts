@@ -37,17 +37,23 @@ export function readLocalDestinations(
   return { allowedInternal, controlNetwork, bound };
 }
 
-/** The default-deny list with this host's addresses as they are now; cheap enough to be made anew now and then. */
-export function currentEgress(
+/** This host's addresses as they are now, with their networks: `10.0.0.5/24`. */
+export function currentAddresses(): readonly string[] {
+  const interfaces = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return interfaces.flatMap(({ cidr }) => cidr ?? []);
+}
+
+/** The default-deny list of a host with these addresses. */
+export function egressOf(
   destinations: LocalDestinations,
+  addresses: readonly string[],
   ownListeners: readonly OwnListener[],
 ): EgressGuard {
-  const interfaces = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
   return compileEgress({
     allowedInternal: destinations.allowedInternal,
     controlNetwork: destinations.controlNetwork,
-    ownAddresses: interfaces.flatMap(({ address }) => parseAddress(address) ?? []),
-    broadcastAddresses: interfaces.flatMap(({ cidr }) => broadcastOf(cidr ?? "") ?? []),
+    ownAddresses: addresses.flatMap((text) => parseAddress(text.split("/")[0] ?? "") ?? []),
+    broadcastAddresses: addresses.flatMap((text) => broadcastOf(text) ?? []),
     ownListeners,
   });
 }
