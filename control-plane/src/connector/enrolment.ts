@@ -44,7 +44,7 @@ export async function answerEnrolment(
       linkUrl,
       ...(caPem !== undefined && { caPem }),
     });
-    context.log.info({ connectorId, service: request.data.service }, "connector.enrolled");
+    context.log.info({ connectorId, enrolledAs: request.data.service }, "connector.enrolled");
     return { status: 200, body: { jws } };
   } catch (error) {
     context.log.warn({ err: error }, "enrolment.failed");

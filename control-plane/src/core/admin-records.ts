@@ -158,6 +158,7 @@ export interface RecordOperations {
   ): CancellationOutcome;
   takeUnsignedCommands(argument: { readonly limit: number }): UnsignedCommand[];
   storeCommandSignature(argument: { readonly id: string; readonly jws: string }): void;
+  renumberCommands(argument: { readonly connectorId: string }): void;
   refuseUnsignedCommand(argument: {
     readonly id: string;
     readonly error: { readonly code: string; readonly message: string };

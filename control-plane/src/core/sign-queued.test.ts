@@ -95,9 +95,26 @@ describe("when the signer", () => {
     expect(of.asked).toContainEqual(["storeCommandSignature", { id: "2", jws: "jws" }]);
   });
 
+  test("knows another command of the lowest seq, the whole queue is given later ones, none signed before", async () => {
+    const asked: unknown[] = [];
+    const of = parts(async (kind, statement) => {
+      asked.push([kind, (statement as { seq?: number }).seq]);
+      if ((statement as { seq: number }).seq === 1) {
+        throw new RefusalError("sequence-conflict", "rule", "another");
+      }
+      return "jws";
+    });
+    expect(await signQueued(of)).toEqual({ isMore: true, refused: [] });
+    expect(of.asked).toContainEqual(["renumberCommands", { connectorId: "c1" }]);
+    expect(asked).toEqual([
+      ["command", 1],
+      ["configuration", undefined],
+    ]);
+  });
+
   test("knows another configuration of this version, it gets the next number", async () => {
     const of = parts(async (kind) => {
-      if (kind === "configuration") throw new RefusalError("statement-conflict", "rule", "other");
+      if (kind === "configuration") throw new RefusalError("sequence-conflict", "rule", "other");
       return "jws";
     });
     await signQueued(of);

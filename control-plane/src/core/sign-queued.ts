@@ -23,16 +23,18 @@ export async function signQueued(of: {
 }): Promise<{ readonly isMore: boolean; readonly refused: readonly RefusedStatement[] }> {
   await of.records.run("feedGateways", { now: of.clock.now() });
   const commands = await of.records.run("takeUnsignedCommands", { limit: MAX_PER_ROUND });
-  const refused = await Promise.all(commands.map((command) => signCommand(of, command)));
+  const queues = Object.values(Object.groupBy(commands, ({ connectorId }) => connectorId));
+  const outcomes = (await Promise.all(queues.map((queue) => signQueue(of, queue ?? [])))).flat();
   wakeEach(of.wakeUp, commands);
   const configurations = await of.records.run("takeUnsignedConfigurations", {
     limit: MAX_PER_ROUND,
   });
   await Promise.all(configurations.map((configuration) => signConfiguration(of, configuration)));
   wakeEach(of.wakeUp, configurations);
+  const isFull = Math.max(commands.length, configurations.length) === MAX_PER_ROUND;
   return {
-    isMore: Math.max(commands.length, configurations.length) === MAX_PER_ROUND,
-    refused: refused.filter((each) => each !== undefined),
+    isMore: isFull || outcomes.includes("renumbered"),
+    refused: outcomes.filter((outcome) => typeof outcome === "object"),
   };
 }
 
@@ -44,18 +46,37 @@ export interface RefusedStatement {
 
 type Parts = Parameters<typeof signQueued>[0];
 
+type Outcome = "signed" | "renumbered" | RefusedStatement;
+
+/**
+ * Signs what waits for one connector: the lowest seq alone first. Where another command was signed with that before (the store
+ * is from a backup), the whole queue is given later seqs, in its order; where it was not, none after it was either.
+ */
+async function signQueue(of: Parts, queue: readonly UnsignedCommand[]): Promise<Outcome[]> {
+  const [first, ...rest] = queue.toSorted((a, b) => a.seq - b.seq);
+  if (first === undefined) return [];
+  const outcome = await signCommand(of, first);
+  if (outcome === "renumbered") return [outcome];
+  return [outcome, ...(await Promise.all(rest.map((command) => signCommand(of, command))))];
+}
+
+/** What the signer refuses ends as `refused`, so that it holds nothing up. */
 async function signCommand(
   { records, signer, clock }: Parts,
   command: UnsignedCommand,
-): Promise<RefusedStatement | undefined> {
-  const { id } = command;
+): Promise<Outcome> {
+  const { id, connectorId } = command;
   try {
     const jws = await signer.signCommand(statementOf(command));
     await records.run("storeCommandSignature", { id, jws });
-    return undefined;
+    return "signed";
   } catch (error) {
     if (!(error instanceof ConnectorError) || error.isRetryable) throw error;
     const { code, message } = error;
+    if (code === "sequence-conflict") {
+      await records.run("renumberCommands", { connectorId });
+      return "renumbered";
+    }
     await records.run("refuseUnsignedCommand", { id, error: { code, message }, now: clock.now() });
     return { id, code };
   }
@@ -83,7 +104,7 @@ async function signConfiguration(
     const jws = await signer.signConfiguration({ ...configuration, aud: connectorId });
     await records.run("storeConfigurationSignature", { connectorId, version, jws });
   } catch (error) {
-    if (!(error instanceof RefusalError) || error.code !== "statement-conflict") throw error;
+    if (!(error instanceof RefusalError) || error.code !== "sequence-conflict") throw error;
     await records.run("renumberConfiguration", { connectorId, version });
   }
 }

@@ -50,23 +50,20 @@ export class SigningRules {
   readonly #signed = new Map<string, string>();
 
   /**
-   * Throws ConnectorError `statement-invalid` for what no schema describes, RefusalError (`statement-conflict`,
-   * `command-kind`, `command-lifetime`, `challenge-lifetime`) for what a rule forbids.
+   * Throws ConnectorError `statement-invalid` for what no schema describes, RefusalError for what a rule forbids:
+   * `statement-conflict` (the id stands for another), `sequence-conflict` (the place among those of its connector does),
+   * `command-kind`, `command-lifetime`, `challenge-lifetime`.
    */
   judge(kind: StatementKind, value: unknown): AcceptedStatement {
     const { statement, names } = describe(kind, value);
     const hash = statementHash(statement);
-    for (const name of names) {
-      const before = this.#signed.get(name);
-      if (before !== undefined && before !== hash) {
-        throw new RefusalError(
-          "statement-conflict",
-          "one statement for each name",
-          `Another statement was signed as ${name}`,
-        );
-      }
+    const conflict = names.find((name) => (this.#signed.get(name.text) ?? hash) !== hash);
+    if (conflict !== undefined) {
+      const code = conflict.isPlace ? "sequence-conflict" : "statement-conflict";
+      const message = `Another statement was signed as ${conflict.text}`;
+      throw new RefusalError(code, "one statement for each name", message);
     }
-    return { kind, typ: JWS_TYPES[kind], statement, hash, names };
+    return { kind, typ: JWS_TYPES[kind], statement, hash, names: names.map(({ text }) => text) };
   }
 
   /** Remembers what was signed, now or, when the log is read at start, before. */
@@ -86,7 +83,13 @@ export function statementHash(statement: unknown): string {
 
 interface Described {
   readonly statement: unknown;
-  readonly names: readonly string[];
+  readonly names: readonly Name[];
+}
+
+/** `isPlace`: it says where among the statements of a connector, and the next place would do as well. */
+interface Name {
+  readonly text: string;
+  readonly isPlace: boolean;
 }
 
 function describe(kind: StatementKind, value: unknown): Described {
@@ -95,7 +98,8 @@ function describe(kind: StatementKind, value: unknown): Described {
       return describeCommand(parse(kind, SCHEMAS.command, value));
     case "configuration": {
       const statement = parse(kind, SCHEMAS.configuration, value);
-      return { statement, names: [`configuration ${statement.aud} ${statement.version}`] };
+      const text = `configuration ${statement.aud} ${statement.version}`;
+      return { statement, names: [{ text, isPlace: true }] };
     }
     case "challenge":
       return describeChallenge(parse(kind, SCHEMAS.challenge, value));
@@ -126,7 +130,10 @@ function describeCommand(statement: z.infer<typeof signedCommand>): Described {
   }
   return {
     statement: checked,
-    names: [`command ${statement.id}`, `command ${statement.aud} ${statement.seq}`],
+    names: [
+      { text: `command ${statement.id}`, isPlace: false },
+      { text: `command ${statement.aud} ${statement.seq}`, isPlace: true },
+    ],
   };
 }
 
@@ -139,7 +146,7 @@ function describeChallenge(statement: z.infer<typeof scepChallenge>): Described 
       `Challenge lives ${minutes} minutes, at most ${MAX_CHALLENGE_MINUTES} are allowed`,
     );
   }
-  return { statement, names: [`challenge ${statement.jti}`] };
+  return { statement, names: [{ text: `challenge ${statement.jti}`, isPlace: false }] };
 }
 
 function parse<T>(kind: string, schema: z.ZodType<T>, value: unknown): T {

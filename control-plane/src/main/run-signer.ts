@@ -12,8 +12,10 @@ export function runSigner(of: {
 }): Promise<number> {
   const { stateFolder, socket } = of;
   const log = makeLog("signer", of.logLevel);
-  return runUntilStopped(async ({ resources }) => {
-    resources.use(await SignerServer.start({ stateFolder, socket, clock: systemClock, log }));
+  return runUntilStopped(async ({ resources, fail }) => {
+    const settings = { stateFolder, socket, clock: systemClock, log };
+    const server = resources.use(await SignerServer.start(settings));
+    void server.failed.then(fail);
     log.info({ pid: process.pid, socket }, "signer.ready");
     if (!of.isUntilStdinEnds) return;
     process.stdin.on("end", () => process.kill(process.pid, "SIGTERM"));

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type ODataFilter, parseFilter } from "./odata-filter.ts";
 import { parseODataQuery } from "./odata-query.ts";
+import { readSkipToken, writeSkipToken } from "./skip-token.ts";
 
 const numRuns = fuzzRuns(3_000);
 
@@ -14,6 +15,9 @@ function refusesOrReturns(parse: () => unknown): void {
     expect(error).toBeInstanceOf(ProtocolError);
   }
 }
+
+const bodyOf = (token: string) => token.slice(0, token.indexOf("."));
+const macOf = (token: string) => Buffer.from(token.slice(token.indexOf(".") + 1), "base64url");
 
 const fragment = fc.constantFrom(
   ..."eq ne gt ge lt le and or not startswith contains ( ) , ' '' 'a' null true 1 -2.5 a b/c 2026-01-01T00:00:00Z".split(
@@ -82,6 +86,25 @@ test("a filter written out is read back the same", () => {
         expect(error).toMatchObject({ code: expect.stringMatching(/^odata-too-/) });
       }
       if (read !== undefined) expect(read).toEqual(filter);
+    }),
+    { numRuns },
+  );
+});
+
+test("any text is refused as a skip token, one of ours with a character changed too", () => {
+  const key = Buffer.alloc(32, 7);
+  const ours = writeSkipToken(key, "q", ["a", 1, null]);
+  const changed = fc
+    .tuple(fc.nat(ours.length - 1), fc.base64String({ minLength: 4, maxLength: 4 }))
+    .map(([at, text]) => `${ours.slice(0, at)}${text[0]}${ours.slice(at + 1)}`);
+  fc.assert(
+    fc.property(fc.oneof(fc.string({ maxLength: 200 }), changed), (token) => {
+      if (
+        Buffer.from(token.split(".")[1] ?? "", "base64url").equals(macOf(ours)) &&
+        token.startsWith(bodyOf(ours))
+      )
+        return;
+      expect(() => readSkipToken(key, "q", token)).toThrow(ProtocolError);
     }),
     { numRuns },
   );

@@ -12,8 +12,9 @@ import { z } from "zod";
  *                           {"index":1,...,"previousHash":"a1..","hash":"b2.."}
  */
 
-/** Our own limits. */
-const MAX_FILE_BYTES = 16 * 1024 * 1024;
+/** Our own limits: a file that has reached this is followed by another, and so many are read at start. */
+const DEFAULT_FILE_BYTES = 8 * 1024 * 1024;
+const REPLAYED_FILES = 2;
 const FILE_NAME = /^signed-(\d{6})\.jsonl$/;
 const FIRST_HASH = "0".repeat(64);
 
@@ -46,34 +47,47 @@ export class SignedLog implements AsyncDisposable {
   #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
   #failure: unknown;
+  readonly #maxFileBytes: number;
+  readonly #reportFailure: (reason: unknown) => void;
+  /** Resolves with the reason when nothing can be appended any more. */
+  readonly failed: Promise<unknown>;
 
   private constructor(folder: string, end: OpenEnd) {
     this.#folder = folder;
     this.#file = end.file;
     this.#fileNumber = end.number;
     this.#fileBytes = end.bytes;
+    this.#maxFileBytes = end.maxFileBytes;
     this.#head = end.head;
+    const failure = Promise.withResolvers<unknown>();
+    this.failed = failure.promise;
+    this.#reportFailure = failure.resolve;
   }
 
   /**
-   * Opens the log in `folder`, hands each line of its last file to `replay`, and cuts off a last line that a crash left
-   * unfinished. Throws `signed-log-broken` where the chain of that file does not hold.
+   * Opens the log in `folder`, hands each line of its last two files to `replay`, and cuts off a last line that a crash
+   * left unfinished. Throws `signed-log-broken` where their chain does not hold.
    */
-  static async open(folder: string, replay: (line: SignedLine) => void): Promise<SignedLog> {
+  static async open(
+    folder: string,
+    replay: (line: SignedLine) => void,
+    maxFileBytes: number = DEFAULT_FILE_BYTES,
+  ): Promise<SignedLog> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const [number = 1] = (await fileNumbers(folder)).slice(-1);
-    const path = pathOf(folder, number);
-    const file = await open(path, "a+", 0o600);
-    const { lines, bytes } = await readLog(path, undefined);
-    for (const line of lines) replay(line);
+    const numbers = await fileNumbers(folder);
+    const number = numbers.at(-1) ?? 1;
+    const file = await open(pathOf(folder, number), "a+", 0o600);
+    let head: { index: number; hash: string } | undefined;
+    let bytes = 0;
+    for (const each of numbers.slice(-REPLAYED_FILES)) {
+      const { lines, bytes: size } = await readLog(pathOf(folder, each), head?.hash);
+      for (const line of lines) replay(line);
+      head = lines.at(-1) ?? head;
+      bytes = size;
+    }
     await file.truncate(bytes);
-    const head = lines.at(-1) ?? (number > 1 ? await lastOf(folder, number - 1) : undefined);
-    return new SignedLog(folder, {
-      file,
-      number,
-      bytes,
-      head: head ?? { index: -1, hash: FIRST_HASH },
-    });
+    head ??= { index: -1, hash: FIRST_HASH };
+    return new SignedLog(folder, { file, number, bytes, maxFileBytes, head });
   }
 
   /** Resolves when the entry is on disk. After a failed write every call fails: the end of the file is unknown then. */
@@ -93,6 +107,7 @@ export class SignedLog implements AsyncDisposable {
         for (const { resolve } of batch) resolve();
       } catch (error) {
         this.#failure = error;
+        this.#reportFailure(error);
         for (const { reject } of batch) reject(error);
       }
     }
@@ -100,7 +115,7 @@ export class SignedLog implements AsyncDisposable {
   }
 
   async #write(entries: readonly SignedEntry[]): Promise<void> {
-    if (this.#fileBytes >= MAX_FILE_BYTES) await this.#beginFile();
+    if (this.#fileBytes >= this.#maxFileBytes) await this.#beginFile();
     const lines = entries.map((entry) => this.#chain(entry)).join("");
     await this.#file.appendFile(lines);
     await this.#file.datasync();
@@ -131,6 +146,7 @@ interface OpenEnd {
   readonly file: FileHandle;
   readonly number: number;
   readonly bytes: number;
+  readonly maxFileBytes: number;
   readonly head: { index: number; hash: string };
 }
 
@@ -148,11 +164,6 @@ export async function verifySignedLog(folder: string): Promise<{ readonly lines:
     count += lines.length;
   }
   return { lines: count };
-}
-
-async function lastOf(folder: string, number: number): Promise<SignedLine | undefined> {
-  const { lines } = await readLog(pathOf(folder, number), undefined);
-  return lines.at(-1);
 }
 
 interface ReadFile {

@@ -71,6 +71,11 @@ export class SignerServer implements AsyncDisposable {
     return server;
   }
 
+  /** Resolves with the reason when its log cannot be written any more: only a new start can tell what is on disk. */
+  get failed(): Promise<unknown> {
+    return this.#signedLog.failed;
+  }
+
   async #listen(): Promise<void> {
     const { socket } = this.#settings;
     this.#address = shortPath(socket);

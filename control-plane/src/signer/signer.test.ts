@@ -8,7 +8,7 @@ import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
 import { frameMessage, MessageReader } from "../protocol/length-prefixed.ts";
-import { verifySignedLog } from "./signed-log.ts";
+import { SignedLog, verifySignedLog } from "./signed-log.ts";
 import { SignerClient } from "./signer-client.ts";
 import { SignerServer } from "./signer-server.ts";
 
@@ -182,6 +182,25 @@ describe("the log", () => {
     appendFileSync(file, '{"index":3,"at":1,');
     await using _signer = await signerIn(folder.path);
     expect(await verifySignedLog(folder.path)).toEqual({ lines: 3 });
+  });
+
+  test("goes on in another file when one is full, chained across them and read back from the last two", async () => {
+    using folder = temporaryFolder();
+    const written: string[] = [];
+    const entry = (n: number) => ({ at: n, kind: "test", names: [`n${n}`], statementHash: "h" });
+    for (const start of [0, 4]) {
+      await using log = await SignedLog.open(folder.path, () => {}, 500);
+      for (let n = start; n < start + 4; n++) await log.append(entry(n));
+    }
+    await using _log = await SignedLog.open(
+      folder.path,
+      ({ names }) => written.push(...names),
+      500,
+    );
+    expect(readdirSync(folder.path).length).toBeGreaterThan(2);
+    expect(written.length).toBeGreaterThan(1);
+    expect(written).toEqual([0, 1, 2, 3, 4, 5, 6, 7].map((n) => `n${n}`).slice(-written.length));
+    expect(await verifySignedLog(folder.path)).toEqual({ lines: 8 });
   });
 
   test.each([

@@ -7,13 +7,12 @@ import type {
   ConnectorChange,
   NewConfiguration,
   NewEnrolmentToken,
-  RevocationRequest,
   UnsignedConfiguration,
 } from "../core/admin-records.ts";
 import { AUDIT_EVENTS } from "../core/audit-events.ts";
 import type { CancellationOutcome } from "../core/connector-records.ts";
-import type { ScepChallenge } from "../core/scep-challenge.ts";
 import { commandOperations, insertCommand } from "./command-operations.ts";
+import { serviceOf } from "./connector-service.ts";
 import { sessionOperations } from "./connector-sessions.ts";
 import { recordAct } from "./own-audit.ts";
 
@@ -22,10 +21,10 @@ const KEPT_COMMANDS_MS = 90 * 86_400_000;
 const KEPT_CHALLENGES_MS = 90 * 86_400_000;
 const KEPT_TOKENS_MS = 30 * 86_400_000;
 const KEPT_EVENTS_MS = 365 * 86_400_000;
+const SKIPPED_SEQS = 100;
 const PRUNED_AT_ONCE = 1_000;
 
 /** Our own limits. */
-const REVOCATION_VALIDITY_MS = 7 * 86_400_000;
 /** Versions of a connector's configuration that are kept. */
 const KEPT_CONFIGURATIONS = 50;
 
@@ -173,6 +172,25 @@ function renumberConfiguration(
   );
 }
 
+/**
+ * Gives the unsigned commands of a connector later seqs, where others were signed with these before a restored backup. All of
+ * them, so that they keep their order, and some way up, since more of what follows was surely signed too.
+ */
+function renumberCommands(
+  transaction: Transaction,
+  { connectorId }: { readonly connectorId: string },
+): void {
+  transaction.run(
+    "UPDATE command SET seq = NULL WHERE connector_id = ? AND jws IS NULL AND state = 'queued'",
+    connectorId,
+  );
+  transaction.run(
+    "UPDATE connector SET command_seq = command_seq + ? WHERE id = ?",
+    SKIPPED_SEQS,
+    connectorId,
+  );
+}
+
 /** Ends a command that the signer refuses. It leaves no hole to wait for: its seq belongs to nothing any more. */
 function refuseUnsignedCommand(
   transaction: Transaction,
@@ -184,83 +202,6 @@ function refuseUnsignedCommand(
     JSON.stringify(error),
     id,
   );
-}
-
-/**
- * Queues the revocation of a certificate at the connector that issued it; a revocation that is on its way already is
- * answered with its command. Throws `certificate-unknown`, `certificate-revoked`.
- */
-function requestRevocation(
-  transaction: Transaction,
-  request: RevocationRequest,
-): { readonly commandId: string } {
-  const { connectorId, serialNumber, reason, commandId, ...act } = request;
-  const row = transaction.get(
-    "SELECT issuer, revoked_at FROM issued_certificate WHERE serial_number = ? AND connector_id = ?",
-    serialNumber,
-    connectorId,
-  );
-  if (row === undefined) {
-    throw new ConnectorError("certificate-unknown", `No certificate ${serialNumber} is known`);
-  }
-  if (row["revoked_at"] !== null) {
-    throw new ConnectorError(
-      "certificate-revoked",
-      `Certificate ${serialNumber} is revoked already`,
-    );
-  }
-  const issuer = String(row["issuer"]);
-  const underWay = transaction.get(
-    `SELECT command_id FROM revocation_request r JOIN command c ON c.id = r.command_id
-     WHERE r.serial_number = ? AND r.issuer = ? AND c.state IN ('queued', 'sent', 'accepted', 'running')`,
-    serialNumber,
-    issuer,
-  );
-  if (underWay !== undefined) return { commandId: String(underWay["command_id"]) };
-  insertCommand(transaction, {
-    id: commandId,
-    connectorId,
-    kind: "certificate.revoke",
-    payload: { serialNumber, reason },
-    ...act,
-    notBefore: act.now,
-    expiresAt: act.now + REVOCATION_VALIDITY_MS,
-  });
-  transaction.run(
-    `INSERT INTO revocation_request (serial_number, issuer, command_id) VALUES (?, ?, ?)
-     ON CONFLICT DO UPDATE SET command_id = excluded.command_id`,
-    serialNumber,
-    issuer,
-    commandId,
-  );
-  const details = { connectorId, serialNumber, issuer, reason, commandId };
-  recordAct(transaction, act, AUDIT_EVENTS.revocationRequested, details);
-  return { commandId };
-}
-
-/** Keeps what a challenge permits, never the challenge itself. Throws `connector-unknown`. */
-function recordChallenge(
-  transaction: Transaction,
-  { challenge, ...act }: Act & { readonly challenge: ScepChallenge },
-): void {
-  if (challenge.aud !== "any") serviceOf(transaction, challenge.aud);
-  transaction.run(
-    `INSERT INTO scep_challenge (id, connector_id, profile_id, device_id, user_principal_name, subject,
-       subject_alt_names, created_at, expires_at, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    challenge.jti,
-    challenge.aud,
-    challenge.profileId,
-    challenge.deviceId,
-    challenge.userPrincipalName ?? null,
-    challenge.subject,
-    JSON.stringify(challenge.subjectAltNames),
-    challenge.iat,
-    challenge.exp,
-    act.actor,
-  );
-  const { jti, aud, profileId, deviceId, subject } = challenge;
-  const details = { id: jti, connectorId: aud, profileId, deviceId, subject };
-  recordAct(transaction, act, AUDIT_EVENTS.challengeCreated, details);
 }
 
 /** Queues a command that somebody asked for by itself. Throws `connector-unknown`. */
@@ -324,13 +265,7 @@ function pruneOldRecords(transaction: Transaction, { now }: { readonly now: numb
   prune("session", "expires_at", now);
 }
 
-function serviceOf(transaction: Transaction, connectorId: string): Service {
-  const row = transaction.get("SELECT service FROM connector WHERE id = ?", connectorId);
-  if (row !== undefined) return String(row["service"]) as Service;
-  throw new ConnectorError("connector-unknown", `There is no connector ${connectorId}`);
-}
-
-/** What administrators do to connectors, certificates and commands. */
+/** What administrators do to connectors, their configuration and their commands. */
 export const administrationOperations = {
   createEnrolmentToken,
   deleteEnrolmentToken,
@@ -340,9 +275,8 @@ export const administrationOperations = {
   takeUnsignedConfigurations,
   storeConfigurationSignature,
   renumberConfiguration,
+  renumberCommands,
   refuseUnsignedCommand,
-  requestRevocation,
-  recordChallenge,
   requestCommand,
   requestCancellation,
   recordTrust,

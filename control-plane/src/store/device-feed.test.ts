@@ -114,6 +114,21 @@ test("changes keep their order when the clock goes back", async () => {
   ]);
 });
 
+test("renumbered after a conflict, changes keep their order and get seqs never used", async () => {
+  await create("one");
+  await connect();
+  await feed();
+  await records.run("changeDevice", { id: "one", compliance: "noncompliant", ...act() });
+  await records.run("changeDevice", { id: "one", compliance: "compliant", ...act() });
+  const before = await queued();
+  await records.run("renumberCommands", { connectorId: "gw" });
+  const after = await queued();
+  expect(after.map(({ id }) => id)).toEqual(before.map(({ id }) => id));
+  const seqs = after.map(({ seq }) => seq);
+  expect(seqs).toEqual([...seqs].sort((a, b) => a - b));
+  expect(Math.min(...seqs)).toBeGreaterThan(Math.max(...before.map(({ seq }) => seq)));
+});
+
 test("changes beyond the bound are not queued; the gateway is fed anew when it returns", async () => {
   await create("one");
   await connect();

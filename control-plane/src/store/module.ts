@@ -10,6 +10,7 @@ import type { RecordOperations } from "../core/admin-records.ts";
 import { accountOperations } from "./account-operations.ts";
 import { adminMigrations } from "./admin-migrations.ts";
 import { administrationOperations } from "./administration-operations.ts";
+import { certificateOperations } from "./certificate-operations.ts";
 import { connectorMigrations } from "./connector-migrations.ts";
 import { connectorOperations } from "./connector-operations.ts";
 import { deviceFeedOperations } from "./device-feed-operations.ts";
@@ -39,6 +40,7 @@ export const operations = {
   ...connectorOperations,
   ...accountOperations,
   ...administrationOperations,
+  ...certificateOperations,
   ...deviceOperations,
   ...deviceFeedOperations,
   ...tunnelOperations,
