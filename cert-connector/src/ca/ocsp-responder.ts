@@ -34,8 +34,8 @@ export interface OcspResponderParts {
   readonly ledger: Pick<RevocationLedger, "statusOf">;
   readonly clock: Clock;
   readonly random: Random;
-  /** A responder certificate was made. */
-  readonly onResponder: (certificate: Certificate) => void;
+  /** A responder certificate was made; awaited before it is used, so that it is on record. */
+  readonly onResponder: (certificate: Certificate) => Promise<void>;
 }
 
 /**
@@ -117,9 +117,10 @@ export class OcspResponder {
 
   async #renew(now: number): Promise<KeyedCertificate> {
     const { files, random, onResponder } = this.#parts;
-    this.#responder = await issueResponder(files.issuing, now, random);
-    onResponder(this.#responder.certificate);
-    return this.#responder;
+    const responder = await issueResponder(files.issuing, now, random);
+    await onResponder(responder.certificate);
+    this.#responder = responder;
+    return responder;
   }
 }
 

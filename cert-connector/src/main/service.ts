@@ -33,6 +33,8 @@ import { localChallengeKey } from "./challenge-key.ts";
 import { issuanceMetrics } from "./issuance-metrics.ts";
 import { wakingLedger } from "./waking-ledger.ts";
 
+const RESPONDER_ISSUED = "ocsp.responder-issued";
+
 export type CertificateKernel = Kernel<LocalConfiguration, Guardrails, CertificateOperations>;
 
 /** Everything of a running connector, put together. */
@@ -96,8 +98,11 @@ export async function assembleConnector(
     ledger,
     clock,
     random,
-    onResponder: ({ serialNumber, notAfter }) =>
-      log.info({ serialNumber, notAfter }, "ocsp.responder-issued"),
+    onResponder: async ({ serialNumber, notAfter }) => {
+      const payload = { serialNumber, notAfter };
+      await kernel.store.run("recordAudit", { at: clock.now(), event: RESPONDER_ISSUED, payload });
+      log.info(payload, RESPONDER_ISSUED);
+    },
   });
   const opener = resources.use(envelopeOpener(files.ra.key, local.envelopeThreads));
   const operations = new ScepOperations({

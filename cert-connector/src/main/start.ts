@@ -1,7 +1,6 @@
 import type { RunningService } from "@isthmus/shared/kernel/service-definition";
 import { commandHandler } from "@isthmus/shared/kernel/service-definition";
 import { commandPayloads } from "@isthmus/shared/link/messages";
-import { parseCertificate } from "@isthmus/shared/x509/certificate";
 import { z } from "zod";
 import type { DesiredConfiguration } from "../config/desired-configuration.ts";
 import { healthChecks } from "./health-checks.ts";
@@ -61,13 +60,6 @@ function controlsOf(kernel: CertificateKernel, connector: CertificateConnector) 
     "certificate.revoke": async (argument: unknown) => {
       const order = { ...revocationRequest.parse(argument), actor: "local" };
       return { serialNumber: order.serialNumber, state: await revoke(kernel, connector, order) };
-    },
-    "certificate.show": async (argument: unknown) => {
-      const { serialNumber } = z.object({ serialNumber: z.string() }).parse(argument);
-      const known = await ledger.findCertificate(serialNumber);
-      return known === undefined
-        ? null
-        : { ...known, certificate: parseCertificate(known.certificate).der.toString("base64") };
     },
     "request.list": () => pendingRequests(kernel.store),
     "request.approve": async (argument: unknown) => {

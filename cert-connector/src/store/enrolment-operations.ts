@@ -10,7 +10,7 @@ import type {
   Standing,
 } from "../core/ledger.ts";
 import { standingOf } from "./enrolment-row.ts";
-import { reportPending } from "./issuance-report.ts";
+import { reportDecision, reportPending } from "./issuance-report.ts";
 
 /** Our own limits. */
 const RATE_WINDOW_MINUTES = 60;
@@ -91,7 +91,7 @@ export function enrolmentPending(tx: Transaction, request: PendingRequest): Stan
 function intentOfApproved(tx: Transaction, intent: Intent, pendingId: number): IntentOutcome {
   refuseClockBehind(tx, intent.at);
   const { changes } = tx.run(
-    `UPDATE enrolment SET state = 'intent', certification_request = NULL, authority = ?, issuer_key_id = ?, issuer = ?,
+    `UPDATE enrolment SET state = 'intent', certification_request = NULL, decided_by = 'local', authority = ?, issuer_key_id = ?, issuer = ?,
        serial_number = ?, tbs = ?, not_before = ?, not_after = ?, intent_at = ?
      WHERE id = ? AND state = 'pending'`,
     intent.authority,
@@ -105,6 +105,7 @@ function intentOfApproved(tx: Transaction, intent: Intent, pendingId: number): I
     pendingId,
   );
   if (changes === 1) {
+    reportDecision(tx, "enrolment.approved", { pendingId, actor: "local", at: intent.at });
     markIssuance(tx, intent.at);
     return { kind: "recorded" };
   }

@@ -9,7 +9,7 @@ import type {
   UnfinishedIntent,
 } from "../core/ledger.ts";
 import { storedPendingRequest, unfinishedIntent } from "./enrolment-row.ts";
-import { reportFailed, reportIssued, reportRejected, reportRevoked } from "./issuance-report.ts";
+import { reportDecision, reportFailed, reportIssued, reportRevoked } from "./issuance-report.ts";
 
 /** Our own limit: intents completed in one go at start. */
 const MAX_UNFINISHED = 10_000;
@@ -64,7 +64,7 @@ export function rejectPending(
     decision.actor,
     decision.pendingId,
   );
-  if (changes === 1) reportRejected(tx, decision);
+  if (changes === 1) reportDecision(tx, "enrolment.rejected", decision);
   return changes === 1;
 }
 

@@ -71,12 +71,14 @@ export function reportPending(
   });
 }
 
-export function reportRejected(
+/** A person's word on a pending request. */
+export function reportDecision(
   tx: Transaction,
+  event: "enrolment.approved" | "enrolment.rejected",
   decision: { readonly pendingId: number; readonly actor: string; readonly at: number },
 ): void {
   const { at, pendingId, actor } = decision;
-  recordAudit(tx, { at, event: "enrolment.rejected", payload: { pendingId, actor } });
+  recordAudit(tx, { at, event, payload: { pendingId, actor } });
 }
 
 function identityOf(row: Row) {

@@ -237,6 +237,8 @@ describe("approval", () => {
     expect(await it.ledger.recordIntent(approved)).toEqual({ kind: "recorded" });
     expect(await it.ledger.standingOfKey(request)).toMatchObject({ kind: "unfinished" });
     expect(await it.ledger.findPending(pendingId)).toBeUndefined();
+    const events = await it.store.query("SELECT event FROM audit_journal ORDER BY idx", [], 10);
+    expect(events.map(({ event }) => event)).toEqual(["enrolment.pending", "enrolment.approved"]);
   });
 
   test("a rejected request stays rejected", async () => {

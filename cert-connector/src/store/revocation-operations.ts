@@ -1,4 +1,5 @@
 import { ConnectorError } from "@isthmus/shared/errors";
+import { recordAudit } from "@isthmus/shared/kernel/audit-operations";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import type { RevocationReason } from "@isthmus/shared/x509/extensions";
 import type { PublishedList, RevokedCertificate } from "../core/revocation-ledger.ts";
@@ -59,7 +60,7 @@ function readRevoked(
 
 /** Keeps a signed list, unless a newer one is there. */
 export function storeRevocationList(tx: Transaction, list: PublishedList): void {
-  tx.run(
+  const { changes } = tx.run(
     `UPDATE revocation_list SET number = ?, this_update = ?, next_update = ?, der = ?
      WHERE issuer_key_id = ? AND coalesce(number, 0) < ?`,
     list.number,
@@ -69,6 +70,10 @@ export function storeRevocationList(tx: Transaction, list: PublishedList): void 
     list.issuerKeyId,
     list.number,
   );
+  if (changes === 0) return;
+  const { issuerKeyId, number, thisUpdate: at, nextUpdate } = list;
+  const payload = { issuerKeyId, number, nextUpdate };
+  recordAudit(tx, { at, event: "revocation-list.published", payload });
 }
 
 function refuseClockBehind(lastUpdate: number, at: number): void {
