@@ -90,6 +90,11 @@ test("a running control plane is asked over its socket, and stops clean", {
   expect(status.checks.map((check: { status: string }) => check.status)).toEqual(
     status.checks.map(() => "healthy"),
   );
+  const ready = await fetch(`${status.healthUrl}/ready`);
+  expect([ready.status, await ready.json()]).toMatchObject([200, { isReady: true }]);
+  const metrics = await (await fetch(`${status.healthUrl}/metrics`)).text();
+  expect(metrics).toContain('isthmus_check_status{check="signer"} 1');
+  expect(metrics).toContain("isthmus_http_requests_total");
   const verified = await configured("audit", "verify");
   expect(verified.stdout).toMatch(/audit chain is intact.*\n.*signer's log is intact/);
   expect((await configured("check")).code).toBe(0);

@@ -20,6 +20,7 @@ import { ensureFirstAdministrator } from "./first-administrator.ts";
 import { registerChecks } from "./health-checks.ts";
 import { startHousekeeping } from "./housekeeping.ts";
 import { openControlPlaneStore } from "./open-store.ts";
+import { countRequests } from "./request-metrics.ts";
 import { rotateTenantKey } from "./rotate-tenant-key.ts";
 import { ServerIdentity } from "./server-identity.ts";
 import { attachServices, closeServer, SERVER_LIMITS } from "./services.ts";
@@ -77,6 +78,7 @@ export async function startControlPlane(
   registerChecks(board, { signer, identity, clock, store, link });
   const metrics = new Registry();
   board.publishTo(metrics);
+  countRequests(server, metrics);
   const health = resources.use(
     await startHealthListener({ ...configuration.health, board, metrics, isStarted: () => true }),
   );
