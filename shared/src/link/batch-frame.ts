@@ -73,8 +73,8 @@ export function readBatchFrame(bytes: Uint8Array): BatchFrame {
 
 function checkBounds(header: BatchHeader, compressedBytes: number): void {
   const { firstSeq, entryCount, rawBytes } = header;
-  const lastSeq = firstSeq + entryCount - 1;
-  check(firstSeq >= 1 && Number.isSafeInteger(lastSeq), "batch-seq", "first seq is out of range");
+  const isSafe = Number.isSafeInteger(firstSeq) && Number.isSafeInteger(firstSeq + entryCount - 1);
+  check(firstSeq >= 1 && isSafe, "batch-seq", "first seq is out of range");
   checkLimit("entries", entryCount, MAX_BATCH_ENTRIES);
   checkLimit("decompressed bytes", rawBytes, MAX_BATCH_DECOMPRESSED_BYTES);
   checkLimit("compressed bytes", compressedBytes, MAX_BATCH_COMPRESSED_BYTES);
