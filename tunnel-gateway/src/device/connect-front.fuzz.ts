@@ -61,7 +61,7 @@ test("hostile requests are served, refused with a well-formed answer, or dropped
         expect(connection.answer.match(/^HTTP/gm)).toHaveLength(1);
       }
     }),
-    { numRuns: fuzzRuns(3_000) },
+    { numRuns: fuzzRuns(10_000) },
   );
   expect(statuses.get("connect")).toBeGreaterThan(0);
   expect(statuses.get("connect-malformed")).toBeGreaterThan(0);

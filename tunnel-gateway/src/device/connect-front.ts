@@ -8,7 +8,7 @@ import {
   MAX_HEADER_FIELDS,
   parseConnectRequest,
 } from "../protocol/connect-request.ts";
-import { type RefusalResponse, refuseOn } from "./refusal-response.ts";
+import { type RefusalResponse, refuseOn, responseToFailure } from "./refusal-response.ts";
 import type { AuthenticatedSocket } from "./tls-listener.ts";
 
 /** A CONNECT request that reads well; nobody has decided about it yet. */
@@ -135,6 +135,6 @@ const NOT_CONNECT: RefusalResponse = {
 };
 
 function malformed(error: unknown): RefusalResponse {
-  if (!(error instanceof ProtocolError)) throw error;
+  if (!(error instanceof ProtocolError)) return responseToFailure(codeOf(error), "");
   return { ...MALFORMED, code: codeOf(error), message: error.message };
 }

@@ -44,6 +44,8 @@ async function started(options: GatewayTestOptions = {}) {
     isSnapshot: true,
     devices: [device("d1"), device("d2")],
   });
+  // The first look at revocations begins in the background; a round of its own has certainly ended.
+  await run("revocation.refresh", {});
   return {
     gateway,
     target,
@@ -226,6 +228,21 @@ describe("revocation", () => {
     const took = await cutAfter(socket, () => all.run("revocation.refresh", {}));
     expect(took).toBeLessThan(CUT_WITHIN_MS);
     expect(await all.refusal()).toMatchObject({ code: "certificate-revoked" });
+  });
+
+  test("by both: a responder that just failed holds up nobody whom a list can judge", async () => {
+    await using publisher = await startPublisher(authority.issuing);
+    publisher.published.list = await makeList(authority, { number: 1 });
+    publisher.published.isResponding = false;
+    await using all = await started({ anchor: { crl: publisher.crl, ocsp: publisher.ocsp } });
+    await all.open();
+    await all.open();
+    expect(publisher.asked.answers).toBe(1);
+    all.gateway.kernel.clock.advance(MINUTE_MS);
+    publisher.published.isResponding = true;
+    await all.open();
+    await all.open();
+    expect(publisher.asked.answers).toBe(2);
   });
 
   test("that cannot be learnt keeps new connections out, and says why", async () => {

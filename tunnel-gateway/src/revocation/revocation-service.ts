@@ -42,6 +42,8 @@ export interface RevocationFailure {
   readonly url: string;
   readonly code: string;
   readonly message: string;
+  /** ms since the epoch. */
+  readonly at: number;
 }
 
 /** Keeps what is known of revocations fresh: lists in rounds, answers when they are needed and in rounds after that. */
@@ -82,9 +84,20 @@ export class RevocationService implements RevocationAsker, AsyncDisposable {
 
   /** Fetches an answer about one certificate; questions about the same one share it. */
   async ask(certificate: PeerCertificate): Promise<void> {
-    const responder = this.#placesOf(certificate.anchor)?.responder;
+    const place = this.#placesOf(certificate.anchor);
+    if (!place?.responder || this.#isSpared(place, place.responder)) return;
+    await this.#askOnce(certificate, place.responder);
+  }
+
+  /** A responder that just failed holds up no connection that can be judged by a list; the next round asks it again. */
+  #isSpared(place: RevocationPlaces, responder: URL): boolean {
+    const failedAt = this.#failures.get(responder.href)?.at ?? Number.NEGATIVE_INFINITY;
+    return place.lists.length > 0 && this.#options.clock.now() - failedAt < RETRY_MS;
+  }
+
+  async #askOnce(certificate: PeerCertificate, responder: URL): Promise<void> {
     const underWay = this.#questions.get(certificate.key);
-    if (!responder || this.#questions.size >= MAX_QUESTIONS) return underWay;
+    if (this.#questions.size >= MAX_QUESTIONS) return underWay;
     const question = underWay ?? this.#ask(certificate, responder);
     this.#questions.set(certificate.key, question);
     await question;
@@ -110,7 +123,10 @@ export class RevocationService implements RevocationAsker, AsyncDisposable {
     const lists = this.#options
       .places()
       .flatMap((place) => place.lists.map((url) => this.#refreshList(place.anchor, url)));
-    const answers = this.#options.openCertificates().map((one) => () => this.ask(one));
+    const answers = this.#options.openCertificates().flatMap((certificate) => {
+      const responder = this.#placesOf(certificate.anchor)?.responder;
+      return responder ? [() => this.#askOnce(certificate, responder)] : [];
+    });
     await Promise.all([...lists, inTurns(answers, MAX_QUESTIONS)]);
   }
 
@@ -182,7 +198,8 @@ export class RevocationService implements RevocationAsker, AsyncDisposable {
   #fail(anchor: string, url: URL, error: unknown): void {
     if (this.#stop.signal.aborted) return;
     const message = error instanceof Error ? error.message : "unknown";
-    const failure = { anchor, url: url.href, code: codeOf(error), message };
+    const at = this.#options.clock.now();
+    const failure = { anchor, url: url.href, code: codeOf(error), message, at };
     this.#failures.set(url.href, failure);
     this.#options.onFailure(failure);
   }
