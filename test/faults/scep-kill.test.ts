@@ -18,7 +18,9 @@ test(`${KILLS} SIGKILLs at random moments: no serial reused, nothing unreported,
 }, async () => {
   using folder = temporaryFolder();
   await using connector = new ConnectorProcess(folder.path);
-  let running = connector.start().then((url) => new ScepDevice(url));
+  const first = new ScepDevice(await connector.start());
+  const server = await first.server();
+  let running = Promise.resolve(first);
   let isOver = false;
   const { challengeKey } = connector;
   const keys = Array.from({ length: 4 }, newKey);
@@ -34,7 +36,7 @@ test(`${KILLS} SIGKILLs at random moments: no serial reused, nothing unreported,
     await running;
     await delay(Math.random() * LONGEST_LIFE_MS);
     await connector.kill();
-    running = connector.start().then((url) => new ScepDevice(url));
+    running = connector.start().then((url) => new ScepDevice(url, server));
   }
   isOver = true;
   await Promise.all(devices);

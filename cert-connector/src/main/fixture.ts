@@ -142,8 +142,15 @@ export class ScepDevice {
   readonly #url: string;
   #server: ScepServerDescription | undefined;
 
-  constructor(url: string) {
+  /** `server` spares asking for the certificates again where another device has. */
+  constructor(url: string, server?: ScepServerDescription) {
     this.#url = url;
+    this.#server = server;
+  }
+
+  async server(): Promise<ScepServerDescription> {
+    this.#server ??= { recipient: selectRecipient(await this.caCertificates()) };
+    return this.#server;
   }
 
   async caCertificates(): Promise<Certificate[]> {
@@ -153,8 +160,7 @@ export class ScepDevice {
   }
 
   async begin(wish: ScepWish, signer: ScepSigner): Promise<ScepTransaction> {
-    this.#server ??= { recipient: selectRecipient(await this.caCertificates()) };
-    return await beginScepTransaction(wish, signer, this.#server, systemRandom);
+    return await beginScepTransaction(wish, signer, await this.server(), systemRandom);
   }
 
   async send(transaction: ScepTransaction): Promise<ScepAnswer> {
