@@ -22,14 +22,21 @@ function answer(query: ToReader): FromReader {
 
 function rowsOf(connection: DatabaseSync, { sql, parameters, maxRows }: ToReader): unknown[] {
   const rows: unknown[] = [];
-  for (const row of connection.prepare(sql).iterate(...(parameters as SQLInputValue[]))) {
-    if (rows.length === maxRows) {
-      throw new ConnectorError(
-        "store-result-too-large",
-        `a query has more than the ${maxRows} rows it may return: narrow it`,
-      );
+  const found = connection.prepare(sql).iterate(...(parameters as SQLInputValue[]));
+  try {
+    for (const row of found) {
+      if (rows.length === maxRows) {
+        throw new ConnectorError(
+          "store-result-too-large",
+          `a query has more than the ${maxRows} rows it may return: narrow it`,
+        );
+      }
+      rows.push(row);
     }
-    rows.push(row);
+    return rows;
+  } finally {
+    // A loop does not do this where the next row is what throws: an open statement would keep the connection at the
+    // state of this moment for all later queries.
+    found.return?.();
   }
-  return rows;
 }

@@ -193,6 +193,18 @@ test("a query is bounded by its rows: at the limit it passes, above it refuses",
   expect(await codeOfRejection(store.query("DELETE FROM entry", [], 1))).toBe("store-read-only");
 });
 
+test("a row that cannot be read leaves later queries with what is there by then", async () => {
+  using folder = temporaryFolder();
+  await using store = await open(join(folder.path, "a.db"));
+  const tooLarge = store.query("SELECT 1 AS n UNION ALL SELECT 9007199254740992", [], 10);
+  await expect(tooLarge).rejects.toThrow();
+  const unreadable = "SELECT n + 9007199254740991 AS large FROM entry";
+  await store.run("add", { n: 1, text: "one" });
+  await expect(store.query(unreadable, [], 10)).rejects.toThrow();
+  await store.run("add", { n: 2, text: "two" });
+  expect(await store.query("SELECT n FROM entry ORDER BY n", [], 10)).toEqual([{ n: 1 }, { n: 2 }]);
+});
+
 test("a query that takes too long is given up, and the next one is answered", async () => {
   using folder = temporaryFolder();
   const file = join(folder.path, "a.db");
