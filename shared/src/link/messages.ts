@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isNestedAtMost } from "./nesting.ts";
 
 /**
  * Every message between a connector and the control plane: the one place where the services meet. Text frames carry one
@@ -17,6 +18,9 @@ export const MAX_BATCH_ENTRIES = 1_000;
 /** One entry of a stream, as JSON. */
 export const MAX_ENTRY_BYTES = 262_144;
 export const MAX_STREAMS = 16;
+export const MAX_FIGURES = 500;
+/** Objects and arrays within one another, in what a message carries for others. */
+export const MAX_NESTING = 64;
 export const MAX_JWS_BYTES = 524_288;
 /** An offset between the two clocks beyond this is unhealthy, and certificates are not signed. */
 export const MAX_CLOCK_OFFSET_MS = 300_000;
@@ -29,6 +33,10 @@ export const RESULT_RETENTION_MS = 86_400_000;
 
 const sequence = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const identifier = z.string().min(1).max(128);
+/** ms since the epoch, as far as a `Date` can hold it (ECMA-262 section 21.4.1.1). */
+const time = z.number().int().min(-8_640_000_000_000_000).max(8_640_000_000_000_000);
+/** Any JSON, not nested deeper than every reader can write out again. */
+const json = z.unknown().refine((value) => isNestedAtMost(value, MAX_NESTING), "nested too deeply");
 const streamName = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/);
 const jws = z.string().min(1).max(MAX_JWS_BYTES);
 const base64url = z.string().regex(/^[A-Za-z0-9_-]{1,1024}$/);
@@ -137,7 +145,7 @@ const hello = z.object({
   commandSeq: sequence,
   /** Version of the desired configuration in force; 0 without one. */
   configurationVersion: sequence.default(0),
-  clockMs: z.number(),
+  clockMs: z.number().min(-8_640_000_000_000_000).max(8_640_000_000_000_000),
   /** Ed25519 over `helloSigningInput`, base64url. */
   signature: base64url,
 });
@@ -231,10 +239,10 @@ export const signedCommand = z.object({
   seq: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER),
   aud: identifier,
   actor: z.string().min(1).max(256),
-  issuedAt: z.number(),
-  notBefore: z.number(),
-  expiresAt: z.number(),
-  payload: z.unknown(),
+  issuedAt: time,
+  notBefore: time,
+  expiresAt: time,
+  payload: json,
   /** Ids of commands that this one replaces; they end as `cancelled` if they have not begun. */
   supersedes: z.array(identifier).max(100).default([]),
   /** Signatures by approvers listed in the connector's guardrails: compact JWS over `signedApproval`. */
@@ -249,7 +257,7 @@ export const signedApproval = z.object({
   kind: z.string().max(128),
   /** SHA-256, hex, over the canonical JSON of the command's payload. */
   payloadSha256: z.string().regex(/^[0-9a-f]{64}$/),
-  expiresAt: z.number(),
+  expiresAt: time,
 });
 export type SignedApproval = z.infer<typeof signedApproval>;
 
@@ -258,8 +266,8 @@ export const signedConfiguration = z.object({
   aud: identifier,
   version: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER),
   service,
-  issuedAt: z.number(),
-  configuration: z.unknown(),
+  issuedAt: time,
+  configuration: json,
 });
 export type SignedConfiguration = z.infer<typeof signedConfiguration>;
 
@@ -268,14 +276,14 @@ export const signedAuditHead = z.object({
   aud: identifier,
   index: sequence,
   hash: z.string().regex(/^[0-9a-f]{64}$/),
-  receivedAt: z.number(),
+  receivedAt: time,
 });
 export type SignedAuditHead = z.infer<typeof signedAuditHead>;
 
 /** The next tenant key, signed by the present one. */
 export const signedTrust = z.object({
   tenantKey: publicKey,
-  notBefore: z.number(),
+  notBefore: time,
 });
 export type SignedTrust = z.infer<typeof signedTrust>;
 
@@ -283,8 +291,8 @@ export type SignedTrust = z.infer<typeof signedTrust>;
 export const commandResult = z.object({
   id: identifier,
   state: commandState,
-  endedAt: z.number(),
-  result: z.unknown().optional(),
+  endedAt: time,
+  result: json.optional(),
   error: z
     .object({ code: refusalCode, message: sentence, rule: z.string().max(256).optional() })
     .optional(),
@@ -294,7 +302,7 @@ export type CommandResult = z.infer<typeof commandResult>;
 /** One entry of the `issuance` stream: what happened to a certificate. */
 export const issuanceEvent = z.object({
   event: z.enum(["issued", "revoked", "failed"]),
-  at: z.number(),
+  at: time,
   transactionId: z.string().max(256),
   profileId: identifier.optional(),
   deviceId: identifier.optional(),
@@ -305,8 +313,8 @@ export const issuanceEvent = z.object({
     .regex(/^[0-9a-f]{1,40}$/)
     .optional(),
   issuer: z.string().max(1024).optional(),
-  notBefore: z.number().optional(),
-  notAfter: z.number().optional(),
+  notBefore: time.optional(),
+  notAfter: time.optional(),
   thumbprint: z
     .string()
     .regex(/^[0-9a-f]{64}$/)
@@ -321,10 +329,10 @@ export const auditEntry = z.object({
   index: sequence,
   previousHash: z.string().regex(/^[0-9a-f]{64}$/),
   hash: z.string().regex(/^[0-9a-f]{64}$/),
-  at: z.number(),
+  at: time,
   event: z.string().max(128),
   payloadHash: z.string().regex(/^[0-9a-f]{64}$/),
-  payload: z.unknown().optional(),
+  payload: json.optional(),
 });
 export type AuditEntry = z.infer<typeof auditEntry>;
 
@@ -332,7 +340,7 @@ export type AuditEntry = z.infer<typeof auditEntry>;
 export const healthSnapshot = z.object({
   service,
   version: z.string().max(64),
-  startedAt: z.number(),
+  startedAt: time,
   checks: z
     .array(
       z.object({
@@ -343,7 +351,10 @@ export const healthSnapshot = z.object({
       }),
     )
     .max(100),
-  figures: z.record(z.string().max(64), z.number()).default({}),
+  figures: z
+    .record(z.string().max(64), z.number())
+    .refine((figures) => Object.keys(figures).length <= MAX_FIGURES, "too many figures")
+    .default({}),
 });
 export type HealthSnapshot = z.infer<typeof healthSnapshot>;
 
