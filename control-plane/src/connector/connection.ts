@@ -38,7 +38,8 @@ export class Connection implements PeerOwner, RegisteredConnection {
   #stage: "greeting" | "admitting" | "open" | "closed" = "greeting";
   #nonce: string;
   #open: Open | undefined;
-  #heardAt = performance.now();
+  readonly #openedAt = performance.now();
+  #heardAt = this.#openedAt;
   #heardAtWall: number;
   #pingedAt = 0;
   #probe: { readonly id: number; readonly resolve: (isAlive: boolean) => void } | undefined;
@@ -82,7 +83,8 @@ export class Connection implements PeerOwner, RegisteredConnection {
 
   tick(nowMs: number): void {
     const silentMs = nowMs - this.#heardAt;
-    if (this.#stage === "greeting" && silentMs > HELLO_TIMEOUT_MS) this.close();
+    // Whatever else is said: who only pings would hold a place among the few that strangers have.
+    if (this.#stage === "greeting" && nowMs - this.#openedAt > HELLO_TIMEOUT_MS) this.close();
     else if (silentMs > SILENCE_LIMIT_MS) this.close();
     else if (silentMs > PING_INTERVAL_MS && nowMs - this.#pingedAt > PING_INTERVAL_MS) {
       this.#pingedAt = nowMs;
