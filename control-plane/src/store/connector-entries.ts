@@ -28,6 +28,13 @@ export const entryHandlers: Readonly<Record<string, EntryHandler | undefined>> =
   audit: takeAuditEntry,
 };
 
+/** What takes the entries of a stream from a connector of this service; undefined where it has no such stream. */
+export function entryHandlerOf(stream: string, service: string): EntryHandler | undefined {
+  // Who issues no certificates has none to speak of: it could claim others' and set every gateway to work.
+  if (stream === "issuance" && service !== "cert-connector") return undefined;
+  return Object.hasOwn(entryHandlers, stream) ? entryHandlers[stream] : undefined;
+}
+
 const issuanceHandlers = { issued: takeIssued, revoked: takeRevoked, failed: takeFailure };
 
 interface EntrySchema<T> {

@@ -3,7 +3,7 @@ import { MAX_ENTRY_BYTES, MAX_STREAMS } from "@isthmus/shared/link/messages";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import type { IncomingBatch, IngestOutcome } from "../core/link-records.ts";
 import type { IngestContext } from "./connector-entries.ts";
-import { entryHandlers } from "./connector-entries.ts";
+import { entryHandlerOf, entryHandlers } from "./connector-entries.ts";
 import { checkSession, recordConnectorEvent } from "./connector-sessions.ts";
 
 /**
@@ -13,7 +13,7 @@ import { checkSession, recordConnectorEvent } from "./connector-sessions.ts";
 function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutcome {
   const { connectorId, stream, firstSeq, entryCount } = batch;
   const connector = checkSession(transaction, batch);
-  const handler = entryHandlers[stream];
+  const handler = entryHandlerOf(stream, String(connector["service"]));
   if (handler === undefined) {
     throw new ConnectorError("stream-unknown", `there is no stream "${stream.slice(0, 32)}"`);
   }

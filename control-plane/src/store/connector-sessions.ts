@@ -15,6 +15,17 @@ import type {
 /** Boot ids remembered per connector: a process that comes back after this many others is not told from a new one. */
 const MAX_BOOTS = 100;
 
+/**
+ * How far a connector may be ahead of what is known here, after this side was restored from a backup. More would use up the
+ * numbers that there are, and with them the signing of everybody's commands.
+ */
+const MAX_AHEAD = 2 ** 32;
+
+const IMPLAUSIBLE: Refusal = {
+  code: "hello-implausible",
+  message: "the epoch or command seq is further ahead than any backup explains",
+  isFinal: true,
+};
 const CLONED: Refusal = {
   code: "identity-cloned",
   message:
@@ -53,6 +64,11 @@ function acceptConnector(transaction: Transaction, claim: ConnectorClaim): Admis
   }
   const refusal = refusalOf(row);
   if (refusal !== undefined) return { refusal };
+  if (isImplausible(row, claim)) {
+    const detail = `epoch ${claim.epoch}, command seq ${claim.commandSeq}`;
+    recordConnectorEvent(transaction, claim.connectorId, claim.now, "hello.implausible", detail);
+    return { refusal: IMPLAUSIBLE };
+  }
   if (row["boot_id"] !== claim.bootId && isKnownBoot(transaction, claim)) {
     quarantineConnector(transaction, {
       connectorId: claim.connectorId,
@@ -62,6 +78,13 @@ function acceptConnector(transaction: Transaction, claim: ConnectorClaim): Admis
     return { refusal: CLONED };
   }
   return { admission: admit(transaction, row, claim) };
+}
+
+function isImplausible(row: Row, claim: ConnectorClaim): boolean {
+  return (
+    claim.epoch > Number(row["epoch"]) + MAX_AHEAD ||
+    claim.commandSeq > Number(row["command_seq"]) + MAX_AHEAD
+  );
 }
 
 function isKnownBoot(transaction: Transaction, claim: ConnectorClaim): boolean {
