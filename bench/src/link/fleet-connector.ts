@@ -12,6 +12,7 @@ import {
 } from "@isthmus/shared/link/messages";
 import { openWebSocket } from "@isthmus/shared/link/web-socket-transport";
 import { systemRandom } from "@isthmus/shared/random";
+import type { Turnstile } from "./turnstile.ts";
 
 /** What goes up at this pace from a connector with nothing to do: health, and the head of its audit chain. */
 export const REPORT_INTERVAL_MS = 60_000;
@@ -38,6 +39,7 @@ export class FleetConnector {
   #isWelcome = false;
   #auditIndex = 0;
   #refusal: string | undefined;
+  #leave = () => {};
 
   constructor() {
     this.#privateKey = generateKeyPairSync("ed25519").privateKey;
@@ -53,11 +55,16 @@ export class FleetConnector {
     return this.#refusal;
   }
 
-  /** Connects, and connects again after each end, until `signal` aborts. */
-  async run(target: FleetTarget, signal: AbortSignal): Promise<void> {
+  /**
+   * Connects, and connects again after each end, until `signal` aborts. Whoever is on the way to a welcome is in the
+   * turnstile.
+   */
+  async run(target: FleetTarget, turnstile: Turnstile, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      this.#leave = await turnstile.enter();
       const started = performance.now();
       const wasWelcome = await this.#session(target, signal);
+      this.#leave();
       const lastedMs = wasWelcome ? performance.now() - started : 0;
       await delay(this.#backOff.next(lastedMs), undefined, { signal }).catch(() => {});
     }
@@ -101,7 +108,10 @@ export class FleetConnector {
 
   #receive(frame: string, target: FleetTarget): void {
     const { message } = readFromControlPlane(frame);
-    if (message?.type === "welcome") this.#isWelcome = true;
+    if (message?.type === "welcome") {
+      this.#isWelcome = true;
+      this.#leave();
+    }
     if (message?.type === "refused") this.#refusal = `${message.code}: ${message.message}`;
     const reply = message && this.#replyTo(message, target);
     if (reply !== undefined) this.#send(reply);

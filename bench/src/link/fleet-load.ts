@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { answerWith } from "../process/answering.ts";
 import { FleetConnector, type FleetTarget, REPORT_INTERVAL_MS } from "./fleet-connector.ts";
+import { Turnstile } from "./turnstile.ts";
 
 /** A share of the connectors of the link bench, in a process of its own. */
 
@@ -16,6 +17,11 @@ export interface FleetStanding {
 }
 
 const REPORT_STEP_MS = 100;
+/**
+ * Connectors of this process on their way at once. Each has a machine of its own in life; here they share one event loop,
+ * in which thousands of handshakes at once would all outlast the connector's time limit.
+ */
+const MAX_CONNECTING = 400;
 
 let fleet: readonly FleetConnector[] = [];
 let stopping = new AbortController();
@@ -31,7 +37,8 @@ const handlers = {
   start: async (target: FleetTarget): Promise<void> => {
     stopping = new AbortController();
     setMaxListeners(0, stopping.signal);
-    for (const connector of fleet) void connector.run(target, stopping.signal);
+    const turnstile = new Turnstile(MAX_CONNECTING);
+    for (const connector of fleet) void connector.run(target, turnstile, stopping.signal);
     reportInTurn(stopping.signal);
   },
 
