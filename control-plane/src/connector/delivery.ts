@@ -1,4 +1,5 @@
 import type { FromControlPlane } from "@isthmus/shared/link/messages";
+import { Pump } from "@isthmus/shared/link/pump";
 import type { SessionKey } from "../core/link-records.ts";
 import type { LinkContext } from "./link-context.ts";
 import type { LinkPeer } from "./link-peer.ts";
@@ -21,25 +22,29 @@ interface DeliveryOptions {
 /** Hands one connector its commands in the order of their seq, as far as its credit goes, and newer configurations. */
 export class Delivery {
   readonly #options: DeliveryOptions;
+  readonly #pump: Pump;
   /** Commands that were sent on this connection and not answered. */
   readonly #unanswered = new Set<string>();
   #afterSeq = 0;
   #configurationSent: number;
   #trustSent = 0;
   #gap: { readonly from: number; readonly to: number } | undefined;
-  #isPumping = false;
-  #hasNews = false;
   #isStopped = false;
 
   constructor(options: DeliveryOptions) {
+    this.#pump = new Pump(
+      () => this.#sendSome(),
+      (error) => {
+        if (!this.#isStopped) options.onFailed(error);
+      },
+    );
     this.#options = options;
     this.#configurationSent = options.configurationVersion;
   }
 
   /** Looks for what there is to send. */
   wake(): void {
-    this.#hasNews = true;
-    if (!this.#isPumping && !this.#isStopped) void this.#pump();
+    this.#pump.start();
   }
 
   /** The connector lacks these; they are sent before anything else. A second request takes the place of the first. */
@@ -59,74 +64,63 @@ export class Delivery {
     this.#isStopped = true;
   }
 
-  async #pump(): Promise<void> {
-    this.#isPumping = true;
-    try {
-      while (this.#hasNews && !this.#isStopped) {
-        this.#hasNews = false;
-        await this.#sendTrust();
-        await this.#sendConfiguration();
-        while (await this.#sendSome()) {
-          // As long as there is credit and something to send.
-        }
-      }
-    } catch (error) {
-      if (!this.#isStopped) this.#options.onFailed(error);
-    } finally {
-      this.#isPumping = false;
-    }
-  }
-
-  /** Before anything that the next tenant key signed. */
-  async #sendTrust(): Promise<void> {
-    const { context, session, send } = this.#options;
-    const ask = { connectorId: session.connectorId, afterId: this.#trustSent };
-    for (const { id, jws } of await context.store.run("trustStatements", ask)) {
-      if (this.#isStopped) return;
+  /**
+   * Sends what there is, and answers whether there may be more. All is asked for at once, to share one turn of the store, and
+   * statements about tenant keys last, so that they cover every signature among the rest; they are sent first.
+   */
+  async #sendSome(): Promise<boolean> {
+    if (this.#isStopped) return false;
+    const { context, session, send, peer } = this.#options;
+    const { connectorId } = session;
+    const hasRoom = peer.bufferedBytes <= MAX_BUFFERED_BYTES;
+    const limit = hasRoom ? Math.min(COMMANDS_AT_ONCE, CREDIT_COMMANDS - this.#unanswered.size) : 0;
+    const [commands, configuration, trust] = await Promise.all([
+      this.#takeCommands(limit),
+      context.store.run("configurationAfter", { connectorId, version: this.#configurationSent }),
+      context.store.run("trustStatements", { connectorId, afterId: this.#trustSent }),
+    ]);
+    if (this.#isStopped) return false;
+    for (const { id, jws } of trust) {
       this.#trustSent = id;
       send({ type: "trust", jws });
     }
+    if (configuration !== undefined) {
+      this.#configurationSent = configuration.version;
+      send({ type: "configuration", jws: configuration.jws });
+    }
+    return commands();
   }
 
-  async #sendConfiguration(): Promise<void> {
-    const { context, session, send } = this.#options;
-    const { connectorId } = session;
-    const ask = { connectorId, version: this.#configurationSent };
-    const newest = await context.store.run("configurationAfter", ask);
-    if (newest === undefined || this.#isStopped) return;
-    this.#configurationSent = newest.version;
-    send({ type: "configuration", jws: newest.jws });
+  /** What is sent of commands, and whether there may be more, once it is its turn. */
+  async #takeCommands(limit: number): Promise<() => boolean> {
+    if (limit <= 0) return () => false;
+    return this.#gap === undefined ? await this.#takeNext(limit) : await this.#answerGap(limit);
   }
 
-  async #sendSome(): Promise<boolean> {
-    const { peer } = this.#options;
-    const room = Math.min(COMMANDS_AT_ONCE, CREDIT_COMMANDS - this.#unanswered.size);
-    if (this.#isStopped || room <= 0 || peer.bufferedBytes > MAX_BUFFERED_BYTES) return false;
-    return this.#gap === undefined ? await this.#sendNext(room) : await this.#answerGap(room);
-  }
-
-  async #sendNext(limit: number): Promise<boolean> {
+  async #takeNext(limit: number): Promise<() => boolean> {
     const { context, session } = this.#options;
     const ask = { ...session, afterSeq: this.#afterSeq, limit, now: context.clock.now() };
     const deliveries = await context.store.run("takeDeliveries", ask);
-    for (const { id, seq, jws } of deliveries) {
-      this.#afterSeq = seq;
-      this.#sendCommand(id, jws);
-    }
-    return deliveries.length > 0;
+    return () => {
+      this.#afterSeq = deliveries.at(-1)?.seq ?? this.#afterSeq;
+      for (const { id, jws } of deliveries) this.#sendCommand(id, jws);
+      return deliveries.length === limit;
+    };
   }
 
-  async #answerGap(limit: number): Promise<boolean> {
+  async #answerGap(limit: number): Promise<() => boolean> {
     const gap = this.#gap;
-    if (gap === undefined) return true;
+    if (gap === undefined) return () => true;
     const { context, session, send } = this.#options;
     const answer = await context.store.run("answerGap", { ...session, ...gap, limit });
-    for (const { id, jws } of answer.deliveries) this.#sendCommand(id, jws);
-    for (const hole of answer.voids) send({ type: "command-void", ...hole });
-    if (this.#gap === gap) {
-      this.#gap = answer.restFrom === undefined ? undefined : { ...gap, from: answer.restFrom };
-    }
-    return true;
+    return () => {
+      for (const { id, jws } of answer.deliveries) this.#sendCommand(id, jws);
+      for (const hole of answer.voids) send({ type: "command-void", ...hole });
+      if (this.#gap === gap) {
+        this.#gap = answer.restFrom === undefined ? undefined : { ...gap, from: answer.restFrom };
+      }
+      return true;
+    };
   }
 
   #sendCommand(id: string, jws: string): void {

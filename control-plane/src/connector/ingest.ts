@@ -1,6 +1,7 @@
 import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
 import type { BatchFrame } from "@isthmus/shared/link/batch-frame";
 import { openBatch, readBatchFrame } from "@isthmus/shared/link/batch-frame";
+import { COMMANDS_STREAM } from "@isthmus/shared/link/inbox-operations";
 import type { FromControlPlane } from "@isthmus/shared/link/messages";
 import type { SessionKey } from "../core/link-records.ts";
 import type { LinkContext } from "./link-context.ts";
@@ -55,9 +56,16 @@ export class Ingest {
         `over ${MAX_WAITING_BYTES} bytes of batches wait, the credit is ${CREDIT_BYTES}`,
       );
     }
-    this.#queue.push({ frame, bytes: bytes.length });
+    this.#enqueue({ frame, bytes: bytes.length });
     this.#context.gate.enter(bytes.length, this.#peer);
     if (!this.#isWorking) void this.#work();
+  }
+
+  /** Only the order within a stream counts: results of commands go before bulk that came earlier. */
+  #enqueue(batch: Waiting): void {
+    const isUrgent = ({ frame }: Waiting) => frame.header.stream === COMMANDS_STREAM;
+    const at = isUrgent(batch) ? this.#queue.findIndex((each) => !isUrgent(each)) : -1;
+    this.#queue.splice(at === -1 ? this.#queue.length : at, 0, batch);
   }
 
   /** Drops what waits: it was not acknowledged and comes again. */

@@ -6,7 +6,7 @@ export interface SendMark {
   readonly deliveredAt: number;
 }
 
-/** Most of a queue's time on the way that bulk may take up, so that a result behind it waits no longer. */
+/** Most time that bulk may stand in queues, so that a result behind it waits no longer. */
 const MAX_QUEUE_MS = 200;
 /** Before anything was measured. */
 const FIRST_LIMIT_BYTES = 16_384;

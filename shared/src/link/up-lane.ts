@@ -4,6 +4,7 @@ import { InFlight } from "./in-flight.ts";
 import { COMMANDS_STREAM } from "./inbox-operations.ts";
 import type { LaneStore } from "./lane-store.ts";
 import type { LinkLog } from "./link-log.ts";
+import { Pump } from "./pump.ts";
 
 /** Entries in one batch. */
 const BATCH_ENTRIES = 100;
@@ -39,9 +40,16 @@ export class UpLane {
   readonly #clock: { now(): number };
   readonly #monotonicMs: () => number;
   readonly #waiting = new Set<string>();
+  /** Results do not wait while a batch of bulk is being made. */
+  readonly #urgent = new Pump(
+    () => this.#sendNext(false),
+    (error) => this.#noteFailure(error),
+  );
+  readonly #bulk = new Pump(
+    () => this.#sendNext(true),
+    (error) => this.#noteFailure(error),
+  );
   #attached: Attached | undefined;
-  #isPumping = false;
-  #hasNews = false;
 
   constructor(options: {
     readonly store: LaneStore;
@@ -67,7 +75,7 @@ export class UpLane {
       unsupported: new Set(),
     };
     for (const stream of Object.keys(connection.cursors)) this.#waiting.add(stream);
-    this.#startPump();
+    this.#startPumps();
   }
 
   detach(): void {
@@ -77,13 +85,7 @@ export class UpLane {
   /** Says that a stream has new entries. */
   wake(stream: string): void {
     this.#waiting.add(stream);
-    this.#startPump();
-  }
-
-  /** Looks at every stream that was ever seen: a wake-up may have been lost to a crash between commit and call. */
-  wakeAll(): void {
-    for (const stream of this.#attached?.sentSeq.keys() ?? []) this.#waiting.add(stream);
-    this.#startPump();
+    this.#startPumps();
   }
 
   /** The control plane does not know this stream: it is kept and not sent on this connection. */
@@ -107,71 +109,51 @@ export class UpLane {
     rejected: readonly { readonly seq: number; readonly code: string }[],
   ): Promise<void> {
     this.#attached?.inFlight.acknowledge(stream, seq, this.#monotonicMs());
-    this.#startPump();
+    this.#startPumps();
     if (rejected.length > 0) {
       this.#log.warn({ stream, rejected: rejected.slice(0, 10) }, "link.entries-rejected");
     }
     await this.#store.run("acknowledgeStream", { stream, seq, rejected, at: this.#clock.now() });
   }
 
-  #startPump(): void {
-    this.#hasNews = true;
-    if (this.#isPumping || this.#attached === undefined) return;
-    this.#isPumping = true;
-    void this.#pump();
+  #startPumps(): void {
+    this.#urgent.start();
+    this.#bulk.start();
   }
 
-  async #pump(): Promise<void> {
-    try {
-      while (this.#hasNews) {
-        this.#hasNews = false;
-        while (await this.#sendNext()) {
-          // One batch after the other, the most urgent first each time.
-        }
-      }
-    } catch (error) {
-      this.#log.warn({ code: codeOf(error), err: error }, "link.up-lane-failed");
-      setTimeout(() => this.wakeAll(), RETRY_MS).unref();
-    } finally {
-      this.#isPumping = false;
-    }
+  #noteFailure(error: unknown): void {
+    this.#log.warn({ code: codeOf(error), err: error }, "link.up-lane-failed");
+    setTimeout(() => this.#startPumps(), RETRY_MS).unref();
   }
 
-  async #sendNext(): Promise<boolean> {
+  async #sendNext(isBulk: boolean): Promise<boolean> {
     const attached = this.#attached;
     if (attached === undefined) return false;
-    for (const stream of this.#byUrgency(attached)) {
-      const room = attached.inFlight.roomFor(stream !== COMMANDS_STREAM);
-      if (room > 0) return await this.#sendBatch(attached, stream, room);
-    }
-    return false;
+    const room = attached.inFlight.roomFor(isBulk);
+    const stream = [...this.#waiting].find(
+      (each) => isBulkStream(each) === isBulk && !attached.unsupported.has(each),
+    );
+    if (room <= 0 || stream === undefined) return false;
+    await this.#sendBatch(attached, stream, room);
+    return true;
   }
 
-  #byUrgency({ unsupported }: Attached): string[] {
-    const streams = [...this.#waiting].filter((stream) => !unsupported.has(stream));
-    return streams.sort((a, b) => Number(b === COMMANDS_STREAM) - Number(a === COMMANDS_STREAM));
-  }
-
-  async #sendBatch(attached: Attached, stream: string, maxBytes: number): Promise<boolean> {
+  async #sendBatch(attached: Attached, stream: string, maxBytes: number): Promise<void> {
     const afterSeq = attached.sentSeq.get(stream) ?? 0;
     const batch = await this.#take(stream, afterSeq, maxBytes);
-    if (batch === undefined) {
-      attached.sentSeq.set(stream, afterSeq);
-      return this.#waiting.size > 0;
-    }
+    if (batch === undefined) return;
     if (batch.hasMore) this.#waiting.add(stream);
     const frame = await makeBatchFrame({ stream, ...batch });
-    if (this.#attached !== attached) return true;
+    if (this.#attached !== attached) return;
     const lastSeq = batch.firstSeq + batch.lines.length - 1;
     attached.sentSeq.set(stream, lastSeq);
     const rawBytes = batch.lines.reduce((sum, line) => sum + line.length + 1, 0);
-    const isBulk = stream !== COMMANDS_STREAM;
+    const isBulk = isBulkStream(stream);
     attached.inFlight.add(
       { stream, lastSeq, bytes: frame.length, isBulk, rawBytes },
       this.#monotonicMs(),
     );
     attached.connection.send(frame);
-    return true;
   }
 
   async #take(stream: string, afterSeq: number, maxBytes: number) {
@@ -185,4 +167,8 @@ export class UpLane {
       throw error;
     }
   }
+}
+
+function isBulkStream(stream: string): boolean {
+  return stream !== COMMANDS_STREAM;
 }
