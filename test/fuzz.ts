@@ -17,9 +17,9 @@ const ROOT = join(import.meta.dirname, "..");
 
 /** What counts towards the total, by where the tests lie. Other parsers are multiplied alike and not counted. */
 const COUNTED = {
-  SCEP: /^cert-connector\/src\/protocol\//,
+  SCEP: /^cert-connector\/src\/(protocol|device)\//,
   "HTTP CONNECT": /^tunnel-gateway\/src\/(protocol|device)\//,
-  link: /^shared\/src\/link\//,
+  link: /^(shared\/src\/link|control-plane\/src\/connector)\//,
 } as const;
 
 interface Noted {
