@@ -1,5 +1,3 @@
-import type { CommandState } from "@isthmus/shared/link/messages";
-
 /** What passes between the store and those who command connectors. Times are ms since the epoch. */
 
 /** A command as asked for; its seq comes when it is signed. */
@@ -43,13 +41,3 @@ export interface CommandCancellation {
 
 /** `ended`: it was over already. `withdrawn`: it never left. `requested`: the connector is asked. */
 export type CancellationOutcome = "unknown-command" | "ended" | "withdrawn" | "requested";
-
-/** States that a command never leaves by the connector's word. */
-export const FINAL_STATES: readonly CommandState[] = [
-  "succeeded",
-  "failed",
-  "expired",
-  "cancelled",
-  "refused",
-  "unknown",
-];
