@@ -1,6 +1,5 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { findTool } from "../../../test/tools.ts";
 import { type Foreign, isListening, startForeign } from "../process/foreign.ts";
 import { freePort } from "../process/free-port.ts";
 import { neededTool } from "./tool.ts";
@@ -22,11 +21,6 @@ export interface NginxOptions {
   /** The CA of the client certificates. */
   readonly clientCaFile: string;
   readonly upstreamPort: number;
-}
-
-/** Whether the peer can be had here. */
-export function hasNginx(): boolean {
-  return findTool("nginx") !== undefined;
 }
 
 /** Starts it on a free port, with one worker per core as its packages configure it. */
