@@ -1,4 +1,5 @@
 import { makeBatchFrame } from "@isthmus/shared/link/batch-frame";
+import { until } from "@isthmus/shared/testing/until";
 import { describe, expect, test } from "vitest";
 import { enrolConnector } from "./link/connector-end.ts";
 import { Lab } from "./link/lab.ts";
@@ -37,6 +38,36 @@ describe("claims in the hello", () => {
     expect(await hostile.next("refused")).toMatchObject({ code: "link-message-invalid" });
     const row = await lab.cloud.row("SELECT clock_offset_ms FROM connector");
     expect(row).toEqual({ clock_offset_ms: null });
+  });
+});
+
+describe("its health", () => {
+  test("told faster than it is stored is taken at its last word, and does not pile up", async () => {
+    await using lab = await Lab.start();
+    using hostile = await lab.raw();
+    await hostile.greet();
+    const digestOf = (n: number) => String(n).padStart(64, "0");
+    const times = 2_000;
+    for (let n = 1; n <= times; n++) {
+      const snapshot = { service: "cert-connector", version: "1", startedAt: n, checks: [] };
+      hostile.say({ type: "state", stream: "health", version: n, digest: digestOf(n), snapshot });
+    }
+    await until(async () => {
+      const row = await lab.cloud.row("SELECT digest FROM connector_health");
+      return row?.["digest"] === digestOf(times);
+    }, "the last snapshot");
+    expect(hostile.isClosed).toBe(false);
+  });
+
+  test("with figures without end is refused", async () => {
+    await using lab = await Lab.start();
+    using hostile = await lab.raw();
+    await hostile.greet();
+    const figures = Object.fromEntries(Array.from({ length: 501 }, (_, n) => [`f${n}`, n]));
+    const snapshot = { service: "cert-connector", version: "1", startedAt: 1, checks: [], figures };
+    const digest = "0".repeat(64);
+    hostile.say({ type: "state", stream: "health", version: 1, digest, snapshot });
+    expect(await hostile.next("refused")).toMatchObject({ code: "link-message-invalid" });
   });
 });
 

@@ -3,7 +3,13 @@ import type { Frame } from "@isthmus/shared/link/frame-list";
 import { readFromConnector } from "@isthmus/shared/link/message-codec";
 import type { FromConnector, FromControlPlane } from "@isthmus/shared/link/messages";
 import { healthSnapshot, PING_INTERVAL_MS, SILENCE_LIMIT_MS } from "@isthmus/shared/link/messages";
-import type { Admission, Refusal, SessionKey, Sighting } from "../core/link-records.ts";
+import type {
+  Admission,
+  HealthReport,
+  Refusal,
+  SessionKey,
+  Sighting,
+} from "../core/link-records.ts";
 import type { Hello } from "./admission.ts";
 import { admit } from "./admission.ts";
 import { CREDIT_COMMANDS, Delivery } from "./delivery.ts";
@@ -45,6 +51,8 @@ export class Connection implements PeerOwner, RegisteredConnection {
   #probe: { readonly id: number; readonly resolve: (isAlive: boolean) => void } | undefined;
   #work: Promise<void> | undefined;
   #waiting = 0;
+  /** What the connector said last of its health, until it is stored. */
+  #health: HealthReport | undefined;
 
   constructor(context: LinkContext, peer: LinkPeer) {
     this.#context = context;
@@ -57,6 +65,10 @@ export class Connection implements PeerOwner, RegisteredConnection {
   /** Sends the nonce. */
   begin(): void {
     this.#send({ type: "nonce", nonce: this.#nonce, serverTimeMs: this.#context.clock.now() });
+  }
+
+  get isWelcome(): boolean {
+    return this.#open !== undefined;
   }
 
   get sighting(): Sighting | undefined {
@@ -243,8 +255,14 @@ export class Connection implements PeerOwner, RegisteredConnection {
       throw new ProtocolError("link-message-invalid", "the health snapshot is invalid");
     }
     const json = parsed && JSON.stringify(parsed.data);
+    // Only the last one counts: snapshots that come faster than they are stored do not pile up.
+    const isWaiting = this.#health !== undefined;
+    this.#health = { ...key, digest, snapshot: json, now };
+    if (isWaiting) return;
     this.#later(async () => {
-      const report = { ...key, digest, snapshot: json, now };
+      const report = this.#health;
+      this.#health = undefined;
+      if (report === undefined) return;
       const { isSnapshotWanted } = await this.#context.store.run("storeHealth", report);
       if (isSnapshotWanted) this.#send({ type: "state-wanted", stream });
     });

@@ -15,6 +15,8 @@ export interface LinkPeer {
 
 /** Who owns a peer. */
 export interface PeerOwner {
+  /** Whether it is known who the connector is. */
+  readonly isWelcome: boolean;
   onFrame(frame: Frame): void;
   /** Called once. */
   onClosed(): void;

@@ -11,6 +11,8 @@ const MAX_WAITING_BYTES = 4 * MAX_POLL_BYTES;
 /** A connector on HTTPS requests: frames wait for its next request down, or answer the one that waits. */
 export class LongPollPeer implements LinkPeer {
   readonly #onEnd: () => void;
+  /** Directions of the requests whose bodies are being read. */
+  readonly reading = new Set<"up" | "close">();
   #owner: PeerOwner | undefined;
   #queue: Frame[] = [];
   #queuedBytes = 0;
@@ -28,6 +30,10 @@ export class LongPollPeer implements LinkPeer {
 
   listen(owner: PeerOwner): void {
     this.#owner = owner;
+  }
+
+  get isWelcome(): boolean {
+    return this.#owner?.isWelcome === true;
   }
 
   get bufferedBytes(): number {

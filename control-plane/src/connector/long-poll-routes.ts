@@ -12,6 +12,9 @@ import type { LinkContext } from "./link-context.ts";
 import { LongPollPeer } from "./long-poll-peer.ts";
 import { readBody } from "./request-body.ts";
 
+/** Own limit on what a stranger may send: a hello is about 1 KiB. */
+const MAX_HELLO_BODY_BYTES = 16_384;
+
 /** The link over HTTPS requests: which request belongs to which connection, and what it wants. */
 export class LongPollRoutes {
   readonly #context: LinkContext;
@@ -40,10 +43,10 @@ export class LongPollRoutes {
         peer.hold(response);
         break;
       case "up":
-        await this.#receive(peer, request, response);
+        await this.#receive(peer, "up", request, response);
         break;
       case "close":
-        await this.#receive(peer, request, response);
+        await this.#receive(peer, "close", request, response);
         peer.drop();
         break;
       default:
@@ -78,10 +81,20 @@ export class LongPollRoutes {
 
   async #receive(
     peer: LongPollPeer,
+    direction: "up" | "close",
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
-    const frames = await this.#framesOf(request);
+    // A connector has one of each on its way at a time; more would only hold their bodies in memory.
+    if (peer.reading.has(direction)) {
+      request.resume();
+      end(response, 409);
+      return;
+    }
+    peer.reading.add(direction);
+    const maxBytes = peer.isWelcome ? MAX_POLL_BODY_BYTES : MAX_HELLO_BODY_BYTES;
+    const frames = await this.#framesOf(request, maxBytes);
+    peer.reading.delete(direction);
     if (frames === undefined) {
       end(response, 400);
       return;
@@ -90,9 +103,9 @@ export class LongPollRoutes {
     end(response, 204);
   }
 
-  async #framesOf(request: IncomingMessage): Promise<Frame[] | undefined> {
+  async #framesOf(request: IncomingMessage, maxBytes: number): Promise<Frame[] | undefined> {
     try {
-      const body = await readBody(request, MAX_POLL_BODY_BYTES);
+      const body = await readBody(request, maxBytes);
       return body && readFrameList(body);
     } catch (error) {
       this.#context.log.info({ code: codeOf(error) }, "link.request-refused");

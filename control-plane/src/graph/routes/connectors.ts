@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { ConnectorError } from "@isthmus/shared/errors";
-import { MAX_JWS_BYTES, service } from "@isthmus/shared/link/messages";
+import { MAX_JWS_BYTES, MAX_NESTING, service } from "@isthmus/shared/link/messages";
+import { isNestedAtMost } from "@isthmus/shared/link/nesting";
 import { z } from "zod";
 import { displayName, given, parseBody } from "../body.ts";
 import type { ApiDependencies } from "../dependencies.ts";
@@ -25,7 +26,11 @@ const connectorChange = z.strictObject({
   isDisabled: z.boolean().optional(),
 });
 
-const newConfiguration = z.strictObject({ configuration: z.record(z.string(), z.unknown()) });
+const newConfiguration = z.strictObject({
+  configuration: z
+    .record(z.string(), z.unknown())
+    .refine((value) => isNestedAtMost(value, MAX_NESTING), "nested too deeply"),
+});
 
 /** What administrators do to connectors. */
 export function connectorRoutes(api: ApiDependencies): Route[] {
