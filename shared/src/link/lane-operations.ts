@@ -19,6 +19,12 @@ function laneState(transaction: Transaction): LaneState {
   return { epoch, lastSeq: lastSeqs(transaction), commandSeq: highestSeq };
 }
 
+/**
+ * How far the control plane may be ahead of a restored connector. A welcome is not signed: who could say any number could use
+ * up all there are, and no command would ever be run here again.
+ */
+const MAX_AHEAD = 2 ** 32;
+
 export interface Reconciled {
   /** The last entry of each stream that the control plane has. */
   readonly cursors: Readonly<Record<string, number>>;
@@ -29,7 +35,7 @@ export interface Reconciled {
 
 /**
  * Takes over what `welcome` says. An epoch above ours means that our state was behind: commands in flight become unknown,
- * streams go on after what the control plane has. Throws ProtocolError `welcome-contradicts`.
+ * streams go on after what the control plane has. Throws ProtocolError `welcome-contradicts`, `welcome-implausible`.
  */
 function reconcileLanes(
   transaction: Transaction,
@@ -40,7 +46,13 @@ function reconcileLanes(
     readonly now: number;
   },
 ): Reconciled {
-  const { epoch } = commandLane(transaction);
+  const { epoch, highestSeq } = commandLane(transaction);
+  refuseFarAhead("epoch", welcome.epoch, epoch);
+  refuseFarAhead("command seq", welcome.commandSeq, highestSeq);
+  const known = lastSeqs(transaction);
+  for (const [stream, applied] of Object.entries(welcome.lastAppliedSeq)) {
+    refuseFarAhead(`stream ${stream}`, applied, known[stream] ?? 0);
+  }
   if (welcome.epoch < epoch) {
     throw new ProtocolError(
       "welcome-contradicts",
@@ -53,6 +65,12 @@ function reconcileLanes(
   const forgottenCommands = isNewEpoch ? forgetInFlight(transaction, { commandSeq, now }) : 0;
   transaction.run("UPDATE command_lane SET epoch = ?", welcome.epoch);
   return { cursors, isNewEpoch, forgottenCommands };
+}
+
+function refuseFarAhead(what: string, said: number, known: number): void {
+  if (said <= known + MAX_AHEAD) return;
+  const message = `${what} ${said} is further ahead of ours, ${known}, than any backup explains`;
+  throw new ProtocolError("welcome-implausible", message);
 }
 
 /**
