@@ -29,6 +29,14 @@ describe("an address", () => {
     expect(scores.waitMs("::1", "other")).toBe(0);
   });
 
+  test("of IPv6 is its /64: a guesser does not get another score with another address", () => {
+    const scores = new LoginScores(new FakeClock());
+    failing(scores, ADDRESS_THRESHOLD, (n) => `2001:db8:0:7::${(n + 1).toString(16)}`);
+    expect(scores.waitMs("2001:db8:0:7:1:2:3:4", "other")).toBe(POINT_DECAY_MS);
+    expect(scores.waitMs("2001:db8:0:8::1", "other")).toBe(0);
+    expect(scores.waitMs("::ffff:192.0.2.1", "other")).toBe(0);
+  });
+
   test("that succeeds keeps no point of it", () => {
     const scores = new LoginScores(new FakeClock());
     for (let n = 0; n < 10 * ADDRESS_THRESHOLD; n++) {

@@ -30,20 +30,20 @@ export class LoginScores {
   /** How long, in ms, this address and account have to wait before another attempt is looked at; 0 for not at all. */
   waitMs(address: string, account: string): number {
     return Math.max(
-      this.#waitOf(`address ${address}`, ADDRESS_THRESHOLD),
+      this.#waitOf(`address ${networkOf(address)}`, ADDRESS_THRESHOLD),
       this.#waitOf(`account ${account}`, ACCOUNT_THRESHOLD),
     );
   }
 
   /** Counts an attempt before it is checked, so that many at once cannot slip through together. */
   count(address: string, account: string): void {
-    this.#add(`address ${address}`, 1);
+    this.#add(`address ${networkOf(address)}`, 1);
     this.#add(`account ${account}`, 1);
   }
 
   /** Takes the attempt back that `count` counted, after it succeeded. */
   forgive(address: string, account: string): void {
-    this.#add(`address ${address}`, -1);
+    this.#add(`address ${networkOf(address)}`, -1);
     this.#add(`account ${account}`, -1);
   }
 
@@ -65,4 +65,14 @@ export class LoginScores {
     const [oldest] = this.#scores.size > MAX_SCORES ? this.#scores.keys() : [];
     if (oldest !== undefined) this.#scores.delete(oldest);
   }
+}
+
+/** One site usually has a whole /64 of IPv6: one guesser would be 2^64 addresses otherwise. */
+function networkOf(address: string): string {
+  if (!address.includes(":") || address.includes(".")) return address;
+  const [head = "", tail = ""] = address.split("::");
+  const before = head === "" ? [] : head.split(":");
+  const after = tail === "" ? [] : tail.split(":");
+  const zeros = address.includes("::") ? Array(8 - before.length - after.length).fill("0") : [];
+  return [...before, ...zeros, ...after].slice(0, 4).join(":");
 }
