@@ -5,6 +5,8 @@ import type { FromConnector } from "./messages.ts";
 
 /** How often the audit head and the state of health go up. */
 export const REPORT_INTERVAL_MS = 60_000;
+/** The second report comes sooner: by then the configuration and the commands that waited have been taken in. */
+export const SECOND_REPORT_MS = 5_000;
 /** The one state stream that every connector has. */
 const HEALTH_STREAM = "health";
 
@@ -13,7 +15,7 @@ export class Reports {
   readonly #hooks: LinkHooks;
   readonly #log: LinkLog;
   readonly #send: (message: FromConnector) => void;
-  #nextAt = 0;
+  #nextAt: number | undefined;
   #digest = "";
   #version = 0;
   #headHash = "";
@@ -31,8 +33,8 @@ export class Reports {
   /** Sends what is due. */
   async tick(): Promise<void> {
     const now = performance.now();
-    if (now < this.#nextAt) return;
-    this.#nextAt = now + REPORT_INTERVAL_MS;
+    if (now < (this.#nextAt ?? now)) return;
+    this.#nextAt = now + (this.#nextAt === undefined ? SECOND_REPORT_MS : REPORT_INTERVAL_MS);
     await this.health(false);
     await this.#auditHead();
   }
