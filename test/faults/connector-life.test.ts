@@ -32,7 +32,7 @@ describe("without a control plane", () => {
     expect(host.runFile()).toBeUndefined();
     expect(await host.command("status")).toMatchObject({
       exitCode: 1,
-      stdout: "comgmt-bridge is not running (not enrolled).\n",
+      stdout: "comgmt-bridge is not running (standalone).\n",
     });
   });
 

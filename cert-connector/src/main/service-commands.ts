@@ -102,6 +102,9 @@ const revoke: CliCommand = {
   },
   run: async (call) => {
     const serialNumber = call.required("serial").toLowerCase().replaceAll(":", "");
+    if (!commandPayloads["certificate.revoke"].shape.serialNumber.safeParse(serialNumber).success) {
+      throw new UsageError(`--serial ${serialNumber}: expected up to 40 hexadecimal digits`);
+    }
     const reason = call.required("reason");
     const config = call.required("config");
     const value = await ask(config, "certificate.revoke", { serialNumber, reason });

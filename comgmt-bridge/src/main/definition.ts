@@ -22,7 +22,8 @@ export const bridge: ServiceDefinition<
   BridgeOperations
 > = {
   service: "comgmt-bridge",
-  summary: "Brings Configuration Manager and Active Directory inventory to the control plane.",
+  summary:
+    "the connector for Configuration Manager and Active Directory; this version reports its health only",
   localConfiguration,
   desiredConfiguration,
   guardrails,

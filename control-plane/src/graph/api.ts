@@ -29,7 +29,9 @@ export function apiRouter(api: ApiDependencies, log: Logger): Router {
   router.use("/api/session", sessionRouter(api));
   router.use("/beta/deviceManagement", deviceManagementRouter(api));
   router.use(["/api", "/beta"], (request: Request) => {
-    throw new ConnectorError("not-found", `There is nothing at ${request.path.slice(0, 200)}`);
+    const { method, baseUrl, path } = request;
+    const asked = `${method} ${baseUrl}${path}`.slice(0, 200);
+    throw new ConnectorError("not-found", `There is no operation ${asked}`);
   });
   router.use(["/api", "/beta"], answerError(log));
   return router;

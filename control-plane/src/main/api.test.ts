@@ -353,6 +353,13 @@ describe("what is no proper request", () => {
     expect(answer.status).toBe(404);
     expect(answer.body.error.code).toBe("ResourceNotFound");
   });
+
+  test("what is not there is named with its method and whole path", async () => {
+    const path = "/beta/deviceManagement/connectors";
+    const answer = await plane.send(path, { method: "DELETE", headers: bearer() });
+    expect(answer.status).toBe(404);
+    expect(answer.body.error.message).toBe(`There is no operation DELETE ${path}`);
+  });
 });
 
 test("no secret reaches the store or the audit", async () => {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { systemClock } from "../clock.ts";
 import { ConnectorError } from "../errors.ts";
 import { openStore } from "../store/store.ts";
+import type { Service } from "../link/messages.ts";
 import type { Operations } from "../store/transaction.ts";
 import { eraseRecorded } from "./audit-erasure.ts";
 import { type AuditReport, describeAudit, verifyAudit } from "./audit-verification.ts";
@@ -41,9 +42,12 @@ export function statusCommand<Local, Desired, Rules, Ops extends Operations>(
     summary: "show the state of the running service; exit code 1 where it is not healthy",
     options: { config: CONFIG_OPTION },
     async run(call) {
-      const folder = folderOf(definition, call);
+      const local = loadLocalConfiguration(definition, call.required("config"));
+      const folder = stateFolderAt(local.stateFolder);
       const answered = await askRunningService(folder.controlSocket, "status");
-      if (answered === undefined) return notRunning(definition, folder);
+      if (answered === undefined) {
+        return notRunning(definition.service, folder, local.standalone !== undefined);
+      }
       // The answer comes from the same code at the other end of a socket in our own state folder.
       const status = answered.result as ConnectorStatus;
       const isWell = status.health.checks.every((check) => check.status !== "unhealthy");
@@ -53,12 +57,10 @@ export function statusCommand<Local, Desired, Rules, Ops extends Operations>(
   };
 }
 
-function notRunning<Local, Desired, Rules, Ops extends Operations>(
-  { service }: AnyDefinition<Local, Desired, Rules, Ops>,
-  folder: StateFolder,
-): CliAnswer {
-  const identity = loadIdentity(folder, service);
-  const who = identity === undefined ? "not enrolled" : `enrolled as ${identity.connectorId}`;
+function notRunning(service: Service, folder: StateFolder, isStandalone: boolean): CliAnswer {
+  const identity = isStandalone ? undefined : loadIdentity(folder, service);
+  const unknown = isStandalone ? "standalone" : "not enrolled";
+  const who = identity === undefined ? unknown : `enrolled as ${identity.connectorId}`;
   const left = readRunFile(folder.runFile);
   const how =
     left === undefined ? "" : ` Its last process (pid ${left.pid}) was killed or crashed.`;

@@ -96,7 +96,10 @@ test.each([
   [["greet"], "prog greet needs --name"],
   [["greet", "--name"], "prog greet: Option '--name <value>' argument missing"],
   [["greet", "--name", "A", "--tone", "hot"], "--tone is hot, expected warm or cold"],
-  [["greet", "--name", "A", "--nam", "B"], "prog greet: Unknown option '--nam'"],
+  [
+    ["greet", "--name", "A", "--nam", "B"],
+    "prog greet: Unknown option '--nam'; there are: --name, ",
+  ],
   [["greet", "--name", "A", "here", "there"], 'prog greet does not take "there"'],
   [["completion", "tcsh"], 'no completion for "tcsh"'],
 ])("%j is wrong usage, exit code 2", async (words, message) => {

@@ -219,8 +219,12 @@ function parse(
       allowPositionals: true,
     }) as { values: Values; positionals: string[] };
   } catch (error) {
-    if (error instanceof TypeError) throw new UsageError(`${path}: ${error.message}`);
-    throw error;
+    if (!(error instanceof TypeError)) throw error;
+    // Node goes on with advice on arguments that begin with a dash; what there is helps more.
+    const [fault = "", advice] = error.message.split(". To specify a positional");
+    const known = Object.keys(options).map((name) => `--${name}`);
+    const rest = advice === undefined ? "" : `; there are: ${known.join(", ")}`;
+    throw new UsageError(`${path}: ${fault}${rest}`);
   }
 }
 

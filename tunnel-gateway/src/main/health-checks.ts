@@ -125,7 +125,8 @@ function statesHealth({ states, access, now }: HealthOptions): CheckResult {
     return { status: "healthy", reason: `${directory.size} devices from the configuration's list` };
   }
   if (source.version === 0) {
-    const remedy = "let the control plane send the device states";
+    const remedy =
+      "let the control plane send them, or list the devices in the desired configuration";
     return { status: "warning", reason: "no device states have come yet", remedy };
   }
   const age = ageOfStates(freshness, access.rules.ageLimits, now());
