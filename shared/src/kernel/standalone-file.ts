@@ -36,7 +36,8 @@ export async function watchStandaloneFile<Desired>(
     if (stamp === seen) return;
     seen = stamp;
     const outcome = await offer(file, desired);
-    log.info({ configuration: outcome }, "configuration.offered");
+    const level = outcome.state === "refused" ? "warn" : "info";
+    log[level]({ configuration: outcome }, "configuration.offered");
   };
   await look();
   const timer = setInterval(() => {
