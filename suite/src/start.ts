@@ -10,7 +10,7 @@ import { requireFreePorts, withDefaultPorts } from "./ports.ts";
 import { requireSingleSuite } from "./process/running-suite.ts";
 import { enrolDemoDevice, setUp } from "./set-up.ts";
 import { Suite } from "./suite.ts";
-import { readSuiteRecord, requireSamePorts } from "./suite-record.ts";
+import { readSuiteRecord, requireSamePorts, requireWholeFolder } from "./suite-record.ts";
 
 /** A demonstration device whose certificate ends within this time enrols again. */
 const MIN_LEFT_MS = 86_400_000;
@@ -24,7 +24,10 @@ export async function start(
   const began = performance.now();
   const layout = layoutOf(options.stateFolder);
   const record = readSuiteRecord(layout);
-  if (record?.isSetUp) requireSamePorts(record, options.ports);
+  if (record?.isSetUp) {
+    requireSamePorts(record, options.ports);
+    requireWholeFolder(layout);
+  }
   const ports = record?.isSetUp ? record.ports : withDefaultPorts(options.ports);
   requireSingleSuite(layout);
   await requireFreePorts(ports);
@@ -103,6 +106,7 @@ Try, in another terminal:
       -d '{"userName":"admin","password":"'$(cat ${password})'"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
   ${api} -H "authorization: Bearer $TOKEN" -X PATCH \\
       -d '{"complianceState":"noncompliant"}' ${controlPlane}/beta/deviceManagement/managedDevices/${DEMO.deviceId}
+  # the last command again with "compliant" lets it in again
 
   # the whole story in one command, on ports of its own
   npm run tour

@@ -1,9 +1,14 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { expect, test } from "vitest";
 import { layoutOf } from "./layout.ts";
-import { readSuiteRecord, requireSamePorts, writeSuiteRecord } from "./suite-record.ts";
+import {
+  readSuiteRecord,
+  requireSamePorts,
+  requireWholeFolder,
+  writeSuiteRecord,
+} from "./suite-record.ts";
 
 const RECORD = {
   isSetUp: true,
@@ -36,4 +41,14 @@ test("a damaged record names the file and what to do", () => {
 test("a second start with another port is refused with the first one's", () => {
   expect(() => requireSamePorts(RECORD, { scep: 8081 })).not.toThrow();
   expect(() => requireSamePorts(RECORD, { scep: 9081 })).toThrow(/set up with --scep-port 8081/);
+});
+
+test("a folder that lost the state of a service is refused, and the message says which", () => {
+  using folder = temporaryFolder();
+  const layout = layoutOf(folder.path);
+  const services = ["control-plane", "tunnel-gateway", "cert-connector", "comgmt-bridge"] as const;
+  for (const service of services) mkdirSync(layout.of(service).stateFolder, { recursive: true });
+  expect(() => requireWholeFolder(layout)).not.toThrow();
+  rmSync(layout.of("control-plane").stateFolder, { recursive: true });
+  expect(() => requireWholeFolder(layout)).toThrow(/control-plane\/state is gone/);
 });

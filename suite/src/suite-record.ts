@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { writeFileAtomically } from "@isthmus/shared/kernel/state-files";
-import type { Service } from "@isthmus/shared/link/messages";
+import { SERVICES, type Service } from "@isthmus/shared/link/messages";
 import { z } from "zod";
 import type { Layout } from "./layout.ts";
 import { PORT_NAMES, PORTS, type Ports } from "./ports.ts";
@@ -58,6 +58,22 @@ export function requireSamePorts(record: SuiteRecord, asked: Partial<Ports>): vo
     "ports-changed",
     `This state folder was set up with ${list}, and certificates in it name these ports: ` +
       "start without other ports, or give a new folder with --state-folder.",
+  );
+}
+
+/**
+ * Refuses a folder in which the state of a service is gone: the others believe only whom they were enrolled with. Throws
+ * `state-folder-damaged`.
+ */
+export function requireWholeFolder(layout: Layout): void {
+  const gone = ["control-plane" as const, ...SERVICES]
+    .map((service) => layout.of(service).stateFolder)
+    .filter((folder) => !existsSync(folder));
+  if (gone.length === 0) return;
+  throw new ConnectorError(
+    "state-folder-damaged",
+    `${gone.join(", ")} is gone, and the other services know only what was there: put it back, ` +
+      `remove ${layout.root} to begin anew, or give another with --state-folder.`,
   );
 }
 
