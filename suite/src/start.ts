@@ -34,14 +34,25 @@ export async function start(
   await using suite = new Suite({ layout, ports, onLine: output.serviceLine });
   const doing = record?.isSetUp ? "Starting the suite of" : "Setting up a new suite in";
   output.say("starting", `${doing} ${here(layout.root)}`, { stateFolder: layout.root });
-  await suite.openSite();
-  if (record?.isSetUp) await suite.launchAll();
-  else await setUp(suite);
-  if (!hasValidDevice(suite)) await enrolDemoDevice(suite);
+  try {
+    await bringUp(suite, record?.isSetUp === true);
+  } catch (error) {
+    // Ctrl-C reaches the services, too, so that whatever was being done with them fails.
+    if (!signal.aborted) throw error;
+    output.say("stopped", "\nStopped before it was ready; the next start goes on or begins again.");
+    return;
+  }
   const seconds = ((performance.now() - began) / 1_000).toFixed(1);
   output.say("ready", welcome(suite, seconds), { seconds: Number(seconds), ports });
   await untilStopped(suite, signal);
   output.say("stopping", "\nStopping.");
+}
+
+async function bringUp(suite: Suite, isSetUp: boolean): Promise<void> {
+  await suite.openSite();
+  if (isSetUp) await suite.launchAll();
+  else await setUp(suite);
+  if (!hasValidDevice(suite)) await enrolDemoDevice(suite);
 }
 
 async function untilStopped(suite: Suite, signal: AbortSignal): Promise<void> {
