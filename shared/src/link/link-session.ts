@@ -63,6 +63,8 @@ export class LinkSession implements TransportListener {
   #pingedAt = 0;
   #waiting = 0;
   #work: Promise<void> = Promise.resolve();
+  #reporting: Promise<void> = Promise.resolve();
+  #reportsUnderWay = 0;
   /** Done when every statement about a tenant key so far is followed: a command may be the first that the next key signed. */
   #trusted: Promise<void> = Promise.resolve();
   #refusal: ConnectorError | undefined;
@@ -87,13 +89,11 @@ export class LinkSession implements TransportListener {
 
   /** Tells the state of a stream now, e.g. `health`. */
   wake(stream: string): void {
-    if (this.#stage === "open" && stream === "health")
-      this.#later(() => this.#reports?.health(true));
+    if (this.#stage === "open" && stream === "health") this.#report((to) => to.health(true));
   }
 
   /** To be called about every second. */
-  tick(): void {
-    const now = performance.now();
+  tick(now = performance.now()): void {
     const silentMs = now - this.#heardAt;
     const limit = { nonce: NONCE_TIMEOUT_MS, welcome: WELCOME_TIMEOUT_MS, open: SILENCE_LIMIT_MS };
     if (this.#stage === "ended") return;
@@ -106,7 +106,7 @@ export class LinkSession implements TransportListener {
       this.#pingedAt = now;
       this.#send({ type: "ping", id: Math.floor(now) });
     }
-    if (this.#waiting === 0) this.#later(() => this.#reports?.tick());
+    this.#report((to) => to.tick());
   }
 
   onFrame(frame: Frame): void {
@@ -198,7 +198,7 @@ export class LinkSession implements TransportListener {
     this.#later(async () => {
       this.#isOpening = false;
     });
-    this.#later(() => this.#reports?.tick());
+    this.#report((to) => to.tick());
   }
 
   #noteRestore({ isNewEpoch, forgottenCommands }: Reconciled, epoch: number): void {
@@ -222,7 +222,7 @@ export class LinkSession implements TransportListener {
         );
         break;
       case "state-wanted":
-        if (message.stream === "health") this.#later(() => this.#reports?.health(true));
+        if (message.stream === "health") this.#report((to) => to.health(true));
         else this.#send({ type: "unsupported", of: `state-wanted:${message.stream}` });
         break;
       case "configuration":
@@ -270,6 +270,19 @@ export class LinkSession implements TransportListener {
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#waiting -= 1;
+      });
+  }
+
+  /** Beside everything else, because health checks may take their time. One that waits already tells what is new, too. */
+  #report(make: (to: Reports) => Promise<void>): void {
+    const reports = this.#reports;
+    if (reports === undefined || this.#reportsUnderWay > 1) return;
+    this.#reportsUnderWay += 1;
+    this.#reporting = this.#reporting
+      .then(() => (this.#stage === "open" ? make(reports) : undefined))
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        this.#reportsUnderWay -= 1;
       });
   }
 
