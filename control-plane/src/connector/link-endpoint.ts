@@ -191,13 +191,14 @@ export class LinkEndpoint implements CommandWakeUp, AsyncDisposable {
   }
 
   async #enrol(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // Before a place is taken: a stranger who never ends a body would keep everybody out.
+    const body = await readBody(request, MAX_ENROLMENT_BYTES);
     if (this.#enrolments >= MAX_ENROLMENTS) {
       sendJson(response, problem(503, "enrolment-busy", "too many enrolments at once: try again"));
       return;
     }
     this.#enrolments += 1;
     try {
-      const body = await readBody(request, MAX_ENROLMENT_BYTES);
       const { linkUrl, caPem } = this.#options;
       const options = { context: this.#context, linkUrl, caPem };
       sendJson(response, await answerEnrolment(options, parseJson(body)));

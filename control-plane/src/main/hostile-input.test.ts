@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
 import { DIRECTION_HEADER, LONG_POLL_PATH, SESSION_HEADER } from "@isthmus/shared/link/long-poll";
+import { ENROLMENT_PATH } from "@isthmus/shared/link/messages";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ConnectorFixture } from "./connector-fixture.ts";
@@ -65,6 +66,25 @@ describe("a stranger on long-poll", () => {
     // The last one is being read and never ends.
     for (const each of requests) each[Symbol.dispose]();
   });
+});
+
+test("strangers who never end their enrolment keep nobody from enrolling", async () => {
+  const admin = await plane.client();
+  const unfinished = Array.from({ length: 40 }, () => {
+    const sending = request(`${plane.url}${ENROLMENT_PATH}`, {
+      method: "POST",
+      ca: readFileSync(join(plane.folder, "ca.pem")),
+      agent: false,
+      headers: { "content-length": 1_000 },
+    });
+    sending.on("error", () => undefined);
+    const isSent = new Promise<void>((resolve) => sending.write("{", () => resolve()));
+    return { sending, isSent };
+  });
+  await Promise.all(unfinished.map(({ isSent }) => isSent));
+  await using connector = await ConnectorFixture.enrol(plane, admin, "tunnel-gateway");
+  expect(connector.id).toMatch(/^[0-9a-f-]{36}$/);
+  for (const { sending } of unfinished) sending.destroy();
 });
 
 test("a configuration nested without end is refused as the request's fault", async () => {
