@@ -21,6 +21,9 @@ const KEPT_COMMANDS_MS = 90 * 86_400_000;
 const KEPT_CHALLENGES_MS = 90 * 86_400_000;
 const KEPT_TOKENS_MS = 30 * 86_400_000;
 const KEPT_EVENTS_MS = 365 * 86_400_000;
+/** Any stranger who reaches a SCEP port causes failures, and each comes up here. */
+const KEPT_FAILURES_MS = 30 * 86_400_000;
+const KEPT_DEAD_LETTERS_MS = 90 * 86_400_000;
 const SKIPPED_SEQS = 100;
 const PRUNED_AT_ONCE = 1_000;
 
@@ -262,6 +265,8 @@ function pruneOldRecords(transaction: Transaction, { now }: { readonly now: numb
   prune("scep_challenge", "expires_at", now - KEPT_CHALLENGES_MS);
   prune("enrolment_token", "expires_at", now - KEPT_TOKENS_MS);
   prune("connector_event", "at", now - KEPT_EVENTS_MS);
+  prune("issuance_failure", "at", now - KEPT_FAILURES_MS);
+  prune("dead_letter", "at", now - KEPT_DEAD_LETTERS_MS);
   prune("session", "expires_at", now);
 }
 

@@ -173,4 +173,11 @@ export const connectorMigrations: readonly Migration[] = [
       CREATE INDEX connector_event_by_connector ON connector_event (connector_id, at);
     `,
   },
+  {
+    id: "connector-4-age",
+    sql: `
+      CREATE INDEX issuance_failure_by_time ON issuance_failure (at);
+      CREATE INDEX dead_letter_by_time ON dead_letter (at);
+    `,
+  },
 ];

@@ -148,3 +148,37 @@ test("a removed device is listed no more and may come back", async () => {
   });
   await records.run("removeDevice", { id: "passing", ...act });
 });
+
+test("failures that strangers caused and dead letters do not stay for ever", async () => {
+  const DAY_MS = 86_400_000;
+  const count = async (table: string) =>
+    (await store.query<{ n: number }>(`SELECT count(*) AS n FROM ${table}`, [], 1))[0]?.n;
+  const connector = { connectorId: "c", sessionNo: 1, stream: "issuance", isAfterPruned: false };
+  const newConnectorId = connector.connectorId;
+  const claim = { secretHash: "h", service: "cert-connector", displayName: "c" } as const;
+  await store.run("createEnrolmentToken", { ...claim, expiresAt: 2, actor: "a", now: 1 });
+  await store.run("claimEnrolmentToken", { ...claim, publicKeyX: "x", newConnectorId, now: 1 });
+  const hello = { connectorId: "c", bootId: "b", epoch: 0, lastSeq: {}, commandSeq: 0 };
+  await store.run("acceptConnector", {
+    ...hello,
+    configurationVersion: 0,
+    clockOffsetMs: 0,
+    now: 1,
+  });
+  const text = ['{"event":"failed","at":1,"transactionId":"t"}', "no JSON"].join("\n");
+  const batch = {
+    ...connector,
+    firstSeq: 1,
+    entryCount: 2,
+    text,
+    sealed: new Uint8Array(),
+    now: 1,
+  };
+  expect(await store.run("ingestBatch", batch)).toMatchObject({ rejected: [{ seq: 2 }] });
+  await store.run("pruneOldRecords", { now: 30 * DAY_MS });
+  expect([await count("issuance_failure"), await count("dead_letter")]).toEqual([1, 1]);
+  await store.run("pruneOldRecords", { now: 31 * DAY_MS });
+  expect([await count("issuance_failure"), await count("dead_letter")]).toEqual([0, 1]);
+  await store.run("pruneOldRecords", { now: 91 * DAY_MS });
+  expect([await count("issuance_failure"), await count("dead_letter")]).toEqual([0, 0]);
+});
