@@ -15,7 +15,7 @@ import type { ScepLoadProgram } from "./scep-load.ts";
 /** Enrolments of a round and of the warm-up; the peer's are fewer because each costs it more. */
 const ENROLMENTS = 2_000;
 const PEER_ENROLMENTS = 600;
-const WARM_UP_ENROLMENTS = 600;
+const WARM_UP_ENROLMENTS = 1_500;
 const CONCURRENCY = 64;
 
 /** Budgets: the spine's requirements; DESIGN.md sets 2 as the aim. */
