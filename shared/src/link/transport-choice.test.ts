@@ -4,10 +4,10 @@ import { TransportChoice } from "./transport-choice.ts";
 
 const failed = (code: string) => new ConnectorError(code, "", { isRetryable: true });
 
-test("auto begins with a WebSocket and stays with it while nobody is there", () => {
+test.each(["cloud-unreachable", "websocket-busy"])("%s leaves auto with WebSockets", (code) => {
   const choice = new TransportChoice("auto");
   expect(choice.next(0)).toBe("websocket");
-  choice.ended("websocket", failed("cloud-unreachable"), 1);
+  choice.ended("websocket", failed(code), 1);
   expect(choice.next(2)).toBe("websocket");
 });
 

@@ -13,7 +13,8 @@ const CLOSE_TIMEOUT_MS = 2_000;
 
 /**
  * Opens a WebSocket to the control plane. Throws `websocket-refused` (retryable) where something on the way does not let
- * WebSockets through, and what `connectToCloud` throws.
+ * WebSockets through, `websocket-busy` (retryable) where the control plane has no room now, and what `connectToCloud`
+ * throws.
  */
 export async function openWebSocket(
   address: CloudAddress,
@@ -37,9 +38,9 @@ export async function openWebSocket(
 
 async function upgraded(webSocket: WebSocket, address: CloudAddress, signal: AbortSignal) {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const refused = (why: string, cause?: unknown) =>
+  const refused = (why: string, cause?: unknown, code = "websocket-refused") =>
     reject(
-      new ConnectorError("websocket-refused", `${address.url.host} gave no WebSocket: ${why}`, {
+      new ConnectorError(code, `${address.url.host} gave no WebSocket: ${why}`, {
         isRetryable: true,
         cause,
       }),
@@ -50,7 +51,9 @@ async function upgraded(webSocket: WebSocket, address: CloudAddress, signal: Abo
   webSocket.once("error", (cause) => refused("the upgrade failed", cause));
   webSocket.once("close", () => refused("closed before it was open"));
   webSocket.once("unexpected-response", (request: ClientRequest, response: IncomingMessage) => {
-    refused(`HTTP ${response.statusCode}`);
+    // A control plane that is full says so, and nothing on the way is to blame: it is no reason to leave WebSockets.
+    const code = response.statusCode === 503 ? "websocket-busy" : "websocket-refused";
+    refused(`HTTP ${response.statusCode}`, undefined, code);
     request.destroy();
   });
   try {
