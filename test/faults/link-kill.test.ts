@@ -5,13 +5,14 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { fuzzRuns } from "@isthmus/shared/testing/fuzz-runs";
 import { until } from "@isthmus/shared/testing/until";
 import { expect, test } from "vitest";
 import { Lab } from "./link/lab.ts";
 import { SlowLine } from "./link/slow-line.ts";
 
 /** Rounds of each test; each ends with a kill or a cut at a random moment. */
-const ROUNDS = 15;
+const ROUNDS = fuzzRuns(8);
 
 /** One of the two ends as a process, started again and again. */
 class Program implements AsyncDisposable {

@@ -4,6 +4,7 @@ import { makeBatchFrame } from "@isthmus/shared/link/batch-frame";
 import type { IssuanceEvent } from "@isthmus/shared/link/messages";
 import { until } from "@isthmus/shared/testing/until";
 import { describe, expect, test } from "vitest";
+import { enrolConnector } from "./link/connector-end.ts";
 import { Lab } from "./link/lab.ts";
 import { SlowLine } from "./link/slow-line.ts";
 
@@ -101,6 +102,20 @@ describe("a log stream is the local journal with a cursor", () => {
     );
     expect(event?.["detail"]).toBe("issuance 2 to 2 are gone at the connector");
   });
+});
+
+test("a revocation that comes up tells every gateway, once however many there are", async () => {
+  await using lab = await Lab.start();
+  const gateway = await enrolConnector(lab.cloud, "tunnel-gateway");
+  await lab.connect();
+  const revoked = { event: "revoked", at: 5, transactionId: "t", issuer: "CN=Test CA" };
+  const again = [1, 2, 3].map((number) => ({ ...issued(number), ...revoked }));
+  await append(lab, [issued(1), ...again]);
+  await until(async () => (await cursor(lab)) === 4);
+  const commands = await lab.cloud.rows("SELECT connector_id, kind FROM command");
+  expect(commands).toEqual([
+    { connector_id: gateway.answer.connectorId, kind: "revocation.refresh" },
+  ]);
 });
 
 describe("a state stream is a snapshot and a digest", () => {

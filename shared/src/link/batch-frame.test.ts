@@ -90,3 +90,15 @@ describe("a payload", () => {
     expect(await rejectedCode(() => openBatch(frame))).toBe("batch-payload");
   });
 });
+
+test("the event loop turns while a batch is opened", async () => {
+  const payload = zstdCompressSync(Buffer.alloc(MAX_BATCH_DECOMPRESSED_BYTES, "0123456789"));
+  const rawBytes = MAX_BATCH_DECOMPRESSED_BYTES;
+  const opened = openBatch(readBatchFrame(frameOf({ rawBytes, payload })));
+  const first = await Promise.race([
+    opened.then(() => "opened"),
+    new Promise((resolve) => setImmediate(() => resolve("turned"))),
+  ]);
+  expect(first).toBe("turned");
+  expect(await opened).toHaveLength(rawBytes);
+});

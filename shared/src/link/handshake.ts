@@ -72,9 +72,12 @@ export function readWelcome(message: FromControlPlane): Welcome {
   return message;
 }
 
+/** The control plane's own word that it does not want this connection; not retryable where a person has to act first. */
+export class LinkRefusal extends ConnectorError {}
+
 /** A control plane's refusal as an error. */
-export function refusalFrom(message: Extract<FromControlPlane, { type: "refused" }>) {
-  return new ConnectorError(message.code, `the control plane refused: ${message.message}`, {
+export function refusalFrom(message: Extract<FromControlPlane, { type: "refused" }>): LinkRefusal {
+  return new LinkRefusal(message.code, `the control plane refused: ${message.message}`, {
     isRetryable: !message.isFinal,
   });
 }

@@ -3,6 +3,7 @@ import { ConnectorError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import { BackOff } from "./back-off.ts";
 import type { CloudAddress } from "./cloud-address.ts";
+import { LinkRefusal } from "./handshake.ts";
 import type { LinkHooks } from "./link-hooks.ts";
 import type { LinkLog } from "./link-log.ts";
 import type { LinkSession } from "./link-session.ts";
@@ -96,14 +97,6 @@ function asConnectorError(error: unknown): ConnectorError {
 }
 
 /** Only the control plane's own word ends the attempts; a fault on the way may pass. */
-const FINAL_CODES: ReadonlySet<string> = new Set([
-  "identity-cloned",
-  "identity-disabled",
-  "identity-unknown",
-  "signature-invalid",
-  "protocol-unsupported",
-]);
-
 function isFinal(reason: ConnectorError): boolean {
-  return !reason.isRetryable && FINAL_CODES.has(reason.code);
+  return reason instanceof LinkRefusal && !reason.isRetryable;
 }
