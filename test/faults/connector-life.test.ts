@@ -84,7 +84,12 @@ describe("without a control plane", () => {
   test("a broken file leaves the last good configuration in force, across a restart", async () => {
     await using host = standaloneHost();
     await host.end(await host.run(), "SIGTERM");
+    const before = await host.command("check");
+    expect(before.stdout).toMatch(/ok {4}desired-configuration: .* holds version 1/);
     host.write("desired.json", '{"version": 2');
+    const checked = await host.command("check");
+    expect(checked.exitCode).toBe(1);
+    expect(checked.stdout).toMatch(/FAIL {2}desired-configuration: .* is not JSON/s);
     await host.run();
     const { configurationVersion, health } = await host.json("status");
     expect(configurationVersion).toBe(1);

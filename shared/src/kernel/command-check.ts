@@ -9,6 +9,7 @@ import { MAX_CLOCK_OFFSET_MS } from "../link/messages.ts";
 import type { Operations } from "../store/transaction.ts";
 import { type CliLeaf, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import type { CommonConfiguration } from "./common-configuration.ts";
+import { checkConfiguration } from "./configuration.ts";
 import { readGuardrails } from "./connector-foundation.ts";
 import { cloudAccess, connectorSource } from "./connector-source.ts";
 import { inspectGuardrailsFile } from "./guardrails-file.ts";
@@ -16,6 +17,7 @@ import { runCheck } from "./health.ts";
 import type { Identity } from "./identity.ts";
 import { CONFIG_OPTION, loadLocalConfiguration } from "./local-configuration.ts";
 import type { CheckResult, HealthCheck, ServiceDefinition } from "./service-definition.ts";
+import { readStandalone } from "./standalone-file.ts";
 import { stateFolderAt } from "./state-folder.ts";
 import { checkLines } from "./status-text.ts";
 
@@ -60,7 +62,10 @@ function kernelChecks<Local, Desired, Rules, Ops extends Operations>(
   ];
   const source = sourceOrFault(definition, local);
   if ("fault" in source) return [...checks, { name: "enrolment", run: () => source.fault }];
-  if (source.kind === "standalone") return checks;
+  if (source.kind === "standalone") {
+    const run = () => checkStandalone(definition, source.file);
+    return [...checks, { name: "desired-configuration", run }];
+  }
   const { identity } = source;
   return [
     ...checks,
@@ -85,6 +90,15 @@ function sourceOrFault<Local, Desired, Rules, Ops extends Operations>(
     };
     return { fault };
   }
+}
+
+function checkStandalone<Local, Desired, Rules, Ops extends Operations>(
+  { desiredConfiguration }: ServiceDefinition<Local, Desired, Rules, Ops>,
+  file: string,
+): CheckResult {
+  const { version, configuration } = readStandalone(file);
+  checkConfiguration(desiredConfiguration, configuration, file);
+  return { status: "healthy", reason: `${file} holds version ${version}` };
 }
 
 function enrolled({ connectorId, linkUrl }: Identity): CheckResult {

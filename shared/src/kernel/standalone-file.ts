@@ -56,11 +56,16 @@ export async function watchStandaloneFile<Desired>(
 async function offer<Desired>(file: string, desired: DesiredConfiguration<Desired>) {
   let offered: OfferedConfiguration;
   try {
-    offered = openStandalone(readBounded(file), file);
+    offered = readStandalone(file);
   } catch (error) {
     return await desired.refuse(desired.version + 1, error);
   }
   return await desired.offer(offered);
+}
+
+/** Reads a standalone configuration from its file. */
+export function readStandalone(file: string): OfferedConfiguration {
+  return openStandalone(readBounded(file), file);
 }
 
 function readBounded(file: string): string {
