@@ -6,6 +6,7 @@ import { until } from "@isthmus/shared/testing/until";
 import { describe, expect, test } from "vitest";
 import { enrolConnector } from "./link/connector-end.ts";
 import { Lab } from "./link/lab.ts";
+import { RawConnector } from "./link/raw-connector.ts";
 import { SlowLine } from "./link/slow-line.ts";
 
 const DAY_MS = 86_400_000;
@@ -181,6 +182,27 @@ describe("acks are cumulative and carry the rejected", () => {
     expect(JSON.parse(Buffer.from(first?.["bytes"] as Uint8Array).toString())).toEqual(poison);
     const rejected = await lab.store.query("SELECT seq, code FROM stream_rejected", [], 10);
     expect(rejected).toHaveLength(2);
+  });
+
+  test("what a connector says of another one's certificate goes to the dead letters", async () => {
+    await using lab = await Lab.start();
+    await lab.connect();
+    await append(lab, [issued(1)]);
+    await until(async () => (await stored(lab)) === 1);
+    const enrolled = await enrolConnector(lab.cloud, "cert-connector");
+    using other = await RawConnector.open({ enrolled, url: lab.cloud.url });
+    await other.greet();
+    const claims = [issued(1), { ...issued(1), event: "revoked" }];
+    const lines = claims.map((claim) => JSON.stringify(claim));
+    other.sayBinary(
+      await makeBatchFrame({ stream: "issuance", firstSeq: 1, isAfterPruned: false, lines }),
+    );
+    expect((await other.next("ack")).rejected).toEqual([
+      { seq: 1, code: "certificate-contradicts" },
+      { seq: 2, code: "certificate-contradicts" },
+    ]);
+    const row = await lab.cloud.row("SELECT revoked_at, connector_id FROM issued_certificate");
+    expect(row).toEqual({ revoked_at: null, connector_id: lab.connectorId });
   });
 
   test("an acknowledgement of what was never sent is refused", async () => {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { ProtocolError } from "@isthmus/shared/errors";
 import type { IssuanceEvent } from "@isthmus/shared/link/messages";
 import { auditEntry, commandResult, issuanceEvent } from "@isthmus/shared/link/messages";
-import type { Transaction } from "@isthmus/shared/store/transaction";
+import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import { insertCommand } from "./command-operations.ts";
 import { raiseSeen } from "./connector-delivery.ts";
 import { recordConnectorEvent } from "./connector-sessions.ts";
@@ -84,11 +84,7 @@ function namesOf(event: IssuanceEvent): { serialNumber: string; issuer: string }
 /** The same certificate again (a restored connector, a restored control plane) changes nothing but what was unknown. */
 function takeIssued({ transaction, connectorId }: IngestContext, event: IssuanceEvent): void {
   const { serialNumber, issuer } = namesOf(event);
-  const present = transaction.get(
-    "SELECT connector_id, thumbprint FROM issued_certificate WHERE serial_number = ? AND issuer = ?",
-    serialNumber,
-    issuer,
-  );
+  const present = certificateRow(transaction, serialNumber, issuer);
   const isForeign = present !== undefined && present["connector_id"] !== connectorId;
   const isOther = Boolean(present?.["thumbprint"]) && present?.["thumbprint"] !== event.thumbprint;
   if (isForeign || isOther) {
@@ -121,16 +117,32 @@ function takeIssued({ transaction, connectorId }: IngestContext, event: Issuance
   );
 }
 
+function certificateRow(
+  transaction: Transaction,
+  serialNumber: string,
+  issuer: string,
+): Row | undefined {
+  return transaction.get(
+    "SELECT connector_id, thumbprint FROM issued_certificate WHERE serial_number = ? AND issuer = ?",
+    serialNumber,
+    issuer,
+  );
+}
+
 /** A revocation may come before the issuance it ends, where a stream was cut by a retention. Gateways are told at once. */
 function takeRevoked(context: IngestContext, event: IssuanceEvent): void {
   const { transaction, connectorId } = context;
   const { serialNumber, issuer } = namesOf(event);
+  const present = certificateRow(transaction, serialNumber, issuer);
+  if (present !== undefined && present["connector_id"] !== connectorId) {
+    throw new ProtocolError("certificate-contradicts", "another connector issued this certificate");
+  }
   const { changes } = transaction.run(
     `INSERT INTO issued_certificate (serial_number, issuer, connector_id, transaction_id, revoked_at, revocation_reason)
      VALUES (?, ?, ?, ?, ?, ?)
      ON CONFLICT (serial_number, issuer) DO UPDATE SET revoked_at = excluded.revoked_at,
        revocation_reason = excluded.revocation_reason
-     WHERE revoked_at IS NULL AND connector_id = excluded.connector_id`,
+     WHERE revoked_at IS NULL`,
     serialNumber,
     issuer,
     connectorId,
