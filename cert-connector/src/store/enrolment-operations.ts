@@ -16,6 +16,8 @@ import { reportDecision, reportPending } from "./issuance-report.ts";
 const RATE_WINDOW_MINUTES = 60;
 const MAX_PENDING = 10_000;
 const MAX_PRUNED = 50;
+/** One is the rule; the others are for a client that loses the answer and asks again with another key. */
+const MAX_RENEWALS = 5;
 /** A used challenge is remembered this long past its expiry, by which time its own date refuses it. */
 const CHALLENGE_MEMORY_MS = 86_400_000;
 /** Time servers turn a clock back by less than this; an issuance is never dated before the last one by more. */
@@ -30,6 +32,7 @@ export function enrolmentIntent(tx: Transaction, intent: Intent): IntentOutcome 
   const known = knownStanding(tx, intent, intent.grant, intent.at);
   if (known !== undefined) return known;
   refuseClockBehind(tx, intent.at);
+  refuseTooManyRenewals(tx, intent.renewsSerialNumber);
   takeRate(tx, intent);
   takeWindow(tx, intent);
   const { lastInsertRowid } = tx.run(
@@ -66,6 +69,7 @@ export function enrolmentPending(tx: Transaction, request: PendingRequest): Stan
   const known = knownStanding(tx, request, request.grant, request.at);
   if (known !== undefined) return known;
   refuseTooManyPending(tx);
+  refuseTooManyRenewals(tx, request.renewsSerialNumber);
   takeRate(tx, request);
   const { lastInsertRowid } = tx.run(
     `INSERT INTO enrolment (profile_id, transaction_id, request_hash, front_door, state, requester_key_hash, subject,
@@ -198,6 +202,21 @@ function refuseClockBehind(tx: Transaction, at: number): void {
 
 function markIssuance(tx: Transaction, at: number): void {
   tx.run("UPDATE ledger_mark SET value = max(value, ?) WHERE name = 'last-issuance-at'", at);
+}
+
+/** Each successor is valid until its own end: without a bound one certificate would become any number. */
+function refuseTooManyRenewals(tx: Transaction, serialNumber: string | undefined): void {
+  if (serialNumber === undefined) return;
+  const row = tx.get(
+    `SELECT count(*) AS successors FROM enrolment WHERE renews_serial_number = ? AND state <> 'rejected'`,
+    serialNumber,
+  );
+  if ((row?.["successors"] as number) < MAX_RENEWALS) return;
+  throw new RefusalError(
+    "renewal-limit",
+    "ledger.renewals",
+    `The certificate was renewed ${MAX_RENEWALS} times already; enrol with a new challenge`,
+  );
 }
 
 /** Counts per minute, so that a busy profile's window is 60 rows however much it issues. */

@@ -220,11 +220,53 @@ describe("limits", () => {
   });
 });
 
-describe("approval", () => {
-  function pending(changes: Partial<PendingRequest> = {}): PendingRequest {
-    return { ...intent(), certificationRequest: Buffer.from("csr"), ...changes };
-  }
+function pending(changes: Partial<PendingRequest> = {}): PendingRequest {
+  return { ...intent(), certificationRequest: Buffer.from("csr"), ...changes };
+}
 
+describe("one certificate renewed again and again, each time with a new key", () => {
+  const renewal = () => ({ renewsSerialNumber: "42".repeat(20), grant: { subjectAltNames: [] } });
+  const limit = expect.objectContaining({ code: "renewal-limit", rule: "ledger.renewals" });
+
+  test("has five successors and no more; a retry of one of them is no further one", async () => {
+    await using it = await openLedger();
+    const first = intent(renewal());
+    await it.ledger.recordIntent(first);
+    const certificate = await it.ledger.recordIssued(issuedOf(first));
+    for (let more = 0; more < 4; more++) await it.ledger.recordIntent(intent(renewal()));
+    await expect(it.ledger.recordIntent(intent(renewal()))).rejects.toThrow(limit);
+    expect(await it.ledger.recordIntent(first)).toMatchObject({ kind: "issued", certificate });
+    const ofAnother = intent({ ...renewal(), renewsSerialNumber: "43".repeat(20) });
+    expect(await it.ledger.recordIntent(ofAnother)).toEqual({ kind: "recorded" });
+  });
+
+  test("uses the profile's rate up no further once it is refused", async () => {
+    await using it = await openLedger();
+    const maxPerHour = 6;
+    for (let more = 0; more < 5; more++) await it.ledger.recordIntent(intent(renewal()));
+    for (let more = 0; more < 3; more++) {
+      await expect(it.ledger.recordIntent(intent(renewal()))).rejects.toThrow(limit);
+    }
+    expect(await it.ledger.recordIntent(intent({ maxPerHour }))).toEqual({ kind: "recorded" });
+  });
+
+  test("has five that wait for a person, not counting those that were rejected", async () => {
+    await using it = await openLedger();
+    const rejected = await it.ledger.recordPending(pending(renewal()));
+    if (rejected.kind !== "pending") throw new Error("not pending");
+    const { pendingId } = rejected;
+    await it.ledger.rejectPending({ pendingId, actor: "local", at: NOON });
+    const last = pending(renewal());
+    for (let more = 0; more < 4; more++) await it.ledger.recordPending(pending(renewal()));
+    const standing = await it.ledger.recordPending(last);
+    await expect(it.ledger.recordPending(pending(renewal()))).rejects.toThrow(limit);
+    if (standing.kind !== "pending") throw new Error("not pending");
+    const approved = { ...intent(), ...last, pendingId: standing.pendingId };
+    expect(await it.ledger.recordIntent(approved)).toEqual({ kind: "recorded" });
+  });
+});
+
+describe("approval", () => {
   test("a pending request is completed by its approval and by nothing else", async () => {
     await using it = await openLedger();
     const request = pending();

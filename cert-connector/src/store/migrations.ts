@@ -75,4 +75,11 @@ export const ledgerMigrations: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    id: "ledger-2",
+    sql: `
+      CREATE INDEX enrolment_by_renewed
+        ON enrolment (renews_serial_number) WHERE renews_serial_number IS NOT NULL;
+    `,
+  },
 ];
