@@ -63,6 +63,11 @@ export class RevocationKnowledge {
     if (oldest !== undefined) this.#answers.delete(oldest);
   }
 
+  /** Forgets answers that say good, so that a responder is asked again; what is revoked stays so. */
+  forgetGoodAnswers(): void {
+    for (const [key, { status }] of this.#answers) if (status === "good") this.#answers.delete(key);
+  }
+
   /** Keeps only lists of these issuers and answers about their certificates: after trust anchors changed. */
   retain(issuerIds: ReadonlySet<string>): void {
     for (const id of this.#lists.keys()) if (!issuerIds.has(id)) this.#lists.delete(id);

@@ -1,11 +1,11 @@
 import { ConnectorError } from "@isthmus/shared/errors";
-import type { CliCall, CliCommand } from "@isthmus/shared/kernel/command";
+import { type CliCall, type CliCommand, EXIT_FAILED } from "@isthmus/shared/kernel/command";
 import { askRunningService } from "@isthmus/shared/kernel/control-socket";
 import { CONFIG_OPTION, loadLocalConfiguration } from "@isthmus/shared/kernel/local-configuration";
 import { stateFolderAt } from "@isthmus/shared/kernel/state-folder";
 import { localConfiguration } from "../config/local-configuration.ts";
 import type { Device } from "../core/device.ts";
-import type { ListedSession } from "./controls.ts";
+import type { FailedSource, ListedSession } from "./controls.ts";
 
 const options = { config: CONFIG_OPTION };
 
@@ -44,6 +44,18 @@ export const gatewayCli: readonly CliCommand[] = [
       const [deviceId = ""] = call.positionals;
       const value = await ask<{ cut: number }>(call, "cut", { deviceId });
       return { text: `${value.cut} connections of ${deviceId} ended`, value };
+    },
+  },
+  {
+    name: "refresh-revocation",
+    summary: "fetch revocation lists and answers now, and end connections of what is revoked",
+    options,
+    async run(call) {
+      const value = await ask<{ failures: FailedSource[] }>(call, "refresh-revocation");
+      const { failures } = value;
+      if (failures.length === 0) return { text: "lists and answers were fetched anew", value };
+      const lines = failures.map(({ anchor, url, message }) => `${anchor}: ${url}: ${message}`);
+      return { text: lines.join("\n"), value, exitCode: EXIT_FAILED };
     },
   },
 ];

@@ -23,13 +23,24 @@ export interface ListedSession {
   readonly bytesDown: number;
 }
 
+/** A list or responder that could not be asked. */
+export interface FailedSource {
+  readonly anchor: string;
+  readonly url: string;
+  readonly message: string;
+}
+
 /** What the gateway's own subcommands ask of it while it runs. */
 export function gatewayControls(options: {
   readonly connections: OpenConnections<RelayedConnection>;
   readonly states: DeviceStates;
   readonly enforcement: Enforcement;
+  readonly revocation: {
+    readonly failures: readonly FailedSource[];
+    refreshFromScratch(): Promise<void>;
+  };
 }): ControlHandlers {
-  const { connections, states, enforcement } = options;
+  const { connections, states, enforcement, revocation } = options;
   return {
     async sessions() {
       const listed = connections.all().slice(0, MAX_LISTED).map(session);
@@ -44,6 +55,15 @@ export function gatewayControls(options: {
       const message = "cut on the gateway's host";
       const refusal = { code: "cut-by-operator", rule: "control/cut", message } as const;
       return { cut: enforcement.cutDevice(deviceId, refusal) };
+    },
+    async "refresh-revocation"() {
+      await revocation.refreshFromScratch();
+      const failures = revocation.failures.map(({ anchor, url, message }) => ({
+        anchor,
+        url,
+        message,
+      }));
+      return { failures };
     },
   };
 }

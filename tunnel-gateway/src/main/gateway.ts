@@ -165,6 +165,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       connections: this.#connections,
       states: this.#states,
       enforcement: this.#enforcement,
+      revocation: this.#revocation,
     });
   }
 

@@ -1,4 +1,7 @@
 import { writeFileSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
+import type { ControlHandlers } from "@isthmus/shared/kernel/control-socket";
+import { until } from "@isthmus/shared/testing/until";
 import { describe, expect, test } from "vitest";
 import {
   authority,
@@ -9,9 +12,15 @@ import {
   startLive,
 } from "../testing/live-gateway.ts";
 import { startPublisher } from "../testing/revocation-publisher.ts";
-import { makeList } from "../testing/test-certificates.ts";
+import { deviceUri, issueTo, makeList } from "../testing/test-certificates.ts";
+import type { ListedSession } from "./controls.ts";
 
 const MINUTE_MS = 60_000;
+
+async function openDevices(controls: ControlHandlers): Promise<string[]> {
+  const listed = (await controls["sessions"]?.(null)) as { sessions: ListedSession[] };
+  return listed.sessions.map(({ deviceId }) => deviceId);
+}
 
 describe("revocation", () => {
   test("by list: a revoked certificate loses its connections at the next look, others do not", async () => {
@@ -56,6 +65,34 @@ describe("revocation", () => {
     const took = await cutAfter(socket, () => all.run("revocation.refresh", {}));
     expect(took).toBeLessThan(CUT_WITHIN_MS);
     expect(await all.refusal()).toMatchObject({ code: "certificate-revoked" });
+  });
+
+  test("by OCSP on the operator's word: a device whose good answer was still young is out, connected or not", async () => {
+    await using publisher = await startPublisher(authority.issuing);
+    await using all = await startLive({ anchor: { ocsp: publisher.ocsp } });
+    const absentee = await issueTo(authority, [deviceUri("d2")], { serialNumber: "4712" });
+    const [socket, away] = [await all.open(), await all.open(absentee)];
+    away.destroy();
+    const { controls } = all.gateway.gateway;
+    await until(async () => isDeepStrictEqual(await openDevices(controls), ["d1"]));
+    const revokedAt = Date.now() - 1_000;
+    const status = { status: "revoked", revokedAt, reason: "keyCompromise" } as const;
+    publisher.published.statuses = { "4711": status, "4712": status };
+    const took = await cutAfter(socket, async () => {
+      expect(await controls["refresh-revocation"]?.(null)).toEqual({ failures: [] });
+    });
+    expect(took).toBeLessThan(CUT_WITHIN_MS);
+    expect(await all.refusal(absentee)).toMatchObject({ code: "certificate-revoked" });
+  });
+
+  test("says on the operator's word which source could not be asked", async () => {
+    await using publisher = await startPublisher(authority.issuing);
+    await using all = await startLive({ anchor: { crl: publisher.crl } });
+    expect(await all.gateway.gateway.controls["refresh-revocation"]?.(null)).toEqual({
+      failures: [
+        { anchor: "devices", url: publisher.crl.url, message: expect.stringContaining("404") },
+      ],
+    });
   });
 
   test("by both: a responder that just failed holds up nobody whom a list can judge", async () => {

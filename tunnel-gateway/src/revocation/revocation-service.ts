@@ -82,6 +82,16 @@ export class RevocationService implements RevocationAsker, AsyncDisposable {
     return this.#round;
   }
 
+  /** As `refresh`, and no answer that was asked for before counts any longer, also about devices that are not connected. */
+  refreshFromScratch(): Promise<void> {
+    this.#round = this.#round.then(async () => {
+      await Promise.all(this.#questions.values());
+      this.#options.knowledge.forgetGoodAnswers();
+      await this.#refreshAll();
+    });
+    return this.#round;
+  }
+
   /** Fetches an answer about one certificate; questions about the same one share it. */
   async ask(certificate: PeerCertificate): Promise<void> {
     const place = this.#placesOf(certificate.anchor);
