@@ -5,6 +5,7 @@ import type { Bench, BenchOutcome } from "./bench.ts";
 import { help, parseCommandLine, type Request } from "./command-line.ts";
 import { linkBench } from "./link/link-bench.ts";
 import { describeMachine } from "./machine.ts";
+import { killChildren } from "./process/children.ts";
 import { relayBench } from "./relay/relay-bench.ts";
 import { asJson, asText, type BenchReport, missedBudgets } from "./report.ts";
 import { scepBench } from "./scep/scep-bench.ts";
@@ -12,8 +13,13 @@ import { startBench } from "./start/start-bench.ts";
 
 const BENCHES: readonly Bench[] = [scepBench, relayBench, linkBench, startBench];
 
-const EXIT = { ok: 0, missed: 1, usage: 2 } as const;
+const EXIT = { ok: 0, missed: 1, usage: 2, stopped: 130 } as const;
 
+/** Where the bench under way keeps its files. */
+let folder: string | undefined;
+
+process.once("SIGINT", stop);
+process.once("SIGTERM", stop);
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(words: readonly string[]): Promise<number> {
@@ -56,7 +62,7 @@ async function attempt(
   bench: Bench,
   request: Request & { kind: "run" },
 ): Promise<BenchOutcome | { error: string }> {
-  const folder = mkdtempSync(join(tmpdir(), `isthmus-bench-${bench.name}-`));
+  folder = mkdtempSync(join(tmpdir(), `isthmus-bench-${bench.name}-`));
   const progress = (line: string) => void process.stderr.write(`${bench.name}: ${line}\n`);
   try {
     const runs = request.runs ?? bench.defaultRuns;
@@ -65,6 +71,18 @@ async function attempt(
     if (error instanceof Error) progress(error.stack ?? error.message);
     return { error: error instanceof Error ? error.message : String(error) };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder();
   }
+}
+
+function removeFolder(): void {
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  folder = undefined;
+}
+
+/** A bench that is stopped half-way leaves neither services nor files behind. */
+function stop(): void {
+  killChildren();
+  removeFolder();
+  process.exit(EXIT.stopped);
 }

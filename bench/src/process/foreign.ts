@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { remember } from "./children.ts";
 
 const STOP_TIMEOUT_MS = 10_000;
 const START_TIMEOUT_MS = 60_000;
@@ -36,6 +37,7 @@ export function startForeign(
     env: { ...process.env, ...options.environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  remember(child);
   let kept = "";
   let failure: string | undefined;
   const keep = (chunk: Buffer) => {

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Answer, Handlers, Question } from "./answering.ts";
+import { remember } from "./children.ts";
 
 /** A helper of the bench in a process of its own, so that its CPU is never counted to what is measured. */
 export interface Program<Known extends Handlers> extends AsyncDisposable {
@@ -23,6 +24,7 @@ export async function startProgram<Known extends Handlers>(url: URL): Promise<Pr
   const path = fileURLToPath(url);
   // stdout stays free for the report.
   const child = fork(path, [], { serialization: "advanced", stdio: ["ignore", 2, 2, "ipc"] });
+  remember(child);
   await once(child, "spawn");
   const waiting = new Map<number, Waiting>();
   child.on("message", (answer: Answer) => settle(waiting, answer));
