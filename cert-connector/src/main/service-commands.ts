@@ -3,12 +3,14 @@ import { ConnectorError } from "@isthmus/shared/errors";
 import { type CliCommand, UsageError } from "@isthmus/shared/kernel/command";
 import { askRunningService } from "@isthmus/shared/kernel/control-socket";
 import { CONFIG_OPTION } from "@isthmus/shared/kernel/local-configuration";
+import { readStandalone } from "@isthmus/shared/kernel/standalone-file";
 import { makeStateFolder } from "@isthmus/shared/kernel/state-files";
 import { stateFolderAt } from "@isthmus/shared/kernel/state-folder";
 import { signJws } from "@isthmus/shared/link/jws";
 import { commandPayloads, JWS_TYPES } from "@isthmus/shared/link/messages";
 import { systemRandom } from "@isthmus/shared/random";
 import type { ChallengePayload } from "../cloud/signed-challenge.ts";
+import { desiredConfiguration } from "../config/desired-configuration.ts";
 import type { AltNameType } from "../core/profile.ts";
 import { loadLocal } from "./ca-commands.ts";
 import { localChallengeKey } from "./challenge-key.ts";
@@ -52,6 +54,8 @@ const challenge: CliCommand = {
         "this connector has a control plane, which signs its challenges",
       );
     }
+    const profileId = call.required("profile");
+    requireProfile(profileId, local.standalone.desiredConfigurationFile);
     makeStateFolder(local.stateFolder);
     const device = call.required("device");
     const now = systemClock.now();
@@ -59,7 +63,7 @@ const challenge: CliCommand = {
     const payload: ChallengePayload = {
       jti: systemRandom.bytes(CHALLENGE_ID_OCTETS).toString("hex"),
       aud: "any",
-      profileId: call.required("profile"),
+      profileId,
       deviceId: device,
       ...(userPrincipalName !== undefined && { userPrincipalName }),
       subject: call.text("subject") ?? `CN=${device}`,
@@ -72,6 +76,23 @@ const challenge: CliCommand = {
     return { text: jws, value: { challenge: jws, ...payload } };
   },
 };
+
+/** A challenge for a profile that is not there would be refused only at the device. Nothing is known of a broken file. */
+function requireProfile(id: string, file: string): void {
+  const known = profilesOf(file);
+  if (known === undefined || known.includes(id)) return;
+  const there = known.length === 0 ? "there is none" : `there are: ${known.join(", ")}`;
+  throw new ConnectorError("profile-unknown", `${file} has no profile "${id}"; ${there}`);
+}
+
+function profilesOf(file: string): string[] | undefined {
+  try {
+    const { configuration } = readStandalone(file);
+    return desiredConfiguration.parse(configuration).profiles.map((profile) => profile.id);
+  } catch {
+    return undefined;
+  }
+}
 
 function altName(text: string): ChallengePayload["subjectAltNames"][number] {
   const [type = "", ...rest] = text.split(":");
