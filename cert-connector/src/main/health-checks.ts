@@ -1,3 +1,4 @@
+import { portCheck } from "@isthmus/shared/kernel/port-check";
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
 import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import { MAX_CLOCK_OFFSET_MS } from "@isthmus/shared/link/messages";
@@ -35,8 +36,10 @@ export function healthChecks(
   ];
 }
 
-/** What `check` can tell without the service: whether the authority's files can be opened and are valid. */
-export function offlineChecks(local: LocalConfiguration): readonly HealthCheck[] {
+/** What `check` can tell without the service: whether the authority's files are readable and valid, and the port free. */
+export function offlineChecks(
+  local: LocalConfiguration & { readonly stateFolder: string },
+): readonly HealthCheck[] {
   const files = () => readAuthorityFolder(local.ca.folder, readSecretFile(local.ca.passphraseFile));
   return [
     {
@@ -47,6 +50,7 @@ export function offlineChecks(local: LocalConfiguration): readonly HealthCheck[]
       name: "scep-ra",
       run: () => expiryOf(files().ra.certificate, RA_WARNING_DAYS, Date.now()),
     },
+    portCheck(local),
   ];
 }
 
@@ -136,6 +140,10 @@ async function ledgerClockResult({ store, clock }: CertificateKernel): Promise<C
   };
 }
 
+function counted(profiles: number): string {
+  return profiles === 1 ? "1 profile" : `${profiles} profiles`;
+}
+
 function profilesResult({ configuration }: CertificateConnector): CheckResult {
   const { profiles } = configuration;
   if (profiles.length === 0) {
@@ -146,7 +154,7 @@ function profilesResult({ configuration }: CertificateConnector): CheckResult {
     };
   }
   const open = profiles.filter(({ challenge }) => challenge.kind === "static");
-  if (open.length === 0) return { status: "healthy", reason: `${profiles.length} profiles` };
+  if (open.length === 0) return { status: "healthy", reason: counted(profiles.length) };
   return {
     status: "warning",
     reason: `${open.map(({ id }) => id).join(", ")}: one static challenge for all devices`,

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { systemClock } from "../clock.ts";
 import { ConnectorError } from "../errors.ts";
-import { openStore } from "../store/store.ts";
 import type { Service } from "../link/messages.ts";
+import { openStore } from "../store/store.ts";
 import type { Operations } from "../store/transaction.ts";
 import { eraseRecorded } from "./audit-erasure.ts";
 import { type AuditReport, describeAudit, verifyAudit } from "./audit-verification.ts";

@@ -1,6 +1,5 @@
-import { once } from "node:events";
-import { createServer } from "node:net";
 import { codeOf } from "@isthmus/shared/errors";
+import { portCheck } from "@isthmus/shared/kernel/port-check";
 import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import type { LocalConfiguration } from "../config/local-configuration.ts";
 import { acceptList, derOfList } from "../core/certificate-lists.ts";
@@ -14,11 +13,13 @@ import { loadTrust, type Trust } from "./trust-anchors.ts";
 const TIMEOUT_MS = 8_000;
 
 /** What `check` tests of a gateway that is not running; what they throw is reported as unhealthy. */
-export function offlineChecks(local: LocalConfiguration): HealthCheck[] {
+export function offlineChecks(
+  local: LocalConfiguration & { readonly stateFolder: string },
+): HealthCheck[] {
   return [
     { name: "tls-certificate", run: () => tlsHealth(local) },
     { name: "trust-anchors", run: () => anchorsHealth(local) },
-    { name: "port", run: () => portHealth(local.listen) },
+    portCheck(local),
     { name: "revocation", run: () => sourcesHealth(loadTrust(local.trustAnchors)) },
   ];
 }
@@ -39,24 +40,6 @@ function anchorsHealth(local: LocalConfiguration): CheckResult {
   }
   const reason = `${anchors.size} trust anchors with ${authorities.length} CA certificates`;
   return { status: "healthy", reason };
-}
-
-async function portHealth(listen: LocalConfiguration["listen"]): Promise<CheckResult> {
-  const server = createServer();
-  try {
-    server.listen({ host: listen.address, port: listen.port });
-    await once(server, "listening");
-    return { status: "healthy", reason: `port ${listen.port} is free` };
-  } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code ?? "unknown";
-    return {
-      status: "warning",
-      reason: `cannot listen on ${listen.address} port ${listen.port}: ${why}`,
-      remedy: "fine if this gateway is running; otherwise free the port or set listen.port",
-    };
-  } finally {
-    server.close();
-  }
 }
 
 async function sourcesHealth(trust: Trust): Promise<CheckResult> {
