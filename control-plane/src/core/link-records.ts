@@ -23,7 +23,7 @@ export type EnrolmentOutcome =
   | { readonly connectorId: string; readonly refusal?: never }
   | { readonly connectorId?: never; readonly refusal: Refusal };
 
-/** Why a connector is turned away; `isFinal` tells it not to come back without a person. */
+/** Why a connector is turned away; `isFinal` tells it that a person has to act first. */
 export interface Refusal {
   readonly code: string;
   readonly message: string;

@@ -63,7 +63,7 @@ test("a cloud that is away, or wants no more, is a warning with the reason and w
   });
   const refused = { connected: false, isRefused: true };
   expect(await statusOf(made, "link", { link: refused })).toMatchObject({
-    reason: expect.stringContaining("no further attempt"),
+    reason: expect.stringContaining("15 to 60 minutes apart"),
   });
 });
 

@@ -72,8 +72,9 @@ function checkLink({ connected, lastError, isRefused }: ConnectorLinkState): Che
   if (isRefused) {
     return {
       status: "warning",
-      reason: `${why}; no further attempt is made`,
-      remedy: "see this connector in the control plane; enrol it again if it was removed",
+      reason: `${why}; the next attempts are 15 to 60 minutes apart`,
+      remedy:
+        "see this connector in the control plane, enrol it again if it was removed; a restart tries at once",
     };
   }
   return {

@@ -24,3 +24,9 @@ test.each([
   for (let i = 0; i < 3; i++) backOff.next(0);
   expect(Math.round(backOff.next(lastedMs))).toBe(span);
 });
+
+test("after a refusal that needs a person it waits 15 to 60 minutes, and not longer", () => {
+  const soonest = new BackOff({ bytes: (count) => Buffer.alloc(count) });
+  expect(soonest.afterRefusal()).toBe(900_000);
+  expect(Math.round(new BackOff(largest).afterRefusal())).toBe(3_600_000);
+});

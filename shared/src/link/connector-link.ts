@@ -54,7 +54,7 @@ export interface ConnectorLinkState {
   readonly sessionNo: number | undefined;
   /** Why the last connection ended or did not come about. */
   readonly lastError: { readonly code: string; readonly message: string } | undefined;
-  /** The control plane wants no more attempts. */
+  /** The control plane wants a person to act; until then an attempt is made every 15 to 60 minutes. */
   readonly isRefused: boolean;
 }
 
@@ -96,7 +96,6 @@ class Link implements ConnectorLink {
   #clockOffsetMs: number | undefined;
   #sessionNo: number | undefined;
   #lastError: ConnectorError | undefined;
-  #isRefused = false;
 
   constructor(options: LinkOptions) {
     const { store, log, clock, hooks, tenantKeys } = options;
@@ -153,19 +152,13 @@ class Link implements ConnectorLink {
   start(): void {
     this.#pruning = setInterval(() => void this.#prune(), PRUNE_INTERVAL_MS);
     this.#pruning.unref();
-    this.#running = this.#run();
-  }
-
-  async #run(): Promise<void> {
-    const refusal = await this.#loop.run();
-    if (refusal === undefined) return;
-    this.#isRefused = true;
-    this.#lastError = refusal;
+    this.#running = this.#loop.run();
   }
 
   #noteOpen(sessionNo: number): void {
     this.#sessionNo = sessionNo;
     this.#lastError = undefined;
+    this.#loop.noteOpen();
     this.#downLane.tick();
     this.#options.hooks.onEvent({ event: "link.connected", sessionNo });
   }
@@ -181,14 +174,15 @@ class Link implements ConnectorLink {
   }
 
   state(): ConnectorLinkState {
-    const error = this.#lastError;
+    const { refusal } = this.#loop;
+    const error = refusal ?? this.#lastError;
     return {
       connected: this.#sessionNo !== undefined,
       lastContactAt: this.#lastContactAt,
       clockOffsetMs: this.#clockOffsetMs,
       sessionNo: this.#sessionNo,
       lastError: error && { code: error.code, message: error.message },
-      isRefused: this.#isRefused,
+      isRefused: refusal !== undefined,
     };
   }
 

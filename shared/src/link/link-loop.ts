@@ -25,12 +25,16 @@ interface LoopOptions {
 const OPENERS = { websocket: openWebSocket, "long-poll": openLongPoll };
 const TICK_MS = 1_000;
 
-/** The one owner of connecting and reconnecting: one session at a time, until a stop or a refusal that is final. */
+/**
+ * The one owner of connecting and reconnecting: one session at a time, until a stop. A refusal that needs a person only
+ * makes it slow: the refusal is not signed, and a link node that was taken for a minute must not switch off a fleet.
+ */
 export class LinkLoop {
   readonly #options: LoopOptions;
   readonly #backOff: BackOff;
   readonly #choice: TransportChoice;
   #session: LinkSession | undefined;
+  #refusal: ConnectorError | undefined;
 
   constructor(options: LoopOptions) {
     this.#options = options;
@@ -43,22 +47,37 @@ export class LinkLoop {
     return this.#session;
   }
 
-  /** Resolves when the signal aborts, or with the refusal that is final. */
-  async run(): Promise<ConnectorError | undefined> {
-    const { signal, hooks, log } = this.#options;
+  /** The refusal that a person has to settle, until a connection is open again. */
+  get refusal(): ConnectorError | undefined {
+    return this.#refusal;
+  }
+
+  /** A session has opened: whatever was refused before is settled. */
+  noteOpen(): void {
+    this.#refusal = undefined;
+  }
+
+  /** Resolves when the signal aborts. */
+  async run(): Promise<void> {
+    const { signal, log } = this.#options;
     while (!signal.aborted) {
       const begunAt = performance.now();
       const reason = await this.#attempt(this.#choice.next(begunAt));
       if (signal.aborted) break;
-      if (reason !== undefined && isFinal(reason)) {
-        hooks.onEvent({ event: "link.refused", code: reason.code, message: reason.message });
-        return reason;
-      }
-      const waitMs = this.#backOff.next(performance.now() - begunAt);
+      const waitMs = this.#waitAfter(reason, performance.now() - begunAt);
       log.info({ code: reason?.code, waitMs: Math.round(waitMs) }, "link.waits");
       await delay(waitMs, undefined, { signal }).catch(() => {});
     }
-    return undefined;
+  }
+
+  #waitAfter(reason: ConnectorError | undefined, lastedMs: number): number {
+    if (reason === undefined || !needsPerson(reason)) return this.#backOff.next(lastedMs);
+    if (this.#refusal?.code !== reason.code) {
+      const { code, message } = reason;
+      this.#options.hooks.onEvent({ event: "link.refused", code, message });
+    }
+    this.#refusal = reason;
+    return this.#backOff.afterRefusal();
   }
 
   async #attempt(kind: TransportKind): Promise<ConnectorError | undefined> {
@@ -96,7 +115,7 @@ function asConnectorError(error: unknown): ConnectorError {
   return new ConnectorError("link-failed", "the link failed", { isRetryable: true, cause: error });
 }
 
-/** Only the control plane's own word ends the attempts; a fault on the way may pass. */
-function isFinal(reason: ConnectorError): boolean {
+/** Only the control plane's own word makes it wait for a person; a fault on the way may pass. */
+function needsPerson(reason: ConnectorError): boolean {
   return reason instanceof LinkRefusal && !reason.isRetryable;
 }

@@ -94,7 +94,7 @@ const welcome = z.object({
   serverTimeMs: z.number(),
 });
 
-/** The end of an attempt, with its reason. `isFinal` tells the connector not to come back without a person. */
+/** The end of an attempt, with its reason. `isFinal`: a person has to act, so come back seldom. */
 const refused = z.object({
   type: z.literal("refused"),
   code: refusalCode,
