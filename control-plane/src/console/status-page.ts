@@ -228,7 +228,7 @@ function health(snapshot: ComparedValue | undefined): Html {
   if (troubled.length === 0) return state("healthy");
   return html`<ul>${troubled.map(
     ({ name, status, reason, remedy }) =>
-      html`<li>${name} ${state(status)}: ${reason} ${remedy ?? ""}</li>`,
+      html`<li>${name} ${state(status)}: ${reason}${remedy && html`<br><small>To mend it: ${remedy}</small>`}</li>`,
   )}</ul>`;
 }
 
