@@ -22,6 +22,12 @@ function jwsOf(
   return `${input}.${sign(null, Buffer.from(input), key).toString("base64url")}`;
 }
 
+/** The same signature: the last of its 86 characters has four bits that mean nothing. */
+function otherForm(jws: string): string {
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  return jws.slice(0, -1) + alphabet[alphabet.indexOf(jws.at(-1) ?? "") + 1];
+}
+
 test("a thumbprint is that of RFC 8037 appendix A.3", () => {
   const x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
   expect(thumbprintOf({ kty: "OKP", crv: "Ed25519", x })).toBe(
@@ -59,6 +65,7 @@ describe("refused", () => {
       () => jwsOf(good, Buffer.from([0x22, 0xff, 0x22])),
       "jws-payload",
     ],
+    ["a signature written another way", () => otherForm(jwsOf(good)), "jws-malformed"],
     ["two parts", () => "a.b", "jws-malformed"],
     ["nothing", () => "", "jws-malformed"],
     ["a signature too many", () => `${jwsOf(good)}.x`, "jws-malformed"],

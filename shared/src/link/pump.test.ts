@@ -2,6 +2,10 @@ import { expect, test } from "vitest";
 import { until } from "../testing/until.ts";
 import { Pump } from "./pump.ts";
 
+function fail(error: unknown): never {
+  throw error;
+}
+
 test("a step is repeated while there is more, one at a time", async () => {
   let left = 5;
   let running = 0;
@@ -13,7 +17,7 @@ test("a step is repeated while there is more, one at a time", async () => {
     running -= 1;
     left -= 1;
     return left > 0;
-  }, expect.fail);
+  }, fail);
   pump.start();
   pump.start();
   await until(() => left <= 0 && running === 0);
@@ -27,7 +31,7 @@ test("a start while the last step runs is not lost", async () => {
     steps += 1;
     await gate.promise;
     return false;
-  }, expect.fail);
+  }, fail);
   pump.start();
   pump.start();
   gate.resolve();
