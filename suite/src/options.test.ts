@@ -1,3 +1,4 @@
+import { UsageError } from "@isthmus/shared/kernel/command";
 import { expect, test } from "vitest";
 import { readStartOptions } from "./options.ts";
 import { withDefaultPorts } from "./ports.ts";
@@ -25,6 +26,11 @@ test("a flag wins over the environment, the environment over the default", () =>
   );
   expect(options.ports).toEqual({ scep: 9001, site: 9003 });
   expect(options.stateFolder).toBe("/srv/a");
+});
+
+test("a port out of range is wrong usage: exit code 2, not 1", () => {
+  expect(() => read({ "scep-port": "65536" })).toThrow(UsageError);
+  expect(() => read({}, { ISTHMUS_SCEP_PORT: "0" })).toThrow(UsageError);
 });
 
 test("every fault comes in one message", () => {

@@ -1,6 +1,5 @@
 import { resolve } from "node:path";
-import { ConfigurationError } from "@isthmus/shared/errors";
-import type { CliCall, CliOption } from "@isthmus/shared/kernel/command";
+import { type CliCall, type CliOption, UsageError } from "@isthmus/shared/kernel/command";
 import { PORT_NAMES, PORTS, type PortName, type Ports, withDefaultPorts } from "./ports.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -22,7 +21,7 @@ export interface StartOptions {
   readonly ports: Partial<Ports>;
 }
 
-/** A flag wins over the environment. Throws one ConfigurationError that names every fault. */
+/** A flag wins over the environment. Throws one UsageError that names every fault. */
 export function readStartOptions(
   call: Pick<CliCall, "text">,
   environment: Environment,
@@ -34,7 +33,7 @@ export function readStartOptions(
     if (port !== undefined) ports[name] = port;
   }
   reportRepeated(withDefaultPorts(ports), faults);
-  if (faults.length > 0) throw new ConfigurationError("The command line", faults);
+  if (faults.length > 0) throw new UsageError(faults.join("\n  "));
   const folder = call.text("state-folder") ?? environment["ISTHMUS_STATE_FOLDER"] ?? ".isthmus";
   return { ports, stateFolder: resolve(folder) };
 }
