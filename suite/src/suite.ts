@@ -54,13 +54,14 @@ export class Suite implements AsyncDisposable {
   /** Starts a service from its files and waits until it is ready. Throws `service-failed`. */
   async launch(service: SuiteService): Promise<void> {
     const { configFile, stateFolder, logFile } = this.layout.of(service);
+    const { onLine } = this.#options;
     const started = await ChildService.start({
       name: service,
       entry: entryOf(service),
       configFile,
       stateFolder,
       logFile,
-      onLine: (line) => this.#options.onLine?.(service, line),
+      ...(onLine && { onLine: (line) => onLine(service, line) }),
     });
     this.#services.set(service, started);
   }

@@ -54,6 +54,17 @@ test("a service that ends before it is ready fails with its last lines, whatever
   await expect(started).rejects.toThrow(/ended before it was ready[\s\S]*no such key/);
 });
 
+test("a fault at start whose lines were shown already is not printed twice", async () => {
+  using folder = temporaryFolder();
+  const launch = launchOf(folder.path, 'process.stderr.write("no such key\\n"); process.exit(1);');
+  const lines: string[] = [];
+  const started = ChildService.start({ ...launch, onLine: (line) => lines.push(line) });
+  await expect(started).rejects.toThrow(
+    new RegExp(`^cert-connector ended before it was ready; its log is ${launch.logFile}$`),
+  );
+  expect(lines).toEqual(["no such key"]);
+});
+
 test("SIGKILL ends a service that does not listen to anything", async () => {
   using folder = temporaryFolder();
   const deaf = `process.on("SIGTERM", () => {});${WRITE_RUN_FILE}`;

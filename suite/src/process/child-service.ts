@@ -23,7 +23,7 @@ export interface ServiceLaunch {
   /** Where it writes run.json once it is ready. */
   readonly stateFolder: string;
   readonly logFile: string;
-  /** Each line it prints, besides the log file. */
+  /** Shows each line it prints, besides the log file; a failure does not repeat them then. */
   readonly onLine?: (line: string) => void;
 }
 
@@ -105,9 +105,14 @@ export class ChildService implements AsyncDisposable {
     await this.ended;
   }
 
-  /** The last lines it printed, for a message about its end. */
-  lastLines(): string {
-    return this.#lastLines.join("\n");
+  /** How it failed, and where more is to be found. */
+  failure(what: string): ConnectorError {
+    const { logFile, onLine } = this.#launch;
+    const more =
+      onLine === undefined
+        ? `the end of ${logFile}:\n${this.#lastLines.join("\n")}`
+        : `its log is ${logFile}`;
+    return new ConnectorError("service-failed", `${this.name} ${what}; ${more}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -117,8 +122,8 @@ export class ChildService implements AsyncDisposable {
   async #untilReady(): Promise<void> {
     const deadline = performance.now() + READY_TIMEOUT_MS;
     while (!this.#isReady()) {
-      if (this.#hasEnded) throw this.#failure("ended before it was ready");
-      if (performance.now() > deadline) throw this.#failure("is not ready after 60 s");
+      if (this.#hasEnded) throw this.failure("ended before it was ready");
+      if (performance.now() > deadline) throw this.failure("is not ready after 60 s");
       await delay(POLL_MS);
     }
   }
@@ -129,13 +134,6 @@ export class ChildService implements AsyncDisposable {
     } catch {
       return false;
     }
-  }
-
-  #failure(what: string): ConnectorError {
-    return new ConnectorError(
-      "service-failed",
-      `${this.name} ${what}; the end of ${this.#launch.logFile}:\n${this.lastLines()}`,
-    );
   }
 
   #readLines(): void {
