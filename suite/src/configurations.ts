@@ -79,7 +79,7 @@ export function tunnelGatewayConfiguration(of: SuiteSettings, isStandalone = fal
       devices: {
         file: file(layout.tls.deviceAuthorities),
         mayAssert: ["deviceId", "userPrincipalName"],
-        crl: { url: `${scepUrl(ports)}/crl/${of.issuerKeyId}.crl` },
+        crl: { url: revocationListUrl(ports, of.issuerKeyId) },
         ocsp: { url: `${scepUrl(ports)}/ocsp/${of.issuerKeyId}` },
       },
     },
@@ -91,6 +91,11 @@ export function tunnelGatewayConfiguration(of: SuiteSettings, isStandalone = fal
 
 export function comgmtBridgeConfiguration(): Json {
   return connectorConfiguration(false);
+}
+
+/** Where the revocation list of the devices' certificates is. */
+export function revocationListUrl(ports: Ports, issuerKeyId: string): string {
+  return `${scepUrl(ports)}/crl/${issuerKeyId}.crl`;
 }
 
 function scepUrl(ports: Ports): string {

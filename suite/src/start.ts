@@ -1,21 +1,22 @@
-import { X509Certificate } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
-import { ConnectorError } from "@isthmus/shared/errors";
 import { DEMO } from "./configurations.ts";
-import { layoutOf } from "./layout.ts";
+import { hasValidDevice } from "./demo-device.ts";
+import { type Layout, layoutOf } from "./layout.ts";
 import type { StartOptions } from "./options.ts";
 import type { Output } from "./output.ts";
 import { requireFreePorts, withDefaultPorts } from "./ports.ts";
 import { requireSingleSuite } from "./process/running-suite.ts";
 import { enrolDemoDevice, setUp } from "./set-up.ts";
 import { Suite } from "./suite.ts";
-import { readSuiteRecord, requireSamePorts, requireWholeFolder } from "./suite-record.ts";
+import {
+  readSuiteRecord,
+  requireSamePorts,
+  requireWholeFolder,
+  type SuiteRecord,
+} from "./suite-record.ts";
 
-/** A demonstration device whose certificate ends within this time enrols again. */
-const MIN_LEFT_MS = 86_400_000;
-
-/** Runs the suite until `signal` aborts. Throws when it cannot start, or `service-ended` when a service ends by itself. */
+/** Runs the suite until `signal` aborts. Throws when it cannot start, or `service-failed` when a service ends by itself. */
 export async function start(
   options: StartOptions,
   output: Output,
@@ -35,7 +36,7 @@ export async function start(
   const doing = record?.isSetUp ? "Starting the suite of" : "Setting up a new suite in";
   output.say("starting", `${doing} ${here(layout.root)}`, { stateFolder: layout.root });
   try {
-    await bringUp(suite, record?.isSetUp === true);
+    await bringUp(suite, record, output);
   } catch (error) {
     // Ctrl-C reaches the services, too, so that whatever was being done with them fails.
     if (!signal.aborted) throw error;
@@ -48,11 +49,20 @@ export async function start(
   output.say("stopping", "\nStopping.");
 }
 
-async function bringUp(suite: Suite, isSetUp: boolean): Promise<void> {
+async function bringUp(
+  suite: Suite,
+  record: SuiteRecord | undefined,
+  output: Output,
+): Promise<void> {
   await suite.openSite();
-  if (isSetUp) await suite.launchAll();
-  else await setUp(suite);
-  if (!hasValidDevice(suite)) await enrolDemoDevice(suite);
+  if (record?.isSetUp) await suite.launchAll();
+  const { issuerKeyId } = record?.isSetUp ? record : await setUp(suite);
+  const { layout, ports } = suite;
+  if (await hasValidDevice({ layout, ports, issuerKeyId })) return;
+  if (existsSync(passwordFileOf(layout))) return void (await enrolDemoDevice(suite));
+  // Only an administrator may ask for a challenge.
+  const why = `${DEMO.deviceId} has no valid certificate, and without ${here(passwordFileOf(layout))} it cannot enrol again.`;
+  output.say("device-not-enrolled", why);
 }
 
 async function untilStopped(suite: Suite, signal: AbortSignal): Promise<void> {
@@ -62,16 +72,7 @@ async function untilStopped(suite: Suite, signal: AbortSignal): Promise<void> {
   );
   const ended = await Promise.race([stopped, suite.untilOneEnds()]);
   if (ended === undefined || signal.aborted) return;
-  throw new ConnectorError(
-    "service-ended",
-    `${ended.name} ended by itself; its last lines:\n${ended.lastLines()}`,
-  );
-}
-
-function hasValidDevice({ layout: { device } }: Suite): boolean {
-  if (!existsSync(device.certificate) || !existsSync(device.key)) return false;
-  const { validTo } = new X509Certificate(readFileSync(device.certificate));
-  return Date.parse(validTo) > Date.now() + MIN_LEFT_MS;
+  throw ended.failure("ended by itself");
 }
 
 /** As short as a person would type it: relative where it is below the current folder. */
@@ -80,10 +81,21 @@ function here(path: string): string {
   return below.startsWith("..") ? path : below || ".";
 }
 
-function welcome({ layout, ports }: Suite, seconds: string): string {
+function passwordFileOf(layout: Layout): string {
+  return join(layout.of("control-plane").stateFolder, "initial-admin-password");
+}
+
+/** What to try, in commands that work as they are; a password that is in no file any more is left for the reader to type. */
+export function welcome(
+  { layout, ports }: Pick<Suite, "layout" | "ports">,
+  seconds: string,
+): string {
   const { device } = layout;
   const state = layout.of("control-plane").stateFolder;
-  const password = here(join(state, "initial-admin-password"));
+  const file = here(passwordFileOf(layout));
+  const isInFile = existsSync(passwordFileOf(layout));
+  const account = isInFile ? `account admin, password in ${file}` : "account admin";
+  const password = isInFile ? `'$(cat ${file})'` : "PASSWORD-OF-ADMIN";
   const controlPlane = `https://localhost:${ports.controlPlane}`;
   const json = "-H 'content-type: application/json'";
   const api = `curl -s --cacert ${here(join(state, "ca.pem"))} ${json}`;
@@ -94,7 +106,7 @@ function welcome({ layout, ports }: Suite, seconds: string): string {
   return `
 Isthmus is ready after ${seconds} s.
 
-  control plane      ${controlPlane}   account admin, password in ${password}
+  control plane      ${controlPlane}   ${account}
   SCEP, CRL, OCSP    http://127.0.0.1:${ports.scep}/scep/${DEMO.profileId}
   tunnel gateway     https://localhost:${ports.tunnel}   CONNECT with a device's certificate
   internal web site  http://${DEMO.openHost}:${ports.site}   only through the tunnel
@@ -114,7 +126,7 @@ Try, in another terminal:
   ${proxy} \\
       http://${DEMO.openHost}:${ports.site}/clock
   TOKEN=$(${api} ${controlPlane}/api/session \\
-      -d '{"userName":"admin","password":"'$(cat ${password})'"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
+      -d '{"userName":"admin","password":"${password}"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
   ${api} -H "authorization: Bearer $TOKEN" -X PATCH \\
       -d '{"complianceState":"noncompliant"}' ${controlPlane}/beta/deviceManagement/managedDevices/${DEMO.deviceId}
   # the last command again with "compliant" lets it in again

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
@@ -6,12 +7,14 @@ import { DEMO } from "@isthmus/suite/configurations";
 import { openTunnel } from "@isthmus/suite/device/tunnel-client";
 import { layoutOf } from "@isthmus/suite/layout";
 import { freePorts, PORT_NAMES, PORTS, type Ports } from "@isthmus/suite/ports";
+import { runCommand } from "@isthmus/suite/process/child-service";
+import { entryOf } from "@isthmus/suite/suite";
 import { expect, test } from "vitest";
 import { runSuite, type SuiteProcess } from "./suite-process.ts";
 
 const READY_WITHIN_MS = 60_000;
 
-test("npm start sets up, stops on Ctrl-C, and a second start goes on with the same connectors and device", async () => {
+test("npm start sets up, stops on Ctrl-C, and a second start goes on with the same connectors and device, and a third enrols the device anew once its certificate was revoked", async () => {
   using folder = temporaryFolder();
   const root = join(folder.path, "state");
   const ports = await freePorts();
@@ -39,9 +42,25 @@ test("npm start sets up, stops on Ctrl-C, and a second start goes on with the sa
   expect(await again.ended).toBe(1);
   expect(again.errors()).toContain("A suite is running in");
 
+  await revokeDemoCertificate(root);
   second.interrupt();
   expect(await second.ended).toBe(0);
+
+  const third = runSuite(wordsFor(root, ports));
+  await ready(third);
+  expect(readFileSync(layoutOf(root).device.certificate, "utf8")).not.toBe(certificate);
+  expect(await connectAsDemoDevice(root, ports)).toBe("open");
+  third.interrupt();
+  expect(await third.ended).toBe(0);
 });
+
+async function revokeDemoCertificate(root: string): Promise<void> {
+  const { device, of } = layoutOf(root);
+  const { serialNumber } = new X509Certificate(readFileSync(device.certificate));
+  const { configFile } = of("cert-connector");
+  const words = ["revoke", "--config", configFile, "--serial", serialNumber];
+  await runCommand(entryOf("cert-connector"), words);
+}
 
 function wordsFor(root: string, ports: Ports): string[] {
   const flags = PORT_NAMES.flatMap((name) => [`--${PORTS[name].flag}`, String(ports[name])]);

@@ -1,0 +1,20 @@
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
+import { expect, test } from "vitest";
+import { layoutOf } from "./layout.ts";
+import { withDefaultPorts } from "./ports.ts";
+import { welcome } from "./start.ts";
+
+test("the printed commands read no password file that was deleted", () => {
+  using folder = temporaryFolder();
+  const layout = layoutOf(folder.path);
+  const file = join(layout.of("control-plane").stateFolder, "initial-admin-password");
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, "secret");
+  const text = () => welcome({ layout, ports: withDefaultPorts({}) }, "1.0");
+  expect(text()).toContain(`"password":"'$(cat ${file})'"}'`);
+  rmSync(file);
+  expect(text()).not.toContain("initial-admin-password");
+  expect(text()).toContain('"password":"PASSWORD-OF-ADMIN"}\'');
+});
