@@ -65,6 +65,10 @@ export function consoleRouter({ records, signIn, log }: ConsoleDependencies): Ro
     setCookie(response, "", 0);
     response.redirect(303, "/");
   });
+  router.use((_request, response) => {
+    const where = "there are the status page at / and the API below /beta/deviceManagement\n";
+    response.status(404).set(HEADERS).type("text/plain").send(where);
+  });
   router.use(answerError(log));
   return router;
 }

@@ -66,6 +66,15 @@ test("the page allows no script, no frame and no other origin", async () => {
   expect(headers["cache-control"]).toBe("no-store");
 });
 
+test("an address that is none is answered in a line of text, not with a framework's page", async () => {
+  const { status, headers, body } = await plane.send("/nonsense/<b>");
+  expect([status, headers["content-type"]]).toEqual([404, "text/plain; charset=utf-8"]);
+  expect(body).toBe("there are the status page at / and the API below /beta/deviceManagement\n");
+  expect(headers["content-security-policy"]).toContain("default-src 'none'");
+  const { headers: ofApi } = await plane.send("/beta/nonsense");
+  expect(ofApi["content-type"]).toContain("application/json");
+});
+
 describe("refused", () => {
   test("a wrong password, with a sentence and not a word about the account", async () => {
     const { status, body, headers } = await submit("/sign-in", { userName: "x", password: "y" });
