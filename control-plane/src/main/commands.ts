@@ -16,6 +16,7 @@ import { runUntilStopped } from "@isthmus/shared/kernel/lifetime";
 import { makeLog } from "@isthmus/shared/kernel/log";
 import { requireNode } from "@isthmus/shared/kernel/require-node";
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
+import { checkLines } from "@isthmus/shared/kernel/status-text";
 import { SERVICES } from "@isthmus/shared/link/messages";
 import { systemRandom } from "@isthmus/shared/random";
 import { type Configuration, configuration, LOG_LEVELS } from "../config/configuration.ts";
@@ -223,14 +224,9 @@ async function status(call: CliCall): Promise<CliAnswer> {
 }
 
 function checksAnswer(checks: readonly NamedResult[]): CliAnswer {
-  const lines = checks.map(({ name, status: state, reason, remedy }) =>
-    [
-      `${state.padEnd(9)} ${name}: ${reason}`,
-      ...(remedy === undefined ? [] : [`          ${remedy}`]),
-    ].join("\n"),
-  );
   const isSound = checks.every(({ status: state }) => state !== "unhealthy");
-  return { text: lines.join("\n"), value: { checks }, exitCode: isSound ? EXIT_OK : EXIT_FAILED };
+  const text = checkLines(checks).join("\n");
+  return { text, value: { checks }, exitCode: isSound ? EXIT_OK : EXIT_FAILED };
 }
 
 async function createToken(call: CliCall): Promise<CliAnswer> {
