@@ -287,3 +287,11 @@ describe("renewal", () => {
     expect(refusal(await other.renew(request, old))).toBe("renewal-profile");
   });
 });
+
+test("the health of profiles counts one profile as one", async () => {
+  await using it = await startService();
+  const check = it.kernel.checks.find(({ name }) => name === "profiles");
+  expect(await check?.run()).toEqual({ status: "healthy", reason: "1 profile" });
+  await it.configure({ id: "device" }, { id: "other" });
+  expect(await check?.run()).toEqual({ status: "healthy", reason: "2 profiles" });
+});
