@@ -161,7 +161,12 @@ function connectorFigures(
   const cpu = samples.map(({ cpuMs }) => cpuMs);
   const budget = name === "RSA CA" ? CPU_BUDGET : undefined;
   return [
-    figure(`${name}: CPU against the RSA floor`, "x", ratios(cpu, floorsMs), budget),
+    figure(
+      `${name}: CPU against ${name === "RSA CA" ? "the RSA" : "its"} floor`,
+      "x",
+      ratios(cpu, floorsMs),
+      budget,
+    ),
     figure(`${name}: CPU per enrolment`, "CPU-ms", cpu),
     figure(`${name}: floor`, "CPU-ms", floorsMs),
     ...speedFigures(name, samples),
