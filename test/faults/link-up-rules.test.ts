@@ -330,7 +330,7 @@ describe("bulk in flight is bounded, so that a command or a result never waits b
     return times.sort((a, b) => a - b);
   }
 
-  // The p99 of DESIGN.md's budget is the bench's; other tests may be running beside this one.
+  // The p99 is the bench's (bench/README.md); other tests may be running beside this one.
   test("nine of ten commands come back in under 100 ms while a bulk stream runs", {
     retry: 2,
   }, async () => {

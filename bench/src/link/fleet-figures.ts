@@ -22,7 +22,7 @@ const MINUTE_MS = 60_000;
 const MEBIBYTE = 1_048_576;
 const KIBIBYTES_PER_MEBIBYTE = 1_024;
 
-/** Budgets: DESIGN.md, link. */
+/** Budgets: bench/README.md, link. */
 const MEMORY_BUDGET_MIB = { atMost: 1_024 };
 const BACK_BUDGET_S = { atMost: 120 };
 

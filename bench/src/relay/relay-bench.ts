@@ -20,7 +20,7 @@ const WARM_UP_BYTES = 200_000_000;
 const GIGABYTE = 1e9;
 const MEGABYTE = 1e6;
 
-/** Budget: DESIGN.md, relay against nginx stream + TLS, HTTP/1.1. */
+/** Budget: bench/README.md, relay against nginx stream + TLS, HTTP/1.1. */
 const CPU_BUDGET = { atMost: 1.5 };
 
 const CELLS: readonly Cell[] = (["download", "upload"] as const).flatMap((kind) =>

@@ -18,7 +18,7 @@ const PEER_ENROLMENTS = 600;
 const WARM_UP_ENROLMENTS = 1_500;
 const CONCURRENCY = 64;
 
-/** Budgets: the spine's requirements; DESIGN.md sets 2 as the aim. */
+/** Budgets: bench/README.md; the aim is 2. */
 const CPU_BUDGET = { atMost: 2.5 };
 const NONE = { atMost: 0 };
 

@@ -11,7 +11,7 @@ import { standaloneConfiguration } from "../process/standalone.ts";
 import { gatewayOptions } from "../relay/gateway.ts";
 import { prepareCertConnector } from "../scep/cert-connector.ts";
 
-/** Budget: DESIGN.md, a service is ready in under 1 s with a warm cache. */
+/** Budget: bench/README.md, a service is ready in under 1 s with a warm cache. */
 const READY_BUDGET_MS = { atMost: 1_000 };
 
 /** From spawn to ready, for each service, on existing state with a warm compile cache. */
