@@ -20,6 +20,8 @@ interface LoopOptions {
   readonly log: LinkLog;
   readonly random: Random;
   readonly signal: AbortSignal;
+  /** How long it waits between attempts; of its own where none is given. */
+  readonly backOff?: Pick<BackOff, "next" | "afterRefusal">;
 }
 
 const OPENERS = { websocket: openWebSocket, "long-poll": openLongPoll };
@@ -31,14 +33,14 @@ const TICK_MS = 1_000;
  */
 export class LinkLoop {
   readonly #options: LoopOptions;
-  readonly #backOff: BackOff;
+  readonly #backOff: Pick<BackOff, "next" | "afterRefusal">;
   readonly #choice: TransportChoice;
   #session: LinkSession | undefined;
   #refusal: ConnectorError | undefined;
 
   constructor(options: LoopOptions) {
     this.#options = options;
-    this.#backOff = new BackOff(options.random);
+    this.#backOff = options.backOff ?? new BackOff(options.random);
     this.#choice = new TransportChoice(options.transport);
   }
 
