@@ -36,5 +36,7 @@ function issued(number: number, at: number): IssuanceEvent {
   };
 }
 
+/** @public The store's worker reads it by the module's address. */
 export const migrations = laneMigrations;
+/** @public The store's worker reads it by the module's address. */
 export const operations = { ...laneOperations, appendIssued } satisfies Operations;

@@ -15,8 +15,10 @@ import { beginRevocationList, storeRevocationList } from "./revocation-operation
 
 /** The module that the store's worker loads: all tables and operations of the certificate connector. */
 
+/** @public The store's worker reads it by the module's address. */
 export const migrations = [...kernelMigrations, ...laneMigrations, ...ledgerMigrations];
 
+/** @public The store's worker reads it by the module's address. */
 export const operations = {
   ...kernelOperations,
   ...laneOperations,

@@ -3,7 +3,10 @@ import { laneMigrations, laneOperations } from "@isthmus/shared/link/lane-operat
 import type { Migration, Operations } from "@isthmus/shared/store/transaction";
 
 /** The bridge's store: nothing of its own as long as there is no site to read. Loaded by the store's worker. */
+
+/** @public The store's worker reads it by the module's address. */
 export const migrations: readonly Migration[] = [...kernelMigrations, ...laneMigrations];
+/** @public The store's worker reads it by the module's address. */
 export const operations = { ...kernelOperations, ...laneOperations } satisfies Operations;
 
 export type BridgeOperations = typeof operations;

@@ -19,6 +19,7 @@ import { tunnelOperations } from "./tunnel-operations.ts";
 
 /** The whole store of the control plane: what its worker thread loads. */
 
+/** @public The store's worker reads it by the module's address. */
 export const migrations: readonly Migration[] = [
   ...auditMigrations,
   ...connectorMigrations,
@@ -32,6 +33,7 @@ type OfRecords = {
   ) => ReturnType<RecordOperations[Name]>;
 };
 
+/** @public The store's worker reads it by the module's address. */
 export const operations = {
   auditHead,
   auditPage,

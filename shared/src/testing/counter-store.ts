@@ -1,7 +1,11 @@
 import { RefusalError } from "../errors.ts";
 import type { Migration, Operations, Transaction } from "../store/transaction.ts";
 
-/** A small store module for tests of the store itself: numbered entries and operations that fail on purpose. */
+/**
+ * A small store module for tests of the store itself: numbered entries and operations that fail on purpose.
+ *
+ * @public
+ */
 export const migrations: readonly Migration[] = [
   {
     id: "counter-1",
@@ -9,6 +13,7 @@ export const migrations: readonly Migration[] = [
   },
 ];
 
+/** @public The store's worker reads it by the module's address. */
 export const operations = {
   add(transaction: Transaction, entry: { readonly n: number; readonly text: string }): number {
     transaction.run("INSERT INTO entry (n, text) VALUES (?, ?)", entry.n, entry.text);

@@ -5,7 +5,11 @@ import {
 } from "@isthmus/shared/link/lane-operations";
 import type { Migration, Operations, Transaction } from "@isthmus/shared/store/transaction";
 
-/** The store of a connector that has nothing but the link, and a table of what its commands did. */
+/**
+ * The store of a connector that has nothing but the link, and a table of what its commands did.
+ *
+ * @public
+ */
 export const migrations: readonly Migration[] = [
   ...laneMigrations,
   {
@@ -53,6 +57,7 @@ function execute(transaction: Transaction, { sql }: { readonly sql: string }): v
   transaction.run(sql);
 }
 
+/** @public The store's worker reads it by the module's address. */
 export const operations = {
   ...laneOperations,
   append,

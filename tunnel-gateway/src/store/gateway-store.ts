@@ -4,7 +4,11 @@ import type { Operations } from "@isthmus/shared/store/transaction";
 import { deviceMigrations, deviceOperations } from "./device-operations.ts";
 import { revocationMigrations, revocationOperations } from "./revocation-operations.ts";
 
-/** The store module of a gateway, loaded by the worker that owns the database. */
+/**
+ * The store module of a gateway, loaded by the worker that owns the database.
+ *
+ * @public
+ */
 export const migrations = [
   ...kernelMigrations,
   ...laneMigrations,
@@ -12,6 +16,7 @@ export const migrations = [
   ...revocationMigrations,
 ];
 
+/** @public The store's worker reads it by the module's address. */
 export const operations = {
   ...kernelOperations,
   ...laneOperations,
