@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Adapters, named after whom they talk to: each imports itself, protocol and core, never another. */
 const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
   "tunnel-gateway": ["device", "packets", "directory", "revocation", "cloud"],
-  "cert-connector": ["device", "ca", "directory", "intune", "cloud"],
+  "cert-connector": ["device", "ca", "directory", "intune", "webhook", "cloud"],
   "comgmt-bridge": ["site", "directory", "cloud"],
   "control-plane": ["connector", "graph", "console", "portal", "signer"],
 };

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { localName } from "./names.ts";
 
 /** Our own limits on a desired configuration. */
 const MAX_PROFILES = 100;
@@ -23,9 +24,7 @@ const EXTENDED_KEY_USAGES = [
   "ipsecIke",
 ] as const;
 
-const identifier = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "1 to 64 letters, digits, '.', '_' or '-'");
+const identifier = localName;
 const template = z.string().min(1).max(MAX_TEMPLATE_LENGTH);
 const altNameType = z.enum(["uri", "dns", "email", "upn"]);
 
@@ -40,6 +39,14 @@ const staticChallenge = z.strictObject({
   secretName: identifier,
   deviceId: z.enum(["none", "requestedCommonName"]).default("none"),
 });
+/** Microsoft Intune validates it, and the certification request by its own profile. */
+const intuneChallenge = z.strictObject({
+  kind: z.literal("intune"),
+  tenant: identifier,
+  deviceId: z.enum(["none", "requestedCommonName"]).default("none"),
+});
+/** A web service of the organisation says who the device is. */
+const webhookChallenge = z.strictObject({ kind: z.literal("webhook"), name: identifier });
 
 const profile = z.strictObject({
   id: identifier,
@@ -47,6 +54,7 @@ const profile = z.strictObject({
   scepPath: identifier.optional(),
   /** Served under `/certsrv/mscep/mscep.dll` too, where clients configured for NDES look. One profile at most. */
   ndesPath: z.boolean().default(false),
+  /** An authority's name, or a label that several carry: the first of them that is reachable signs. */
   ca: identifier.default("embedded"),
   /** `fromChallenge`, or a template in RFC 4514 with variables, e.g. `CN={{deviceId}},O=Example`. */
   subject: z
@@ -79,7 +87,12 @@ const profile = z.strictObject({
     })
     .prefault({}),
   challenge: z
-    .discriminatedUnion("kind", [signedChallenge, staticChallenge])
+    .discriminatedUnion("kind", [
+      signedChallenge,
+      staticChallenge,
+      intuneChallenge,
+      webhookChallenge,
+    ])
     .default({ kind: "signed" }),
   /** SHA-1, single DES and triple DES from old clients (micromdm's scepclient, Cisco IOS). Off unless needed. */
   legacyAlgorithms: z.boolean().default(false),

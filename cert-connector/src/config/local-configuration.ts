@@ -5,6 +5,11 @@ import {
   secretFileKey,
 } from "@isthmus/shared/kernel/configuration-keys";
 import { z } from "zod";
+import { authorities } from "./authorities.ts";
+import { directories } from "./directories.ts";
+import { localName } from "./names.ts";
+import { tenants } from "./tenants.ts";
+import { webhooks } from "./webhooks.ts";
 
 /** The keys of this service in its local file, beside those every connector has. Relative paths start at the file. */
 export const localConfiguration = z.object({
@@ -18,12 +23,11 @@ export const localConfiguration = z.object({
   /** The embedded certification authority, made by `ca init`. */
   ca: z.strictObject({ folder: pathKey(), passphraseFile: pathKey() }),
   /** Static challenges by name; the cloud's configuration can only refer to these names. */
-  secrets: z
-    .record(
-      z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
-      z.strictObject({ file: secretFileKey() }),
-    )
-    .default({}),
+  secrets: z.record(localName, z.strictObject({ file: secretFileKey() })).default({}),
+  authorities,
+  tenants,
+  webhooks,
+  directories,
   /** Worker threads that open envelopes (an RSA private operation each, about 0.6 ms); 0 opens them on the main thread. */
   envelopeThreads: z.number().int().min(0).max(64).default(1),
 });

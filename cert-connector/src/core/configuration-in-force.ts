@@ -12,8 +12,12 @@ export interface IssuanceConfiguration {
 
 /** What a profile may refer to on this machine. */
 export interface LocalNames {
+  /** Names and labels. */
   readonly authorities: ReadonlySet<string>;
   readonly secrets: ReadonlySet<string>;
+  readonly tenants: ReadonlySet<string>;
+  readonly webhooks: ReadonlySet<string>;
+  readonly directories: ReadonlySet<string>;
 }
 
 /** The configuration in force: replaced whole, so that a request sees one or the other and never half of each. */
@@ -68,18 +72,33 @@ export class ConfigurationInForce {
   }
 
   #faultsOf(profile: Profile): string[] {
-    const { id, ca, subject, challenge } = profile;
+    const { id, ca, subject } = profile;
     const faults: string[] = [];
     if (!this.#names.authorities.has(ca)) faults.push(`profiles.${id}.ca: there is no CA "${ca}"`);
-    if (challenge.kind === "static" && !this.#names.secrets.has(challenge.secretName)) {
-      faults.push(
-        `profiles.${id}.challenge.secretName: the local configuration has no secret "${challenge.secretName}"`,
-      );
+    const missing = this.#missingForChallenge(profile);
+    if (missing !== undefined) {
+      faults.push(`profiles.${id}.challenge: the local configuration has no ${missing}`);
     }
     if (subject !== "fromChallenge" && !isName(subject.template)) {
       faults.push(`profiles.${id}.subject.template: not a name as in RFC 4514`);
     }
     return faults;
+  }
+
+  #missingForChallenge({ challenge }: Profile): string | undefined {
+    const { secrets, tenants, webhooks } = this.#names;
+    const absent = (names: ReadonlySet<string>, what: string, name: string) =>
+      names.has(name) ? undefined : `${what} "${name}"`;
+    switch (challenge.kind) {
+      case "signed":
+        return undefined;
+      case "static":
+        return absent(secrets, "secret", challenge.secretName);
+      case "intune":
+        return absent(tenants, "tenant", challenge.tenant);
+      case "webhook":
+        return absent(webhooks, "webhook", challenge.name);
+    }
   }
 }
 

@@ -34,7 +34,7 @@ const SERIAL_NUMBER_OCTETS = 20;
 export interface EnrolmentParts {
   readonly ledger: Ledger;
   readonly authorities: ReadonlyMap<string, CertificateAuthority>;
-  readonly challenges: Readonly<Record<Profile["challenge"]["kind"], ChallengeVerifier>>;
+  readonly challenges: Readonly<Partial<Record<Profile["challenge"]["kind"], ChallengeVerifier>>>;
   readonly guard: IssuanceGuard;
   readonly signingObstacle: SigningObstacle;
   readonly recordFailure: FailureRecorder;
@@ -154,9 +154,11 @@ export class EnrolmentService {
       const grant = renewalGrant(proof.certificate, known, profile, now);
       return { request, grant, renewsSerialNumber: serialNumber };
     }
-    const grant = await this.#parts.challenges[profile.challenge.kind].verify({
+    const grant = await this.#verifier(profile).verify({
       challengePassword: proof.challengePassword,
       profile,
+      transactionId: request.transactionId,
+      certificationRequest,
       requestedCommonName: firstValue(certificationRequest.subject, OID.commonName),
       now,
     });
@@ -266,6 +268,15 @@ export class EnrolmentService {
     });
     const { issuerKeyId } = intent;
     return { kind: "issued", certificate: Buffer.from(certificate), issuerKeyId };
+  }
+
+  #verifier({ id, challenge }: Profile): ChallengeVerifier {
+    const verifier = this.#parts.challenges[challenge.kind];
+    if (verifier !== undefined) return verifier;
+    throw new ConnectorError(
+      "challenge-unavailable",
+      `profile ${id}: this connector is not set up for challenges of kind ${challenge.kind}`,
+    );
   }
 
   #refuseObstacle(): void {

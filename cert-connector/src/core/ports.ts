@@ -1,3 +1,4 @@
+import type { CertificationRequest } from "@isthmus/shared/x509/certification-request";
 import type { RevocationReason } from "@isthmus/shared/x509/extensions";
 import type { CertificatePlan } from "./certificate-plan.ts";
 import type { Grant } from "./grant.ts";
@@ -35,18 +36,23 @@ export type IssuanceAnswer =
   | { readonly kind: "pending" }
   | { readonly kind: "refused"; readonly code: string; readonly message: string };
 
-/** Checks what a device shows for its right to a certificate. */
-export interface ChallengeVerifier {
+/** What a device shows for its right to a certificate, and for what. */
+export interface ShownChallenge {
+  readonly challengePassword: string | undefined;
+  readonly profile: Profile;
+  readonly transactionId: string;
+  readonly certificationRequest: CertificationRequest;
+  readonly requestedCommonName: string | undefined;
+  readonly now: number;
+}
+
+/** Checks what a device shows. */
+export interface ChallengeVerifier<Shown = ShownChallenge> {
   /**
    * What the challenge allows. Throws RefusalError `challenge-missing`, `challenge-invalid`, `challenge-expired`,
-   * `challenge-profile`.
+   * `challenge-profile`; ConnectorError (retryable) where who decides cannot be asked.
    */
-  verify(of: {
-    readonly challengePassword: string | undefined;
-    readonly profile: Profile;
-    readonly requestedCommonName: string | undefined;
-    readonly now: number;
-  }): Promise<Grant>;
+  verify(shown: Shown): Promise<Grant>;
 }
 
 /** The local guardrails on what may be issued. Each throws RefusalError with the rule's name. */

@@ -16,6 +16,7 @@ export interface Profile {
   readonly id: string;
   readonly scepPath?: string | undefined;
   readonly ndesPath: boolean;
+  /** An authority's name, or a label that several carry. */
   readonly ca: string;
   readonly subject: "fromChallenge" | { readonly template: string };
   readonly subjectAltNames: readonly { readonly type: AltNameType; readonly template: string }[];
@@ -31,7 +32,13 @@ export interface Profile {
         readonly kind: "static";
         readonly secretName: string;
         readonly deviceId: "none" | "requestedCommonName";
-      };
+      }
+    | {
+        readonly kind: "intune";
+        readonly tenant: string;
+        readonly deviceId: "none" | "requestedCommonName";
+      }
+    | { readonly kind: "webhook"; readonly name: string };
   readonly legacyAlgorithms: boolean;
   readonly approval: boolean;
   readonly maxPerHour: number;

@@ -1,12 +1,16 @@
 import { hash, timingSafeEqual } from "node:crypto";
 import { ConnectorError, RefusalError } from "@isthmus/shared/errors";
-import type { ChallengeVerifier } from "./ports.ts";
+import type { ChallengeVerifier, ShownChallenge } from "./ports.ts";
 
 /**
  * One password per profile, for closed networks. It says nothing of who asks: a device id is granted only where the
  * profile believes the request's common name. `secretOf` gives the SHA-256 of a named secret.
  */
-export function staticChallenge(secretOf: (name: string) => Buffer | undefined): ChallengeVerifier {
+export function staticChallenge(
+  secretOf: (name: string) => Buffer | undefined,
+): ChallengeVerifier<
+  Pick<ShownChallenge, "challengePassword" | "profile" | "requestedCommonName">
+> {
   return {
     verify: async ({ challengePassword, profile, requestedCommonName }) => {
       const { challenge } = profile;

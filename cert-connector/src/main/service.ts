@@ -61,6 +61,9 @@ export async function assembleConnector(
   const configuration = new ConfigurationInForce(guard, {
     authorities: new Set(authorities.keys()),
     secrets: new Set(secrets.keys()),
+    tenants: new Set(Object.keys(local.tenants)),
+    webhooks: new Set(Object.keys(local.webhooks)),
+    directories: new Set(Object.keys(local.directories)),
   });
   const recordFailure = failureRecords(ledger, clock, metrics.countSuppressed);
   const signingObstacle = clockOffsetObstacle(
