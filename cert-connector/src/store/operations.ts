@@ -11,12 +11,24 @@ import {
   unfinishedIntents,
 } from "./issuance-operations.ts";
 import { ledgerMigrations } from "./migrations.ts";
+import {
+  addRegistrationKey,
+  publishRegistrationKey,
+  registrationKeyMigrations,
+  registrationKeys,
+  removeExpiredRegistrationKeys,
+} from "./registration-key-operations.ts";
 import { beginRevocationList, storeRevocationList } from "./revocation-operations.ts";
 
 /** The module that the store's worker loads: all tables and operations of the certificate connector. */
 
 /** @public The store's worker reads it by the module's address. */
-export const migrations = [...kernelMigrations, ...laneMigrations, ...ledgerMigrations];
+export const migrations = [
+  ...kernelMigrations,
+  ...laneMigrations,
+  ...ledgerMigrations,
+  ...registrationKeyMigrations,
+];
 
 /** @public The store's worker reads it by the module's address. */
 export const operations = {
@@ -32,6 +44,10 @@ export const operations = {
   revokeCertificate,
   beginRevocationList,
   storeRevocationList,
+  registrationKeys,
+  addRegistrationKey,
+  publishRegistrationKey,
+  removeExpiredRegistrationKeys,
 } satisfies Operations;
 
 export type CertificateOperations = typeof operations;
