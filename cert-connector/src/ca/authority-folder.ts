@@ -6,6 +6,7 @@ import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certifi
 import { verifyIssuedBy } from "@isthmus/shared/x509/chain";
 import { publicKeyInfoOf } from "@isthmus/shared/x509/issue";
 import { pemToDer } from "@isthmus/shared/x509/pem";
+import type { SigningKey } from "@isthmus/shared/x509/signing-key";
 import { readEncryptedKey } from "./encrypted-key.ts";
 
 /**
@@ -27,9 +28,9 @@ export const AUTHORITY_FILES = {
   next: "next.pem",
 } as const;
 
-export interface KeyedCertificate {
+export interface KeyedCertificate<Key extends SigningKey = SigningKey> {
   readonly certificate: Certificate;
-  readonly key: KeyObject;
+  readonly key: Key;
 }
 
 /** All that the service needs of its authority, checked: keys belong to certificates, and these to each other. */
@@ -37,7 +38,7 @@ export interface AuthorityFiles {
   readonly folder: string;
   readonly root: Certificate;
   readonly issuing: KeyedCertificate;
-  readonly ra: KeyedCertificate;
+  readonly ra: KeyedCertificate<KeyObject>;
   /** The authority that will follow; empty until it is known. */
   readonly next: readonly Certificate[];
 }
@@ -45,7 +46,7 @@ export interface AuthorityFiles {
 /** Throws ConnectorError `authority-missing`, `authority-inconsistent`, `key-unreadable`. */
 export function readAuthorityFolder(folder: string, passphrase: string): AuthorityFiles {
   const at = (name: string) => join(folder, name);
-  const keyed = (certificate: string, key: string): KeyedCertificate => ({
+  const keyed = (certificate: string, key: string): KeyedCertificate<KeyObject> => ({
     certificate: readCertificate(at(certificate)),
     key: readEncryptedKey(at(key), passphrase),
   });

@@ -7,7 +7,7 @@ import {
   parseScepQuery,
   type ScepOperation,
 } from "../protocol/scep-request.ts";
-import { encodeNextCaCertificates, type ScepSigner } from "../protocol/scep-writer.ts";
+import { encodeNextCaCertificates, type ScepResponder } from "../protocol/scep-writer.ts";
 import { encodeCertificatesOnly } from "../protocol/signed-data.ts";
 import { type HttpAnswer, plainAnswer } from "./http-answer.ts";
 import type { ScepOperations } from "./scep-operations.ts";
@@ -30,7 +30,7 @@ const PROFILE_PATH = /^\/scep\/([A-Za-z0-9._-]{1,64})(?:\/pkiclient\.exe)?\/?$/i
 
 export interface ScepHandlerParts {
   readonly operations: ScepOperations;
-  readonly ra: ScepSigner;
+  readonly ra: ScepResponder;
   /** Issuing CA first, root last. */
   readonly chain: readonly Certificate[];
   /** The CA that will follow, and its chain; empty until it is known. */

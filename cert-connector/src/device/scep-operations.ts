@@ -17,7 +17,7 @@ import {
   type VerifiedPkiMessage,
   verifyPkiMessage,
 } from "../protocol/scep-message.ts";
-import { encodeCertRep, type ScepResult, type ScepSigner } from "../protocol/scep-writer.ts";
+import { encodeCertRep, type ScepResponder, type ScepResult } from "../protocol/scep-writer.ts";
 import type { EnvelopeOpener } from "./envelope-opener.ts";
 import { failureOf } from "./fail-info.ts";
 
@@ -36,7 +36,7 @@ export interface ScepOperationsParts {
   /** The revocation list in force, DER. */
   readonly currentList: () => Uint8Array | undefined;
   readonly issuer: Certificate;
-  readonly ra: ScepSigner;
+  readonly ra: ScepResponder;
   readonly opener: EnvelopeOpener;
   readonly clock: Clock;
   readonly random: Random;

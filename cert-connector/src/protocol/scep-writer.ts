@@ -3,6 +3,7 @@ import type { Random } from "@isthmus/shared/random";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import { octetString, printableString, utf8String } from "@isthmus/shared/x509/der-writer";
 import { OID } from "@isthmus/shared/x509/object-identifiers";
+import type { SigningKey } from "@isthmus/shared/x509/signing-key";
 import type { ContentCipher } from "./content-cipher.ts";
 import { encodeEnvelopedData } from "./enveloped-data.ts";
 import type { KeyEncryption } from "./key-encryption.ts";
@@ -19,10 +20,16 @@ import { encodeCertificatesOnly, encodeSignedData } from "./signed-data.ts";
 /** RFC 8894 section 3.2.1.5. */
 const NONCE_OCTETS = 16;
 
-/** Who signs a message. */
+/** Who signs a request and opens its answer. */
 export interface ScepSigner {
   readonly certificate: Certificate;
   readonly privateKey: KeyObject;
+}
+
+/** Who signs answers; its key may be held elsewhere. */
+export interface ScepResponder {
+  readonly certificate: Certificate;
+  readonly privateKey: SigningKey;
 }
 
 /** A request of a client. */
@@ -75,7 +82,7 @@ export type ScepResult =
 export function encodeCertRep(
   request: Pick<VerifiedPkiMessage, "transactionIdDer" | "senderNonce" | "signer" | "digest">,
   result: ScepResult,
-  signer: ScepSigner,
+  signer: ScepResponder,
   random: Random,
 ): Promise<Buffer> {
   const recipientNonce = request.senderNonce;
@@ -122,7 +129,7 @@ function failureAttributes(result: ScepResult): (readonly [string, Buffer])[] {
 /** The answer to GetNextCACert: certs-only, signed by the present CA or RA (RFC 8894 section 4.7.1). */
 export function encodeNextCaCertificates(
   certificates: readonly Uint8Array[],
-  signer: ScepSigner,
+  signer: ScepResponder,
 ): Promise<Buffer> {
   return encodeSignedData({
     content: encodeCertificatesOnly(certificates),

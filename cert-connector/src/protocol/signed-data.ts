@@ -1,4 +1,4 @@
-import { hash, type KeyObject } from "node:crypto";
+import { hash } from "node:crypto";
 import { ProtocolError } from "@isthmus/shared/errors";
 import { readAlgorithm } from "@isthmus/shared/x509/algorithm-identifier";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
@@ -16,6 +16,7 @@ import {
 } from "@isthmus/shared/x509/der-writer";
 import { OID } from "@isthmus/shared/x509/object-identifiers";
 import { SHA1_WITH_RSA, SIGNATURE, sign } from "@isthmus/shared/x509/signature";
+import type { SigningKey } from "@isthmus/shared/x509/signing-key";
 import {
   encodeIssuerAndSerial,
   type IssuerAndSerial,
@@ -172,7 +173,7 @@ function readAttributes(set: Buffer): Map<string, Buffer> {
 export interface SignedContent {
   readonly content: Uint8Array;
   readonly certificates: readonly Uint8Array[];
-  readonly signer: { readonly certificate: Certificate; readonly privateKey: KeyObject };
+  readonly signer: { readonly certificate: Certificate; readonly privateKey: SigningKey };
   readonly digest: "sha1" | "sha256" | "sha512";
   /** Beside contentType and messageDigest: type and DER of the value. */
   readonly attributes: readonly (readonly [type: string, value: Uint8Array])[];

@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject } from "node:crypto";
+import { createPublicKey } from "node:crypto";
 import { assembleSigned, encodeTbsCertificate } from "./certificate.ts";
 import {
   authorityKeyIdentifierExtension,
@@ -9,12 +9,13 @@ import type { DistinguishedName } from "./name.ts";
 import { OID } from "./object-identifiers.ts";
 import { keyIdentifierOf } from "./public-key.ts";
 import { sign, signatureAlgorithmFor } from "./signature.ts";
+import { isHeld, type SigningKey } from "./signing-key.ts";
 
 /** A certificate to be made in one step, for CAs and for certificates that a service makes for itself. */
 export interface CertificateRequest {
   readonly subject: DistinguishedName;
   /** Who signs; `self` signs with the subject's own key. */
-  readonly issuer: { readonly name: DistinguishedName; readonly key: KeyObject } | SelfSigned;
+  readonly issuer: { readonly name: DistinguishedName; readonly key: SigningKey } | SelfSigned;
   /** SubjectPublicKeyInfo, DER. */
   readonly publicKeyInfo: Uint8Array;
   /** ms since the epoch. */
@@ -26,7 +27,7 @@ export interface CertificateRequest {
 }
 
 export interface SelfSigned {
-  readonly selfSignedWith: KeyObject;
+  readonly selfSignedWith: SigningKey;
 }
 
 /** Issues a certificate with the algorithm that fits the issuer's key, and returns its DER. */
@@ -52,7 +53,7 @@ export async function issueCertificate(request: CertificateRequest): Promise<Buf
 function withKeyIdentifiers(
   extensions: readonly Extension[],
   publicKeyInfo: Uint8Array,
-  issuerKey: KeyObject,
+  issuerKey: SigningKey,
 ): Extension[] {
   const lacks = (oid: string) => !extensions.some((extension) => extension.oid === oid);
   const added: Extension[] = [];
@@ -65,8 +66,9 @@ function withKeyIdentifiers(
   return [...extensions, ...added];
 }
 
-/** SubjectPublicKeyInfo of a private or public key, DER. */
-export function publicKeyInfoOf(key: KeyObject): Buffer {
+/** SubjectPublicKeyInfo of a private, public or held key, DER. */
+export function publicKeyInfoOf(signingKey: SigningKey): Buffer {
+  const key = isHeld(signingKey) ? signingKey.publicKey : signingKey;
   const publicKey = key.type === "private" ? createPublicKey(key) : key;
   return publicKey.export({ type: "spki", format: "der" });
 }

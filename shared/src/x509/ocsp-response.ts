@@ -1,4 +1,3 @@
-import type { KeyObject } from "node:crypto";
 import { ProtocolError } from "../errors.ts";
 import { type Certificate, parseCertificate } from "./certificate.ts";
 import { DerReader } from "./der-reader.ts";
@@ -30,6 +29,7 @@ import {
 } from "./ocsp-request.ts";
 import { keyIdentifierOf } from "./public-key.ts";
 import { sign, signatureAlgorithmFor } from "./signature.ts";
+import type { SigningKey } from "./signing-key.ts";
 
 /** Why there is no answer (RFC 6960 section 4.2.1). */
 export const OCSP_FAILURES = {
@@ -192,7 +192,7 @@ export interface OcspAnswer {
   readonly nonce?: Uint8Array | undefined;
   /** Who signs; `certificate` goes along where the responder is not the issuer itself. */
   readonly responder: {
-    readonly key: KeyObject;
+    readonly key: SigningKey;
     /** SubjectPublicKeyInfo, DER. */
     readonly publicKeyInfo: Uint8Array;
     readonly certificate?: Uint8Array | undefined;

@@ -4,6 +4,7 @@ import { ProtocolError } from "../errors.ts";
 import { DerReader } from "./der-reader.ts";
 import { nullValue, objectIdentifier, sequence } from "./der-writer.ts";
 import { OID } from "./object-identifiers.ts";
+import { isHeld, type SigningKey } from "./signing-key.ts";
 
 /** A signature algorithm as AlgorithmIdentifier and as node:crypto knows it. */
 export interface SignatureAlgorithm {
@@ -98,7 +99,8 @@ function pssDigest(body: DerReader): "sha256" | "sha384" | "sha512" {
  * The algorithm to sign with by this key: SHA-256 with RSA and P-256, SHA-384 with P-384, SHA-512 with P-521, Ed25519.
  * Throws `x509-signature-algorithm` for any other key.
  */
-export function signatureAlgorithmFor(key: KeyObject): SignatureAlgorithm {
+export function signatureAlgorithmFor(signingKey: SigningKey): SignatureAlgorithm {
+  const key = isHeld(signingKey) ? signingKey.publicKey : signingKey;
   switch (key.asymmetricKeyType) {
     case "rsa":
       return SIGNATURE.sha256WithRSA;
@@ -121,18 +123,20 @@ function ecdsaFor(curve: string | undefined): SignatureAlgorithm {
 const signOnThreadPool = promisify(signCallback);
 
 /**
- * Signs on the thread pool of libuv, so that the event loop goes on. Rejects with `x509-signature-algorithm` for a key of
- * another type than the algorithm's.
+ * Signs on the thread pool of libuv, so that the event loop goes on, or has it signed where the key is held. Rejects with
+ * `x509-signature-algorithm` for a key of another type than the algorithm's.
  */
 export async function sign(
   algorithm: SignatureAlgorithm,
   message: Uint8Array,
-  privateKey: KeyObject,
+  signingKey: SigningKey,
 ): Promise<Buffer> {
-  if (!isOfKeyType(algorithm, privateKey)) {
-    throw fault(`a key of type ${privateKey.asymmetricKeyType} cannot sign with ${algorithm.oid}`);
+  const key = isHeld(signingKey) ? signingKey.publicKey : signingKey;
+  if (!isOfKeyType(algorithm, key)) {
+    throw fault(`a key of type ${key.asymmetricKeyType} cannot sign with ${algorithm.oid}`);
   }
-  return signOnThreadPool(algorithm.digest, message, keyInput(algorithm, privateKey));
+  if (isHeld(signingKey)) return await signingKey.sign(algorithm, message);
+  return await signOnThreadPool(algorithm.digest, message, keyInput(algorithm, key));
 }
 
 /**
