@@ -1,12 +1,19 @@
 import { DerReader } from "@isthmus/shared/x509/der-reader";
+import { nullValue, objectIdentifier, sequence } from "@isthmus/shared/x509/der-writer";
 import { OID } from "@isthmus/shared/x509/object-identifiers";
-import { describePublicKey, keyIdentifierOf } from "@isthmus/shared/x509/public-key";
+import { describePublicKey, keyBitsOf, keyIdentifierOf } from "@isthmus/shared/x509/public-key";
+import { isPointOf } from "./elliptic-point.ts";
 import type { LintRule, LintSubject } from "./lint-rule.ts";
 import { EXTENDED_KEY_USAGE_OIDS } from "./profile.ts";
 import { keyFault } from "./public-key.ts";
 
-/** NIST SP 800-56B section 6.2: exponents start here. */
-const SMALLEST_EXPONENT = 65_537n;
+/** The AlgorithmIdentifiers of keys that profiles can ask for. */
+const KEY_ALGORITHMS: readonly Buffer[] = [
+  sequence(objectIdentifier(OID.rsaEncryption), nullValue()),
+  ...[OID.p256, OID.p384, OID.p521].map((curve) =>
+    sequence(objectIdentifier(OID.ecPublicKey), objectIdentifier(curve)),
+  ),
+];
 /** Purposes that would make a device a part of the public key infrastructure, or anything at all. */
 const FORBIDDEN_PURPOSES: ReadonlySet<string> = new Set([
   OID.anyExtendedKeyUsage,
@@ -24,20 +31,24 @@ export const KEY_RULES: readonly LintRule[] = [
       keyFault(describePublicKey(certificate.publicKeyInfo), profile.keyFloor),
   },
   {
-    name: "rsa-exponent",
-    source: "NIST SP 800-56B section 6.2",
+    name: "key-algorithm",
+    source: "RFC 3279 section 2.3.1, RFC 5480 section 2.1.1: byte for byte",
     fault: ({ certificate }) => {
-      const exponent = rsaNumbers(certificate.publicKeyInfo)?.exponent ?? SMALLEST_EXPONENT;
-      return exponent < SMALLEST_EXPONENT ? `${exponent} is too small` : undefined;
+      const algorithm = new DerReader(certificate.publicKeyInfo).enter().readRaw();
+      return KEY_ALGORITHMS.some((known) => known.equals(algorithm))
+        ? undefined
+        : "not the one form that every relying party reads";
     },
   },
   {
-    name: "rsa-small-factor",
-    source: "CA/Browser Forum Baseline Requirements section 6.1.6",
+    name: "ec-point",
+    source: "RFC 5480 section 2.2; NIST SP 800-56A section 5.6.2.3.4",
     fault: ({ certificate }) => {
-      const modulus = rsaNumbers(certificate.publicKeyInfo)?.modulus;
-      const factor = modulus === undefined ? undefined : smallFactor(modulus);
-      return factor === undefined ? undefined : `${factor} divides the modulus`;
+      const key = describePublicKey(certificate.publicKeyInfo);
+      if (key.kind !== "ec") return undefined;
+      return isPointOf(key.curve, keyBitsOf(certificate.publicKeyInfo))
+        ? undefined
+        : "not an uncompressed point of its curve";
     },
   },
   {
@@ -104,32 +115,4 @@ function keyUsageFault({ certificate, profile }: LintSubject): string | undefine
   const allowed: readonly string[] = profile.keyUsage;
   const foreign = keyUsage.find((usage) => !allowed.includes(usage));
   return foreign && `${foreign} is not the profile's`;
-}
-
-/** RSAPublicKey of a SubjectPublicKeyInfo; undefined for other keys. */
-function rsaNumbers(publicKeyInfo: Buffer) {
-  const body = new DerReader(publicKeyInfo).enter();
-  if (body.enter().readObjectIdentifier() !== OID.rsaEncryption) return undefined;
-  const key = new DerReader(body.readBitStringOctets()).enter();
-  return { modulus: unsigned(key.readInteger()), exponent: unsigned(key.readInteger()) };
-}
-
-function unsigned(content: Buffer): bigint {
-  return BigInt(`0x${content.toString("hex")}`);
-}
-
-const SMALL_PRIMES = primesBelow(752);
-const SMALL_PRIMES_PRODUCT = SMALL_PRIMES.reduce((product, prime) => product * prime, 1n);
-
-/** One division of the long number, the rest on a short one. */
-function smallFactor(modulus: bigint): bigint | undefined {
-  const rest = modulus % SMALL_PRIMES_PRODUCT;
-  return SMALL_PRIMES.find((prime) => rest % prime === 0n);
-}
-
-function primesBelow(limit: number): bigint[] {
-  const candidates = Array.from({ length: limit - 2 }, (_, index) => index + 2);
-  return candidates
-    .filter((number) => candidates.every((other) => other >= number || number % other !== 0))
-    .map(BigInt);
 }

@@ -1,4 +1,6 @@
+import { isIPv6 } from "node:net";
 import type { GeneralName } from "@isthmus/shared/x509/general-name";
+import { isSameName } from "@isthmus/shared/x509/name";
 import { isNamePermitted } from "@isthmus/shared/x509/name-constraints";
 import { OID } from "@isthmus/shared/x509/object-identifiers";
 import { DEVICE_URI_PREFIX } from "./grant.ts";
@@ -15,6 +17,8 @@ const UPPER_BOUNDS: Readonly<Record<string, number>> = {
   [OID.serialNumber]: 64,
   [OID.title]: 64,
   [OID.emailAddress]: 255,
+  [OID.domainComponent]: 63,
+  [OID.pseudonym]: 128,
 };
 /** Our own limits. */
 const MAX_ATTRIBUTES = 20;
@@ -25,7 +29,14 @@ const MAX_NAME_CHARACTERS = 512;
 const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]/;
 const DNS_NAME =
   /^(?=.{1,253}$)(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$/;
+const ADDRESS_IN_NUMBERS = /^[0-9.]+$/;
+/** RFC 5890 section 2.3.1: two hyphens in the third and fourth place are for names in Punycode. */
+const RESERVED_LABEL = /(?:^|\.)(?!xn--)[^.]{2}--/i;
+const COUNTRY = /^[A-Z]{2}$/;
 const MAILBOX = /^[^\s@]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/;
+/** Scheme, and host with its port where there is an authority (RFC 3986 section 3.2). */
+const URI_HOST =
+  /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#@]*@)?([^/?#:[\]]*|\[[0-9a-f:.]+\])(?::\d{1,5})?(?:[/?#]|$)/i;
 const ABSOLUTE_URI = /^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"{}|\\^`]+$/;
 
 /** What the names in a certificate have to be. */
@@ -68,12 +79,56 @@ export const NAME_RULES: readonly LintRule[] = [
     },
   },
   {
+    name: "country",
+    source: "RFC 5280 appendix A.1; ISO 3166-1",
+    fault: ({ certificate }) => {
+      const countries = certificate.subject.attributes.flat().filter(isCountry);
+      return countries.every(({ value }) => COUNTRY.test(value))
+        ? undefined
+        : "a country is two capital letters";
+    },
+  },
+  {
+    name: "subject-mail",
+    source: "RFC 5280 section 4.1.2.6",
+    fault: ({ certificate }) => {
+      const addresses = certificate.subject.attributes.flat().filter(isMailAddress);
+      return addresses.every(({ value }) => MAILBOX.test(value))
+        ? undefined
+        : "an email address that is none";
+    },
+  },
+  {
+    name: "subject-of-the-authority",
+    source: "RFC 5280 section 4.2.1.9: chains are built by names",
+    fault: ({ certificate, issuer }) =>
+      issuer.chain.some(({ subject }) => isSameName(subject, certificate.subject))
+        ? "the subject is that of a CA"
+        : undefined,
+  },
+  {
     name: "alternative-names",
     source: "RFC 5280 section 4.2.1.6",
     fault: ({ certificate: { subjectAltNames } }) => {
       if (subjectAltNames.length > MAX_NAMES) return `more than ${MAX_NAMES}`;
       return subjectAltNames.map(nameFault).find((fault) => fault !== undefined);
     },
+  },
+  {
+    name: "dns-labels",
+    source: "RFC 5280 section 4.2.1.6; RFC 5890 section 2.3.1",
+    fault: ({ certificate: { subjectAltNames } }) =>
+      subjectAltNames.some(({ type, value }) => type === "dns" && !hasUsualLabels(value))
+        ? "a DNS name that is an address, or with a label reserved for Punycode"
+        : undefined,
+  },
+  {
+    name: "uri-authority",
+    source: "RFC 5280 section 4.2.1.6: a URI with an authority names a host",
+    fault: ({ certificate: { subjectAltNames } }) =>
+      subjectAltNames.some(({ type, value }) => type === "uri" && !hasHostIfAny(value))
+        ? "a URI whose host is none"
+        : undefined,
   },
   {
     name: "alternative-names-repeat",
@@ -100,6 +155,25 @@ export const NAME_RULES: readonly LintRule[] = [
 
 function isCommonName({ type }: { readonly type: string }): boolean {
   return type === OID.commonName;
+}
+
+function isCountry({ type }: { readonly type: string }): boolean {
+  return type === OID.countryName;
+}
+
+function isMailAddress({ type }: { readonly type: string }): boolean {
+  return type === OID.emailAddress;
+}
+
+function hasUsualLabels(name: string): boolean {
+  return !ADDRESS_IN_NUMBERS.test(name) && !RESERVED_LABEL.test(name);
+}
+
+function hasHostIfAny(uri: string): boolean {
+  if (!uri.slice(0, uri.indexOf(":") + 3).endsWith("://")) return true;
+  const host = URI_HOST.exec(uri)?.[1];
+  if (host === undefined) return false;
+  return host.startsWith("[") ? isIPv6(host.slice(1, -1)) : DNS_NAME.test(host);
 }
 
 function isDeviceUri(name: GeneralName): boolean {

@@ -1,12 +1,26 @@
-import { ConnectorError } from "@isthmus/shared/errors";
-import { assembleSigned, parseCertificate } from "@isthmus/shared/x509/certificate";
+import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
+import {
+  assembleSigned,
+  type Certificate,
+  parseCertificate,
+} from "@isthmus/shared/x509/certificate";
+import { ENCODING_RULES } from "./lint-encoding-rules.ts";
 import { FORM_RULES } from "./lint-form-rules.ts";
 import { KEY_RULES } from "./lint-key-rules.ts";
 import { NAME_RULES } from "./lint-name-rules.ts";
+import { PURPOSE_RULES } from "./lint-purpose-rules.ts";
+import { RSA_RULES } from "./lint-rsa-rules.ts";
 import type { LintRule, LintSubject } from "./lint-rule.ts";
 
 /** Every rule, each small and tested with one bad certificate of its own. */
-export const LINT_RULES: readonly LintRule[] = [...FORM_RULES, ...KEY_RULES, ...NAME_RULES];
+export const LINT_RULES: readonly LintRule[] = [
+  ...FORM_RULES,
+  ...ENCODING_RULES,
+  ...KEY_RULES,
+  ...RSA_RULES,
+  ...NAME_RULES,
+  ...PURPOSE_RULES,
+];
 
 /** The signature is not there yet; no rule looks at it. One octet stands in its place so that the bytes parse whole. */
 const NO_SIGNATURE = Buffer.alloc(1);
@@ -23,10 +37,21 @@ export function lintTbs(tbs: Buffer, context: Omit<LintSubject, "certificate">):
 
 /** Every broken rule as `name: what`. */
 export function lintFaults(tbs: Buffer, context: Omit<LintSubject, "certificate">): string[] {
-  const unsigned = assembleSigned(tbs, context.issuer.signatureAlgorithm, NO_SIGNATURE);
-  const subject: LintSubject = { ...context, certificate: parseCertificate(unsigned) };
+  const certificate = readBack(tbs, context);
+  if (typeof certificate === "string") return [`well-formed: ${certificate}`];
+  const subject: LintSubject = { ...context, certificate };
   return LINT_RULES.flatMap((rule) => {
     const fault = rule.fault(subject);
     return fault === undefined ? [] : [`${rule.name}: ${fault}`];
   });
+}
+
+/** The parser is strict: it refuses a negative serial number, an extension that comes twice, lengths not in DER. */
+function readBack(tbs: Buffer, { issuer }: Pick<LintSubject, "issuer">): Certificate | string {
+  try {
+    return parseCertificate(assembleSigned(tbs, issuer.signatureAlgorithm, NO_SIGNATURE));
+  } catch (error) {
+    if (error instanceof ProtocolError) return error.message;
+    throw error;
+  }
 }
