@@ -70,7 +70,7 @@ export type RolloverStep =
   | { readonly kind: "make" }
   | { readonly kind: "publish"; readonly id: string };
 
-/** The key whose certificate GetCACert gives: published last, and not at its end while another is not. */
+/** The key whose certificate GetCACert gives: the one that was published last. */
 export function currentKey(
   keys: readonly StoredRegistrationKey[],
 ): StoredRegistrationKey | undefined {
@@ -80,7 +80,7 @@ export function currentKey(
     .at(0);
 }
 
-/** The keys that open envelopes at `now`: all but those whose time is over. Expired ones are still of use to nobody else. */
+/** The keys that open envelopes at `now`: all but those whose time is over. */
 export function acceptedKeys(
   keys: readonly StoredRegistrationKey[],
   now: number,
