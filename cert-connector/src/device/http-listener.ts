@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { MAX_PKI_MESSAGE_BYTES } from "../protocol/scep-message.ts";
 import { type HttpAnswer, plainAnswer } from "./http-answer.ts";
@@ -10,6 +10,9 @@ import type { ScepHandler } from "./scep-handler.ts";
 const MAX_HEAD_BYTES = 81_920;
 const MAX_CONNECTIONS = 4_096;
 const MAX_REQUESTS_IN_FLIGHT = 512;
+/** A client that sends requests without waiting for answers takes no more places than this. */
+const MAX_PIPELINED = 16;
+const MAX_REQUESTS_PER_CONNECTION = 1_000;
 const HEAD_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_TIMEOUT_MS = 15_000;
@@ -24,8 +27,11 @@ export interface HttpListenerParts {
   readonly publication: PublicationHandler;
   /** An answer failed for no fault of the client. */
   readonly onFault: (error: unknown) => void;
-  /** Set in tests of the limit. */
+  /** Set in tests of the limits. */
   readonly maxRequestsInFlight?: number;
+  readonly maxConnections?: number;
+  readonly headTimeoutMs?: number;
+  readonly requestTimeoutMs?: number;
 }
 
 /** The listener of devices and relying parties. */
@@ -38,25 +44,33 @@ export interface HttpListener extends AsyncDisposable {
 /** Throws ConnectorError `listen` where the address or port is not to be had. */
 export async function startHttpListener(parts: HttpListenerParts): Promise<HttpListener> {
   const { maxRequestsInFlight = MAX_REQUESTS_IN_FLIGHT } = parts;
+  const { headTimeoutMs = HEAD_TIMEOUT_MS, requestTimeoutMs = REQUEST_TIMEOUT_MS } = parts;
   let inFlight = 0;
+  const onConnection = new WeakMap<Socket, number>();
+  const count = (socket: Socket, change: number) => {
+    inFlight += change;
+    onConnection.set(socket, (onConnection.get(socket) ?? 0) + change);
+  };
   const server = createServer(
     {
       maxHeaderSize: MAX_HEAD_BYTES,
-      headersTimeout: HEAD_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: headTimeoutMs,
+      requestTimeout: requestTimeoutMs,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, headTimeoutMs),
       noDelay: true,
     },
     (request, response) => {
-      if (inFlight >= maxRequestsInFlight) return writeBusy(request, response);
-      inFlight += 1;
-      void serve(parts, request, response).finally(() => {
-        inFlight -= 1;
-      });
+      const { socket } = request;
+      const isFull =
+        inFlight >= maxRequestsInFlight || (onConnection.get(socket) ?? 0) >= MAX_PIPELINED;
+      if (isFull) return writeBusy(request, response);
+      count(socket, 1);
+      void serve(parts, request, response).finally(() => count(socket, -1));
     },
   );
-  server.maxConnections = MAX_CONNECTIONS;
+  server.maxConnections = parts.maxConnections ?? MAX_CONNECTIONS;
+  server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
   await listen(server, parts);
   const { address, port, family } = server.address() as AddressInfo;
   const host = family === "IPv6" ? `[${address}]` : address;
