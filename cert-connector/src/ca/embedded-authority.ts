@@ -35,7 +35,10 @@ export function embeddedAuthority({ issuing, root }: AuthorityFiles): EmbeddedAu
 
   return {
     name: "embedded",
+    labels: [],
+    kind: "embedded",
     issuer: () => issuer,
+    obstacle: () => undefined,
     issue: async ({ tbs, issuerKeyId, serialNumber }) => {
       if (issuerKeyId !== issuer.keyId) {
         throw new ConnectorError(

@@ -10,6 +10,7 @@ import {
 import { parseNameText } from "@isthmus/shared/x509/name-text";
 import { sign } from "@isthmus/shared/x509/signature";
 import { beforeAll, expect, test } from "vitest";
+import { Authorities } from "./authorities.ts";
 import type { EnrolmentRequest } from "./enrolment-request.ts";
 import { EnrolmentService } from "./enrolment-service.ts";
 import { goodGrant, goodIssuer, goodProfile, NOON } from "./fixture.ts";
@@ -66,7 +67,10 @@ function service(
   } as Partial<Ledger> as Ledger;
   const authority: CertificateAuthority = {
     name: "embedded",
+    labels: [],
+    kind: "embedded",
     issuer: () => issuer,
+    obstacle: () => undefined,
     issue: async (order) => {
       steps.push("sign");
       return await (of.issue?.(order) ?? signed(order.tbs));
@@ -82,7 +86,7 @@ function service(
   };
   const enrolments = new EnrolmentService({
     ledger,
-    authorities: new Map([["embedded", authority]]),
+    authorities: new Authorities([authority]),
     challenges: { signed: verifier, static: verifier },
     guard: { judgeProfile: () => undefined, judgePlan: () => undefined, window: undefined },
     signingObstacle: () => undefined,
@@ -140,17 +144,4 @@ test("after a crash the very bytes of each intent are signed, and one that canno
   expect(await enrolments.completeUnfinished()).toEqual({ completed: 2, left: 1 });
   expect(orders).toEqual(["01 3000", "03 3000"]);
   expect(failures).toEqual([expect.objectContaining({ code: "authority-unknown" })]);
-});
-
-test("an authority that decides later leaves the request pending, one that refuses is heard", async () => {
-  const later = service({ issue: async () => ({ kind: "pending" }) });
-  expect(await later.enrolments.enrol(request)).toEqual({ kind: "pending" });
-  expect(later.steps).toEqual(["challenge", "intent", "sign"]);
-  const never = service({
-    issue: async () => ({ kind: "refused", code: "ca-policy", message: "no" }),
-  });
-  await expect(never.enrolments.enrol(request)).rejects.toMatchObject({
-    code: "ca-policy",
-    rule: "authority.embedded",
-  });
 });

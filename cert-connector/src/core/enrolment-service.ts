@@ -7,6 +7,7 @@ import { serialNumberFrom } from "@isthmus/shared/x509/issue";
 import { firstValue } from "@isthmus/shared/x509/name";
 import { formatName } from "@isthmus/shared/x509/name-text";
 import { OID } from "@isthmus/shared/x509/object-identifiers";
+import type { Authorities } from "./authorities.ts";
 import { type CertificatePlan, planCertificate } from "./certificate-plan.ts";
 import {
   type EnrolmentOutcome,
@@ -26,6 +27,7 @@ import type {
 } from "./ports.ts";
 import type { Profile, PublicUrls } from "./profile.ts";
 import { requireKey } from "./public-key.ts";
+import { RemoteIssuance } from "./remote-issuance.ts";
 import { renewalGrant } from "./renewal.ts";
 
 /** RFC 5280 allows 20 octets: 158 of their 160 bits are random. */
@@ -33,7 +35,7 @@ const SERIAL_NUMBER_OCTETS = 20;
 
 export interface EnrolmentParts {
   readonly ledger: Ledger;
-  readonly authorities: ReadonlyMap<string, CertificateAuthority>;
+  readonly authorities: Authorities;
   readonly challenges: Readonly<Partial<Record<Profile["challenge"]["kind"], ChallengeVerifier>>>;
   readonly guard: IssuanceGuard;
   readonly signingObstacle: SigningObstacle;
@@ -54,9 +56,11 @@ export interface EnrolmentParts {
  */
 export class EnrolmentService {
   readonly #parts: EnrolmentParts;
+  readonly #remote: RemoteIssuance;
 
   constructor(parts: EnrolmentParts) {
     this.#parts = parts;
+    this.#remote = new RemoteIssuance(parts);
   }
 
   /**
@@ -117,14 +121,17 @@ export class EnrolmentService {
     await this.#issue({ request, grant, renewsSerialNumber }, requestKeyOf(request), pendingId);
   }
 
-  /** After a start: completes what was intended and never stored. One that cannot be completed stays, and is recorded. */
+  /**
+   * Completes what was intended and never stored: after a crash, and where a remote authority had no answer yet. One that
+   * cannot be completed stays, and is recorded.
+   */
   async completeUnfinished(): Promise<{ readonly completed: number; readonly left: number }> {
     const intents = await this.#parts.ledger.unfinishedIntents();
     let completed = 0;
     for (const intent of intents) {
       try {
-        await this.#sign(intent);
-        completed += 1;
+        const { kind } = await this.#sign(intent);
+        if (kind === "issued") completed += 1;
       } catch (error) {
         const { transactionId } = intent;
         await this.#parts.recordFailure({ transactionId, profileId: undefined, error });
@@ -150,7 +157,7 @@ export class EnrolmentService {
     const now = this.#parts.clock.now();
     if (proof.kind === "renewal") {
       const { serialNumber } = proof.certificate;
-      const known = await this.#parts.ledger.findCertificate(serialNumber);
+      const known = await this.#parts.ledger.findCertificates(serialNumber);
       const grant = renewalGrant(proof.certificate, known, profile, now);
       return { request, grant, renewsSerialNumber: serialNumber };
     }
@@ -169,7 +176,7 @@ export class EnrolmentService {
     const { request, grant, renewsSerialNumber } = enrolment;
     const { publicKeyInfo, der } = request.certificationRequest;
     requireKey(publicKeyInfo, request.profile.keyFloor);
-    const plan = this.#plan(enrolment);
+    const plan = this.#plan(enrolment, this.#parts.authorities.choose(request.profile.ca));
     return this.#outcomeOf(
       await this.#parts.ledger.recordPending({
         ...key,
@@ -191,16 +198,18 @@ export class EnrolmentService {
     pendingId: number | undefined,
   ): Promise<EnrolmentOutcome> {
     this.#refuseObstacle();
-    const intent = this.#intentOf(enrolment, key, this.#plan(enrolment), pendingId);
+    const authority = this.#parts.authorities.choose(enrolment.request.profile.ca);
+    const plan = this.#plan(enrolment, authority);
+    const intent = this.#intentOf(enrolment, { key, authority, plan, pendingId });
     const outcome = await this.#parts.ledger.recordIntent(intent);
     return outcome.kind === "recorded" ? await this.#sign(intent) : this.#outcomeOf(outcome);
   }
 
-  #plan({ request, grant }: GrantedEnrolment): CertificatePlan {
+  #plan({ request, grant }: GrantedEnrolment, authority: CertificateAuthority): CertificatePlan {
     const { clock, random, guard } = this.#parts;
     const { profile, certificationRequest } = request;
     const now = clock.now();
-    const issuer = this.#authority(profile.ca).issuer();
+    const issuer = authority.issuer();
     const publicUrls = this.#parts.publicUrls();
     const serialNumber = serialNumberFrom(random.bytes(SERIAL_NUMBER_OCTETS));
     const { publicKeyInfo } = certificationRequest;
@@ -213,19 +222,18 @@ export class EnrolmentService {
 
   #intentOf(
     { request, grant, renewsSerialNumber }: GrantedEnrolment,
-    key: RequestKey,
-    plan: CertificatePlan,
-    pendingId: number | undefined,
+    { key, authority, plan, pendingId }: IntentParts,
   ): Intent {
-    const { profile, frontDoor } = request;
+    const { profile, frontDoor, certificationRequest } = request;
     return {
       ...key,
       frontDoor,
-      authority: profile.ca,
+      authority: authority.name,
       issuerKeyId: plan.issuer.keyId,
       issuer: formatName(plan.issuer.certificate.subject),
       serialNumber: plan.serialNumber,
       tbs: plan.tbs,
+      certificationRequest: authority.kind === "remote" ? certificationRequest.der : undefined,
       subject: plan.subjectText,
       notBefore: plan.notBefore,
       notAfter: plan.notAfter,
@@ -255,10 +263,12 @@ export class EnrolmentService {
   /** The same bytes each time it is called for an intent; the ledger keeps the first certificate. */
   async #sign(intent: UnfinishedIntent): Promise<EnrolmentOutcome> {
     this.#refuseObstacle();
-    const answer = await this.#authority(intent.authority).issue(intent);
-    if (answer.kind === "pending") return { kind: "pending" };
-    if (answer.kind === "refused") {
-      throw new RefusalError(answer.code, `authority.${intent.authority}`, answer.message);
+    const authority = this.#parts.authorities.named(intent.authority);
+    if (authority.kind === "remote") return await this.#remote.ask(intent, authority);
+    const order = { ...intent, isRepeated: false, reference: undefined };
+    const answer = await authority.issue(order);
+    if (answer.kind !== "issued") {
+      throw new ConnectorError("ca-answer", `the embedded authority answered ${answer.kind}`);
     }
     const certificate = await this.#parts.ledger.recordIssued({
       serialNumber: intent.serialNumber,
@@ -284,10 +294,11 @@ export class EnrolmentService {
     if (obstacle === undefined) return;
     throw new ConnectorError(obstacle.code, obstacle.message, { isRetryable: true });
   }
+}
 
-  #authority(name: string): CertificateAuthority {
-    const authority = this.#parts.authorities.get(name);
-    if (authority !== undefined) return authority;
-    throw new ConnectorError("authority-unknown", `there is no certification authority "${name}"`);
-  }
+interface IntentParts {
+  readonly key: RequestKey;
+  readonly authority: CertificateAuthority;
+  readonly plan: CertificatePlan;
+  readonly pendingId: number | undefined;
 }

@@ -6,6 +6,7 @@ import type { Grant } from "./grant.ts";
  * (issuance stream, audit) is written in the same transaction.
  *
  *     (request) --intent--> intent --issued--> issued --revoke--> issued, revokedAt
+ *         |                    \--refused--> refused (by a remote authority)
  *         \--pending--> pending --approve--> intent ...
  *                          \--reject--> rejected
  */
@@ -25,9 +26,11 @@ export interface Intent extends RequestKey {
   readonly issuerKeyId: string;
   /** RFC 4514, of the issuing certificate. */
   readonly issuer: string;
-  /** Lower-case hex. */
+  /** Lower-case hex. A remote authority chooses another; then this one stays the order's key. */
   readonly serialNumber: string;
   readonly tbs: Uint8Array;
+  /** For a remote authority, DER. */
+  readonly certificationRequest?: Uint8Array | undefined;
   readonly subject: string;
   readonly notBefore: number;
   readonly notAfter: number;
@@ -63,6 +66,7 @@ export interface UnfinishedIntent {
   readonly issuerKeyId: string;
   readonly serialNumber: string;
   readonly tbs: Uint8Array;
+  readonly certificationRequest?: Uint8Array | undefined;
 }
 
 /** Where a request stands. */
@@ -74,12 +78,28 @@ export type Standing =
 export type IntentOutcome = Standing | { readonly kind: "recorded" };
 
 export interface IssuedRecord {
+  /** The intent's. */
   readonly serialNumber: string;
   readonly certificate: Uint8Array;
   /** SHA-256 of the certificate, hex. */
   readonly thumbprint: string;
+  /** Where a remote authority decided otherwise than planned. */
+  readonly actual?: Pick<
+    Intent,
+    "serialNumber" | "issuerKeyId" | "issuer" | "notBefore" | "notAfter"
+  >;
   readonly at: number;
 }
+
+/** Whether a remote authority may be asked now, and what is known of earlier attempts. */
+export type AskOutcome =
+  /** Another call, of this process or of another replica, waits for the answer. */
+  | { readonly kind: "busy" }
+  | {
+      readonly kind: "ask";
+      readonly isRepeated: boolean;
+      readonly reference: string | undefined;
+    };
 
 export interface FailureRecord {
   readonly transactionId: string;
@@ -93,6 +113,8 @@ export interface FailureRecord {
 
 export interface Revocation {
   readonly serialNumber: string;
+  /** RFC 4514; needed only where two issuers have used the same number. */
+  readonly issuer?: string | undefined;
   readonly reason: RevocationReason;
   /** Who asked: an actor of the cloud, or `local`. */
   readonly actor: string;
@@ -100,7 +122,13 @@ export interface Revocation {
 }
 
 export type RevocationOutcome =
-  | { readonly kind: "revoked" | "already-revoked"; readonly issuerKeyId: string }
+  | {
+      readonly kind: "revoked" | "already-revoked";
+      readonly issuerKeyId: string;
+      readonly authority: string;
+      readonly serialNumber: string;
+      readonly certificate: Uint8Array;
+    }
   | { readonly kind: "unknown" };
 
 export interface IssuedCertificate {
@@ -138,6 +166,19 @@ export interface Ledger {
   recordPending(request: PendingRequest): Promise<Standing>;
   /** Returns the certificate that is stored in the end: the first one, if two signings raced. */
   recordIssued(issued: IssuedRecord): Promise<Uint8Array>;
+  /** Takes the right to ask a remote authority until `until`, so that two do not ask for one intent at once. */
+  beginAsking(of: {
+    readonly serialNumber: string;
+    readonly at: number;
+    readonly until: number;
+  }): Promise<AskOutcome>;
+  /** Gives that right back; keeps what the authority called the order. */
+  endAsking(of: {
+    readonly serialNumber: string;
+    readonly reference: string | undefined;
+  }): Promise<void>;
+  /** Ends an intent that a remote authority will not fulfil; the same request and its challenge are free again. */
+  recordRefused(of: { readonly serialNumber: string; readonly at: number }): Promise<void>;
   recordFailure(failure: FailureRecord): Promise<void>;
   findPending(pendingId: number): Promise<StoredPendingRequest | undefined>;
   rejectPending(of: {
@@ -145,7 +186,8 @@ export interface Ledger {
     readonly actor: string;
     readonly at: number;
   }): Promise<boolean>;
-  findCertificate(serialNumber: string): Promise<IssuedCertificate | undefined>;
+  /** With this serial number, of any issuer: two remote authorities may have used the same one. */
+  findCertificates(serialNumber: string): Promise<readonly IssuedCertificate[]>;
   revoke(revocation: Revocation): Promise<RevocationOutcome>;
   unfinishedIntents(): Promise<readonly UnfinishedIntent[]>;
 }

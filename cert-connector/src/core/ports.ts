@@ -8,32 +8,51 @@ import type { Profile } from "./profile.ts";
 /** What core needs done by others. */
 
 /**
- * A certification authority, embedded or remote. One that signs here signs the plan's exact bytes; a remote one gets the
- * certification request, and what it answers is compared with the plan.
+ * A certification authority. An embedded one signs the plan's exact bytes. A remote one gets the certification request,
+ * chooses the serial number, and what it answers is compared with the plan.
  */
 export interface CertificateAuthority {
-  /** The name that profiles use. */
+  /** Profiles use this name, or one of the labels. */
   readonly name: string;
+  readonly labels: readonly string[];
+  readonly kind: "embedded" | "remote";
   /** Who would sign now. Throws ConnectorError `ca-unavailable` (retryable). */
   issuer(): Issuer;
-  /** Signs, or asks for it. Called again with the same order after a crash: the serial number is the order's key. */
+  /** Why it would not sign at the moment, from the last contact; undefined where all is well. Costs nothing. */
+  obstacle(): string | undefined;
+  /**
+   * Signs, or asks for it. Throws a retryable ConnectorError where the authority cannot be reached or whether it has
+   * signed is not known; then it is called again with the same order.
+   */
   issue(order: IssuanceOrder, signal?: AbortSignal): Promise<IssuanceAnswer>;
   /** Tells the authority itself; one whose lists come from the ledger has nothing to do. */
-  revoke(of: { readonly serialNumber: string; readonly reason: RevocationReason }): Promise<void>;
+  revoke(of: {
+    readonly serialNumber: string;
+    readonly reason: RevocationReason;
+    /** DER. */
+    readonly certificate: Uint8Array;
+  }): Promise<void>;
 }
 
 export interface IssuanceOrder {
   readonly transactionId: string;
+  /** Planned: the order's key. An embedded authority uses it. */
   readonly serialNumber: string;
   readonly issuerKeyId: string;
-  /** TBSCertificate, DER: linted and in the ledger already. */
+  /** TBSCertificate, DER: linted and in the ledger already. Names, validity and usages as they are to be are in it. */
   readonly tbs: Uint8Array;
+  /** As the device sent it, DER; for remote authorities. */
+  readonly certificationRequest?: Uint8Array | undefined;
+  /** Asked for before and no answer was stored: a certificate may be there already. */
+  readonly isRepeated: boolean;
+  /** What the authority called the order when it answered `pending`. */
+  readonly reference: string | undefined;
 }
 
 export type IssuanceAnswer =
   | { readonly kind: "issued"; readonly certificate: Buffer }
   /** A remote authority decides later; ask again with the same order. */
-  | { readonly kind: "pending" }
+  | { readonly kind: "pending"; readonly reference?: string | undefined }
   | { readonly kind: "refused"; readonly code: string; readonly message: string };
 
 /** What a device shows for its right to a certificate, and for what. */

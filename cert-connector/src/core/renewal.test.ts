@@ -40,15 +40,15 @@ const nearEnd = END - 20 * DAY_MS;
 
 test("a renewal has the identity of the certificate it renews, and no challenge to use up", () => {
   const { challenge: _, ...identity } = goodGrant;
-  expect(renewalGrant(shown, known, goodProfile, nearEnd)).toEqual(identity);
+  expect(renewalGrant(shown, [known], goodProfile, nearEnd)).toEqual(identity);
 });
 
 test("the window opens at the profile's share of the validity", () => {
-  expect(() => renewalGrant(shown, known, goodProfile, nearEnd - 1_000)).toThrow(
+  expect(() => renewalGrant(shown, [known], goodProfile, nearEnd - 1_000)).toThrow(
     expect.objectContaining({ code: "renewal-too-early", rule: "profile.renewalWindowPercent" }),
   );
   const always = { ...goodProfile, renewalWindowPercent: 100 };
-  expect(() => renewalGrant(shown, known, always, NOON)).not.toThrow();
+  expect(() => renewalGrant(shown, [known], always, NOON)).not.toThrow();
 });
 
 test.each<[string, Partial<IssuedCertificate>]>([
@@ -56,19 +56,19 @@ test.each<[string, Partial<IssuedCertificate>]>([
   ["renewal-profile", { profileId: "other" }],
   ["renewal-unknown", { certificate: Buffer.from("another one of the same serial number") }],
 ])("%s", (code, changes) => {
-  expect(() => renewalGrant(shown, { ...known, ...changes }, goodProfile, nearEnd)).toThrow(
+  expect(() => renewalGrant(shown, [{ ...known, ...changes }], goodProfile, nearEnd)).toThrow(
     expect.objectContaining({ code }),
   );
 });
 
 test("a certificate that is not in the ledger renews nothing, whoever signed it", () => {
-  expect(() => renewalGrant(shown, undefined, goodProfile, nearEnd)).toThrow(
+  expect(() => renewalGrant(shown, [], goodProfile, nearEnd)).toThrow(
     expect.objectContaining({ code: "renewal-unknown" }),
   );
 });
 
 test("an expired certificate renews nothing", () => {
-  expect(() => renewalGrant(shown, known, goodProfile, END + 1)).toThrow(
+  expect(() => renewalGrant(shown, [known], goodProfile, END + 1)).toThrow(
     expect.objectContaining({ code: "renewal-expired" }),
   );
 });

@@ -10,11 +10,12 @@ import type { Profile } from "./profile.ts";
  */
 export function renewalGrant(
   shown: Certificate,
-  known: IssuedCertificate | undefined,
+  candidates: readonly IssuedCertificate[],
   profile: Profile,
   now: number,
 ): Grant {
-  if (known === undefined || !shown.der.equals(known.certificate)) {
+  const known = candidates.find(({ certificate }) => shown.der.equals(certificate));
+  if (known === undefined) {
     throw refusal("renewal-unknown", "ledger", "The request is signed with no certificate of ours");
   }
   if (known.revokedAt !== undefined) {

@@ -9,6 +9,7 @@ import { issueCertificate, publicKeyInfoOf } from "@isthmus/shared/x509/issue";
 import { parseNameText } from "@isthmus/shared/x509/name-text";
 import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
+import { Authorities } from "../core/authorities.ts";
 import { EnrolmentService } from "../core/enrolment-service.ts";
 import { goodIssuer, goodProfile, NOON } from "../core/fixture.ts";
 import type { Ledger } from "../core/ledger.ts";
@@ -33,7 +34,7 @@ beforeAll(async () => {
   const ledger = {
     standingOf: async () => undefined,
     standingOfKey: async () => undefined,
-    findCertificate: async () => undefined,
+    findCertificates: async () => [],
   } as Partial<Ledger> as Ledger;
   const clock = new FakeClock(NOON);
   const recordFailure = async ({ error }: { readonly error: unknown }) => {
@@ -42,7 +43,7 @@ beforeAll(async () => {
   const never = staticChallenge(() => undefined);
   const enrolments = new EnrolmentService({
     ledger,
-    authorities: new Map(),
+    authorities: new Authorities([]),
     challenges: { signed: never, static: never },
     guard: { judgeProfile: () => undefined, judgePlan: () => undefined, window: undefined },
     signingObstacle: () => undefined,

@@ -1,7 +1,7 @@
 import type { Clock } from "@isthmus/shared/clock";
 import { ProtocolError, RefusalError } from "@isthmus/shared/errors";
 import type { Random } from "@isthmus/shared/random";
-import type { Certificate } from "@isthmus/shared/x509/certificate";
+import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certificate";
 import { isSameName } from "@isthmus/shared/x509/name";
 import type { EnrolmentOutcome, EnrolmentProof } from "../core/enrolment-request.ts";
 import type { EnrolmentService } from "../core/enrolment-service.ts";
@@ -32,7 +32,7 @@ export interface ScepReport {
 
 export interface ScepOperationsParts {
   readonly enrolments: EnrolmentService;
-  readonly ledger: Pick<Ledger, "findCertificate">;
+  readonly ledger: Pick<Ledger, "findCertificates">;
   /** The revocation list in force, DER. */
   readonly currentList: () => Uint8Array | undefined;
   readonly issuer: Certificate;
@@ -201,7 +201,10 @@ export class ScepOperations {
 
   async #certificate(of: IssuerAndSerial): Promise<Uint8Array> {
     this.#requireIssuer(of);
-    const known = await this.#parts.ledger.findCertificate(of.serialNumber);
+    const found = await this.#parts.ledger.findCertificates(of.serialNumber);
+    const known = found.find(({ certificate }) =>
+      isSameName(parseCertificate(certificate).issuer, of.issuer),
+    );
     if (known !== undefined) return known.certificate;
     throw unknownCertificate("No certificate with this serial number was issued here");
   }

@@ -15,6 +15,7 @@ import { parseNameText } from "@isthmus/shared/x509/name-text";
 import type { z } from "zod";
 import { type AuthorityAlgorithm, createAuthority } from "../ca/create-authority.ts";
 import { guardrails } from "../config/guardrails.ts";
+import { localConfiguration } from "../config/local-configuration.ts";
 import {
   beginScepTransaction,
   readCaCertificates,
@@ -72,12 +73,12 @@ export async function kernelOptions(
   return {
     service: "cert-connector",
     storeModule: new URL("../store/operations.ts", import.meta.url),
-    local: {
+    local: localConfiguration.parse({
       listen: { address: "127.0.0.1", port: 0 },
       ca,
       secrets: { closed: { file: secretFile } },
       envelopeThreads: of.envelopeThreads ?? 0,
-    },
+    }),
     guardrails: guardrails.parse(of.rules ?? {}),
     tenantKeys: of.tenantKeys ?? [],
   } as const;

@@ -5,6 +5,8 @@ import type { CertificateConnector, CertificateKernel } from "./service.ts";
 
 export interface RevocationOrder {
   readonly serialNumber: string;
+  /** RFC 4514; needed only where two issuers have used the same number. */
+  readonly issuer?: string | undefined;
   readonly reason: RevocationReason;
   readonly actor: string;
 }
@@ -17,12 +19,12 @@ export async function revoke(
   { clock }: Pick<CertificateKernel, "clock">,
   {
     ledger,
-    authority,
+    authorities,
     publisher,
-  }: Pick<CertificateConnector, "ledger" | "authority" | "publisher">,
-  { serialNumber, reason, actor }: RevocationOrder,
+  }: Pick<CertificateConnector, "ledger" | "authorities" | "publisher">,
+  { serialNumber, issuer, reason, actor }: RevocationOrder,
 ): Promise<RevocationOutcome["kind"]> {
-  const outcome = await ledger.revoke({ serialNumber, reason, actor, at: clock.now() });
+  const outcome = await ledger.revoke({ serialNumber, issuer, reason, actor, at: clock.now() });
   if (outcome.kind === "unknown") {
     throw new ConnectorError(
       "certificate-unknown",
@@ -30,7 +32,10 @@ export async function revoke(
     );
   }
   if (outcome.kind === "revoked") {
-    await authority.revoke({ serialNumber, reason });
+    const { certificate } = outcome;
+    await authorities
+      .named(outcome.authority)
+      .revoke({ serialNumber: outcome.serialNumber, reason, certificate });
     await publisher.refresh();
   }
   return outcome.kind;

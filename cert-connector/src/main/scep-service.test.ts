@@ -198,7 +198,7 @@ describe("refusals", () => {
     expect(refusal(await it.enrol(hostile))).toBe("guardrail");
     const sid = { type: "uri", value: "tag:microsoft.com,2022-09-14:sid:S-1-5-21-1-500" };
     const impersonating = await it.challenge({ subjectAltNames: [sid] });
-    expect(refusal(await it.enrol(impersonating))).toBe("guardrail");
+    expect(refusal(await it.enrol(impersonating))).toBe("sid-unproven");
   });
 
   test("a configuration beyond the guardrails is refused, and the last good one stays", async () => {

@@ -14,6 +14,7 @@ import { RevocationPublisher } from "../ca/revocation-publisher.ts";
 import { signedChallenge } from "../cloud/signed-challenge.ts";
 import type { Guardrails } from "../config/guardrails.ts";
 import type { LocalConfiguration } from "../config/local-configuration.ts";
+import { Authorities } from "../core/authorities.ts";
 import { ConfigurationInForce } from "../core/configuration-in-force.ts";
 import { EnrolmentService } from "../core/enrolment-service.ts";
 import { failureRecords } from "../core/failure-records.ts";
@@ -52,14 +53,14 @@ export async function assembleConnector(
   const ra = { certificate: files.ra.certificate, privateKey: files.ra.key };
   testEnvelopes(ra);
   const authority = embeddedAuthority(files);
-  const authorities = new Map([[authority.name, authority]]);
+  const authorities = new Authorities([authority]);
   const ledger = wakingLedger(storeLedger(kernel.store, clock), () => kernel.link.wake("issuance"));
   const secrets = staticSecrets(local);
   const metrics = issuanceMetrics(kernel.metrics);
   const { max, perMinutes } = kernel.limits.windowOf("certificate-issuance");
   const guard = issuanceGuard(kernel.guardrails, { max, windowMs: perMinutes * 60_000 });
   const configuration = new ConfigurationInForce(guard, {
-    authorities: new Set(authorities.keys()),
+    authorities: authorities.names,
     secrets: new Set(secrets.keys()),
     tenants: new Set(Object.keys(local.tenants)),
     webhooks: new Set(Object.keys(local.webhooks)),
@@ -127,6 +128,7 @@ export async function assembleConnector(
     files,
     ra,
     authority,
+    authorities,
     ledger,
     configuration,
     enrolments,

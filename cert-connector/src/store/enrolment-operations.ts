@@ -38,8 +38,8 @@ export function enrolmentIntent(tx: Transaction, intent: Intent): IntentOutcome 
   const { lastInsertRowid } = tx.run(
     `INSERT INTO enrolment (profile_id, transaction_id, request_hash, front_door, state, requester_key_hash, subject,
        device_id, grant_json, renews_serial_number, requested_at, authority, issuer_key_id, issuer, serial_number, tbs,
-       not_before, not_after, intent_at)
-     VALUES (?, ?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       certification_request, not_before, not_after, intent_at)
+     VALUES (?, ?, ?, ?, 'intent', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     intent.profileId,
     intent.transactionId,
     intent.requestHash,
@@ -55,6 +55,7 @@ export function enrolmentIntent(tx: Transaction, intent: Intent): IntentOutcome 
     intent.issuer,
     intent.serialNumber,
     intent.tbs,
+    intent.certificationRequest ?? null,
     intent.notBefore,
     intent.notAfter,
     intent.at,
@@ -95,9 +96,10 @@ export function enrolmentPending(tx: Transaction, request: PendingRequest): Stan
 function intentOfApproved(tx: Transaction, intent: Intent, pendingId: number): IntentOutcome {
   refuseClockBehind(tx, intent.at);
   const { changes } = tx.run(
-    `UPDATE enrolment SET state = 'intent', certification_request = NULL, decided_by = 'local', authority = ?, issuer_key_id = ?, issuer = ?,
+    `UPDATE enrolment SET state = 'intent', certification_request = ?, decided_by = 'local', authority = ?, issuer_key_id = ?, issuer = ?,
        serial_number = ?, tbs = ?, not_before = ?, not_after = ?, intent_at = ?
      WHERE id = ? AND state = 'pending'`,
+    intent.certificationRequest ?? null,
     intent.authority,
     intent.issuerKeyId,
     intent.issuer,

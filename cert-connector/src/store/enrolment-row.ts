@@ -27,6 +27,8 @@ export function standingOf(row: Row, at: number): Standing | undefined {
       );
     case "intent":
       return { kind: "unfinished", intent: unfinishedIntent(row) };
+    case "refused":
+      return undefined;
     default:
       return standingOfIssued(row, at);
   }
@@ -55,6 +57,7 @@ export function unfinishedIntent(row: Row): UnfinishedIntent {
     issuerKeyId: row["issuer_key_id"] as string,
     serialNumber: row["serial_number"] as string,
     tbs: row["tbs"] as Uint8Array,
+    certificationRequest: (row["certification_request"] as Uint8Array | null) ?? undefined,
   };
 }
 

@@ -1,6 +1,7 @@
 import { ConnectorError } from "@isthmus/shared/errors";
-import type { Transaction } from "@isthmus/shared/store/transaction";
+import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import type {
+  AskOutcome,
   FailureRecord,
   IssuedRecord,
   Revocation,
@@ -13,10 +14,12 @@ import { reportDecision, reportFailed, reportIssued, reportRevoked } from "./iss
 
 /** Our own limit: intents completed in one go at start. */
 const MAX_UNFINISHED = 10_000;
+/** Own limit on the issuers that have used one number. */
+const MAX_SAME_SERIAL = 100;
 
 /** Stores a signed certificate and reports it. Of two signings of one intent the first stays; both callers get it. */
 export function enrolmentIssued(tx: Transaction, issued: IssuedRecord): Uint8Array {
-  const row = tx.get("SELECT * FROM enrolment WHERE serial_number = ?", issued.serialNumber);
+  const row = findIntended(tx, issued.serialNumber);
   if (row === undefined) {
     throw new ConnectorError(
       "ledger-no-intent",
@@ -25,14 +28,101 @@ export function enrolmentIssued(tx: Transaction, issued: IssuedRecord): Uint8Arr
   }
   if (row["state"] === "issued") return row["certificate"] as Uint8Array;
   tx.run(
-    `UPDATE enrolment SET state = 'issued', certificate = ?, thumbprint = ?, issued_at = ?, tbs = NULL WHERE id = ?`,
+    `UPDATE enrolment SET state = 'issued', certificate = ?, thumbprint = ?, issued_at = ?, tbs = NULL,
+       certification_request = NULL WHERE id = ?`,
     issued.certificate,
     issued.thumbprint,
     issued.at,
     row["id"] as number,
   );
-  reportIssued(tx, row, issued);
+  reportIssued(tx, withActual(tx, row, issued.actual), issued);
   return issued.certificate;
+}
+
+/** By the serial number that was planned, which is the certificate's own unless a remote authority chose another. */
+function findIntended(tx: Transaction, serialNumber: string): Row | undefined {
+  return (
+    tx.get("SELECT * FROM enrolment WHERE planned_serial_number = ?", serialNumber) ??
+    tx.get("SELECT * FROM enrolment WHERE serial_number = ?", serialNumber)
+  );
+}
+
+/** Keeps what a remote authority chose; the row as it is then. */
+function withActual(tx: Transaction, row: Row, actual: IssuedRecord["actual"]): Row {
+  if (actual === undefined) return row;
+  const { serialNumber, issuerKeyId, issuer, notBefore, notAfter } = actual;
+  tx.run(
+    `UPDATE enrolment SET planned_serial_number = serial_number, serial_number = ?, issuer_key_id = ?, issuer = ?,
+       not_before = ?, not_after = ? WHERE id = ?`,
+    serialNumber,
+    issuerKeyId,
+    issuer,
+    notBefore,
+    notAfter,
+    row["id"] as number,
+  );
+  return {
+    ...row,
+    serial_number: serialNumber,
+    issuer,
+    not_before: notBefore,
+    not_after: notAfter,
+  };
+}
+
+/** Whether a remote authority may be asked for this intent now; the answer holds until `until`. */
+export function beginAsking(
+  tx: Transaction,
+  { serialNumber, at, until }: { serialNumber: string; at: number; until: number },
+): AskOutcome {
+  const row = tx.get(
+    "SELECT * FROM enrolment WHERE serial_number = ? AND state = 'intent'",
+    serialNumber,
+  );
+  if (row === undefined || ((row["asked_until"] as number | null) ?? 0) > at) {
+    return { kind: "busy" };
+  }
+  tx.run(
+    "UPDATE enrolment SET asked_at = coalesce(asked_at, ?), asked_until = ? WHERE id = ?",
+    at,
+    until,
+    row["id"] as number,
+  );
+  return {
+    kind: "ask",
+    isRepeated: row["asked_at"] !== null,
+    reference: (row["authority_reference"] as string | null) ?? undefined,
+  };
+}
+
+export function endAsking(
+  tx: Transaction,
+  { serialNumber, reference }: { serialNumber: string; reference: string | undefined },
+): void {
+  tx.run(
+    `UPDATE enrolment SET asked_until = NULL, authority_reference = ?
+     WHERE serial_number = ? AND state = 'intent'`,
+    reference ?? null,
+    serialNumber,
+  );
+}
+
+/** Why it was refused is reported by who refuses; here the request and its challenge become free again. */
+export function enrolmentRefused(
+  tx: Transaction,
+  { serialNumber }: { serialNumber: string; at: number },
+): void {
+  const row = tx.get(
+    "SELECT id FROM enrolment WHERE serial_number = ? AND state = 'intent'",
+    serialNumber,
+  );
+  if (row === undefined) return;
+  const id = row["id"] as number;
+  tx.run(
+    `UPDATE enrolment SET state = 'refused', is_current = 0, tbs = NULL, certification_request = NULL WHERE id = ?`,
+    id,
+  );
+  tx.run("DELETE FROM challenge WHERE enrolment_id = ?", id);
 }
 
 export function enrolmentFailed(tx: Transaction, failure: FailureRecord): void {
@@ -69,13 +159,15 @@ export function rejectPending(
 }
 
 export function revokeCertificate(tx: Transaction, revocation: Revocation): RevocationOutcome {
-  const row = tx.get(
-    "SELECT * FROM enrolment WHERE serial_number = ? AND state = 'issued'",
-    revocation.serialNumber,
-  );
+  const row = findIssued(tx, revocation);
   if (row === undefined) return { kind: "unknown" };
-  const issuerKeyId = row["issuer_key_id"] as string;
-  if (row["revoked_at"] !== null) return { kind: "already-revoked", issuerKeyId };
+  const about = {
+    issuerKeyId: row["issuer_key_id"] as string,
+    authority: row["authority"] as string,
+    serialNumber: row["serial_number"] as string,
+    certificate: row["certificate"] as Uint8Array,
+  };
+  if (row["revoked_at"] !== null) return { kind: "already-revoked", ...about };
   tx.run(
     "UPDATE enrolment SET revoked_at = ?, revocation_reason = ? WHERE id = ?",
     revocation.at,
@@ -83,5 +175,21 @@ export function revokeCertificate(tx: Transaction, revocation: Revocation): Revo
     row["id"] as number,
   );
   reportRevoked(tx, row, revocation);
-  return { kind: "revoked", issuerKeyId };
+  return { kind: "revoked", ...about };
+}
+
+/** Throws ConnectorError `serial-ambiguous` where two issuers have used the number and the issuer is not said. */
+function findIssued(tx: Transaction, { serialNumber, issuer }: Revocation): Row | undefined {
+  const rows = tx
+    .all(
+      "SELECT * FROM enrolment WHERE serial_number = ? AND state = 'issued' LIMIT ?",
+      serialNumber,
+      MAX_SAME_SERIAL,
+    )
+    .filter((row) => issuer === undefined || row["issuer"] === issuer);
+  if (rows.length < 2) return rows[0];
+  throw new ConnectorError(
+    "serial-ambiguous",
+    `${rows.length} issuers have a certificate ${serialNumber}; name the issuer too`,
+  );
 }

@@ -15,7 +15,7 @@ export const ledgerMigrations: readonly Migration[] = [
         request_hash BLOB NOT NULL,
         is_current INTEGER NOT NULL DEFAULT 1,
         front_door TEXT NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('pending', 'rejected', 'intent', 'issued')),
+        state TEXT NOT NULL CHECK (state IN ('pending', 'rejected', 'intent', 'refused', 'issued')),
         requester_key_hash BLOB NOT NULL,
         subject TEXT NOT NULL,
         device_id TEXT,
@@ -30,6 +30,10 @@ export const ledgerMigrations: readonly Migration[] = [
         serial_number TEXT,
         tbs BLOB,
         intent_at INTEGER,
+        planned_serial_number TEXT,
+        asked_at INTEGER,
+        asked_until INTEGER,
+        authority_reference TEXT,
         certificate BLOB,
         thumbprint TEXT,
         not_before INTEGER,
@@ -41,7 +45,9 @@ export const ledgerMigrations: readonly Migration[] = [
       CREATE UNIQUE INDEX enrolment_by_request
         ON enrolment (transaction_id, request_hash, profile_id) WHERE is_current = 1;
       CREATE UNIQUE INDEX enrolment_by_serial_number
-        ON enrolment (serial_number) WHERE serial_number IS NOT NULL;
+        ON enrolment (serial_number, issuer_key_id) WHERE serial_number IS NOT NULL;
+      CREATE UNIQUE INDEX enrolment_by_planned_serial_number
+        ON enrolment (planned_serial_number) WHERE planned_serial_number IS NOT NULL;
       CREATE INDEX enrolment_unfinished ON enrolment (state, id) WHERE state IN ('pending', 'intent');
       CREATE INDEX enrolment_revoked
         ON enrolment (issuer_key_id, not_after) WHERE revoked_at IS NOT NULL;

@@ -3,8 +3,11 @@ import { laneMigrations, laneOperations } from "@isthmus/shared/link/lane-operat
 import type { Operations } from "@isthmus/shared/store/transaction";
 import { enrolmentIntent, enrolmentPending } from "./enrolment-operations.ts";
 import {
+  beginAsking,
+  endAsking,
   enrolmentFailed,
   enrolmentIssued,
+  enrolmentRefused,
   findPending,
   rejectPending,
   revokeCertificate,
@@ -38,6 +41,9 @@ export const operations = {
   enrolmentPending,
   enrolmentIssued,
   enrolmentFailed,
+  enrolmentRefused,
+  beginAsking,
+  endAsking,
   unfinishedIntents,
   findPending,
   rejectPending,

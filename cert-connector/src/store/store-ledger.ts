@@ -6,6 +6,9 @@ import type { CertificateStatus, RevocationLedger } from "../core/revocation-led
 import { issuedCertificate, standingOf } from "./enrolment-row.ts";
 import type { CertificateOperations } from "./operations.ts";
 
+/** Own limit on the issuers that have used one number. */
+const MAX_SAME_SERIAL = 100;
+
 /** The ledger in the store: what changes it goes through the writer's queue, what only looks does not wait for it. */
 export function storeLedger(
   store: Pick<Store<CertificateOperations>, "run" | "query">,
@@ -36,13 +39,16 @@ export function storeLedger(
     recordFailure: (failure) => store.run("enrolmentFailed", failure),
     findPending: (pendingId) => store.run("findPending", { pendingId }),
     rejectPending: (decision) => store.run("rejectPending", decision),
-    findCertificate: async (serialNumber) => {
-      const [row] = await store.query(
+    beginAsking: (of) => store.run("beginAsking", of),
+    endAsking: (of) => store.run("endAsking", of),
+    recordRefused: (of) => store.run("enrolmentRefused", of),
+    findCertificates: async (serialNumber) => {
+      const rows = await store.query<Row>(
         "SELECT * FROM enrolment WHERE serial_number = ? AND state = 'issued'",
         [serialNumber],
-        1,
+        MAX_SAME_SERIAL,
       );
-      return row && issuedCertificate(row);
+      return rows.map(issuedCertificate);
     },
     revoke: (revocation) => store.run("revokeCertificate", revocation),
     unfinishedIntents: () => store.run("unfinishedIntents"),

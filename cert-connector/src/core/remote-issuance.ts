@@ -1,0 +1,147 @@
+import { hash } from "node:crypto";
+import type { Clock } from "@isthmus/shared/clock";
+import { ConnectorError, codeOf, ProtocolError, RefusalError } from "@isthmus/shared/errors";
+import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certificate";
+import { formatName } from "@isthmus/shared/x509/name-text";
+import { deviationsFromPlan } from "./certificate-comparison.ts";
+import type { EnrolmentOutcome } from "./enrolment-request.ts";
+import type { Ledger, UnfinishedIntent } from "./ledger.ts";
+import type { CertificateAuthority, FailureRecorder, IssuanceAnswer } from "./ports.ts";
+
+/** After this another replica, or this one after a crash, asks again. Longer than any authority's own timeout. */
+const ASK_LEASE_MS = 60_000;
+
+export interface RemoteIssuanceParts {
+  readonly ledger: Pick<Ledger, "beginAsking" | "endAsking" | "recordIssued" | "recordRefused">;
+  readonly recordFailure: FailureRecorder;
+  readonly clock: Clock;
+}
+
+/**
+ * Fulfils an intent at a remote authority. One question at a time for each intent; while there is no answer the request
+ * is pending, and the device polls. A certificate that goes beyond the plan is revoked at the authority and refused.
+ */
+export class RemoteIssuance {
+  readonly #parts: RemoteIssuanceParts;
+
+  constructor(parts: RemoteIssuanceParts) {
+    this.#parts = parts;
+  }
+
+  async ask(intent: UnfinishedIntent, authority: CertificateAuthority): Promise<EnrolmentOutcome> {
+    const { ledger, clock } = this.#parts;
+    const { serialNumber } = intent;
+    const at = clock.now();
+    const asking = await ledger.beginAsking({ serialNumber, at, until: at + ASK_LEASE_MS });
+    if (asking.kind === "busy") return { kind: "pending" };
+    const { isRepeated, reference } = asking;
+    let answer: IssuanceAnswer;
+    try {
+      answer = await authority.issue({ ...intent, isRepeated, reference });
+    } catch (error) {
+      await ledger.endAsking({ serialNumber, reference });
+      return await this.#postponed(intent, error, isRepeated);
+    }
+    return await this.#conclude(intent, authority, answer, reference);
+  }
+
+  async #conclude(
+    intent: UnfinishedIntent,
+    authority: CertificateAuthority,
+    answer: IssuanceAnswer,
+    reference: string | undefined,
+  ): Promise<EnrolmentOutcome> {
+    const { serialNumber } = intent;
+    switch (answer.kind) {
+      case "issued":
+        return await this.#accept(intent, authority, answer.certificate);
+      case "pending":
+        await this.#parts.ledger.endAsking({
+          serialNumber,
+          reference: answer.reference ?? reference,
+        });
+        return { kind: "pending" };
+      case "refused":
+        await this.#parts.ledger.recordRefused({ serialNumber, at: this.#parts.clock.now() });
+        throw new RefusalError(answer.code, `authority.${authority.name}`, answer.message);
+    }
+  }
+
+  /** An authority that cannot be reached is no reason to fail a device that can wait; said once, not at each poll. */
+  async #postponed(
+    { transactionId }: UnfinishedIntent,
+    error: unknown,
+    isRepeated: boolean,
+  ): Promise<EnrolmentOutcome> {
+    if (!(error instanceof ConnectorError && error.isRetryable)) throw error;
+    if (!isRepeated) {
+      await this.#parts.recordFailure({ transactionId, profileId: undefined, error });
+    }
+    return { kind: "pending" };
+  }
+
+  async #accept(
+    intent: UnfinishedIntent,
+    authority: CertificateAuthority,
+    der: Buffer,
+  ): Promise<EnrolmentOutcome> {
+    const { ledger, clock } = this.#parts;
+    const issuer = authority.issuer();
+    const made = readCertificate(der, authority.name);
+    const deviations = deviationsFromPlan(intent.tbs, made, issuer);
+    if (deviations.length > 0) return await this.#reject(intent, authority, made, deviations);
+    const certificate = await ledger.recordIssued({
+      serialNumber: intent.serialNumber,
+      certificate: der,
+      thumbprint: hash("sha256", der, "hex"),
+      actual: {
+        serialNumber: made.serialNumber,
+        issuerKeyId: issuer.keyId,
+        issuer: formatName(made.issuer),
+        notBefore: made.notBefore,
+        notAfter: made.notAfter,
+      },
+      at: clock.now(),
+    });
+    return { kind: "issued", certificate: Buffer.from(certificate), issuerKeyId: issuer.keyId };
+  }
+
+  /** Revoked first: what is not in the ledger must not be valid anywhere. */
+  async #reject(
+    { serialNumber }: UnfinishedIntent,
+    authority: CertificateAuthority,
+    made: Certificate,
+    deviations: readonly string[],
+  ): Promise<never> {
+    const outcome = await this.#revoked(authority, made);
+    await this.#parts.ledger.recordRefused({ serialNumber, at: this.#parts.clock.now() });
+    throw new RefusalError(
+      "ca-mismatch",
+      `authority.${authority.name}`,
+      `Certificate ${made.serialNumber} of ${authority.name} is not what the profile asks for: ${deviations.join("; ")}; ${outcome}`,
+    );
+  }
+
+  async #revoked(authority: CertificateAuthority, made: Certificate): Promise<string> {
+    const { serialNumber, der: certificate } = made;
+    try {
+      await authority.revoke({ serialNumber, reason: "cessationOfOperation", certificate });
+      return "it was revoked there";
+    } catch (error) {
+      return `it could not be revoked there (${codeOf(error)}): revoke it by hand`;
+    }
+  }
+}
+
+function readCertificate(der: Buffer, authority: string): Certificate {
+  try {
+    return parseCertificate(der);
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause;
+    throw new ConnectorError(
+      "ca-answer",
+      `${authority} answered with something that is no certificate: ${cause.message}`,
+      { cause, isRetryable: true },
+    );
+  }
+}
