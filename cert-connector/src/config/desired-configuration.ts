@@ -94,6 +94,21 @@ const profile = z.strictObject({
       webhookChallenge,
     ])
     .default({ kind: "signed" }),
+  /**
+   * The account that the challenge proves, looked up in a directory of the local configuration: `user` by the user
+   * principal name, `device` by the device id. Without `required` a missing entry leaves its variables empty. With
+   * `publish` the directory gets the certificate (`userCertificate`).
+   */
+  directory: z
+    .strictObject({
+      name: identifier,
+      lookUp: z.enum(["user", "device"]),
+      required: z.boolean().default(true),
+      publish: z.boolean().default(false),
+    })
+    .optional(),
+  /** `directory`: the account's SID goes into the certificate (KB5014754), read there and nowhere else. */
+  securityIdentifier: z.enum(["none", "directory"]).default("none"),
   /** SHA-1, single DES and triple DES from old clients (micromdm's scepclient, Cisco IOS). Off unless needed. */
   legacyAlgorithms: z.boolean().default(false),
   /** Each request waits for a person: the device polls (SCEP CertPoll) until it is decided. */

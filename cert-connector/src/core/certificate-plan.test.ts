@@ -3,13 +3,20 @@ import { formatName } from "@isthmus/shared/x509/name-text";
 import { OID } from "@isthmus/shared/x509/object-identifiers";
 import { beforeAll, describe, expect, test } from "vitest";
 import { planCertificate } from "./certificate-plan.ts";
-import { goodGrant, goodIssuer, goodProfile, goodPublicKeyInfo, NOON } from "./fixture.ts";
+import type { DirectoryEntry } from "./directory-entry.ts";
+import {
+  goodEntry,
+  goodGrant,
+  goodIssuer,
+  goodProfile,
+  goodPublicKeyInfo,
+  NOON,
+} from "./fixture.ts";
 import type { Grant } from "./grant.ts";
 import type { Issuer } from "./issuer.ts";
 import type { Profile, PublicUrls } from "./profile.ts";
 
 const DAY_MS = 86_400_000;
-const SID = "tag:microsoft.com,2022-09-14:sid:S-1-5-21-1-2-3-500";
 const publicKeyInfo = goodPublicKeyInfo();
 let issuer: Issuer;
 
@@ -20,7 +27,12 @@ beforeAll(async () => {
 function planned(
   profile: Partial<Profile> = {},
   grant: Partial<Grant> = {},
-  rest: { readonly now?: number; readonly publicUrls?: PublicUrls } = {},
+  rest: {
+    readonly now?: number;
+    readonly publicUrls?: PublicUrls;
+    readonly entry?: DirectoryEntry;
+    readonly securityIdentifierForm?: "uri" | "extension";
+  } = {},
 ) {
   const plan = planCertificate({
     profile: { ...goodProfile, ...profile },
@@ -28,6 +40,8 @@ function planned(
     publicKeyInfo,
     issuer,
     publicUrls: rest.publicUrls ?? {},
+    entry: rest.entry,
+    ...(rest.securityIdentifierForm && { securityIdentifierForm: rest.securityIdentifierForm }),
     serialNumber: "41".repeat(20),
     now: rest.now ?? NOON,
   });
@@ -101,23 +115,102 @@ describe("impersonation", () => {
     );
   });
 
-  test("a SID never comes from the request", () => {
-    const template = "tag:microsoft.com,2022-09-14:sid:{{requestedCommonName}}";
-    const profile: Partial<Profile> = { subjectAltNames: [{ type: "uri", template }] };
-    expect(() => planned(profile, { requestedCommonName: "S-1-5-21-1-2-3-500" })).toThrow(
-      expect.objectContaining({ code: "sid-from-request" }),
-    );
-  });
-
-  test("a SID of the challenge is in the certificate", () => {
-    const { plan } = planned({}, { subjectAltNames: [{ type: "uri", value: SID }] });
-    expect(plan.subjectAltNames).toContainEqual({ type: "uri", value: SID });
-  });
-
   test.each(["a b", "a/b", "ä", "x".repeat(129)])("device id %s is refused", (deviceId) => {
     expect(() => planned({}, { deviceId })).toThrow(
       expect.objectContaining({ code: "device-id-invalid" }),
     );
+  });
+});
+
+describe("a security identifier (strong mapping)", () => {
+  const PREFIX = "tag:microsoft.com,2022-09-14:sid:";
+  const FOREIGN = `${PREFIX}S-1-5-21-1-2-3-500`;
+  const OWN = `${PREFIX}${goodEntry.securityIdentifier}`;
+  const directory = { name: "ad", lookUp: "user", required: true, publish: false } as const;
+  const mapped: Partial<Profile> = { directory, securityIdentifier: "directory" };
+  const intune: Partial<Profile> = {
+    directory,
+    challenge: { kind: "intune", tenant: "t", deviceId: "none" },
+  };
+  const granted = (value: string): Partial<Grant> => ({
+    subjectAltNames: [{ type: "uri", value }],
+  });
+  const urisOf = ({ plan }: ReturnType<typeof planned>) =>
+    plan.subjectAltNames.flatMap(({ type, value }) => (type === "uri" ? [value] : []));
+
+  test("is the directory's, as a URI in a certificate that a device asked for", () => {
+    const made = planned(mapped, {}, { entry: goodEntry });
+    expect(urisOf(made)).toContain(OWN);
+    expect(made.certificate.sid).toBeUndefined();
+    expect(made.plan.securityIdentifier).toBe(goodEntry.securityIdentifier);
+  });
+
+  test("is an extension in a certificate that is made for a device", () => {
+    const form = { entry: goodEntry, securityIdentifierForm: "extension" } as const;
+    const made = planned(mapped, {}, form);
+    expect(made.certificate.sid).toBe(goodEntry.securityIdentifier);
+    expect(urisOf(made)).not.toContain(OWN);
+  });
+
+  test("is written by the variable that Intune has for it, too", () => {
+    for (const template of [
+      "{{OnPremisesSecurityIdentifier}}",
+      `${PREFIX}{{onpremisessecurityidentifier}}`,
+    ]) {
+      const profile: Partial<Profile> = { subjectAltNames: [{ type: "uri", template }] };
+      expect(urisOf(planned(profile, {}, { entry: goodEntry }))).toContain(OWN);
+    }
+  });
+
+  test("comes once, though profile and template both ask for it", () => {
+    const template = "{{OnPremisesSecurityIdentifier}}";
+    const profile: Partial<Profile> = { ...mapped, subjectAltNames: [{ type: "uri", template }] };
+    const uris = urisOf(planned(profile, {}, { entry: goodEntry }));
+    expect(uris.filter((uri) => uri === OWN)).toHaveLength(1);
+  });
+
+  test.each([
+    undefined,
+    { ...goodEntry, securityIdentifier: undefined },
+    { ...goodEntry, securityIdentifier: "S-1-5 x" },
+  ])("refuses where the directory has none: %#", (entry) => {
+    expect(() => planned(mapped, {}, entry === undefined ? {} : { entry })).toThrow(
+      expect.objectContaining({ code: "sid-missing" }),
+    );
+  });
+
+  test.each([
+    `${PREFIX}{{requestedCommonName}}`,
+    "{{requestedCommonName}}",
+    "{{serialNumber}}",
+    FOREIGN,
+  ])("never comes from the request, the challenge or a constant: %s", (template) => {
+    const value = template.startsWith("{{") ? FOREIGN : "S-1-5-21-1-2-3-500";
+    const profile: Partial<Profile> = { ...mapped, subjectAltNames: [{ type: "uri", template }] };
+    const grant = { requestedCommonName: value, attributes: { serialNumber: value } };
+    expect(() => planned(profile, grant, { entry: goodEntry })).toThrow(
+      expect.objectContaining({ code: "sid-mismatch", rule: "certificate.sid" }),
+    );
+  });
+
+  test.each([FOREIGN, FOREIGN.toUpperCase(), OWN])(
+    "of a signed challenge is refused: %s",
+    (value) => {
+      expect(() => planned(mapped, granted(value), { entry: goodEntry })).toThrow(
+        expect.objectContaining({ code: "sid-unproven" }),
+      );
+    },
+  );
+
+  test("of a request that Intune validated has to be the directory's, where there is one", () => {
+    expect(urisOf(planned(intune, granted(OWN), { entry: goodEntry }))).toContain(OWN);
+    for (const rest of [{ entry: goodEntry }, {}]) {
+      expect(() => planned(intune, granted(FOREIGN), rest)).toThrow(
+        expect.objectContaining({ code: "sid-mismatch" }),
+      );
+    }
+    const alone: Partial<Profile> = { ...intune, directory: undefined };
+    expect(urisOf(planned(alone, granted(FOREIGN)))).toContain(FOREIGN);
   });
 });
 

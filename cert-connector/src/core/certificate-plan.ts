@@ -9,17 +9,20 @@ import {
   extendedKeyUsageExtension,
   type KeyUsage,
   keyUsageExtension,
+  sidExtension,
   subjectAltNameExtension,
   subjectKeyIdentifierExtension,
 } from "@isthmus/shared/x509/extensions";
 import type { DistinguishedName } from "@isthmus/shared/x509/name";
 import { formatName } from "@isthmus/shared/x509/name-text";
 import { keyIdentifierOf } from "@isthmus/shared/x509/public-key";
-import type { Grant } from "./grant.ts";
+import type { DirectoryEntry } from "./directory-entry.ts";
+import { type Grant, SID_URI_PREFIX } from "./grant.ts";
 import type { Issuer } from "./issuer.ts";
 import { plannedNames, plannedSubject } from "./planned-names.ts";
 import { type AltName, EXTENDED_KEY_USAGE_OIDS, type Profile, type PublicUrls } from "./profile.ts";
 import { requireKey } from "./public-key.ts";
+import { plannedSecurityIdentifier } from "./security-identifier.ts";
 
 /** A device whose clock is slow must not refuse a certificate that it was just given. */
 const BACKDATE_MS = 300_000;
@@ -35,6 +38,8 @@ export interface CertificatePlan {
   /** RFC 4514. */
   readonly subjectText: string;
   readonly subjectAltNames: readonly AltName[];
+  /** Strong mapping: the SID that stands in it by the profile, in either form. */
+  readonly securityIdentifier?: string | undefined;
   readonly notBefore: number;
   readonly notAfter: number;
   /** The TBSCertificate, DER. */
@@ -44,6 +49,10 @@ export interface CertificatePlan {
 export interface PlanParts {
   readonly profile: Profile;
   readonly grant: Grant;
+  /** What the directory says about the account that the grant proves. */
+  readonly entry?: DirectoryEntry | undefined;
+  /** How a SID is written: a URI in a certificate that a device asked for, the extension in one that is made for it. */
+  readonly securityIdentifierForm?: "uri" | "extension";
   /** SubjectPublicKeyInfo of the request, DER: the one thing taken from it. */
   readonly publicKeyInfo: Buffer;
   readonly issuer: Issuer;
@@ -57,10 +66,11 @@ export interface PlanParts {
  * where they do not fit together, ProtocolError where a value cannot be encoded.
  */
 export function planCertificate(parts: PlanParts): CertificatePlan {
-  const { profile, grant, publicKeyInfo, issuer, serialNumber } = parts;
+  const { profile, publicKeyInfo, issuer, serialNumber } = parts;
   const key = requireKey(publicKeyInfo, profile.keyFloor);
-  const subject = plannedSubject(profile, grant);
-  const subjectAltNames = plannedNames(profile, grant);
+  const subject = plannedSubject(profile, parts);
+  const securityIdentifier = plannedSecurityIdentifier(profile, parts.entry);
+  const subjectAltNames = namesWithSid(parts, securityIdentifier);
   const validity = plannedValidity(parts);
   const tbs = encodeTbsCertificate({
     serialNumber,
@@ -68,11 +78,29 @@ export function planCertificate(parts: PlanParts): CertificatePlan {
     subject,
     ...validity,
     publicKeyInfo,
-    extensions: plannedExtensions(parts, subject, subjectAltNames, usagesFor(profile, key.kind)),
+    extensions: [
+      ...plannedExtensions(parts, subject, subjectAltNames, usagesFor(profile, key.kind)),
+      ...sidExtensions(parts, securityIdentifier),
+    ],
     signatureAlgorithm: issuer.signatureAlgorithm,
   });
   const subjectText = formatName(subject);
-  return { serialNumber, issuer, subject, subjectText, subjectAltNames, ...validity, tbs };
+  const names = { subject, subjectText, subjectAltNames, securityIdentifier };
+  return { serialNumber, issuer, ...names, ...validity, tbs };
+}
+
+/** With the URI of a SID that the profile asks for, unless a template has put it there. */
+function namesWithSid(parts: PlanParts, sid: string | undefined): readonly AltName[] {
+  const names = plannedNames(parts.profile, parts);
+  if (sid === undefined || parts.securityIdentifierForm === "extension") return names;
+  const value = SID_URI_PREFIX + sid;
+  return names.some((name) => name.value === value) ? names : [...names, { type: "uri", value }];
+}
+
+function sidExtensions(parts: PlanParts, sid: string | undefined): readonly Extension[] {
+  return sid !== undefined && parts.securityIdentifierForm === "extension"
+    ? [sidExtension(sid)]
+    : [];
 }
 
 function plannedValidity({ profile, issuer, now }: PlanParts) {

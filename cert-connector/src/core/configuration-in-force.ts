@@ -1,7 +1,7 @@
 import { ConfigurationError } from "@isthmus/shared/errors";
-import { parseNameText } from "@isthmus/shared/x509/name-text";
 import type { IssuanceGuard } from "./ports.ts";
 import { type Profile, type PublicUrls, scepPathOf } from "./profile.ts";
+import { templateFaults } from "./profile-faults.ts";
 
 /** The parts of a desired configuration that core works by. */
 export interface IssuanceConfiguration {
@@ -72,17 +72,14 @@ export class ConfigurationInForce {
   }
 
   #faultsOf(profile: Profile): string[] {
-    const { id, ca, subject } = profile;
+    const { id, ca } = profile;
     const faults: string[] = [];
     if (!this.#names.authorities.has(ca)) faults.push(`profiles.${id}.ca: there is no CA "${ca}"`);
     const missing = this.#missingForChallenge(profile);
     if (missing !== undefined) {
       faults.push(`profiles.${id}.challenge: the local configuration has no ${missing}`);
     }
-    if (subject !== "fromChallenge" && !isName(subject.template)) {
-      faults.push(`profiles.${id}.subject.template: not a name as in RFC 4514`);
-    }
-    return faults;
+    return [...faults, ...templateFaults(profile, this.#names.directories)];
   }
 
   #missingForChallenge({ challenge }: Profile): string | undefined {
@@ -99,13 +96,5 @@ export class ConfigurationInForce {
       case "webhook":
         return absent(webhooks, "webhook", challenge.name);
     }
-  }
-}
-
-function isName(template: string): boolean {
-  try {
-    return parseNameText(template).attributes.length > 0;
-  } catch {
-    return false;
   }
 }

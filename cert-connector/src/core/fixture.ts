@@ -9,6 +9,7 @@ import { issueCertificate, publicKeyInfoOf } from "@isthmus/shared/x509/issue";
 import { parseNameText } from "@isthmus/shared/x509/name-text";
 import { keyIdentifierOf } from "@isthmus/shared/x509/public-key";
 import { signatureAlgorithmFor } from "@isthmus/shared/x509/signature";
+import type { DirectoryEntry } from "./directory-entry.ts";
 import type { Grant } from "./grant.ts";
 import type { Issuer } from "./issuer.ts";
 import type { Profile } from "./profile.ts";
@@ -32,6 +33,7 @@ export const goodProfile: Profile = {
   renewalWindowPercent: 20,
   keyFloor: { rsaBits: 2048, curves: ["P-256", "P-384"] },
   challenge: { kind: "signed" },
+  securityIdentifier: "none",
   legacyAlgorithms: false,
   approval: false,
   maxPerHour: 1_000,
@@ -43,6 +45,20 @@ export const goodGrant: Grant = {
   userPrincipalName: "ada@example.com",
   subject: "CN=device-1,O=Example",
   subjectAltNames: [],
+};
+
+/** The account of `goodGrant` in a directory. */
+export const goodEntry: DirectoryEntry = {
+  distinguishedName: "CN=Lovelace\\, Ada,OU=People,DC=corp,DC=test",
+  securityIdentifier: "S-1-5-21-1-2-3-1104",
+  variables: {
+    azureaddeviceid: "0a1b2c3d-0000-4000-8000-000000000001",
+    devicename: "PC-1",
+    emailaddress: "ada@corp.test",
+    fullyqualifieddomainname: "pc-1.corp.test",
+    onprem_distinguished_name: "CN=Lovelace\\, Ada,OU=People,DC=corp,DC=test",
+    onpremisessamaccountname: "ada",
+  },
 };
 
 /** An issuing CA (P-256), below a root of its own. `extensions` go into the issuing CA's certificate. */

@@ -17,6 +17,8 @@ export interface Grant {
   /** RFC 4514. */
   readonly subject?: string | undefined;
   readonly subjectAltNames: readonly AltName[];
+  /** Further variables of templates by name, as far as the challenge proves them. */
+  readonly attributes?: Readonly<Record<string, string>> | undefined;
   /** The common name of the certification request, for profiles whose template asks for it. */
   readonly requestedCommonName?: string | undefined;
 }

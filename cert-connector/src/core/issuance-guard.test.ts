@@ -1,6 +1,13 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { type CertificatePlan, planCertificate } from "./certificate-plan.ts";
-import { goodGrant, goodIssuer, goodProfile, goodPublicKeyInfo, NOON } from "./fixture.ts";
+import { type CertificatePlan, type PlanParts, planCertificate } from "./certificate-plan.ts";
+import {
+  goodEntry,
+  goodGrant,
+  goodIssuer,
+  goodProfile,
+  goodPublicKeyInfo,
+  NOON,
+} from "./fixture.ts";
 import type { Grant } from "./grant.ts";
 import { type IssuanceRules, issuanceGuard } from "./issuance-guard.ts";
 import type { Issuer } from "./issuer.ts";
@@ -23,15 +30,20 @@ beforeAll(async () => {
 });
 
 function plan(grant: Partial<Grant> = {}): CertificatePlan {
-  return planCertificate({
-    profile: goodProfile,
+  return planCertificate(partsOf(grant, goodProfile));
+}
+
+function partsOf(grant: Partial<Grant>, profile: Profile): PlanParts {
+  return {
+    profile,
+    entry: goodEntry,
     grant: { ...goodGrant, ...grant },
     publicKeyInfo: goodPublicKeyInfo(),
     issuer,
     publicUrls: {},
     serialNumber: "41".repeat(20),
     now: NOON,
-  });
+  };
 }
 
 function judge(rules: Partial<IssuanceRules>, grant: Partial<Grant> = {}): void {
@@ -98,8 +110,26 @@ describe("a name beyond the guardrails is refused by the rule's name", () => {
     "tag:microsoft.com,2022-09-14:sid:S-1-5-21-1-2-3-500",
     "TAG:Microsoft.com,2022-09-14:SID:S-1-5-21-1-2-3-500",
   ])("a SID, unless it is listed: %s", (value) => {
-    const grant: Partial<Grant> = { subjectAltNames: [{ type: "uri", value }] };
-    expect(refusalOf(() => judge({}, grant)).rule).toBe("certificates.securityIdentifiers");
-    expect(() => judge({ securityIdentifiers: ["S-1-5-21-1-2-3-\\d+"] }, grant)).not.toThrow();
+    const judgeName = (rules: Partial<IssuanceRules>) =>
+      issuanceGuard({ ...openRules, ...rules }, undefined).judgePlan(
+        { ...plan(), subjectAltNames: [{ type: "uri", value }] },
+        goodProfile,
+      );
+    expect(refusalOf(() => judgeName({})).rule).toBe("certificates.securityIdentifiers");
+    expect(() => judgeName({ securityIdentifiers: ["S-1-5-21-1-2-3-\\d+"] })).not.toThrow();
+  });
+
+  test("a SID of the directory, in either form", () => {
+    const profile: Profile = { ...goodProfile, securityIdentifier: "directory" };
+    for (const securityIdentifierForm of ["uri", "extension"] as const) {
+      const mapped = planCertificate({ ...partsOf({}, profile), securityIdentifierForm });
+      const judgeMapped = (securityIdentifiers: readonly string[]) =>
+        issuanceGuard({ ...openRules, securityIdentifiers }, undefined).judgePlan(mapped, profile);
+      expect(refusalOf(() => judgeMapped([])).rule).toBe("certificates.securityIdentifiers");
+      expect(refusalOf(() => judgeMapped([".*-500"])).rule).toBe(
+        "certificates.securityIdentifiers",
+      );
+      expect(() => judgeMapped(["S-1-5-21-1-2-3-\\d+"])).not.toThrow();
+    }
   });
 });

@@ -58,6 +58,10 @@ export function issuanceGuard(
         throw refusal("subjects", `the subject "${plan.subjectText}"`);
       }
       for (const name of plan.subjectAltNames) judgeName(name);
+      const { securityIdentifier: sid } = plan;
+      if (sid !== undefined && !matches(identifiers, sid)) {
+        throw refusal("securityIdentifiers", "a SID");
+      }
     },
   };
 }

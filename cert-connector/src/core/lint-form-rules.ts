@@ -19,6 +19,7 @@ const EXPECTED_EXTENSIONS: ReadonlySet<string> = new Set([
   OID.authorityKeyIdentifier,
   OID.crlDistributionPoints,
   OID.authorityInfoAccess,
+  OID.ntdsCaSecurity,
 ]);
 
 /** What a certificate's outer form has to be, whoever it names. */

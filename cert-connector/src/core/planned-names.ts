@@ -1,16 +1,19 @@
 import { RefusalError } from "@isthmus/shared/errors";
 import { type DistinguishedName, encodeName } from "@isthmus/shared/x509/name";
-import { parseNameText } from "@isthmus/shared/x509/name-text";
-import { DEVICE_URI_PREFIX, type Grant, isSidUri } from "./grant.ts";
+import { parseNameText, parseRelativeNames } from "@isthmus/shared/x509/name-text";
+import { DEVICE_URI_PREFIX, type Grant } from "./grant.ts";
 import type { AltName, Profile } from "./profile.ts";
-import { fillTemplate } from "./template.ts";
+import { plannedSidUri, refuseUnprovenSid } from "./security-identifier.ts";
+import { fillTemplate, isWholeName } from "./template.ts";
+import { SECURITY_IDENTIFIER_VARIABLE, type VariableSources, variableNamed } from "./variables.ts";
 
 /** What a device id may hold so that its URI reads the same everywhere: the unreserved characters of RFC 3986, and ':'. */
 const DEVICE_ID = /^[A-Za-z0-9._~:-]{1,128}$/;
 
 /** The subject: the challenge's, or the profile's template with its variables. Throws RefusalError, `x509-name-text`. */
-export function plannedSubject(profile: Profile, grant: Grant): DistinguishedName {
-  if (profile.subject !== "fromChallenge") return filled(profile.subject.template, grant);
+export function plannedSubject(profile: Profile, sources: VariableSources): DistinguishedName {
+  if (profile.subject !== "fromChallenge") return filled(profile.subject.template, sources);
+  const { grant } = sources;
   if (grant.subject === undefined) {
     throw new RefusalError(
       "subject-missing",
@@ -21,12 +24,15 @@ export function plannedSubject(profile: Profile, grant: Grant): DistinguishedNam
   return parseNameText(grant.subject);
 }
 
-/** Parsed before it is filled, so that `,` `+` or `=` in a value stay part of the value. */
-function filled(template: string, grant: Grant): DistinguishedName {
-  const { attributes } = parseNameText(template);
+/**
+ * Parsed before it is filled, so that `,` `+` or `=` in a value stay part of the value. Only a template that is nothing but
+ * the name of a directory's entry is filled first: there the value is a name, and all of it.
+ */
+function filled(template: string, sources: VariableSources): DistinguishedName {
+  if (isWholeName(template)) return parseNameText(fillTemplate(template, sources));
   return encodeName(
-    attributes.map((relative) =>
-      relative.map(({ type, value }) => ({ type, value: fillTemplate(value, grant) })),
+    parseRelativeNames(template).map((relative) =>
+      relative.map(({ type, value }) => ({ type, value: fillTemplate(value, sources) })),
     ),
   );
 }
@@ -35,7 +41,8 @@ function filled(template: string, grant: Grant): DistinguishedName {
  * The alternative names: the device id and user principal name that the challenge proves, its further names as far as
  * the profile takes them, and the profile's own. Names from the certification request never come in here.
  */
-export function plannedNames(profile: Profile, grant: Grant): readonly AltName[] {
+export function plannedNames(profile: Profile, sources: VariableSources): readonly AltName[] {
+  const { grant } = sources;
   const proven: AltName[] = [];
   if (grant.deviceId !== undefined) proven.push(deviceName(grant.deviceId));
   if (grant.userPrincipalName !== undefined) {
@@ -45,9 +52,10 @@ export function plannedNames(profile: Profile, grant: Grant): readonly AltName[]
     profile.challengeSubjectAltNames.includes(type),
   );
   const own = profile.subjectAltNames.map(({ type, template }) => {
-    refuseSidFromRequest(template);
-    return { type, value: fillTemplate(template, grant) };
+    return { type, value: filledName(type, template, sources) };
   });
+  for (const name of granted) refuseUnprovenSid(name, "challenge", profile, sources.entry);
+  for (const name of own) refuseUnprovenSid(name, "template", profile, sources.entry);
   const names = withoutRepeats([...proven, ...granted, ...own]);
   for (const name of names) refuseForeignDevice(name, grant);
   return names;
@@ -75,14 +83,11 @@ function refuseForeignDevice({ type, value }: AltName, { deviceId }: Grant): voi
   );
 }
 
-/** Active Directory maps a SID to an account: taken from a request it would let any device be an administrator. */
-function refuseSidFromRequest(template: string): void {
-  if (!isSidUri(template) || !/requestedCommonName/.test(template)) return;
-  throw new RefusalError(
-    "sid-from-request",
-    "certificate.sid",
-    "A security identifier is never taken from a certification request",
-  );
+/** A URI that is nothing but the SID's variable is written in the form that Active Directory reads. */
+function filledName(type: AltName["type"], template: string, sources: VariableSources): string {
+  const [, name = ""] = /^\{\{([^{}]*)\}\}$/.exec(template.trim()) ?? [];
+  const isSid = type === "uri" && variableNamed(name) === SECURITY_IDENTIFIER_VARIABLE;
+  return isSid ? plannedSidUri(sources.entry) : fillTemplate(template, sources);
 }
 
 function withoutRepeats(names: readonly AltName[]): readonly AltName[] {

@@ -1,4 +1,5 @@
 import { OID } from "@isthmus/shared/x509/object-identifiers";
+import type { DirectoryLookUp } from "./directory-entry.ts";
 
 /** A kind of alternative name that profiles and challenges speak of; `upn` is Microsoft's user principal name. */
 export type AltNameType = "uri" | "dns" | "email" | "upn";
@@ -39,6 +40,19 @@ export interface Profile {
         readonly deviceId: "none" | "requestedCommonName";
       }
     | { readonly kind: "webhook"; readonly name: string };
+  /** Where variables come from that no challenge brings, and where certificates may be published to. */
+  readonly directory?:
+    | {
+        readonly name: string;
+        readonly lookUp: DirectoryLookUp;
+        /** Without an entry nothing is issued; else only what the templates need is missing. */
+        readonly required: boolean;
+        /** The certificate is added to the entry's `userCertificate`, and taken off when it is revoked or expired. */
+        readonly publish: boolean;
+      }
+    | undefined;
+  /** Strong mapping of Active Directory: `directory` puts the account's SID into the certificate. */
+  readonly securityIdentifier: "none" | "directory";
   readonly legacyAlgorithms: boolean;
   readonly approval: boolean;
   readonly maxPerHour: number;

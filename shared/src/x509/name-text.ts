@@ -74,14 +74,22 @@ function escapedOctets(character: string): string {
 
 /** Reads RFC 4514 text. Throws `x509-name-text`, or `der-*` for a value that its type cannot hold. */
 export function parseNameText(text: string): DistinguishedName {
+  return encodeName(parseRelativeNames(text));
+}
+
+/**
+ * Reads RFC 4514 text as far as its attributes, root first, without looking at what their types can hold: for templates,
+ * whose variables are not values yet. Throws `x509-name-text`.
+ */
+export function parseRelativeNames(text: string): NameAttribute[][] {
   if (text.length > MAX_TEXT_CHARACTERS) {
     throw fault(`${text.length} characters exceed ${MAX_TEXT_CHARACTERS}`);
   }
-  if (/^ *$/.test(text)) return encodeName([]);
+  if (/^ *$/.test(text)) return [];
   const relativeNames = splitUnescaped(text, ",").map((part) =>
     splitUnescaped(part, "+").map(parseAttribute),
   );
-  return encodeName(relativeNames.reverse());
+  return relativeNames.reverse();
 }
 
 /** Splits at `separator` where no `\` stands before it. */

@@ -1,0 +1,96 @@
+import { parseRelativeNames } from "@isthmus/shared/x509/name-text";
+import type { Profile } from "./profile.ts";
+import { isWholeName, variablesIn } from "./template.ts";
+import {
+  DISTINGUISHED_NAME_VARIABLE,
+  REQUESTED_NAME_VARIABLE,
+  SECURITY_IDENTIFIER_VARIABLE,
+} from "./variables.ts";
+
+/** What is wrong with a profile's templates and directory, each fault with its key. Said at configuration, not at a device. */
+export function templateFaults(profile: Profile, directories: ReadonlySet<string>): string[] {
+  const at = `profiles.${profile.id}`;
+  return [
+    ...subjectFaults(profile, `${at}.subject.template`),
+    ...alternativeNameFaults(profile, `${at}.subjectAltNames`),
+    ...directoryFaults(profile, directories, at),
+  ];
+}
+
+function subjectFaults({ subject }: Profile, at: string): string[] {
+  if (subject === "fromChallenge") return [];
+  const faults = unknownVariables(subject.template, at);
+  if (!isWholeName(subject.template) && !isName(subject.template)) {
+    faults.push(`${at}: not a name as in RFC 4514`);
+  }
+  if (variablesIn(subject.template).known.includes(SECURITY_IDENTIFIER_VARIABLE)) {
+    faults.push(`${at}: a security identifier stands in an alternative name of type uri only`);
+  }
+  return faults;
+}
+
+function alternativeNameFaults({ subjectAltNames }: Profile, at: string): string[] {
+  return subjectAltNames.flatMap(({ type, template }, index) => {
+    const place = `${at}.${index}.template`;
+    const faults = unknownVariables(template, place);
+    const { known } = variablesIn(template);
+    if (type !== "uri" && known.includes(SECURITY_IDENTIFIER_VARIABLE)) {
+      faults.push(`${place}: a security identifier stands in an alternative name of type uri only`);
+    }
+    return faults;
+  });
+}
+
+function unknownVariables(template: string, at: string): string[] {
+  return variablesIn(template).unknown.map((name) => `${at}: there is no variable "${name}"`);
+}
+
+function directoryFaults(profile: Profile, directories: ReadonlySet<string>, at: string): string[] {
+  const { directory, challenge } = profile;
+  const faults: string[] = [];
+  if (directory !== undefined && !directories.has(directory.name)) {
+    faults.push(
+      `${at}.directory.name: the local configuration has no directory "${directory.name}"`,
+    );
+  }
+  if (!wantsSecurityIdentifier(profile)) return faults;
+  if (directory === undefined) {
+    faults.push(`${at}.directory: a security identifier needs a directory to read it from`);
+  }
+  if (challenge.kind === "static") {
+    faults.push(
+      `${at}.securityIdentifier: a static challenge proves no account, so none may be mapped to one`,
+    );
+  }
+  return faults;
+}
+
+function wantsSecurityIdentifier({ securityIdentifier, subjectAltNames }: Profile): boolean {
+  const isNamed = ({ template }: { readonly template: string }) =>
+    variablesIn(template).known.includes(SECURITY_IDENTIFIER_VARIABLE);
+  return securityIdentifier === "directory" || subjectAltNames.some(isNamed);
+}
+
+/** What may name a directory's entry in a filter: nothing that only the request says, nor what only the entry says. */
+export function filterFaults(template: string): string[] {
+  const { known, unknown } = variablesIn(template);
+  const unproven = [
+    REQUESTED_NAME_VARIABLE,
+    SECURITY_IDENTIFIER_VARIABLE,
+    DISTINGUISHED_NAME_VARIABLE,
+  ];
+  return [
+    ...unknown.map((name) => `there is no variable "${name}"`),
+    ...known
+      .filter((name) => unproven.includes(name))
+      .map((name) => `no challenge proves the variable "${name}"`),
+  ];
+}
+
+function isName(template: string): boolean {
+  try {
+    return parseRelativeNames(template).length > 0;
+  } catch {
+    return false;
+  }
+}
