@@ -20,6 +20,8 @@ export const TOOLS = {
   scepserver: { command: "scepserver", packages: ["scep"], size: "small" },
   tinyproxy: { command: "tinyproxy", packages: ["tinyproxy-bin"], size: "small" },
   nginx: { command: "nginx", packages: ["nginx-light", "libnginx-mod-stream"], size: "small" },
+  pk12util: { command: "pk12util", packages: ["libnss3-tools"], size: "small" },
+  certutil: { command: "certutil", packages: ["libnss3-tools"], size: "small" },
   docker: { command: "docker", packages: ["docker.io"], size: "large" },
   dockerd: { command: "dockerd", packages: ["docker.io"], size: "large" },
   debootstrap: { command: "debootstrap", packages: ["debootstrap"], size: "large" },
