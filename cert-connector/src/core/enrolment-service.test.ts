@@ -91,6 +91,7 @@ function service(
     guard: { judgeProfile: () => undefined, judgePlan: () => undefined, window: undefined },
     signingObstacle: () => undefined,
     recordFailure: async ({ error }) => void failures.push(error),
+    notifications: { deliver: async () => "accepted" },
     publicUrls: () => ({}),
     clock: new FakeClock(NOON),
     random: systemRandom,

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { Clock } from "@isthmus/shared/clock";
-import { ConnectorError, RefusalError } from "@isthmus/shared/errors";
+import { ConnectorError, codeOf, RefusalError } from "@isthmus/shared/errors";
 import type { Random } from "@isthmus/shared/random";
 import { parseCertificationRequest } from "@isthmus/shared/x509/certification-request";
 import { serialNumberFrom } from "@isthmus/shared/x509/issue";
@@ -18,6 +18,7 @@ import {
 import type { Grant } from "./grant.ts";
 import type { Intent, Ledger, RequestKey, Standing, UnfinishedIntent } from "./ledger.ts";
 import { lintTbs } from "./lint.ts";
+import { type NotificationState, plannedNotification } from "./notification.ts";
 import type {
   CertificateAuthority,
   ChallengeVerifier,
@@ -40,6 +41,8 @@ export interface EnrolmentParts {
   readonly guard: IssuanceGuard;
   readonly signingObstacle: SigningObstacle;
   readonly recordFailure: FailureRecorder;
+  /** Sends what the outbox holds of one enrolment, if it is due. */
+  readonly notifications: { deliver(id: number): Promise<NotificationState> };
   /** Of the configuration in force. */
   readonly publicUrls: () => PublicUrls;
   readonly clock: Clock;
@@ -49,7 +52,7 @@ export interface EnrolmentParts {
 /**
  * From a device's request to its certificate:
  *
- *     grant -> plan -> lint -> intent in the ledger -> sign -> certificate in the ledger
+ *     grant -> plan -> lint -> intent in the ledger -> sign -> certificate in the ledger -> who validated it is told
  *
  * All that can refuse comes before the intent. From the intent on the certificate will exist: a crash, a lost answer or a
  * second request in flight ends with the same serial number and the same certificate.
@@ -78,11 +81,25 @@ export class EnrolmentService {
         ? await this.#awaitApproval(enrolment, key)
         : await this.#issue(enrolment, key, undefined);
     } catch (error) {
-      const { transactionId, profile } = request;
-      const deviceId = grant?.deviceId;
-      await this.#parts.recordFailure({ transactionId, profileId: profile.id, deviceId, error });
+      await this.#recordFailure(request, grant, error);
       throw error;
     }
+  }
+
+  async #recordFailure(
+    { transactionId, profile, certificationRequest }: EnrolmentRequest,
+    grant: Grant | undefined,
+    error: unknown,
+  ): Promise<void> {
+    // The outbox has put this one on record.
+    if (codeOf(error) === NOTIFICATION_REFUSED) return;
+    await this.#parts.recordFailure({
+      transactionId,
+      profileId: profile.id,
+      deviceId: grant?.deviceId,
+      error,
+      notification: notificationOf(grant, transactionId, certificationRequest),
+    });
   }
 
   /** What became of a request that was pending. Undefined if there is none for this transaction and key. */
@@ -141,6 +158,11 @@ export class EnrolmentService {
   }
 
   async #grant(request: EnrolmentRequest, key: RequestKey): Promise<GrantedEnrolment | Standing> {
+    if (isValidatedElsewhere(request.profile)) {
+      // A device that asks again need not wait for who has validated this very request already.
+      const standing = await this.#parts.ledger.standingOf(key);
+      if (standing !== undefined) return standing;
+    }
     try {
       return await this.#verifyProof(request);
     } catch (error) {
@@ -154,15 +176,22 @@ export class EnrolmentService {
 
   async #verifyProof(request: EnrolmentRequest): Promise<GrantedEnrolment> {
     const { proof, profile, certificationRequest } = request;
+    if (proof.kind === "command") {
+      return { request, grant: proof.grant, renewsSerialNumber: undefined };
+    }
     const now = this.#parts.clock.now();
-    if (proof.kind === "renewal") {
+    // Intune gives a challenge for each renewal too, and has to know of every certificate in order to revoke it.
+    if (proof.kind === "renewal" && profile.challenge.kind !== "intune") {
       const { serialNumber } = proof.certificate;
       const known = await this.#parts.ledger.findCertificates(serialNumber);
       const grant = renewalGrant(proof.certificate, known, profile, now);
       return { request, grant, renewsSerialNumber: serialNumber };
     }
     const grant = await this.#verifier(profile).verify({
-      challengePassword: proof.challengePassword,
+      challengePassword:
+        proof.kind === "challenge"
+          ? proof.challengePassword
+          : certificationRequest.challengePassword,
       profile,
       transactionId: request.transactionId,
       certificationRequest,
@@ -202,19 +231,21 @@ export class EnrolmentService {
     const plan = this.#plan(enrolment, authority);
     const intent = this.#intentOf(enrolment, { key, authority, plan, pendingId });
     const outcome = await this.#parts.ledger.recordIntent(intent);
-    return outcome.kind === "recorded" ? await this.#sign(intent) : this.#outcomeOf(outcome);
+    if (outcome.kind !== "recorded") return await this.#outcomeOf(outcome);
+    return await this.#told(await this.#sign(intent), outcome.notificationId);
   }
 
   #plan({ request, grant }: GrantedEnrolment, authority: CertificateAuthority): CertificatePlan {
     const { clock, random, guard } = this.#parts;
-    const { profile, certificationRequest } = request;
+    const { profile, certificationRequest, frontDoor } = request;
     const now = clock.now();
     const issuer = authority.issuer();
     const publicUrls = this.#parts.publicUrls();
     const serialNumber = serialNumberFrom(random.bytes(SERIAL_NUMBER_OCTETS));
     const { publicKeyInfo } = certificationRequest;
     const parts = { profile, grant, publicKeyInfo, issuer, publicUrls, serialNumber, now };
-    const plan = planCertificate(parts);
+    const securityIdentifierForm = frontDoor === "pkcs" ? "extension" : "uri";
+    const plan = planCertificate({ ...parts, securityIdentifierForm });
     guard.judgePlan(plan, profile);
     lintTbs(plan.tbs, { issuer, profile, publicUrls, now });
     return plan;
@@ -243,6 +274,7 @@ export class EnrolmentService {
       pendingId,
       maxPerHour: profile.maxPerHour,
       window: this.#parts.guard.window,
+      notification: notificationOf(grant, key.transactionId, certificationRequest),
       at: this.#parts.clock.now(),
     };
   }
@@ -250,13 +282,36 @@ export class EnrolmentService {
   async #outcomeOf(standing: Standing): Promise<EnrolmentOutcome> {
     switch (standing.kind) {
       case "issued": {
-        const { certificate, issuerKeyId } = standing;
-        return { kind: "issued", certificate: Buffer.from(certificate), issuerKeyId };
+        const { certificate, issuerKeyId, notificationId } = standing;
+        const outcome = {
+          kind: "issued",
+          certificate: Buffer.from(certificate),
+          issuerKeyId,
+        } as const;
+        return await this.#told(outcome, notificationId);
       }
       case "unfinished":
-        return await this.#sign(standing.intent);
+        return await this.#told(await this.#sign(standing.intent), standing.intent.notificationId);
       case "pending":
         return { kind: "pending" };
+    }
+  }
+
+  /** The device waits until who validated it knows of the certificate, and never gets one that was refused there. */
+  async #told(outcome: EnrolmentOutcome, id: number | undefined): Promise<EnrolmentOutcome> {
+    if (outcome.kind !== "issued" || id === undefined) return outcome;
+    const state = await this.#parts.notifications.deliver(id);
+    switch (state) {
+      case "accepted":
+        return outcome;
+      case "waiting":
+        return { kind: "pending" };
+      case "refused":
+        throw new RefusalError(
+          NOTIFICATION_REFUSED,
+          "outbox",
+          "The certificate was issued, but who validated the request did not accept it; it is revoked",
+        );
     }
   }
 
@@ -294,6 +349,20 @@ export class EnrolmentService {
     if (obstacle === undefined) return;
     throw new ConnectorError(obstacle.code, obstacle.message, { isRetryable: true });
   }
+}
+
+const NOTIFICATION_REFUSED = "notification-refused";
+
+function isValidatedElsewhere({ challenge }: Profile): boolean {
+  return challenge.kind === "intune" || challenge.kind === "webhook";
+}
+
+function notificationOf(
+  grant: Grant | undefined,
+  transactionId: string,
+  certificationRequest: EnrolmentRequest["certificationRequest"],
+) {
+  return grant?.notify && plannedNotification(grant.notify, transactionId, certificationRequest);
 }
 
 interface IntentParts {

@@ -1,6 +1,7 @@
 import type { Clock } from "@isthmus/shared/clock";
 import { ConnectorError, codeOf, RefusalError } from "@isthmus/shared/errors";
-import type { Ledger } from "./ledger.ts";
+import type { FailureRecord, Ledger } from "./ledger.ts";
+import { failurePayload, type PlannedNotification } from "./notification.ts";
 import type { FailureRecorder } from "./ports.ts";
 
 /** Our own limit. Anybody who reaches the port can cause failures; each costs a write, a stream entry and an audit link. */
@@ -15,14 +16,24 @@ export function failureRecords(
 ): FailureRecorder {
   let minute = 0;
   let recorded = 0;
-  return async ({ error, ...about }) => {
+  return async ({ error, notification, ...about }) => {
     const at = clock.now();
     const present = Math.floor(at / MINUTE_MS);
     if (present !== minute) [minute, recorded] = [present, 0];
-    if (recorded >= MAX_RECORDS_PER_MINUTE) return onSuppressed();
+    const notify = notificationOf(error, notification);
+    // Only what was validated is told, and nobody floods with that.
+    if (recorded >= MAX_RECORDS_PER_MINUTE && notify === undefined) return onSuppressed();
     recorded += 1;
-    await ledger.recordFailure({ ...about, ...described(error), at });
+    await ledger.recordFailure({ ...about, ...described(error), notify, at });
   };
+}
+
+function notificationOf(
+  error: unknown,
+  planned: PlannedNotification | undefined,
+): FailureRecord["notify"] {
+  const payload = planned && failurePayload(error, planned);
+  return payload && { target: planned.target, payload };
 }
 
 /** An error of ours tells what happened; any other leaves without detail. */

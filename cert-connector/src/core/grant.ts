@@ -1,3 +1,4 @@
+import type { NotificationTarget } from "./notification.ts";
 import type { AltName } from "./profile.ts";
 
 /** How a device's id stands in its certificate: the one way in which gateways recognise it. */
@@ -21,6 +22,8 @@ export interface Grant {
   readonly attributes?: Readonly<Record<string, string>> | undefined;
   /** The common name of the certification request, for profiles whose template asks for it. */
   readonly requestedCommonName?: string | undefined;
+  /** Who validated the challenge and is to hear what came of it, before the device does. */
+  readonly notify?: NotificationTarget | undefined;
 }
 
 /** Whether a URI stands for a security identifier: compared without case, as a directory may. */

@@ -1,5 +1,6 @@
 import type { RevocationReason } from "@isthmus/shared/x509/extensions";
 import type { Grant } from "./grant.ts";
+import type { FailurePayload, NotificationTarget, PlannedNotification } from "./notification.ts";
 
 /**
  * The ledger: what was asked, intended, signed and revoked. Each step is one durable operation, and what it reports
@@ -11,6 +12,9 @@ import type { Grant } from "./grant.ts";
  *                          \--reject--> rejected
  */
 
+/** Where a request came in. */
+export type FrontDoor = "scep" | "pkcs";
+
 /** What makes a retry the same request: a device that repeats it gets the same certificate. */
 export interface RequestKey {
   readonly profileId: string;
@@ -21,7 +25,7 @@ export interface RequestKey {
 
 /** Stored before anything is signed: the serial number, and the exact bytes that will be. Times are ms. */
 export interface Intent extends RequestKey {
-  readonly frontDoor: "scep";
+  readonly frontDoor: FrontDoor;
   readonly authority: string;
   readonly issuerKeyId: string;
   /** RFC 4514, of the issuing certificate. */
@@ -44,12 +48,14 @@ export interface Intent extends RequestKey {
   readonly maxPerHour: number;
   /** The sliding window of the local guardrails over all profiles; none where they set none. */
   readonly window: { readonly max: number; readonly windowMs: number } | undefined;
+  /** What is told of the certificate once there is one, in the transaction that stores it. */
+  readonly notification?: PlannedNotification | undefined;
   readonly at: number;
 }
 
 /** A request that waits for a person. */
 export interface PendingRequest extends RequestKey {
-  readonly frontDoor: "scep";
+  readonly frontDoor: FrontDoor;
   readonly certificationRequest: Uint8Array;
   readonly grant: Grant;
   readonly subject: string;
@@ -67,15 +73,24 @@ export interface UnfinishedIntent {
   readonly serialNumber: string;
   readonly tbs: Uint8Array;
   readonly certificationRequest?: Uint8Array | undefined;
+  readonly notificationId?: number | undefined;
 }
 
 /** Where a request stands. */
 export type Standing =
-  | { readonly kind: "issued"; readonly certificate: Uint8Array; readonly issuerKeyId: string }
+  | {
+      readonly kind: "issued";
+      readonly certificate: Uint8Array;
+      readonly issuerKeyId: string;
+      /** Until it was accepted the device does not get the certificate. */
+      readonly notificationId?: number | undefined;
+    }
   | { readonly kind: "unfinished"; readonly intent: UnfinishedIntent }
   | { readonly kind: "pending"; readonly pendingId: number };
 
-export type IntentOutcome = Standing | { readonly kind: "recorded" };
+export type IntentOutcome =
+  | Standing
+  | { readonly kind: "recorded"; readonly notificationId?: number | undefined };
 
 export interface IssuedRecord {
   /** The intent's. */
@@ -108,6 +123,10 @@ export interface FailureRecord {
   readonly code: string;
   readonly rule?: string | undefined;
   readonly message: string;
+  /** Who validated the challenge hears of it. */
+  readonly notify?:
+    | { readonly target: NotificationTarget; readonly payload: FailurePayload }
+    | undefined;
   readonly at: number;
 }
 

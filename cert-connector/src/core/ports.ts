@@ -3,6 +3,7 @@ import type { RevocationReason } from "@isthmus/shared/x509/extensions";
 import type { CertificatePlan } from "./certificate-plan.ts";
 import type { Grant } from "./grant.ts";
 import type { Issuer } from "./issuer.ts";
+import type { PlannedNotification } from "./notification.ts";
 import type { Profile } from "./profile.ts";
 
 /** What core needs done by others. */
@@ -91,4 +92,6 @@ export type FailureRecorder = (failure: {
   readonly profileId: string | undefined;
   readonly deviceId?: string | undefined;
   readonly error: unknown;
+  /** Who validated the challenge, where it came to that. */
+  readonly notification?: PlannedNotification | undefined;
 }) => Promise<void>;

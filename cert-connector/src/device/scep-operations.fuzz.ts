@@ -48,6 +48,7 @@ beforeAll(async () => {
     guard: { judgeProfile: () => undefined, judgePlan: () => undefined, window: undefined },
     signingObstacle: () => undefined,
     recordFailure,
+    notifications: { deliver: async () => "accepted" },
     publicUrls: () => ({}),
     clock,
     random: systemRandom,

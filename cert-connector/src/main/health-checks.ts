@@ -2,15 +2,21 @@ import { portCheck } from "@isthmus/shared/kernel/port-check";
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
 import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import { MAX_CLOCK_OFFSET_MS } from "@isthmus/shared/link/messages";
-import type { Certificate } from "@isthmus/shared/x509/certificate";
 import { readAuthorityFolder } from "../ca/authority-folder.ts";
 import type { LocalConfiguration } from "../config/local-configuration.ts";
+import { expiriesResult, expiryResult } from "./expiry-checks.ts";
+import { notificationsResult } from "./notifications.ts";
 import type { CertificateConnector, CertificateKernel } from "./service.ts";
+import {
+  authorityExpiries,
+  foreignExpiries,
+  ownExpiries,
+  registrationExpiry,
+} from "./watched-expiries.ts";
 
-const DAY_MS = 86_400_000;
-/** Warned this long before the end: a CA needs a ceremony, an RA certificate is quickly made. */
-const ISSUING_WARNING_DAYS = 365;
-const RA_WARNING_DAYS = 60;
+/** Ends with a check of their own; the revocation list's check looks at its age, too. */
+const OWN_EXPIRIES = ["root-ca", "issuing-ca", "scep-ra", "ocsp-responder"];
+const unwatched: CheckResult = { status: "healthy", reason: "there is none here" };
 
 /** What a running connector watches about itself. */
 export function healthChecks(
@@ -18,20 +24,26 @@ export function healthChecks(
   connector: CertificateConnector,
 ): readonly HealthCheck[] {
   const { clock } = kernel;
-  const { files, publisher, responder, configuration } = connector;
+  const { publisher, configuration } = connector;
   return [
+    ...OWN_EXPIRIES.map((name) => ({
+      name,
+      run: () => {
+        const expiry = ownExpiries(connector).find(({ what }) => what === name);
+        return expiry === undefined ? unwatched : expiryResult(expiry, clock.now());
+      },
+    })),
     {
-      name: "issuing-ca",
-      run: () => expiryOf(files.issuing.certificate, ISSUING_WARNING_DAYS, clock.now()),
+      name: "credentials",
+      run: () => expiriesResult(foreignExpiries(kernel, connector.authorities.all), clock.now()),
     },
-    { name: "scep-ra", run: () => expiryOf(files.ra.certificate, RA_WARNING_DAYS, clock.now()) },
     {
       name: "revocation-list",
       run: () => listResult(publisher.current, configuration.crl.periodHours, clock.now()),
     },
-    { name: "ocsp-responder", run: () => responderResult(responder.validUntil, clock.now()) },
     { name: "clock-offset", run: () => clockResult(kernel.link.state().clockOffsetMs) },
     { name: "ledger-clock", run: () => ledgerClockResult(kernel) },
+    { name: "notifications", run: () => notificationsResult(kernel) },
     { name: "profiles", run: () => profilesResult(connector) },
   ];
 }
@@ -40,38 +52,20 @@ export function healthChecks(
 export function offlineChecks(
   local: LocalConfiguration & { readonly stateFolder: string },
 ): readonly HealthCheck[] {
-  const files = () => readAuthorityFolder(local.ca.folder, readSecretFile(local.ca.passphraseFile));
+  const expiryOf = (name: string): CheckResult => {
+    const files = readAuthorityFolder(local.ca.folder, readSecretFile(local.ca.passphraseFile));
+    const { root, issuing, ra } = files;
+    const own = [
+      ...authorityExpiries({ root, issuing: issuing.certificate }),
+      registrationExpiry(ra.certificate.notAfter),
+    ];
+    const expiry = own.find(({ what }) => what === name);
+    return expiry === undefined ? unwatched : expiryResult(expiry, Date.now());
+  };
   return [
-    {
-      name: "issuing-ca",
-      run: () => expiryOf(files().issuing.certificate, ISSUING_WARNING_DAYS, Date.now()),
-    },
-    {
-      name: "scep-ra",
-      run: () => expiryOf(files().ra.certificate, RA_WARNING_DAYS, Date.now()),
-    },
+    ...["root-ca", "issuing-ca", "scep-ra"].map((name) => ({ name, run: () => expiryOf(name) })),
     portCheck(local),
   ];
-}
-
-function expiryOf(certificate: Certificate, warningDays: number, now: number): CheckResult {
-  const daysLeft = Math.floor((certificate.notAfter - now) / DAY_MS);
-  const ends = new Date(certificate.notAfter).toISOString().slice(0, 10);
-  if (certificate.notAfter <= now) {
-    return {
-      status: "unhealthy",
-      reason: `the certificate expired on ${ends}`,
-      remedy: "make a new one and restart; nothing can be issued until then",
-    };
-  }
-  if (daysLeft < warningDays) {
-    return {
-      status: "warning",
-      reason: `the certificate ends on ${ends}, in ${daysLeft} days`,
-      remedy: "prepare its successor now, so that devices learn it before the end",
-    };
-  }
-  return { status: "healthy", reason: `valid until ${ends}` };
 }
 
 function listResult(
@@ -97,17 +91,6 @@ function listResult(
   }
   const until = new Date(list.nextUpdate).toISOString();
   return { status: "healthy", reason: `list ${list.number} is in force until ${until}` };
-}
-
-function responderResult(validUntil: number | undefined, now: number): CheckResult {
-  if (validUntil !== undefined && validUntil > now) {
-    return { status: "healthy", reason: "the responder has a valid certificate" };
-  }
-  return {
-    status: "unhealthy",
-    reason: "the OCSP responder has no valid certificate",
-    remedy: "restart the service; see the log for why it could not renew it",
-  };
 }
 
 function clockResult(offsetMs: number | undefined): CheckResult {

@@ -32,6 +32,8 @@ import type { CertificateOperations } from "../store/operations.ts";
 import { storeLedger } from "../store/store-ledger.ts";
 import { localChallengeKey } from "./challenge-key.ts";
 import { issuanceMetrics } from "./issuance-metrics.ts";
+import { Notifications } from "./notifications.ts";
+import { revoke } from "./revoke.ts";
 import { wakingLedger } from "./waking-ledger.ts";
 
 const RESPONDER_ISSUED = "ocsp.responder-issued";
@@ -71,6 +73,17 @@ export async function assembleConnector(
     () => kernel.link.state().clockOffsetMs,
     MAX_CLOCK_OFFSET_MS,
   );
+  const notifications = resources.use(
+    new Notifications(kernel, {
+      notifiers: {},
+      revoke: async ({ certificateSerialNumber, issuingCertificateAuthority: issuer }) => {
+        const serialNumber = certificateSerialNumber.toLowerCase();
+        const reason = "cessationOfOperation";
+        const order = { serialNumber, issuer, reason, actor: "outbox" } as const;
+        await revoke(kernel, { ledger, authorities, publisher }, order);
+      },
+    }),
+  );
   const enrolments = new EnrolmentService({
     ledger,
     authorities,
@@ -81,6 +94,7 @@ export async function assembleConnector(
     guard,
     signingObstacle,
     recordFailure,
+    notifications,
     publicUrls: () => configuration.publicUrls,
     clock,
     random,
@@ -132,6 +146,7 @@ export async function assembleConnector(
     ledger,
     configuration,
     enrolments,
+    notifications,
     publisher,
     responder,
     operations,

@@ -3,6 +3,7 @@ import { commandHandler } from "@isthmus/shared/kernel/service-definition";
 import { commandPayloads } from "@isthmus/shared/link/messages";
 import { z } from "zod";
 import type { DesiredConfiguration } from "../config/desired-configuration.ts";
+import { startExpiryWatch } from "./expiry-watch.ts";
 import { healthChecks } from "./health-checks.ts";
 import { pendingRequests } from "./pending-requests.ts";
 import { revoke } from "./revoke.ts";
@@ -23,6 +24,8 @@ export async function startCertConnector(
   if (completed + left > 0) kernel.log.warn({ completed, left }, "enrolment.resumed");
   await connector.publisher.start();
   await connector.responder.start();
+  await connector.notifications.start();
+  starting.use(await startExpiryWatch(kernel, connector));
   for (const check of healthChecks(kernel, connector)) kernel.health.register(check);
   const doors = starting.use(await openDoors(kernel, connector));
   kernel.announce({ scepUrl: doors.url });

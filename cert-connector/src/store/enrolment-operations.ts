@@ -11,6 +11,7 @@ import type {
 } from "../core/ledger.ts";
 import { standingOf } from "./enrolment-row.ts";
 import { reportDecision, reportPending } from "./issuance-report.ts";
+import { planNotification } from "./notification-operations.ts";
 
 /** Our own limits. */
 const RATE_WINDOW_MINUTES = 60;
@@ -62,7 +63,7 @@ export function enrolmentIntent(tx: Transaction, intent: Intent): IntentOutcome 
   );
   useChallenge(tx, intent, lastInsertRowid);
   markIssuance(tx, intent.at);
-  return { kind: "recorded" };
+  return { kind: "recorded", notificationId: planned(tx, intent, lastInsertRowid) };
 }
 
 /** Keeps a request until a person has decided. */
@@ -113,12 +114,23 @@ function intentOfApproved(tx: Transaction, intent: Intent, pendingId: number): I
   if (changes === 1) {
     reportDecision(tx, "enrolment.approved", { pendingId, actor: "local", at: intent.at });
     markIssuance(tx, intent.at);
-    return { kind: "recorded" };
+    return { kind: "recorded", notificationId: planned(tx, intent, pendingId) };
   }
   const row = tx.get("SELECT * FROM enrolment WHERE id = ?", pendingId);
   const standing = row && standingOf(row, intent.at);
   if (standing !== undefined) return standing;
   throw new RefusalError("request-unknown", "ledger.pending", `No request ${pendingId} waits`);
+}
+
+function planned(
+  tx: Transaction,
+  { notification, at }: Intent,
+  enrolmentId: number,
+): number | undefined {
+  if (notification === undefined) return undefined;
+  const id = planNotification(tx, notification, at);
+  tx.run("UPDATE enrolment SET notification_id = ? WHERE id = ?", id, enrolmentId);
+  return id;
 }
 
 /** The standing of the same request, or of the request that used the same challenge. */

@@ -47,6 +47,7 @@ function standingOfIssued(row: Row, at: number): Standing | undefined {
     kind: "issued",
     certificate: row["certificate"] as Uint8Array,
     issuerKeyId: row["issuer_key_id"] as string,
+    notificationId: (row["notification_id"] as number | null) ?? undefined,
   };
 }
 
@@ -58,6 +59,7 @@ export function unfinishedIntent(row: Row): UnfinishedIntent {
     serialNumber: row["serial_number"] as string,
     tbs: row["tbs"] as Uint8Array,
     certificationRequest: (row["certification_request"] as Uint8Array | null) ?? undefined,
+    notificationId: (row["notification_id"] as number | null) ?? undefined,
   };
 }
 

@@ -11,6 +11,7 @@ import type {
 } from "../core/ledger.ts";
 import { storedPendingRequest, unfinishedIntent } from "./enrolment-row.ts";
 import { reportDecision, reportFailed, reportIssued, reportRevoked } from "./issuance-report.ts";
+import { forgetPlanned, notifyFailed, notifyIssued } from "./notification-operations.ts";
 
 /** Our own limit: intents completed in one go at start. */
 const MAX_UNFINISHED = 10_000;
@@ -35,7 +36,9 @@ export function enrolmentIssued(tx: Transaction, issued: IssuedRecord): Uint8Arr
     issued.at,
     row["id"] as number,
   );
-  reportIssued(tx, withActual(tx, row, issued.actual), issued);
+  const completed = withActual(tx, row, issued.actual);
+  reportIssued(tx, completed, issued);
+  notifyIssued(tx, completed, issued);
   return issued.certificate;
 }
 
@@ -113,7 +116,7 @@ export function enrolmentRefused(
   { serialNumber }: { serialNumber: string; at: number },
 ): void {
   const row = tx.get(
-    "SELECT id FROM enrolment WHERE serial_number = ? AND state = 'intent'",
+    "SELECT id, notification_id FROM enrolment WHERE serial_number = ? AND state = 'intent'",
     serialNumber,
   );
   if (row === undefined) return;
@@ -123,10 +126,13 @@ export function enrolmentRefused(
     id,
   );
   tx.run("DELETE FROM challenge WHERE enrolment_id = ?", id);
+  forgetPlanned(tx, row);
 }
 
 export function enrolmentFailed(tx: Transaction, failure: FailureRecord): void {
   reportFailed(tx, failure);
+  const { notify, at } = failure;
+  if (notify !== undefined) notifyFailed(tx, notify.target, notify.payload, at);
 }
 
 export function unfinishedIntents(tx: Transaction): UnfinishedIntent[] {

@@ -2,6 +2,7 @@ import { kernelMigrations, kernelOperations } from "@isthmus/shared/kernel/kerne
 import { laneMigrations, laneOperations } from "@isthmus/shared/link/lane-operations";
 import type { Operations } from "@isthmus/shared/store/transaction";
 import { enrolmentIntent, enrolmentPending } from "./enrolment-operations.ts";
+import { expiryMigrations, recordExpiryWarning } from "./expiry-operations.ts";
 import {
   beginAsking,
   endAsking,
@@ -14,6 +15,17 @@ import {
   unfinishedIntents,
 } from "./issuance-operations.ts";
 import { ledgerMigrations } from "./migrations.ts";
+import { notificationMigrations } from "./notification-migrations.ts";
+import {
+  claimNotifications,
+  hurryNotifications,
+  notificationAccepted,
+  notificationDeferred,
+  notificationRefused,
+  notificationState,
+  releaseNotifications,
+} from "./notification-operations.ts";
+import { beginPkcsOrder, completePkcsOrder, pkcsMigrations } from "./pkcs-operations.ts";
 import {
   addRegistrationKey,
   publishRegistrationKey,
@@ -31,6 +43,9 @@ export const migrations = [
   ...laneMigrations,
   ...ledgerMigrations,
   ...registrationKeyMigrations,
+  ...pkcsMigrations,
+  ...expiryMigrations,
+  ...notificationMigrations,
 ];
 
 /** @public The store's worker reads it by the module's address. */
@@ -50,10 +65,20 @@ export const operations = {
   revokeCertificate,
   beginRevocationList,
   storeRevocationList,
+  beginPkcsOrder,
+  completePkcsOrder,
   registrationKeys,
   addRegistrationKey,
   publishRegistrationKey,
   removeExpiredRegistrationKeys,
+  recordExpiryWarning,
+  claimNotifications,
+  hurryNotifications,
+  notificationAccepted,
+  notificationDeferred,
+  notificationRefused,
+  notificationState,
+  releaseNotifications,
 } satisfies Operations;
 
 export type CertificateOperations = typeof operations;
