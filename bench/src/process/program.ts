@@ -20,10 +20,17 @@ interface Waiting {
 }
 
 /** Starts the TypeScript file at `url`, which ends in `answerWith(handlers)`. */
-export async function startProgram<Known extends Handlers>(url: URL): Promise<Program<Known>> {
+export async function startProgram<Known extends Handlers>(
+  url: URL,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Program<Known>> {
   const path = fileURLToPath(url);
-  // stdout stays free for the report.
-  const child = fork(path, [], { serialization: "advanced", stdio: ["ignore", 2, 2, "ipc"] });
+  const child = fork(path, [], {
+    serialization: "advanced",
+    // stdout stays free for the report.
+    stdio: ["ignore", 2, 2, "ipc"],
+    env: { ...process.env, ...environment },
+  });
   remember(child);
   await once(child, "spawn");
   const waiting = new Map<number, Waiting>();

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
+import { generateKeyPairSync, type KeyObject, randomBytes, randomInt } from "node:crypto";
 import {
   beginScepTransaction,
   readCaCertificates,
@@ -46,15 +46,16 @@ export class DeviceMessages {
     const transactions: ScepTransaction[] = [];
     for (const [index, enrollee] of enrollees.entries()) {
       const key = this.#keys[index % DEVICE_KEYS] as KeyObject;
-      transactions.push(await this.#begin(recipient, enrollee, key));
+      transactions.push(await this.begin(recipient, enrollee, key));
     }
     return transactions;
   }
 
-  async #begin(
+  /** One PKCSReq message, with a key of the set. */
+  async begin(
     recipient: Certificate,
     { commonName, challenge }: Enrollee,
-    privateKey: KeyObject,
+    privateKey: KeyObject = this.#keys[randomInt(DEVICE_KEYS)] as KeyObject,
   ): Promise<ScepTransaction> {
     const subject = encodeName([[{ type: OID.commonName, value: commonName }]]);
     const certificationRequest = await encodeCertificationRequest(

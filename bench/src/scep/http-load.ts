@@ -33,7 +33,8 @@ export async function fire(
   return { answers, seconds };
 }
 
-function post(agent: Agent, url: URL, body: Buffer): Promise<HttpAnswer> {
+/** One POST over a kept connection. */
+export function post(agent: Agent, url: URL, body: Buffer): Promise<HttpAnswer> {
   const headers = { "content-type": "application/x-pki-message", "content-length": body.length };
   const started = performance.now();
   return new Promise((resolve) => {
