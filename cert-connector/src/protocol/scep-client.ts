@@ -29,6 +29,8 @@ import { parseSignedData } from "./signed-data.ts";
 export interface ScepServerDescription {
   /** The RA's certificate, or the CA's where there is no RA: requests are encrypted to it and answers signed by it. */
   readonly recipient: Certificate;
+  /** Who may sign answers; the recipient alone where absent. Some servers have one RA certificate for each purpose. */
+  readonly signers?: readonly Certificate[];
   readonly cipher?: ContentCipher;
   readonly keyEncryption?: KeyEncryption;
   readonly digest?: "sha1" | "sha256" | "sha512";
@@ -131,7 +133,10 @@ export type ScepAnswer =
 export function readScepAnswer(bytes: Uint8Array, transaction: ScepTransaction): ScepAnswer {
   const { server } = transaction;
   const message = verifyPkiMessage(parsePkiMessage(bytes), { allowLegacy: true });
-  if (!message.signer.der.equals(server.recipient.der)) throw fault("another server signed it");
+  const signers = server.signers ?? [server.recipient];
+  if (!signers.some(({ der }) => der.equals(message.signer.der))) {
+    throw fault("another server signed it");
+  }
   checkBelongs(message, transaction);
   const number = readNumber(message.signerInfo, OID.scepPkiStatus);
   const status = nameOf(PKI_STATUSES, number);
