@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /** A foreign program that some test or bench plays against, and where Debian has it. */
@@ -9,7 +9,12 @@ interface Tool {
   readonly packages: readonly string[];
   /** `small` ones are installed by `npm test`, `large` ones only with CI=true or `npm run test:setup`. */
   readonly size: "small" | "large";
+  /** A folder with one folder per installed version, where Debian keeps what is not for the PATH. */
+  readonly versionsIn?: string;
 }
+
+/** A domain controller of Active Directory, about 75 MB. */
+const SAMBA = ["samba", "samba-ad-provision", "samba-dsdb-modules", "samba-vfs-modules", "winbind"];
 
 /** Every foreign program of the tests and benches. A test names one of these; nothing else is looked for. */
 export const TOOLS = {
@@ -22,6 +27,16 @@ export const TOOLS = {
   nginx: { command: "nginx", packages: ["nginx-light", "libnginx-mod-stream"], size: "small" },
   pk12util: { command: "pk12util", packages: ["libnss3-tools"], size: "small" },
   certutil: { command: "certutil", packages: ["libnss3-tools"], size: "small" },
+  samba: { command: "samba", packages: SAMBA, size: "small" },
+  sambaTool: { command: "samba-tool", packages: SAMBA, size: "small" },
+  ldbadd: { command: "ldbadd", packages: ["ldb-tools"], size: "small" },
+  ldbsearch: { command: "ldbsearch", packages: ["ldb-tools"], size: "small" },
+  postgres: {
+    command: "postgres",
+    packages: ["postgresql"],
+    size: "small",
+    versionsIn: "/usr/lib/postgresql",
+  },
   docker: { command: "docker", packages: ["docker.io"], size: "large" },
   dockerd: { command: "dockerd", packages: ["docker.io"], size: "large" },
   debootstrap: { command: "debootstrap", packages: ["debootstrap"], size: "large" },
@@ -34,11 +49,24 @@ const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /** The path of an installed tool, or undefined. */
 export function findTool(name: ToolName): string | undefined {
-  const folders = [...(process.env["PATH"] ?? "").split(delimiter), ...SYSTEM_FOLDERS];
+  const { versionsIn }: Tool = TOOLS[name];
+  const folders = [
+    ...(process.env["PATH"] ?? "").split(delimiter),
+    ...SYSTEM_FOLDERS,
+    ...versionFolders(versionsIn),
+  ];
   return folders
     .filter((folder) => folder !== "")
     .map((folder) => join(folder, TOOLS[name].command))
     .find(isProgram);
+}
+
+/** The newest version's programs first. */
+function versionFolders(folder: string | undefined): string[] {
+  if (folder === undefined || !existsSync(folder)) return [];
+  return readdirSync(folder)
+    .sort((one, other) => Number(other) - Number(one))
+    .map((version) => join(folder, version, "bin"));
 }
 
 function isProgram(path: string): boolean {

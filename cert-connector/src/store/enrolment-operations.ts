@@ -253,7 +253,7 @@ function takeRate(
   }
   tx.run(
     `INSERT INTO profile_rate (profile_id, minute, count) VALUES (?, ?, 1)
-     ON CONFLICT (profile_id, minute) DO UPDATE SET count = count + 1`,
+     ON CONFLICT (profile_id, minute) DO UPDATE SET count = profile_rate.count + 1`,
     of.profileId,
     minute,
   );

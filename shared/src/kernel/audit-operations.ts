@@ -138,19 +138,39 @@ function storedEntry(row: Row): StoredAuditEntry {
 
 /** Erases the payloads of a connector's entries before `before` (ms); the chain stays whole. Returns how many. */
 export function eraseAuditPayloads(transaction: Transaction, before: number): number {
-  transaction.run(
-    "UPDATE stream_entry SET entry = json_remove(entry, '$.payload') WHERE stream = ? AND at < ?",
-    AUDIT_STREAM,
-    before,
-  );
+  eraseStreamPayloads(transaction, before);
   const sql = "UPDATE audit_journal SET payload = NULL WHERE at < ? AND payload IS NOT NULL";
   return transaction.run(sql, before).changes;
+}
+
+/** The same entries as they wait for the control plane; page by page, since the two databases differ in their JSON. */
+function eraseStreamPayloads(transaction: Transaction, before: number): void {
+  let last = 0;
+  for (;;) {
+    const rows = transaction.all(
+      "SELECT position, entry FROM stream_entry WHERE stream = ? AND at < ? AND position > ? ORDER BY position LIMIT ?",
+      AUDIT_STREAM,
+      before,
+      last,
+      MAX_PAGE,
+    );
+    for (const row of rows) {
+      last = Number(row["position"]);
+      const { payload, ...entry } = JSON.parse(String(row["entry"])) as Record<string, unknown>;
+      if (payload === undefined) continue;
+      const text = JSON.stringify(entry);
+      transaction.run("UPDATE stream_entry SET entry = ? WHERE position = ?", text, last);
+    }
+    if (rows.length < MAX_PAGE) return;
+  }
 }
 
 /** Keeps a countersigned head, already verified by the caller, among the newest 1,000. */
 export function storeAuditReceipt(transaction: Transaction, receipt: AuditReceipt): void {
   transaction.run(
-    "INSERT OR REPLACE INTO audit_receipt (idx, hash, received_at, jws) VALUES (?, ?, ?, ?)",
+    `INSERT INTO audit_receipt (idx, hash, received_at, jws) VALUES (?, ?, ?, ?)
+     ON CONFLICT (idx) DO UPDATE SET
+       hash = excluded.hash, received_at = excluded.received_at, jws = excluded.jws`,
     receipt.index,
     receipt.hash,
     receipt.receivedAt,

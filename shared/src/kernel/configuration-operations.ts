@@ -27,7 +27,9 @@ export interface KeptConfiguration {
 /** Keeps the configuration that was just applied in place of the one before it. */
 export function keepConfiguration(transaction: Transaction, kept: KeptConfiguration): void {
   transaction.run(
-    "INSERT OR REPLACE INTO kept_configuration (source, version, document, applied_at) VALUES (?, ?, ?, ?)",
+    `INSERT INTO kept_configuration (source, version, document, applied_at) VALUES (?, ?, ?, ?)
+     ON CONFLICT (source) DO UPDATE SET
+       version = excluded.version, document = excluded.document, applied_at = excluded.applied_at`,
     kept.source,
     kept.version,
     kept.document,

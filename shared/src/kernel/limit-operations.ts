@@ -54,7 +54,8 @@ export function consumeLimit(transaction: Transaction, use: LimitUse): void {
     );
   }
   transaction.run(
-    "INSERT INTO limit_use (kind, step_ends_at, count) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+    `INSERT INTO limit_use (kind, step_ends_at, count) VALUES (?, ?, ?)
+     ON CONFLICT (kind, step_ends_at) DO UPDATE SET count = limit_use.count + excluded.count`,
     kind,
     (Math.floor(now / stepMs) + 1) * stepMs,
     count,

@@ -1,7 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import { ConnectorError } from "../errors.ts";
 import { StatementCache } from "./database.ts";
-import { fromSqlite, isFatal, toPortable } from "./store-errors.ts";
+import { failed, operationOf, refuseAsync } from "./operation-outcome.ts";
+import { fromSqlite, isFatal } from "./store-errors.ts";
 import type { Operations } from "./transaction.ts";
 import type { Outcome, QueuedOperation } from "./worker-messages.ts";
 
@@ -59,10 +60,8 @@ export class GroupCommit {
   }
 
   #runInSavepoint({ name, argument }: QueuedOperation): Outcome {
-    const operation = Object.hasOwn(this.#operations, name) ? this.#operations[name] : undefined;
-    if (operation === undefined) {
-      return failed(new ConnectorError("store-operation-unknown", `no store operation ${name}`));
-    }
+    const operation = operationOf(this.#operations, name);
+    if (operation instanceof ConnectorError) return failed(operation);
     this.#statements.run("SAVEPOINT operation");
     try {
       const value = operation(this.#statements, argument);
@@ -82,14 +81,4 @@ export class GroupCommit {
     if (error instanceof ConnectorError && isFatal(error)) this.#failure ??= error;
     return error;
   }
-}
-
-function failed(error: unknown): Outcome {
-  return { ok: false, error: toPortable(error) };
-}
-
-function refuseAsync(name: string, value: unknown): void {
-  if (!(value instanceof Promise)) return;
-  value.catch(() => {});
-  throw new ConnectorError("store-operation-async", `store operation ${name} returned a promise`);
 }

@@ -57,8 +57,9 @@ function applyMissing(
   const applied = appliedMigrations(database);
   refuseUnknown(applied, file, migrations);
   const insert = database.prepare("INSERT INTO schema_migration VALUES (?, ?, ?)");
-  for (const { id, sql } of migrations) {
-    const sha256 = hashOf(sql);
+  for (const migration of migrations) {
+    const { id, sql } = migration;
+    const sha256 = hashOfMigration(migration);
     const known = applied.get(id);
     if (known === undefined) {
       database.exec(sql);
@@ -78,10 +79,8 @@ function refuseUnknown(
   file: string,
   migrations: readonly Migration[],
 ): void {
+  refuseRepeatedIds(migrations);
   const known = new Set(migrations.map(({ id }) => id));
-  if (known.size !== migrations.length) {
-    throw new ConnectorError("store-migration-twice", "two migrations of one module share an id");
-  }
   const newer = [...applied.keys()].find((id) => !known.has(id));
   if (newer === undefined) return;
   throw new ConnectorError(
@@ -90,11 +89,18 @@ function refuseUnknown(
   );
 }
 
+/** Throws ConnectorError `store-migration-twice`. */
+export function refuseRepeatedIds(migrations: readonly Migration[]): void {
+  if (new Set(migrations.map(({ id }) => id)).size === migrations.length) return;
+  throw new ConnectorError("store-migration-twice", "two migrations of one module share an id");
+}
+
 function appliedMigrations(database: DatabaseSync): Map<string, string> {
   const rows = database.prepare("SELECT id, sha256 FROM schema_migration").all();
   return new Map(rows.map((row) => [String(row["id"]), String(row["sha256"])]));
 }
 
-function hashOf(sql: string): string {
+/** What tells an edited migration from the one that was applied. */
+export function hashOfMigration({ sql }: Migration): string {
   return createHash("sha256").update(sql).digest("hex");
 }

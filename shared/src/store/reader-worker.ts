@@ -6,7 +6,7 @@ import { fromSqlite, toPortable } from "./store-errors.ts";
 import type { FromReader, ReaderSettings, ToReader } from "./worker-messages.ts";
 
 /** The worker thread that answers a store's queries on a connection that cannot write. Started by `reader.ts`. */
-const { file } = workerData as ReaderSettings;
+const { file } = workerData as Extract<ReaderSettings, { readonly kind: "sqlite" }>;
 let database: DatabaseSync | undefined;
 
 parentPort?.on("message", (query: ToReader) => parentPort?.postMessage(answer(query)));

@@ -2,7 +2,7 @@ import { Worker } from "node:worker_threads";
 import { ConnectorError } from "../errors.ts";
 import { fromPortable } from "./store-errors.ts";
 import type { SqlValue } from "./transaction.ts";
-import type { FromReader, ReaderSettings, ToReader } from "./worker-messages.ts";
+import type { FromReader, ReaderSettings, StorePlace, ToReader } from "./worker-messages.ts";
 
 /** Own limits. */
 const MAX_WAITING_QUERIES = 1_000;
@@ -16,15 +16,15 @@ interface Waiting {
 
 /** Queries on a thread of their own, so that a long one delays no commit. The thread starts with the first query. */
 export class Reader {
-  readonly #settings: ReaderSettings;
+  readonly #place: StorePlace;
   readonly #timeoutMs: number;
   readonly #waiting = new Map<number, Waiting>();
   #worker: Worker | undefined;
   #lastId = 0;
   #isClosed = false;
 
-  constructor(settings: ReaderSettings, timeoutMs = DEFAULT_QUERY_TIMEOUT_MS) {
-    this.#settings = settings;
+  constructor(place: StorePlace, timeoutMs = DEFAULT_QUERY_TIMEOUT_MS) {
+    this.#place = place;
     this.#timeoutMs = timeoutMs;
   }
 
@@ -48,10 +48,7 @@ export class Reader {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL("./reader-worker.ts", import.meta.url), {
-      workerData: this.#settings,
-      execArgv: [],
-    });
+    const worker = startThread(this.#place, this.#timeoutMs);
     worker.on("message", (answer: FromReader) => this.#settle(worker, answer));
     worker.on("error", (error) => void this.#abandon(died(error)));
     return worker;
@@ -78,6 +75,14 @@ export class Reader {
     this.#waiting.clear();
     await worker?.terminate();
   }
+}
+
+function startThread(place: StorePlace, timeoutMs: number): Worker {
+  const start = (file: string, workerData: ReaderSettings) =>
+    new Worker(new URL(file, import.meta.url), { workerData, execArgv: [] });
+  if ("file" in place) return start("./reader-worker.ts", { kind: "sqlite", file: place.file });
+  const workerData = { kind: "postgresql", place: place.postgresql, timeoutMs } as const;
+  return start("./postgresql/reader-worker.ts", workerData);
 }
 
 function closed(): ConnectorError {

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { ConnectorError } from "../errors.ts";
+import { describePlace } from "./postgresql/place.ts";
 import { Reader } from "./reader.ts";
 import { fromPortable, isFatal } from "./store-errors.ts";
 import type { Operations, Row, SqlValue } from "./transaction.ts";
@@ -7,6 +8,7 @@ import type {
   FromWriter,
   Outcome,
   QueuedOperation,
+  StorePlace,
   ToWriter,
   WriterSettings,
 } from "./worker-messages.ts";
@@ -18,14 +20,16 @@ const MAX_BATCH_OPERATIONS = 500;
 type ArgumentsOf<O> = O extends (transaction: never, ...rest: infer Rest) => unknown ? Rest : never;
 type ResultOf<O> = O extends (...all: never[]) => infer Result ? Result : never;
 
-/** The embedded store of one process: named operations that are durable when they return, and bounded queries. */
+/** The store of one process: named operations that are durable when they return, and bounded queries. */
 export interface Store<Ops extends Operations> extends AsyncDisposable {
-  readonly file: string;
+  /** For messages: the file, or which database where. */
+  readonly where: string;
   /**
    * Runs an operation of the store's module in a transaction. The promise resolves once the commit is on disk.
    *
    * @throws ConnectorError what the operation threw, or `store-busy` (retryable: the queue is full), `store-full`
-   * (retryable), `store-io`, `store-corrupt`, `store-constraint`, `store-closed`.
+   * (retryable), `store-io`, `store-corrupt`, `store-constraint`, `store-closed`; on PostgreSQL also `store-unreachable`,
+   * `store-locked`, and `store-outcome-unknown` where the connection broke while it was committed (all retryable).
    */
   run<Name extends keyof Ops & string>(
     name: Name,
@@ -42,27 +46,31 @@ export interface Store<Ops extends Operations> extends AsyncDisposable {
 }
 
 /**
- * Opens (and where needed makes and migrates) a store. `module` is the URL of the file that exports `migrations` and
+ * Opens (and where needed makes and migrates) a store: an own file, or a replica's part of a shared database. `module` is the URL of the file that exports `migrations` and
  * `operations`; it is loaded by the worker thread that owns the database. `isReadOnly` opens an existing one beside
  * whoever holds it, and no operation can change it.
  *
  * @throws ConnectorError `store-in-use`, `store-corrupt`, `store-schema-newer`, `store-unopenable` and others.
  */
-export async function openStore<Ops extends Operations>(options: {
-  readonly file: string;
-  readonly module: URL;
-  readonly isReadOnly?: boolean;
-  readonly maxQueued?: number;
-  readonly queryTimeoutMs?: number;
-}): Promise<Store<Ops>> {
-  const { file, isReadOnly = false } = options;
-  const workerData: WriterSettings = { file, moduleUrl: options.module.href, isReadOnly };
+export async function openStore<Ops extends Operations>(
+  options: StorePlace & {
+    readonly module: URL;
+    readonly isReadOnly?: boolean;
+    readonly maxQueued?: number;
+    readonly queryTimeoutMs?: number;
+  },
+): Promise<Store<Ops>> {
+  const { isReadOnly = false } = options;
+  const place: StorePlace =
+    "file" in options ? { file: options.file } : { postgresql: options.postgresql };
+  const where = "file" in place ? place.file : describePlace(place.postgresql);
+  const workerData: WriterSettings = { place, moduleUrl: options.module.href, isReadOnly };
   const worker = new Worker(new URL("./writer-worker.ts", import.meta.url), {
     workerData,
     execArgv: [],
   });
-  const reader = new Reader({ file }, options.queryTimeoutMs);
-  const store = new WorkerStore(worker, reader, file, options.maxQueued ?? MAX_QUEUED_OPERATIONS);
+  const reader = new Reader(place, options.queryTimeoutMs);
+  const store = new WorkerStore(worker, reader, where, options.maxQueued ?? MAX_QUEUED_OPERATIONS);
   await store.ready;
   return store as unknown as Store<Ops>;
 }
@@ -75,7 +83,7 @@ interface Queued {
 
 /** Sends one batch at a time; what arrives while it is being committed makes up the next one. */
 class WorkerStore {
-  readonly file: string;
+  readonly where: string;
   readonly failed: Promise<ConnectorError>;
   readonly ready: Promise<void>;
   readonly #worker: Worker;
@@ -90,21 +98,21 @@ class WorkerStore {
   #ended: ConnectorError | undefined;
   #onIdle: (() => void) | undefined;
 
-  constructor(worker: Worker, reader: Reader, file: string, maxQueued: number) {
+  constructor(worker: Worker, reader: Reader, where: string, maxQueued: number) {
     const failure = Promise.withResolvers<ConnectorError>();
     this.failed = failure.promise;
     this.#reportFailure = failure.resolve;
-    this.file = file;
+    this.where = where;
     this.#worker = worker;
     this.#reader = reader;
     this.#maxQueued = maxQueued;
     this.ready = this.#opening.promise;
     // Listeners stay for the worker's life: removing its last message listener stops its port for good.
     worker.on("message", (message: FromWriter) => this.#receive(message));
-    worker.on("error", (cause) => this.#fail(died(file, cause)));
+    worker.on("error", (cause) => this.#fail(died(where, cause)));
     this.#exited = new Promise((resolve) => {
       worker.on("exit", () => {
-        this.#fail(died(file));
+        this.#fail(died(where));
         resolve();
       });
     });
@@ -126,7 +134,7 @@ class WorkerStore {
   /** Waits for what is queued, then closes the database. */
   async [Symbol.asyncDispose](): Promise<void> {
     const wasOpen = this.#ended === undefined;
-    this.#ended ??= new ConnectorError("store-closed", `store ${this.file} is closed`);
+    this.#ended ??= new ConnectorError("store-closed", `store ${this.where} is closed`);
     await this.#reader.close();
     if (!wasOpen) return;
     if (this.#queue.length + this.#inFlight.length > 0) {
@@ -207,7 +215,7 @@ class WorkerStore {
       queued.resolve(outcome.value);
       return;
     }
-    const error = outcome === undefined ? died(this.file) : fromPortable(outcome.error);
+    const error = outcome === undefined ? died(this.where) : fromPortable(outcome.error);
     if (error instanceof ConnectorError && isFatal(error)) this.#reportFailure(error);
     queued.reject(error);
   }
@@ -243,6 +251,6 @@ function busy(maxQueued: number): ConnectorError {
   });
 }
 
-function died(file: string, cause?: unknown): ConnectorError {
-  return new ConnectorError("store-died", `the thread that owns store ${file} ended`, { cause });
+function died(where: string, cause?: unknown): ConnectorError {
+  return new ConnectorError("store-died", `the thread that owns store ${where} ended`, { cause });
 }

@@ -28,11 +28,20 @@ export type Operations = Readonly<Record<string, Operation>>;
 export interface Migration {
   /** Unique and stable, e.g. `kernel-1-audit`. */
   readonly id: string;
+  /** For SQLite; in the form that `postgresql/dialect.ts` translates. */
   readonly sql: string;
+  /** For PostgreSQL, where a translation would not do. */
+  readonly postgresql?: string;
+  /** Where replicas share the tables: a release that does not know this migration may not use them any more. */
+  readonly breaksOlder?: boolean;
 }
 
 /** What a store module (a file that the worker loads by URL) exports. */
 export interface StoreModule {
   readonly migrations: readonly Migration[];
   readonly operations: Operations;
+  /** Of `migrations`, those whose tables belong to one replica. The tables of the others are shared. All where absent. */
+  readonly ownMigrations?: readonly Migration[];
+  /** Of `operations`, those that touch no shared table. All where absent. */
+  readonly ownOperations?: Operations;
 }

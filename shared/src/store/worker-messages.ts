@@ -1,9 +1,13 @@
+import type { PostgresqlPlace } from "./postgresql/place.ts";
 import type { PortableError } from "./store-errors.ts";
 import type { SqlValue } from "./transaction.ts";
 
+/** Where a store is: a file of its own, or PostgreSQL, which replicas of the service share. */
+export type StorePlace = { readonly file: string } | { readonly postgresql: PostgresqlPlace };
+
 /** What the writer's worker is started with. `moduleUrl` is the file that exports migrations and operations. */
 export interface WriterSettings {
-  readonly file: string;
+  readonly place: StorePlace;
   readonly moduleUrl: string;
   readonly isReadOnly: boolean;
 }
@@ -27,9 +31,17 @@ export type FromWriter =
   | { readonly type: "unopened"; readonly error: PortableError }
   | { readonly type: "outcomes"; readonly outcomes: readonly Outcome[] };
 
-export interface ReaderSettings {
-  readonly file: string;
+/** A store's writer on its own thread. */
+export interface Writer {
+  /** The outcome of each operation, in order. */
+  run(batch: readonly QueuedOperation[]): Outcome[];
+  /** Puts things in order before it is closed. */
+  finish(): void;
 }
+
+export type ReaderSettings =
+  | { readonly kind: "sqlite"; readonly file: string }
+  | { readonly kind: "postgresql"; readonly place: PostgresqlPlace; readonly timeoutMs: number };
 
 export interface ToReader {
   readonly id: number;

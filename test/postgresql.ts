@@ -1,0 +1,168 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { dirname, join } from "node:path";
+import type { PostgresqlPlace } from "@isthmus/shared/store/postgresql/place";
+import { Session } from "@isthmus/shared/store/postgresql/session";
+import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
+import { until } from "@isthmus/shared/testing/until";
+
+/** The server refuses to run as root; Debian's package has an account for it. */
+const ACCOUNT = "postgres";
+const PASSWORD = "correct horse battery staple";
+const START_TIMEOUT_MS = 60_000;
+
+/** Settings for tests alone: a server that nobody pulls the plug of need not wait for its disk. */
+const QUICK = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"];
+
+/** A PostgreSQL server of a test's own, with its data in a temporary folder, on a port of loopback. */
+export class PostgresqlServer implements AsyncDisposable {
+  readonly port: number;
+  readonly #folder: ReturnType<typeof temporaryFolder>;
+  readonly #programs: string;
+  readonly #settings: readonly string[];
+  #process: ChildProcess | undefined;
+  #databases = 0;
+
+  private constructor(
+    folder: ReturnType<typeof temporaryFolder>,
+    programs: string,
+    port: number,
+    settings: readonly string[],
+  ) {
+    this.#folder = folder;
+    this.#programs = programs;
+    this.port = port;
+    this.#settings = settings;
+  }
+
+  /** `postgres` is the path of the server's program; `isDurable` has it sync its commits as in earnest. */
+  static async start(postgres: string, { isDurable = false } = {}): Promise<PostgresqlServer> {
+    const folder = temporaryFolder();
+    // The account has to pass through.
+    chmodSync(folder.path, 0o755);
+    const data = join(folder.path, "data");
+    mkdirSync(data, { mode: 0o700 });
+    const passwordFile = join(folder.path, "password");
+    writeFileSync(passwordFile, `${PASSWORD}\n`, { mode: 0o600 });
+    const settings = isDurable ? [] : QUICK;
+    const programs = dirname(postgres);
+    const server = new PostgresqlServer(folder, programs, await freePort(), settings);
+    server.#give(data, passwordFile);
+    const access = ["--auth=scram-sha-256", `--pwfile=${passwordFile}`, "--username=postgres"];
+    server.#run(
+      "initdb",
+      "--pgdata",
+      data,
+      "--no-sync",
+      "--encoding=UTF8",
+      "--locale=C",
+      ...access,
+    );
+    await server.start();
+    return server;
+  }
+
+  /** Starts it again after `stop`, on the same port. */
+  async start(): Promise<void> {
+    const data = join(this.#folder.path, "data");
+    const settings = [
+      "listen_addresses=127.0.0.1",
+      `port=${this.port}`,
+      "unix_socket_directories=",
+      "max_connections=50",
+      ...this.#settings,
+    ];
+    const words = ["-D", data, ...settings.flatMap((setting) => ["-c", setting])];
+    const [command, ...rest] = this.#asAccount(join(this.#programs, "postgres"), ...words);
+    this.#process = spawn(command ?? "", rest, { stdio: "ignore" });
+    const { urlFile } = this.place("admin", "postgres");
+    await until(() => this.#answers(urlFile), "a PostgreSQL server", START_TIMEOUT_MS);
+  }
+
+  /** `immediate` ends it as a power failure would: clients are cut off, and it recovers at its next start. */
+  async stop(mode: "fast" | "immediate" = "fast"): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined) return;
+    const ended = once(child, "exit");
+    this.#run("pg_ctl", "stop", "-D", join(this.#folder.path, "data"), "-m", mode, "-s");
+    await ended;
+  }
+
+  /** A place for a replica in a new database of its own. */
+  async newPlace(replica = "one"): Promise<PostgresqlPlace> {
+    this.#databases += 1;
+    const database = `test_${process.pid}_${this.#databases}`;
+    await this.sql(`CREATE DATABASE ${database}`);
+    return this.place(replica, database);
+  }
+
+  /** A place for a replica in a database that is there. */
+  place(replica: string, database: string): PostgresqlPlace {
+    const urlFile = join(this.#folder.path, `${database}.url`);
+    const password = encodeURIComponent(PASSWORD);
+    const url = `postgresql://postgres:${password}@127.0.0.1:${this.port}/${database}`;
+    writeFileSync(urlFile, url, { mode: 0o600 });
+    return { urlFile, replica };
+  }
+
+  /** Runs a text of SQL as the superuser. */
+  async sql(text: string, place = this.place("admin", "postgres")): Promise<void> {
+    await using session = await adminSession(place);
+    await session.script(text);
+  }
+
+  async rows(text: string, place: PostgresqlPlace) {
+    await using session = await adminSession(place);
+    const outcome = await session.run([{ text, values: [] }]);
+    if (!outcome.ok) throw new Error(outcome.failure.message);
+    return outcome.results[0]?.rows ?? [];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop("immediate");
+    this.#folder[Symbol.dispose]();
+  }
+
+  async #answers(urlFile: string): Promise<boolean> {
+    if (this.#process?.exitCode !== null) throw new Error("the PostgreSQL server ended");
+    try {
+      await using _session = await adminSession({ urlFile, replica: "admin" });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #run(program: string, ...words: string[]): void {
+    const [command, ...rest] = this.#asAccount(join(this.#programs, program), ...words);
+    execFileSync(command ?? "", rest, { stdio: "pipe", cwd: this.#folder.path });
+  }
+
+  #asAccount(...words: string[]): string[] {
+    return process.getuid?.() === 0 ? ["runuser", "-u", ACCOUNT, "--", ...words] : words;
+  }
+
+  #give(...paths: string[]): void {
+    if (process.getuid?.() !== 0) return;
+    const idOf = (flag: string) =>
+      Number(execFileSync("id", [flag, ACCOUNT], { encoding: "utf8" }));
+    const [user, group] = [idOf("-u"), idOf("-g")];
+    for (const path of paths) chownSync(path, user, group);
+  }
+}
+
+function adminSession(place: PostgresqlPlace): Promise<Session> {
+  return Session.open({ place, isReadOnly: false, statementTimeoutMs: 30_000 });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}
