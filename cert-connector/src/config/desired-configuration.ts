@@ -109,10 +109,27 @@ const profile = z.strictObject({
     .optional(),
   /** `directory`: the account's SID goes into the certificate (KB5014754), read there and nowhere else. */
   securityIdentifier: z.enum(["none", "directory"]).default("none"),
+  /**
+   * What GetCACert gives: `chain` is the RA's certificate, the issuing CA's and its chain; `single` the issuing CA's alone,
+   * whose key then opens and signs SCEP messages itself (an authority made with `ca init --own-ra`).
+   */
+  caCertificates: z.enum(["chain", "single"]).default("chain"),
+  /** Certificates end up to this share of their validity earlier, by device, so that a fleet does not renew in one hour. */
+  renewalSpreadPercent: z.number().int().min(0).max(30).default(0),
+  /** A device whose certificate has expired may renew it within this many days after its end. 0: never. */
+  rescueDays: z.number().int().min(0).max(180).default(0),
   /** SHA-1, single DES and triple DES from old clients (micromdm's scepclient, Cisco IOS). Off unless needed. */
   legacyAlgorithms: z.boolean().default(false),
   /** Each request waits for a person: the device polls (SCEP CertPoll) until it is decided. */
   approval: z.boolean().default(false),
+  /** Keys made on the connector for devices that make none (command `certificate.pkcs`). Absent: none are made. */
+  pfx: z
+    .strictObject({
+      /** `legacy` (SHA-1, triple DES) is what old Apple and Android devices read. */
+      format: z.enum(["legacy", "modern"]).default("modern"),
+      keyType: z.enum(["rsa-2048", "rsa-3072"]).default("rsa-2048"),
+    })
+    .optional(),
   maxPerHour: z.number().int().min(1).max(1_000_000).default(100_000),
 });
 

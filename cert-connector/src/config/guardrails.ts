@@ -30,6 +30,21 @@ export const guardrails = z.object({
   maxValidityDays: z.number().int().min(1).max(825).default(398),
   minRsaBits: z.number().int().min(2048).max(8192).default(2048),
   allowStaticChallenge: z.boolean().default(true),
+  /**
+   * To whom private keys may be encrypted: `ledger`, whether certificates that this connector issued to the same device
+   * count; `thumbprints`, SHA-256 of further certificates that a person on this host vouches for.
+   */
+  recipients: z
+    .strictObject({
+      ledger: z.boolean().default(true),
+      thumbprints: z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(10_000).default([]),
+    })
+    .prefault({}),
+  /**
+   * Whose imported PFX a device may get: `certificate`, that of the user whom both certificates name; `any` trusts the
+   * control plane's word for it.
+   */
+  importedPfxOwner: z.enum(["certificate", "any"]).default("certificate"),
 });
 
 export type Guardrails = z.infer<typeof guardrails>;

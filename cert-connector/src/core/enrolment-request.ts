@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import type { CertificationRequest } from "@isthmus/shared/x509/certification-request";
 import type { Grant } from "./grant.ts";
-import type { RequestKey } from "./ledger.ts";
+import type { FrontDoor, RequestKey } from "./ledger.ts";
 import type { Profile } from "./profile.ts";
 
 /**
@@ -13,7 +13,7 @@ import type { Profile } from "./profile.ts";
  *     CertificatePlan     decided in every byte (certificate-plan.ts), linted, and in the ledger as an intent
  */
 export interface EnrolmentRequest {
-  readonly frontDoor: "scep";
+  readonly frontDoor: FrontDoor;
   readonly transactionId: string;
   readonly profile: Profile;
   readonly certificationRequest: CertificationRequest;
@@ -22,10 +22,14 @@ export interface EnrolmentRequest {
   readonly proof: EnrolmentProof;
 }
 
-/** `renewal`: the message was signed with the key of this certificate; nothing more is known of it yet. */
+/**
+ * `renewal`: the message was signed with the key of this certificate; nothing more is known of it yet. `command`: a signed
+ * order of the control plane that the local guardrails let through, or one of a person on this host.
+ */
 export type EnrolmentProof =
   | { readonly kind: "challenge"; readonly challengePassword: string | undefined }
-  | { readonly kind: "renewal"; readonly certificate: Certificate };
+  | { readonly kind: "renewal"; readonly certificate: Certificate }
+  | { readonly kind: "command"; readonly grant: Grant };
 
 export interface GrantedEnrolment {
   readonly request: EnrolmentRequest;

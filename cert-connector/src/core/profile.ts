@@ -53,9 +53,21 @@ export interface Profile {
     | undefined;
   /** Strong mapping of Active Directory: `directory` puts the account's SID into the certificate. */
   readonly securityIdentifier: "none" | "directory";
+  /** `single`: GetCACert gives the issuing CA's certificate alone, whose key is its own RA. `chain` where absent. */
+  readonly caCertificates?: "chain" | "single" | undefined;
+  readonly renewalSpreadPercent?: number | undefined;
+  readonly rescueDays?: number | undefined;
   readonly legacyAlgorithms: boolean;
   readonly approval: boolean;
+  /** Keys made on the connector and delivered as PFX; absent: the profile makes none. */
+  readonly pfx?: PfxSettings | undefined;
   readonly maxPerHour: number;
+}
+
+/** How a private key that is made here reaches its device. */
+export interface PfxSettings {
+  readonly format: "legacy" | "modern";
+  readonly keyType: "rsa-2048" | "rsa-3072";
 }
 
 export type Curve = "P-256" | "P-384" | "P-521";

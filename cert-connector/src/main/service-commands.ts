@@ -173,7 +173,7 @@ const request: CliCommand = {
 
 export const serviceCommands: readonly CliCommand[] = [challenge, revoke, request];
 
-async function ask(configFile: string, method: string, argument: unknown): Promise<unknown> {
+export async function ask(configFile: string, method: string, argument: unknown): Promise<unknown> {
   const { controlSocket } = stateFolderAt(loadLocal(configFile).stateFolder);
   const answer = await askRunningService(controlSocket, method, argument);
   if (answer !== undefined) return answer.result;

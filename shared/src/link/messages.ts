@@ -22,6 +22,9 @@ export const MAX_FIGURES = 500;
 /** Objects and arrays within one another, in what a message carries for others. */
 export const MAX_NESTING = 64;
 export const MAX_JWS_BYTES = 524_288;
+/** A PFX with a chain of certificates, and an envelope around it with its password, in base64. */
+export const MAX_PFX_CHARACTERS = 65_536;
+export const MAX_ENVELOPE_CHARACTERS = 131_072;
 /** An offset between the two clocks beyond this is unhealthy, and certificates are not signed. */
 export const MAX_CLOCK_OFFSET_MS = 300_000;
 /** A side that has heard nothing for this long pings; under half of common 60 s proxy timeouts. */
@@ -39,6 +42,8 @@ const time = z.number().int().min(-8_640_000_000_000_000).max(8_640_000_000_000_
 const json = z.unknown().refine((value) => isNestedAtMost(value, MAX_NESTING), "nested too deeply");
 const streamName = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/);
 const jws = z.string().min(1).max(MAX_JWS_BYTES);
+/** Standard base64 of some octets, padded. */
+const base64 = z.string().regex(/^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/);
 const base64url = z.string().regex(/^[A-Za-z0-9_-]{1,1024}$/);
 /** An Ed25519 public key as JWK; `x` is 32 bytes. */
 const publicKey = z.object({
@@ -371,6 +376,44 @@ export const deviceState = z.object({
 });
 export type DeviceState = z.infer<typeof deviceState>;
 
+/** Who may read a private key: a certificate that the connector issued to the device, or one that its guardrails list. */
+const recipient = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("issued"),
+    serialNumber: z.string().regex(/^[0-9a-f]{1,40}$/),
+  }),
+  z.object({ kind: z.literal("listed"), certificate: base64.max(16_384) }),
+]);
+export type PfxRecipient = z.infer<typeof recipient>;
+
+/** A PFX of a user, imported: the shape of Graph's userPfxCertificate, as far as a connector needs it. */
+export const importedPfx = z.object({
+  /** SHA-1 of the certificate, hex. */
+  thumbprint: z.string().regex(/^[0-9a-f]{40}$/),
+  userPrincipalName: z.string().min(1).max(256),
+  keyName: z.string().min(1).max(64),
+  paddingScheme: z.enum(["oaepSha256", "oaepSha384", "oaepSha512"]),
+  /** The PFX, under a password. */
+  encryptedPfxBlob: base64.max(MAX_PFX_CHARACTERS),
+  /** The password, encrypted to the connector's import key. */
+  encryptedPfxPassword: base64.max(2_048),
+});
+export type ImportedPfx = z.infer<typeof importedPfx>;
+
+/** What `certificate.pkcs` and `pfx.deliver` answer: a PFX and its password that only the device can open. */
+export const pfxDelivery = z.object({
+  requestId: identifier,
+  deviceId: identifier,
+  serialNumber: z.string().regex(/^[0-9a-f]{1,42}$/),
+  /** SHA-256, hex. */
+  thumbprint: z.string().regex(/^[0-9a-f]{64}$/),
+  recipientThumbprint: z.string().regex(/^[0-9a-f]{64}$/),
+  notAfter: time,
+  /** CMS EnvelopedData, DER. */
+  envelope: base64.max(MAX_ENVELOPE_CHARACTERS),
+});
+export type PfxDelivery = z.infer<typeof pfxDelivery>;
+
 /** Payload schema of each command kind, per service that runs it. */
 export const commandPayloads = {
   /** cert-connector: revokes one certificate; `reason` as in RFC 5280 section 5.3.1. */
@@ -383,6 +426,37 @@ export const commandPayloads = {
       "superseded",
       "cessationOfOperation",
     ]),
+  }),
+  /**
+   * cert-connector: makes a key and a certificate for a device, and answers with a `pfxDelivery`. The same `requestId` again
+   * is the same order, whichever command asks.
+   */
+  "certificate.pkcs": z.object({
+    requestId: z.string().regex(/^[A-Za-z0-9._-]{1,128}$/),
+    profileId: identifier,
+    deviceId: identifier,
+    userPrincipalName: z.string().min(1).max(256).optional(),
+    /** RFC 4514, for profiles that take the subject from who asks. */
+    subject: z.string().min(1).max(1_024).optional(),
+    subjectAltNames: z
+      .array(
+        z.object({
+          type: z.enum(["uri", "dns", "email", "upn"]),
+          value: z.string().min(1).max(512),
+        }),
+      )
+      .max(20)
+      .default([]),
+    recipient,
+  }),
+  /** cert-connector: encrypts a user's imported PFX to one of the user's devices, and answers with a `pfxDelivery`. */
+  "pfx.deliver": z.object({
+    requestId: z.string().regex(/^[A-Za-z0-9._-]{1,128}$/),
+    deviceId: identifier,
+    recipient,
+    format: z.enum(["legacy", "modern"]).default("modern"),
+    /** The control plane's record, or the name of one that the connector itself keeps. */
+    pfx: z.union([importedPfx, importedPfx.pick({ thumbprint: true, userPrincipalName: true })]),
   }),
   /** tunnel-gateway: devices that changed, or with `isSnapshot` all there are; `version` only grows. */
   "devices.update": z.object({
