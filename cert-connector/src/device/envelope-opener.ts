@@ -1,11 +1,14 @@
 import type { KeyObject } from "node:crypto";
 import { Worker } from "node:worker_threads";
 import { ConnectorError } from "@isthmus/shared/errors";
+import { type HeldKey, isHeld, type SigningKey } from "@isthmus/shared/x509/signing-key";
 import {
   type OpenedEnvelope,
   openEnvelope,
+  openEnvelopeElsewhere,
   type SealedEnvelope,
 } from "../protocol/envelope-opening.ts";
+import { RawUnwrapping } from "../protocol/raw-unwrapping.ts";
 
 /** Our own limit on envelopes that wait for a thread, about 4 KiB each. */
 const MAX_WAITING = 1_000;
@@ -25,14 +28,26 @@ export interface FromEnvelopeWorker extends OpenedEnvelope {
   readonly id: number;
 }
 
-/** `threads` 0 opens on the calling thread, which then serves nothing else for about 0.6 ms an envelope. */
-export function envelopeOpener(privateKey: KeyObject, threads: number): EnvelopeOpener {
+/**
+ * `threads` 0 opens on the calling thread, which then serves nothing else for about 0.6 ms an envelope. A key that is held
+ * elsewhere needs none: its holder does the work. Throws ProtocolError `cms-recipient` if that key cannot decrypt.
+ */
+export function envelopeOpener(privateKey: SigningKey, threads: number): EnvelopeOpener {
+  if (isHeld(privateKey)) return elsewhere(privateKey);
   return threads === 0 ? onThisThread(privateKey) : new ThreadedOpener(privateKey, threads);
 }
 
 function onThisThread(privateKey: KeyObject): EnvelopeOpener {
   return {
     open: async (sealed) => openEnvelope(sealed, privateKey),
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+function elsewhere(key: HeldKey): EnvelopeOpener {
+  const unwrapping = new RawUnwrapping(key);
+  return {
+    open: (sealed) => openEnvelopeElsewhere(sealed, (of) => unwrapping.unwrap(of)),
     [Symbol.asyncDispose]: async () => undefined,
   };
 }

@@ -1,9 +1,11 @@
 import { constants, privateDecrypt, publicEncrypt } from "node:crypto";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { systemRandom } from "@isthmus/shared/random";
-import { openEnvelope } from "../protocol/envelope-opening.ts";
+import type { Certificate } from "@isthmus/shared/x509/certificate";
+import { openEnvelope, type SealedEnvelope } from "../protocol/envelope-opening.ts";
 import { encodeEnvelopedData, parseEnvelopedData, sealedFor } from "../protocol/enveloped-data.ts";
 import type { ScepSigner } from "../protocol/scep-writer.ts";
+import type { EnvelopeOpener } from "./envelope-opener.ts";
 
 const PROBE = Buffer.from("isthmus envelope self-test");
 
@@ -23,7 +25,22 @@ export function testEnvelopes(ra: ScepSigner): void {
   }
 }
 
+/** Whether an opener opens what is sealed to this certificate, whoever holds its key. Throws `envelope-self-test`. */
+export async function testOpener(certificate: Certificate, opener: EnvelopeOpener): Promise<void> {
+  const probe = sealedProbe(certificate);
+  const opened = probe && (await opener.open(probe));
+  if (opened?.isIntact === true && PROBE.equals(opened.plaintext)) return;
+  throw fault("an envelope to the RA's own certificate cannot be opened with the key that is held");
+}
+
 function opensOwnEnvelope({ certificate, privateKey }: ScepSigner): boolean {
+  const probe = sealedProbe(certificate);
+  if (probe === undefined) return false;
+  const { plaintext, isIntact } = openEnvelope(probe, privateKey);
+  return isIntact && PROBE.equals(plaintext);
+}
+
+function sealedProbe(certificate: Certificate): SealedEnvelope | undefined {
   const sealed = encodeEnvelopedData(
     {
       content: PROBE,
@@ -33,10 +50,7 @@ function opensOwnEnvelope({ certificate, privateKey }: ScepSigner): boolean {
     },
     systemRandom,
   );
-  const addressed = sealedFor(parseEnvelopedData(sealed), [certificate]);
-  if (addressed === undefined) return false;
-  const { plaintext, isIntact } = openEnvelope(addressed.sealed, privateKey);
-  return isIntact && PROBE.equals(plaintext);
+  return sealedFor(parseEnvelopedData(sealed), [certificate])?.sealed;
 }
 
 /** A message without any PKCS#1 padding: raw RSA of a small number. */

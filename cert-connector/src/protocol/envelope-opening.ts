@@ -47,10 +47,28 @@ export function openEnvelope(
 ): OpenedEnvelope {
   const { keyBytes } = CIPHERS[sealed.cipher];
   const substitute = primitives.random.bytes(keyBytes);
-  const unwrapped = primitives.unwrap(sealed, privateKey);
+  return openWith(sealed, primitives.unwrap(sealed, privateKey), substitute, primitives);
+}
+
+/** Opens an envelope whose content key is unwrapped elsewhere; rejects only where that place cannot be reached. */
+export async function openEnvelopeElsewhere(
+  sealed: SealedEnvelope,
+  unwrap: (sealed: SealedEnvelope) => Promise<Uint8Array>,
+  primitives: OpeningPrimitives = OPENING_PRIMITIVES,
+): Promise<OpenedEnvelope> {
+  const substitute = primitives.random.bytes(CIPHERS[sealed.cipher].keyBytes);
+  return openWith(sealed, await unwrap(sealed), substitute, primitives);
+}
+
+function openWith(
+  sealed: SealedEnvelope,
+  unwrapped: Uint8Array,
+  substitute: Uint8Array,
+  primitives: OpeningPrimitives,
+): OpenedEnvelope {
+  const { keyBytes, blockBytes } = CIPHERS[sealed.cipher];
   const key = unwrapped.length === keyBytes ? unwrapped : substitute;
-  const padded = primitives.decrypt(sealed, key);
-  return unpad(padded, CIPHERS[sealed.cipher].blockBytes);
+  return unpad(primitives.decrypt(sealed, key), blockBytes);
 }
 
 const NO_KEY = Buffer.alloc(0);
