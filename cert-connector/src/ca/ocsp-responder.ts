@@ -31,6 +31,8 @@ export interface OcspAnswer {
 export interface OcspResponderParts {
   readonly files: AuthorityFiles;
   readonly issuerKeyId: string;
+  /** Whether a serial number is one of the SCEP RA's. */
+  readonly isRegistration: (serialNumber: string) => boolean;
   readonly ledger: Pick<RevocationLedger, "statusOf">;
   readonly clock: Clock;
   readonly random: Random;
@@ -94,11 +96,11 @@ export class OcspResponder {
   }
 
   async #statusOf(certId: CertId): Promise<CertStatus> {
-    const { files, ledger, issuerKeyId } = this.#parts;
+    const { files, ledger, issuerKeyId, isRegistration } = this.#parts;
     const { serialNumber } = certId;
     if (!isIssuedBy(certId, files.issuing.certificate)) return { status: "unknown" };
-    // The RA's certificate was made with the authority, before there was a ledger.
-    if (serialNumber === files.ra.certificate.serialNumber) return { status: "good" };
+    // Certificates of the RA are not those of devices, and not in the ledger of them.
+    if (isRegistration(serialNumber)) return { status: "good" };
     const status = await ledger.statusOf({ issuerKeyId, serialNumber });
     if (status.kind !== "revoked") return { status: status.kind };
     return { status: "revoked", revokedAt: status.revokedAt, reason: status.reason };

@@ -14,6 +14,8 @@ export interface IssuanceConfiguration {
 export interface LocalNames {
   /** Names and labels. */
   readonly authorities: ReadonlySet<string>;
+  /** Names of the authorities whose own key can open SCEP messages. */
+  readonly ownRegistration: ReadonlySet<string>;
   readonly secrets: ReadonlySet<string>;
   readonly tenants: ReadonlySet<string>;
   readonly webhooks: ReadonlySet<string>;
@@ -72,9 +74,14 @@ export class ConfigurationInForce {
   }
 
   #faultsOf(profile: Profile): string[] {
-    const { id, ca } = profile;
+    const { id, ca, caCertificates } = profile;
     const faults: string[] = [];
     if (!this.#names.authorities.has(ca)) faults.push(`profiles.${id}.ca: there is no CA "${ca}"`);
+    else if (caCertificates === "single" && !this.#names.ownRegistration.has(ca)) {
+      faults.push(
+        `profiles.${id}.caCertificates: "single" needs an issuing CA with an RSA key here that may decrypt (ca init --own-ra)`,
+      );
+    }
     const missing = this.#missingForChallenge(profile);
     if (missing !== undefined) {
       faults.push(`profiles.${id}.challenge: the local configuration has no ${missing}`);

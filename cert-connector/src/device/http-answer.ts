@@ -5,6 +5,8 @@ export interface HttpAnswer {
   readonly body: Buffer;
   /** How long caches may keep it; not at all where absent. */
   readonly maxAgeSeconds?: number;
+  /** When to come back after a 503. */
+  readonly retryAfterSeconds?: number;
 }
 
 /** One line for a person; `code` is stable. */

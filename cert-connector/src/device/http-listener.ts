@@ -172,12 +172,12 @@ function only([chunk]: readonly Buffer[]): Buffer {
 }
 
 function writeBusy(request: IncomingMessage, response: ServerResponse): void {
-  response.setHeader("Retry-After", RETRY_AFTER_SECONDS);
-  write(request, response, plainAnswer(503, "http-busy", "Too many requests at once; try again"));
+  const busy = plainAnswer(503, "http-busy", "Too many requests at once; try again");
+  write(request, response, { ...busy, retryAfterSeconds: RETRY_AFTER_SECONDS });
 }
 
 function write(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
-  const { status, contentType, body, maxAgeSeconds } = answer;
+  const { status, contentType, body, maxAgeSeconds, retryAfterSeconds } = answer;
   // What was not read of a refused body would be taken for the next request.
   const connection = request.complete ? {} : { Connection: "close" };
   response.writeHead(status, {
@@ -185,6 +185,7 @@ function write(request: IncomingMessage, response: ServerResponse, answer: HttpA
     "Content-Length": body.length,
     "Cache-Control": maxAgeSeconds ? `public, max-age=${maxAgeSeconds}` : "no-store",
     "X-Content-Type-Options": "nosniff",
+    ...(retryAfterSeconds !== undefined && { "Retry-After": retryAfterSeconds }),
     ...connection,
   });
   response.end(request.method === "HEAD" ? undefined : body);

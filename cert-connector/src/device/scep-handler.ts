@@ -1,5 +1,4 @@
-import { codeOf, ProtocolError } from "@isthmus/shared/errors";
-import type { Certificate } from "@isthmus/shared/x509/certificate";
+import { ConnectorError, codeOf, ProtocolError } from "@isthmus/shared/errors";
 import type { Profile } from "../core/profile.ts";
 import {
   type Capability,
@@ -7,9 +6,11 @@ import {
   parseScepQuery,
   type ScepOperation,
 } from "../protocol/scep-request.ts";
-import { encodeNextCaCertificates, type ScepResponder } from "../protocol/scep-writer.ts";
+import { encodeNextCaCertificates } from "../protocol/scep-writer.ts";
 import { encodeCertificatesOnly } from "../protocol/signed-data.ts";
 import { type HttpAnswer, plainAnswer } from "./http-answer.ts";
+import { BusyError } from "./issuance-gate.ts";
+import type { ProfileAuthority, ProfileAuthorityOf } from "./profile-authority.ts";
 import type { ScepOperations } from "./scep-operations.ts";
 
 /** What a profile's address offers to every client. `Update` is what drafts called `Renewal`. */
@@ -24,17 +25,16 @@ const CAPABILITIES: readonly Capability[] = [
 ];
 const LEGACY_CAPABILITIES: readonly Capability[] = ["DES3", "SHA-1"];
 
-/** The last segments under which clients of NDES expect it. */
+/** A CA that cannot be reached is asked again by its connector within this time. */
+const UNAVAILABLE_RETRY_SECONDS = 60;
+
+/** The last segments under which clients of NDES expect it; Cisco IOS adds its own to whatever it is given. */
 const NDES_PATH = /^\/certsrv\/mscep\/mscep\.dll(?:\/pkiclient\.exe)?\/?$/i;
-const PROFILE_PATH = /^\/scep\/([A-Za-z0-9._-]{1,64})(?:\/pkiclient\.exe)?\/?$/i;
+const PROFILE_PATH = /^\/scep\/([A-Za-z0-9._-]{1,64})(?:(?:\/cgi-bin)?\/pkiclient\.exe)?\/?$/i;
 
 export interface ScepHandlerParts {
   readonly operations: ScepOperations;
-  readonly ra: ScepResponder;
-  /** Issuing CA first, root last. */
-  readonly chain: readonly Certificate[];
-  /** The CA that will follow, and its chain; empty until it is known. */
-  readonly nextChain: readonly Certificate[];
+  readonly authorityOf: ProfileAuthorityOf;
   /** By the last segment of its address; `ndes` for the profile under NDES's own path. */
   readonly profileAt: (path: { readonly segment: string } | "ndes") => Profile | undefined;
 }
@@ -42,12 +42,9 @@ export interface ScepHandlerParts {
 /** SCEP over HTTP (RFC 8894 section 4): which profile, which operation, what it is answered with. */
 export class ScepHandler {
   readonly #parts: ScepHandlerParts;
-  readonly #caCertificates: Buffer;
 
   constructor(parts: ScepHandlerParts) {
     this.#parts = parts;
-    const { ra, chain } = parts;
-    this.#caCertificates = encodeCertificatesOnly([ra.certificate, ...chain].map(({ der }) => der));
   }
 
   /** The profile under this path; undefined if it is none of SCEP. */
@@ -64,6 +61,10 @@ export class ScepHandler {
     } catch (error) {
       // Nothing that parses: there is no transaction to answer in.
       if (error instanceof ProtocolError) return plainAnswer(400, codeOf(error), error.message);
+      if (error instanceof BusyError) return unavailable(error, error.retryAfterSeconds);
+      if (error instanceof ConnectorError && error.isRetryable) {
+        return unavailable(error, UNAVAILABLE_RETRY_SECONDS);
+      }
       throw error;
     }
   }
@@ -77,9 +78,9 @@ export class ScepHandler {
       case "GetCACaps":
         return this.#capabilities(profile);
       case "GetCACert":
-        return answer("application/x-x509-ca-ra-cert", this.#caCertificates);
+        return caCertificates(profile, this.#parts.authorityOf(profile));
       case "GetNextCACert":
-        return await this.#nextCertificates();
+        return await this.#nextCertificates(profile);
       case "PKIOperation":
         return await this.#pkiOperation(profile, body ?? operation.message);
     }
@@ -89,18 +90,22 @@ export class ScepHandler {
     const all: readonly Capability[] = [
       ...CAPABILITIES,
       ...(profile.legacyAlgorithms ? LEGACY_CAPABILITIES : []),
-      ...(this.#parts.nextChain.length > 0 ? (["GetNextCACert"] as const) : []),
+      ...(this.#parts.authorityOf(profile).nextChain.length > 0
+        ? (["GetNextCACert"] as const)
+        : []),
     ];
     return answer("text/plain", Buffer.from(formatCapabilities(all)));
   }
 
-  async #nextCertificates(): Promise<HttpAnswer> {
-    const { nextChain, ra } = this.#parts;
+  async #nextCertificates(profile: Profile): Promise<HttpAnswer> {
+    const { nextChain, registration } = this.#parts.authorityOf(profile);
     if (nextChain.length === 0) {
       return plainAnswer(404, "scep-no-next-ca", "No CA is to follow the present one");
     }
     const der = nextChain.map((certificate) => certificate.der);
-    return answer("application/x-x509-next-ca-cert", await encodeNextCaCertificates(der, ra));
+    const { responder } = registration.current();
+    const body = await encodeNextCaCertificates(der, responder);
+    return answer("application/x-x509-next-ca-cert", body);
   }
 
   async #pkiOperation(profile: Profile, message: Buffer | undefined): Promise<HttpAnswer> {
@@ -110,6 +115,23 @@ export class ScepHandler {
     const { operations } = this.#parts;
     return answer("application/x-pki-message", await operations.answer(message, profile));
   }
+}
+
+/**
+ * The RA's certificate first, then the issuing CA's and its chain; or the issuing CA's alone where it is its own RA. Apple
+ * takes the second content type to promise an RA and looks for one by its key usages: it is sent only where there is one.
+ */
+function caCertificates(profile: Profile, authority: ProfileAuthority): HttpAnswer {
+  const { certificate } = authority.registration.current().responder;
+  if (profile.caCertificates === "single") {
+    return answer("application/x-x509-ca-cert", certificate.der);
+  }
+  const all = [certificate, ...authority.chain()].map(({ der }) => der);
+  return answer("application/x-x509-ca-ra-cert", encodeCertificatesOnly(all));
+}
+
+function unavailable(error: ConnectorError, retryAfterSeconds: number): HttpAnswer {
+  return { ...plainAnswer(503, error.code, error.message), retryAfterSeconds };
 }
 
 function answer(contentType: string, body: Buffer): HttpAnswer {

@@ -18,6 +18,7 @@ import { beginScepTransaction } from "../protocol/scep-client.ts";
 import { parsePkiMessage } from "../protocol/scep-message.ts";
 import type { ScepSigner } from "../protocol/scep-writer.ts";
 import { envelopeOpener } from "./envelope-opener.ts";
+import { IssuanceGate } from "./issuance-gate.ts";
 import { ScepOperations } from "./scep-operations.ts";
 
 /** The whole PKIOperation, with a ledger that accepts nothing: bytes in, a CertRep or a ProtocolError out. */
@@ -53,13 +54,18 @@ beforeAll(async () => {
     clock,
     random: systemRandom,
   });
+  const key = { responder: ra, opener: envelopeOpener(ra.privateKey, 0) };
   operations = new ScepOperations({
     enrolments,
     ledger,
-    currentList: () => undefined,
-    issuer: issuer.certificate,
-    ra,
-    opener: envelopeOpener(ra.privateKey, 0),
+    authorityOf: () => ({
+      registration: { current: () => key, accepted: () => [key], lookAgain: async () => undefined },
+      issuers: [issuer.certificate],
+      chain: () => issuer.chain,
+      nextChain: [],
+      currentList: () => undefined,
+    }),
+    gate: new IssuanceGate(clock),
     clock,
     random: systemRandom,
     report: () => undefined,

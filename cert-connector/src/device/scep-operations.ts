@@ -14,12 +14,15 @@ import { readScepContent, type ScepRequestContent } from "../protocol/scep-conte
 import {
   type MessageType,
   parsePkiMessage,
+  type SignedPkiMessage,
   type VerifiedPkiMessage,
   verifyPkiMessage,
 } from "../protocol/scep-message.ts";
-import { encodeCertRep, type ScepResponder, type ScepResult } from "../protocol/scep-writer.ts";
-import type { EnvelopeOpener } from "./envelope-opener.ts";
+import { encodeCertRep, type ScepResult } from "../protocol/scep-writer.ts";
 import { failureOf } from "./fail-info.ts";
+import type { IssuanceGate } from "./issuance-gate.ts";
+import type { ProfileAuthorityOf } from "./profile-authority.ts";
+import type { RegistrationKey, RegistrationKeys } from "./registration-authority.ts";
 
 /** What became of one PKIOperation, for log and counters: nothing in it is secret. */
 export interface ScepReport {
@@ -33,11 +36,8 @@ export interface ScepReport {
 export interface ScepOperationsParts {
   readonly enrolments: EnrolmentService;
   readonly ledger: Pick<Ledger, "findCertificates">;
-  /** The revocation list in force, DER. */
-  readonly currentList: () => Uint8Array | undefined;
-  readonly issuer: Certificate;
-  readonly ra: ScepResponder;
-  readonly opener: EnvelopeOpener;
+  readonly authorityOf: ProfileAuthorityOf;
+  readonly gate: IssuanceGate;
   readonly clock: Clock;
   readonly random: Random;
   readonly report: (report: ScepReport) => void;
@@ -56,14 +56,22 @@ export class ScepOperations {
     this.#parts = parts;
   }
 
+  /** Throws BusyError too, where too many ask at once. */
   async answer(bytes: Uint8Array, profile: Profile): Promise<Buffer> {
     const message = parsePkiMessage(bytes);
-    const { ra, random, report } = this.#parts;
+    return await this.#parts.gate.run(message.transactionId, () => this.#answer(message, profile));
+  }
+
+  async #answer(message: SignedPkiMessage, profile: Profile): Promise<Buffer> {
+    const { random, report } = this.#parts;
     const { messageType, transactionId } = message;
+    // Whoever the message was sealed to answers it: after a rollover the client knows the one before.
+    const { key, envelope } = await this.#addressed(message, profile);
+    const { responder } = key;
     const about = { profileId: profile.id, messageType, transactionId };
     // A failure carries nothing that is encrypted, so it goes out without a signer that could be verified.
     let signer: Pick<VerifiedPkiMessage, "signer" | "digest"> = {
-      signer: ra.certificate,
+      signer: responder.certificate,
       digest: "sha256",
     };
     let result: ScepResult;
@@ -73,18 +81,37 @@ export class ScepOperations {
         verifyPkiMessage(message, { allowLegacy }),
       );
       signer = verified;
-      result = await this.#result(verified, profile);
+      result = await this.#result(verified, profile, { key, envelope });
       report({ ...about, status: result.status });
     } catch (error) {
       result = { status: "FAILURE", ...failureOf(error) };
       report({ ...about, status: result.status, error });
     }
-    return await encodeCertRep({ ...message, ...signer }, result, ra, random);
+    return await encodeCertRep({ ...message, ...signer }, result, responder, random);
   }
 
-  async #result(message: VerifiedPkiMessage, profile: Profile): Promise<ScepResult> {
+  /** The RA's key that the message is sealed to; the current one where it is to none, which is then refused. */
+  async #addressed(message: SignedPkiMessage, profile: Profile): Promise<Addressed> {
+    const { registration } = this.#parts.authorityOf(profile);
+    const read = readEnvelope(message, profile);
+    const current = registration.current();
+    if (read.envelope === undefined) return { key: current, envelope: read };
+    const { envelope } = read;
+    const keys = keyFor(envelope, registration);
+    if (keys !== undefined) return { key: keys, envelope: read };
+    await registration.lookAgain();
+    return { key: keyFor(envelope, registration) ?? current, envelope: read };
+  }
+
+  async #result(
+    message: VerifiedPkiMessage,
+    profile: Profile,
+    addressed: Addressed,
+  ): Promise<ScepResult> {
     const about = { profileId: profile.id, transactionId: message.transactionId };
-    const { content, received } = await this.#recording(about, () => this.#open(message, profile));
+    const { content, received } = await this.#recording(about, () =>
+      this.#open(message, profile, addressed),
+    );
     return await this.#resultOf(content, message, profile, received);
   }
 
@@ -102,22 +129,22 @@ export class ScepOperations {
     }
   }
 
-  async #open(message: VerifiedPkiMessage, profile: Profile) {
+  async #open(message: VerifiedPkiMessage, profile: Profile, { key, envelope: read }: Addressed) {
     const { messageType } = message;
     if (messageType === "CertRep") {
       throw new ProtocolError("scep-message", "SCEP message: a server does not take a CertRep");
     }
     const { legacyAlgorithms: allowLegacy } = profile;
-    const envelope = parseEnvelopedData(message.signedData.content, { allowLegacy });
-    const { ra, opener } = this.#parts;
-    const addressed = sealedFor(envelope, [ra.certificate]);
+    if (read.envelope === undefined) throw read.error;
+    const { envelope } = read;
+    const addressed = sealedFor(envelope, [key.responder.certificate]);
     if (addressed === undefined) {
       throw new ProtocolError(
         "scep-recipient",
         "SCEP message: not encrypted to the RA's certificate that GetCACert gives",
       );
     }
-    const opened = await opener.open(addressed.sealed);
+    const opened = await key.opener.open(addressed.sealed);
     const signerKey = message.signer;
     const content = readScepContent(messageType, opened, { allowLegacy, signerKey });
     const { keyEncryption } = addressed.sealed;
@@ -145,9 +172,9 @@ export class ScepOperations {
       case "CertPoll":
         return resultOfOutcome(await this.#poll(message, profile), success);
       case "GetCert":
-        return success([await this.#certificate(content.issuerAndSerial)]);
+        return success([await this.#certificate(content.issuerAndSerial, profile)]);
       case "GetCRL":
-        return success([], [this.#list(content.issuerAndSerial)]);
+        return success([], [this.#list(content.issuerAndSerial, profile)]);
     }
   }
 
@@ -163,7 +190,7 @@ export class ScepOperations {
       profile,
       certificationRequest,
       requesterKeyInfo: message.signer.publicKeyInfo,
-      proof: this.#proofOf(content, message),
+      proof: this.#proofOf(content, message, profile),
     });
   }
 
@@ -180,9 +207,12 @@ export class ScepOperations {
       "certificationRequest"
     >,
     { signer }: VerifiedPkiMessage,
+    profile: Profile,
   ): EnrolmentProof {
     const { challengePassword } = certificationRequest;
-    const isOurs = isSameName(signer.issuer, this.#parts.issuer.subject);
+    const isOurs = this.#parts
+      .authorityOf(profile)
+      .issuers.some(({ subject }) => isSameName(signer.issuer, subject));
     const isRenewal = messageType === "RenewalReq" || (challengePassword === undefined && isOurs);
     return isRenewal
       ? { kind: "renewal", certificate: signer }
@@ -199,8 +229,8 @@ export class ScepOperations {
     throw unknownCertificate("No request of this transaction and key is known");
   }
 
-  async #certificate(of: IssuerAndSerial): Promise<Uint8Array> {
-    this.#requireIssuer(of);
+  async #certificate(of: IssuerAndSerial, profile: Profile): Promise<Uint8Array> {
+    this.#requireIssuer(of, profile);
     const found = await this.#parts.ledger.findCertificates(of.serialNumber);
     const known = found.find(({ certificate }) =>
       isSameName(parseCertificate(certificate).issuer, of.issuer),
@@ -209,17 +239,51 @@ export class ScepOperations {
     throw unknownCertificate("No certificate with this serial number was issued here");
   }
 
-  #list(of: IssuerAndSerial): Uint8Array {
-    this.#requireIssuer(of);
-    const list = this.#parts.currentList();
+  #list(of: IssuerAndSerial, profile: Profile): Uint8Array {
+    const issuer = this.#requireIssuer(of, profile);
+    const list = this.#parts.authorityOf(profile).currentList(issuer);
     if (list !== undefined) return list;
-    throw unknownCertificate("There is no revocation list yet");
+    throw unknownCertificate("There is no revocation list of this issuer here");
   }
 
-  #requireIssuer({ issuer }: IssuerAndSerial): void {
-    if (isSameName(issuer, this.#parts.issuer.subject)) return;
-    throw unknownCertificate("The issuer is not the one of this service");
+  #requireIssuer({ issuer }: IssuerAndSerial, profile: Profile): Certificate {
+    const { issuers } = this.#parts.authorityOf(profile);
+    const found = issuers.find(({ subject }) => isSameName(issuer, subject));
+    if (found !== undefined) return found;
+    throw unknownCertificate("The issuer is not one of this profile");
   }
+}
+
+/** A message's envelope, or what is wrong with it; and the key that will answer. */
+interface Addressed {
+  readonly key: RegistrationKey;
+  readonly envelope: ReadEnvelope;
+}
+
+type ReadEnvelope =
+  | { readonly envelope: EnvelopedData }
+  | { readonly envelope: undefined; readonly error: ProtocolError };
+
+function readEnvelope(message: SignedPkiMessage, profile: Profile): ReadEnvelope {
+  const { legacyAlgorithms: allowLegacy } = profile;
+  try {
+    return { envelope: parseEnvelopedData(message.signedData.content, { allowLegacy }) };
+  } catch (error) {
+    if (error instanceof ProtocolError) return { envelope: undefined, error };
+    throw error;
+  }
+}
+
+function keyFor(
+  envelope: EnvelopedData,
+  registration: RegistrationKeys,
+): RegistrationKey | undefined {
+  const keys = registration.accepted();
+  const found = sealedFor(
+    envelope,
+    keys.map(({ responder }) => responder.certificate),
+  );
+  return found && keys[found.index];
 }
 
 type SuccessResult = Extract<ScepResult, { status: "SUCCESS" }>;

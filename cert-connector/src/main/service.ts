@@ -22,19 +22,26 @@ import { issuanceGuard } from "../core/issuance-guard.ts";
 import type { ChallengeVerifier } from "../core/ports.ts";
 import { clockOffsetObstacle } from "../core/signing-obstacle.ts";
 import { staticChallenge } from "../core/static-challenge.ts";
-import { envelopeOpener } from "../device/envelope-opener.ts";
 import { testEnvelopes } from "../device/envelope-self-test.ts";
 import { type HttpListener, startHttpListener } from "../device/http-listener.ts";
+import { IssuanceGate } from "../device/issuance-gate.ts";
 import { PublicationHandler } from "../device/publication-handler.ts";
 import { ScepHandler } from "../device/scep-handler.ts";
 import { ScepOperations, type ScepReport } from "../device/scep-operations.ts";
+import { intuneChallenge } from "../intune/intune-challenge.ts";
+import { intuneNotifier } from "../intune/intune-notifier.ts";
 import type { CertificateOperations } from "../store/operations.ts";
 import { storeLedger } from "../store/store-ledger.ts";
+import { webhookChallenge } from "../webhook/webhook-challenge.ts";
+import { webhookNotifier } from "../webhook/webhook-notifier.ts";
 import { localChallengeKey } from "./challenge-key.ts";
 import { issuanceMetrics } from "./issuance-metrics.ts";
 import { Notifications } from "./notifications.ts";
+import { ownRegistration, profileAuthorities, registrationAuthority } from "./registration.ts";
 import { revoke } from "./revoke.ts";
+import { openTenants } from "./tenants.ts";
 import { wakingLedger } from "./waking-ledger.ts";
+import { openWebhooks } from "./webhooks.ts";
 
 const RESPONDER_ISSUED = "ocsp.responder-issued";
 
@@ -52,8 +59,10 @@ export async function assembleConnector(
 ) {
   const { local, clock, random, log } = kernel;
   const files = readAuthorityFolder(local.ca.folder, readSecretFile(local.ca.passphraseFile));
-  const ra = { certificate: files.ra.certificate, privateKey: files.ra.key };
-  testEnvelopes(ra);
+  testEnvelopes({ certificate: files.ra.certificate, privateKey: files.ra.key });
+  const registration = resources.use(registrationAuthority(kernel, files));
+  const own = ownRegistration(files, local.envelopeThreads);
+  if (own !== undefined) resources.use(own);
   const authority = embeddedAuthority(files);
   const authorities = new Authorities([authority]);
   const ledger = wakingLedger(storeLedger(kernel.store, clock), () => kernel.link.wake("issuance"));
@@ -63,6 +72,7 @@ export async function assembleConnector(
   const guard = issuanceGuard(kernel.guardrails, { max, windowMs: perMinutes * 60_000 });
   const configuration = new ConfigurationInForce(guard, {
     authorities: authorities.names,
+    ownRegistration: new Set(own === undefined ? [] : [authority.name]),
     secrets: new Set(secrets.keys()),
     tenants: new Set(Object.keys(local.tenants)),
     webhooks: new Set(Object.keys(local.webhooks)),
@@ -73,9 +83,14 @@ export async function assembleConnector(
     () => kernel.link.state().clockOffsetMs,
     MAX_CLOCK_OFFSET_MS,
   );
+  const tenants = openTenants(kernel, resources);
+  const webhooks = openWebhooks(kernel, resources);
   const notifications = resources.use(
     new Notifications(kernel, {
-      notifiers: {},
+      notifiers: {
+        intune: intuneNotifier((name) => tenants.get(name)?.validation),
+        webhook: webhookNotifier((name) => webhooks.get(name)),
+      },
       revoke: async ({ certificateSerialNumber, issuingCertificateAuthority: issuer }) => {
         const serialNumber = certificateSerialNumber.toLowerCase();
         const reason = "cessationOfOperation";
@@ -90,6 +105,8 @@ export async function assembleConnector(
     challenges: {
       signed: challengesOf(kernel),
       static: staticChallenge((name) => secrets.get(name)),
+      intune: intuneChallenge((name) => tenants.get(name)?.validation),
+      webhook: webhookChallenge((name) => webhooks.get(name)),
     },
     guard,
     signingObstacle,
@@ -112,6 +129,7 @@ export async function assembleConnector(
   );
   const responder = new OcspResponder({
     files,
+    isRegistration: (serialNumber) => registration.hasIssued(serialNumber),
     issuerKeyId: authority.issuer().keyId,
     ledger,
     clock,
@@ -122,14 +140,12 @@ export async function assembleConnector(
       log.info(payload, RESPONDER_ISSUED);
     },
   });
-  const opener = resources.use(envelopeOpener(files.ra.key, local.envelopeThreads));
+  const authorityOf = profileAuthorities({ files, authorities, registration, own, publisher });
   const operations = new ScepOperations({
     enrolments,
     ledger,
-    currentList: () => publisher.current?.der,
-    issuer: files.issuing.certificate,
-    ra,
-    opener,
+    authorityOf,
+    gate: new IssuanceGate(clock),
     clock,
     random,
     recordFailure,
@@ -140,13 +156,15 @@ export async function assembleConnector(
   });
   return {
     files,
-    ra,
+    registration,
+    authorityOf,
     authority,
     authorities,
     ledger,
     configuration,
     enrolments,
     notifications,
+    tenants,
     publisher,
     responder,
     operations,
@@ -156,15 +174,21 @@ export async function assembleConnector(
 /** Starts what devices and relying parties reach. */
 export function openDoors(
   kernel: CertificateKernel,
-  { files, ra, authority, configuration, publisher, responder, operations }: CertificateConnector,
+  {
+    files,
+    authority,
+    authorityOf,
+    configuration,
+    publisher,
+    responder,
+    operations,
+  }: CertificateConnector,
 ): Promise<HttpListener> {
   const { local, clock, log } = kernel;
   const chain = [files.issuing.certificate, files.root];
   const scep = new ScepHandler({
     operations,
-    ra,
-    chain,
-    nextChain: files.next,
+    authorityOf,
     profileAt: (path) => configuration.profileAt(path),
   });
   const publication = new PublicationHandler({

@@ -5,7 +5,10 @@ import { z } from "zod";
 import type { DesiredConfiguration } from "../config/desired-configuration.ts";
 import { startExpiryWatch } from "./expiry-watch.ts";
 import { healthChecks } from "./health-checks.ts";
+import { importedPfxService } from "./imported-pfx-service.ts";
 import { pendingRequests } from "./pending-requests.ts";
+import { pkcsService } from "./pkcs-service.ts";
+import { RevocationLoops } from "./revocation-loops.ts";
 import { revoke } from "./revoke.ts";
 import {
   assembleConnector,
@@ -22,6 +25,7 @@ export async function startCertConnector(
   const connector = await assembleConnector(kernel, starting);
   const { completed, left } = await connector.enrolments.completeUnfinished();
   if (completed + left > 0) kernel.log.warn({ completed, left }, "enrolment.resumed");
+  await connector.registration.start();
   await connector.publisher.start();
   await connector.responder.start();
   await connector.notifications.start();
@@ -30,14 +34,28 @@ export async function startCertConnector(
   const doors = starting.use(await openDoors(kernel, connector));
   kernel.announce({ scepUrl: doors.url });
   kernel.health.figure("scep-requests-in-flight", doors.requestsInFlight);
+  const pkcs = pkcsService(kernel, connector);
+  const imported = importedPfxService(kernel, connector);
+  const revocations = starting.use(
+    new RevocationLoops(kernel, connector, connector.tenants.values()),
+  );
+  kernel.health.register({ name: "intune-revocations", run: () => revocations.result() });
   const resources = starting.move();
   return {
     applyConfiguration: async (configuration) => {
       connector.configuration.replace(configuration);
       connector.publisher.reschedule();
     },
-    commands: { "certificate.revoke": revokeCommand(kernel, connector) },
-    controls: controlsOf(kernel, connector),
+    commands: {
+      "certificate.revoke": revokeCommand(kernel, connector),
+      "certificate.pkcs": pkcs.command,
+      "pfx.deliver": imported.command,
+    },
+    controls: {
+      ...controlsOf(kernel, connector),
+      ...imported.controls,
+      "certificate.pkcs": pkcs.control,
+    },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }

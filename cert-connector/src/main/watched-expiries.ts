@@ -60,12 +60,17 @@ export function registrationExpiry(
 
 /** What ends of the connector's own. */
 export function ownExpiries(
-  connector: Pick<CertificateConnector, "files" | "publisher" | "responder" | "configuration">,
+  connector: Pick<
+    CertificateConnector,
+    "files" | "registration" | "publisher" | "responder" | "configuration"
+  >,
 ): readonly GuardedExpiry[] {
-  const { files } = connector;
+  const { files, registration } = connector;
   return [
     ...authorityExpiries({ root: files.root, issuing: files.issuing.certificate }),
-    registrationExpiry(files.ra.certificate.notAfter),
+    registrationExpiry(registration.current().responder.certificate.notAfter, () =>
+      registration.renew(),
+    ),
     responderExpiry(connector),
     listExpiry(connector),
   ];
