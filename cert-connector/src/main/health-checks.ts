@@ -7,6 +7,7 @@ import type { LocalConfiguration } from "../config/local-configuration.ts";
 import { expiriesResult, expiryResult } from "./expiry-checks.ts";
 import { notificationsResult } from "./notifications.ts";
 import type { CertificateConnector, CertificateKernel } from "./service.ts";
+import { tenantChecks } from "./tenants.ts";
 import {
   authorityExpiries,
   foreignExpiries,
@@ -64,6 +65,7 @@ export function offlineChecks(
   };
   return [
     ...["root-ca", "issuing-ca", "scep-ra"].map((name) => ({ name, run: () => expiryOf(name) })),
+    ...tenantChecks(local),
     portCheck(local),
   ];
 }

@@ -4,6 +4,11 @@ import type { Operations } from "@isthmus/shared/store/transaction";
 import { enrolmentIntent, enrolmentPending } from "./enrolment-operations.ts";
 import { expiryMigrations, recordExpiryWarning } from "./expiry-operations.ts";
 import {
+  importedPfxMigrations,
+  removeImportedPfx,
+  storeImportedPfx,
+} from "./imported-pfx-operations.ts";
+import {
   beginAsking,
   endAsking,
   enrolmentFailed,
@@ -34,6 +39,14 @@ import {
   removeExpiredRegistrationKeys,
 } from "./registration-key-operations.ts";
 import { beginRevocationList, storeRevocationList } from "./revocation-operations.ts";
+import {
+  confirmRevocations,
+  finishedRevocations,
+  forgetRevocations,
+  keepRevocationRequests,
+  revocationRequestMigrations,
+  revokeRequested,
+} from "./revocation-request-operations.ts";
 
 /** The module that the store's worker loads: all tables and operations of the certificate connector. */
 
@@ -44,8 +57,10 @@ export const migrations = [
   ...ledgerMigrations,
   ...registrationKeyMigrations,
   ...pkcsMigrations,
+  ...importedPfxMigrations,
   ...expiryMigrations,
   ...notificationMigrations,
+  ...revocationRequestMigrations,
 ];
 
 /** @public The store's worker reads it by the module's address. */
@@ -67,6 +82,8 @@ export const operations = {
   storeRevocationList,
   beginPkcsOrder,
   completePkcsOrder,
+  storeImportedPfx,
+  removeImportedPfx,
   registrationKeys,
   addRegistrationKey,
   publishRegistrationKey,
@@ -79,6 +96,11 @@ export const operations = {
   notificationRefused,
   notificationState,
   releaseNotifications,
+  keepRevocationRequests,
+  revokeRequested,
+  confirmRevocations,
+  finishedRevocations,
+  forgetRevocations,
 } satisfies Operations;
 
 export type CertificateOperations = typeof operations;
