@@ -14,7 +14,7 @@ const PASSWORD = "correct horse battery staple";
 const START_TIMEOUT_MS = 60_000;
 
 /** Settings for tests alone: a server that nobody pulls the plug of need not wait for its disk. */
-const QUICK = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"];
+const QUICK = ["fsync=off", "full_page_writes=off"];
 
 /** A PostgreSQL server of a test's own, with its data in a temporary folder, on a port of loopback. */
 export class PostgresqlServer implements AsyncDisposable {

@@ -1,0 +1,136 @@
+import { join } from "node:path";
+import { openStore } from "@isthmus/shared/store/store";
+import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
+import { until } from "@isthmus/shared/testing/until";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { missing } from "../peers.ts";
+import { PostgresqlServer } from "../postgresql.ts";
+import { findTool } from "../tools.ts";
+import {
+  type ConformancePlace,
+  type Counter,
+  codeOfRejection,
+  counterModule as module,
+  testConformance,
+} from "./store-conformance.ts";
+
+describe("a store in a file", () => {
+  testConformance(async (): Promise<ConformancePlace> => {
+    const folder = temporaryFolder();
+    const file = join(folder.path, "a.db");
+    return {
+      open: (options) => openStore<Counter>({ file, module, ...options }),
+      [Symbol.asyncDispose]: async () => folder[Symbol.dispose](),
+    };
+  });
+});
+
+const postgres = findTool("postgres");
+
+test.skipIf(postgres !== undefined)("a store in PostgreSQL", (context) => {
+  missing("postgres (Debian package postgresql)", context);
+});
+
+describe.skipIf(postgres === undefined)("a store in PostgreSQL", () => {
+  let server: PostgresqlServer;
+  beforeAll(async () => {
+    server = await PostgresqlServer.start(postgres ?? "");
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  testConformance(async (): Promise<ConformancePlace> => {
+    const postgresql = await server.newPlace();
+    return {
+      open: (options) => openStore<Counter>({ postgresql, module, ...options }),
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  });
+
+  test("a replica's name is taken while its process lives", async () => {
+    const postgresql = await server.newPlace();
+    {
+      await using _store = await openStore<Counter>({ postgresql, module });
+      expect(await codeOfRejection(openStore<Counter>({ postgresql, module }))).toBe(
+        "store-in-use",
+      );
+    }
+    await using again = await openStore<Counter>({ postgresql, module });
+    expect(await again.run("count")).toBe(0);
+  });
+
+  test("replicas have tables of their own", async () => {
+    const one = await server.newPlace("one");
+    await using first = await openStore<Counter>({ postgresql: one, module });
+    const two = { ...one, replica: "two" };
+    await using second = await openStore<Counter>({ postgresql: two, module });
+    await first.run("add", { n: 1, text: "one" });
+    expect(await second.run("count")).toBe(0);
+  });
+
+  test("a server that is away is told at once at the start, and by an error worth a retry later", async () => {
+    const postgresql = await server.newPlace();
+    await using store = await openStore<Counter>({ postgresql, module });
+    await store.run("add", { n: 1, text: "one" });
+    await server.stop("immediate");
+    try {
+      const down = await store.run("count").catch((error: unknown) => error);
+      expect(down).toMatchObject({ code: "store-unreachable", isRetryable: true });
+      const query = await store.query("SELECT 1", [], 1).catch((error: unknown) => error);
+      expect(query).toMatchObject({ code: "store-unreachable", isRetryable: true });
+      const other = { ...postgresql, replica: "other" };
+      expect(await codeOfRejection(openStore<Counter>({ postgresql: other, module }))).toBe(
+        "store-unreachable",
+      );
+    } finally {
+      await server.start();
+    }
+    const answer = () => store.run("count").catch(() => undefined);
+    expect(await until(answer, "an answer of the store", 30_000)).toBe(1);
+    await until(() => store.query("SELECT 1", [], 1).catch(() => undefined), "a reader", 30_000);
+  });
+
+  test("a wrong password is told without it, and no password leaves the file", async () => {
+    const { urlFile } = await server.newPlace();
+    const place = server.place("one", "no_such_database");
+    const error = await openStore({ postgresql: place, module }).catch((thrown: Error) => thrown);
+    expect(error).toMatchObject({ code: "store-refused" });
+    expect(String(error)).not.toContain("correct");
+    expect(urlFile).not.toBe(place.urlFile);
+  });
+
+  test("what a newer release has added does not keep an older one from starting, unless it says so", async () => {
+    const postgresql = await server.newPlace();
+    await (await openStore<Counter>({ postgresql, module }))[Symbol.asyncDispose]();
+    const add = (id: string, breaks: number) =>
+      server.sql(
+        `INSERT INTO isthmus_replica_one.schema_migration VALUES ('${id}', 'x', 0, ${breaks})`,
+        postgresql,
+      );
+    await add("counter-98", 0);
+    await (await openStore<Counter>({ postgresql, module }))[Symbol.asyncDispose]();
+    await add("counter-99", 1);
+    expect(await codeOfRejection(openStore<Counter>({ postgresql, module }))).toBe(
+      "store-schema-newer",
+    );
+  });
+
+  test("an edited migration is refused", async () => {
+    const postgresql = await server.newPlace();
+    await (await openStore<Counter>({ postgresql, module }))[Symbol.asyncDispose]();
+    await server.sql("UPDATE isthmus_replica_one.schema_migration SET sha256 = 'x'", postgresql);
+    expect(await codeOfRejection(openStore<Counter>({ postgresql, module }))).toBe(
+      "store-schema-changed",
+    );
+  });
+
+  test("a text with a NUL, which PostgreSQL cannot store, fails its operation alone", async () => {
+    const postgresql = await server.newPlace();
+    await using store = await openStore<Counter>({ postgresql, module });
+    const settled = await Promise.allSettled([
+      store.run("add", { n: 1, text: "a\0b" }),
+      store.run("add", { n: 2, text: "two" }),
+    ]);
+    expect(settled[0]).toMatchObject({ reason: { code: "store-text", isRetryable: false } });
+    expect(settled[1]).toMatchObject({ value: 2 });
+  });
+});
