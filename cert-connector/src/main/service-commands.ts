@@ -94,7 +94,7 @@ function profilesOf(file: string): string[] | undefined {
   }
 }
 
-function altName(text: string): ChallengePayload["subjectAltNames"][number] {
+export function altName(text: string): ChallengePayload["subjectAltNames"][number] {
   const [type = "", ...rest] = text.split(":");
   if (!ALT_NAME_TYPES.includes(type) || rest.length === 0) {
     throw new UsageError(`--san ${text}: expected uri:, dns:, email: or upn: and a value`);
