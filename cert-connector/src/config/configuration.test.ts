@@ -1,5 +1,9 @@
-import { describe, expect, test } from "vitest";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
+import { afterAll, describe, expect, test } from "vitest";
 import { desiredConfiguration } from "./desired-configuration.ts";
+import { directories } from "./directories.ts";
 import { guardrails } from "./guardrails.ts";
 
 function faults(value: unknown): string[] {
@@ -68,5 +72,46 @@ describe("guardrails", () => {
 
   test("refuse a pattern that is no regular expression", () => {
     expect(guardrails.safeParse({ subjects: ["CN=("] }).success).toBe(false);
+  });
+});
+
+describe("a directory", () => {
+  const folder = temporaryFolder();
+  const passwordFile = join(folder.path, "password");
+  writeFileSync(passwordFile, "secret", { mode: 0o600 });
+  afterAll(() => folder[Symbol.dispose]());
+  const ad = {
+    urls: ["ldaps://dc1.corp.test"],
+    baseDn: "DC=corp,DC=test",
+    bind: { dn: "CN=isthmus", passwordFile },
+  };
+  const faultsOf = (changes: Record<string, unknown>) =>
+    (directories.safeParse({ ad: { ...ad, ...changes } }).error?.issues ?? []).map(({ path }) =>
+      path.slice(1).join("."),
+    );
+
+  test("needs an address, a base and a service account", () => {
+    expect(faultsOf({ bind: { ...ad.bind, passwordFile: "/nowhere" } })).toEqual([
+      "bind.passwordFile",
+    ]);
+    expect(faultsOf({ urls: [] })).toEqual(["urls"]);
+    expect(faultsOf({ colour: 1 })).toEqual([""]);
+  });
+
+  test.each([
+    "http://dc1",
+    "ldaps://",
+    "ldaps://dc1/DC=corp",
+    "ldaps://user:secret@dc1",
+    "ldaps://dc1?sub",
+  ])("is not at %s", (url) => {
+    expect(faultsOf({ urls: [url] })).toContain("urls.0");
+  });
+
+  test("is not spoken to in the clear, except on this machine", () => {
+    const plain = { startTls: false, urls: ["ldap://dc1.corp.test", "ldap://127.0.0.1:3890"] };
+    expect(faultsOf(plain)).toContain("urls.0");
+    expect(faultsOf(plain)).not.toContain("urls.1");
+    expect(faultsOf({ ...plain, startTls: true })).not.toContain("urls.0");
   });
 });

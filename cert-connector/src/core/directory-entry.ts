@@ -1,3 +1,5 @@
+import type { Grant } from "./grant.ts";
+
 /** Which kind of account a profile's certificates stand for. */
 export type DirectoryLookUp = "user" | "device";
 
@@ -12,4 +14,14 @@ export interface DirectoryEntry {
   readonly securityIdentifier: string | undefined;
   /** By the names in lower case that `variables.ts` knows. */
   readonly variables: Readonly<Record<string, string>>;
+}
+
+/** A directory that accounts are looked up in. */
+export interface DirectoryLookup {
+  /**
+   * The one account that the grant stands for; undefined where there is none. Throws RefusalError `directory-key-missing`
+   * where the grant lacks what it is looked for by, `directory-ambiguous` where there are several; ConnectorError
+   * `directory-unreachable`, `directory-busy` (retryable), `directory-credentials`, `directory-answer`.
+   */
+  find(lookUp: DirectoryLookUp, grant: Grant): Promise<DirectoryEntry | undefined>;
 }

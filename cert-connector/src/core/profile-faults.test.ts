@@ -66,7 +66,7 @@ test("a directory that is not there is named", () => {
 });
 
 test("an entry is looked for by what a challenge proves", () => {
-  expect(filterFaults("(&(sAMAccountName={{UserName}})(cn={{DeviceId}}))")).toEqual([]);
-  expect(filterFaults("(cn={{requestedCommonName}})")).toHaveLength(1);
-  expect(filterFaults("(cn={{nobody}})")).toEqual(['there is no variable "nobody"']);
+  expect(filterFaults(["UserName", "DeviceId", "Device_Serial"])).toEqual([]);
+  expect(filterFaults(["requestedCommonName", "OnPremisesSecurityIdentifier"])).toHaveLength(2);
+  expect(filterFaults(["nobody"])).toEqual(['there is no variable "nobody"']);
 });

@@ -5,6 +5,7 @@ import {
   DISTINGUISHED_NAME_VARIABLE,
   REQUESTED_NAME_VARIABLE,
   SECURITY_IDENTIFIER_VARIABLE,
+  variableNamed,
 } from "./variables.ts";
 
 /** What is wrong with a profile's templates and directory, each fault with its key. Said at configuration, not at a device. */
@@ -71,20 +72,18 @@ function wantsSecurityIdentifier({ securityIdentifier, subjectAltNames }: Profil
   return securityIdentifier === "directory" || subjectAltNames.some(isNamed);
 }
 
-/** What may name a directory's entry in a filter: nothing that only the request says, nor what only the entry says. */
-export function filterFaults(template: string): string[] {
-  const { known, unknown } = variablesIn(template);
+/** Of the names of a filter's variables: what only the request says, or only the entry itself, finds no entry. */
+export function filterFaults(names: readonly string[]): string[] {
   const unproven = [
     REQUESTED_NAME_VARIABLE,
     SECURITY_IDENTIFIER_VARIABLE,
     DISTINGUISHED_NAME_VARIABLE,
   ];
-  return [
-    ...unknown.map((name) => `there is no variable "${name}"`),
-    ...known
-      .filter((name) => unproven.includes(name))
-      .map((name) => `no challenge proves the variable "${name}"`),
-  ];
+  return names.flatMap((name) => {
+    const variable = variableNamed(name);
+    if (variable === undefined) return [`there is no variable "${name}"`];
+    return unproven.includes(variable) ? [`no challenge proves the variable "${name}"`] : [];
+  });
 }
 
 function isName(template: string): boolean {
