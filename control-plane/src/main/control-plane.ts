@@ -11,6 +11,7 @@ import type { Random } from "@isthmus/shared/random";
 import type { Logger } from "pino";
 import { Registry } from "prom-client";
 import type { Configuration } from "../config/configuration.ts";
+import { HandshakeGate } from "../connector/handshake-gate.ts";
 import type { Passwords } from "../core/password.ts";
 import { SignerClient } from "../signer/signer-client.ts";
 import { StoreRecords } from "../store/records.ts";
@@ -64,6 +65,8 @@ export async function startControlPlane(
   const identity = resources.use(await ServerIdentity.open(settings));
   const server = createServer({ ...identity.contextOptions, ...SERVER_LIMITS });
   identity.serve(server);
+  const handshakes = resources.use(new HandshakeGate());
+  handshakes.guard(server);
   const { address, port } = await listen(server, configuration.listen);
   resources.defer(() => closeServer(server));
   const publicUrl = configuration.publicUrl ?? `https://localhost:${port}`;
