@@ -1,11 +1,8 @@
-import {
-  addressKey,
-  pathKey,
-  portKey,
-  secretFileKey,
-} from "@isthmus/shared/kernel/configuration-keys";
+import { addressKey, portKey, secretFileKey } from "@isthmus/shared/kernel/configuration-keys";
 import { z } from "zod";
 import { authorities } from "./authorities.ts";
+import { ca } from "./ca.ts";
+import { database } from "./database.ts";
 import { directories } from "./directories.ts";
 import { localName } from "./names.ts";
 import { tenants } from "./tenants.ts";
@@ -20,10 +17,10 @@ export const localConfiguration = z.object({
       port: portKey().default(8081),
     })
     .prefault({}),
-  /** The embedded certification authority, made by `ca init`. */
-  ca: z.strictObject({ folder: pathKey(), passphraseFile: pathKey() }),
+  ca,
   /** Static challenges by name; the cloud's configuration can only refer to these names. */
   secrets: z.record(localName, z.strictObject({ file: secretFileKey() })).default({}),
+  database,
   authorities,
   tenants,
   webhooks,

@@ -25,6 +25,7 @@ export const definition: ServiceDefinition<
   guardrails,
   builtInGuardrails: { allow: ["certificate.revoke", "health.report"] },
   storeModule: new URL("../store/operations.ts", import.meta.url),
+  database: ({ database }) => database,
   commands: [caCommands, ...serviceCommands],
   checks: offlineChecks,
   start: startCertConnector,

@@ -1,6 +1,12 @@
 import { kernelMigrations, kernelOperations } from "@isthmus/shared/kernel/kernel-operations";
 import { laneMigrations, laneOperations } from "@isthmus/shared/link/lane-operations";
 import type { Operations } from "@isthmus/shared/store/transaction";
+import {
+  authorityRevocationDeferred,
+  authorityRevocationDone,
+  authorityRevocationMigrations,
+  claimAuthorityRevocations,
+} from "./authority-revocation-operations.ts";
 import { enrolmentIntent, enrolmentPending } from "./enrolment-operations.ts";
 import { expiryMigrations, recordExpiryWarning } from "./expiry-operations.ts";
 import {
@@ -47,6 +53,7 @@ import {
   revocationRequestMigrations,
   revokeRequested,
 } from "./revocation-request-operations.ts";
+import { keepTraces, traceMigrations } from "./trace-operations.ts";
 
 /** The module that the store's worker loads: all tables and operations of the certificate connector. */
 
@@ -59,14 +66,20 @@ export const migrations = [
   ...pkcsMigrations,
   ...importedPfxMigrations,
   ...expiryMigrations,
+  ...traceMigrations,
   ...notificationMigrations,
   ...revocationRequestMigrations,
+  ...authorityRevocationMigrations,
 ];
+
+/** @public What each replica has for itself where several share a database: audit, lanes, limits, configuration. */
+export const ownMigrations = [...kernelMigrations, ...laneMigrations];
+/** @public */
+export const ownOperations = { ...kernelOperations, ...laneOperations } satisfies Operations;
 
 /** @public The store's worker reads it by the module's address. */
 export const operations = {
-  ...kernelOperations,
-  ...laneOperations,
+  ...ownOperations,
   enrolmentIntent,
   enrolmentPending,
   enrolmentIssued,
@@ -89,6 +102,7 @@ export const operations = {
   publishRegistrationKey,
   removeExpiredRegistrationKeys,
   recordExpiryWarning,
+  keepTraces,
   claimNotifications,
   hurryNotifications,
   notificationAccepted,
@@ -101,6 +115,9 @@ export const operations = {
   confirmRevocations,
   finishedRevocations,
   forgetRevocations,
+  claimAuthorityRevocations,
+  authorityRevocationDone,
+  authorityRevocationDeferred,
 } satisfies Operations;
 
 export type CertificateOperations = typeof operations;

@@ -4,6 +4,7 @@ import { ConnectorError } from "../errors.ts";
 import type { Service } from "../link/messages.ts";
 import { openStore } from "../store/store.ts";
 import type { Operations } from "../store/transaction.ts";
+import type { StorePlace } from "../store/worker-messages.ts";
 import { eraseRecorded } from "./audit-erasure.ts";
 import { type AuditReport, describeAudit, verifyAudit } from "./audit-verification.ts";
 import {
@@ -24,6 +25,7 @@ import { readRunFile } from "./run-file.ts";
 import type { ServiceDefinition } from "./service-definition.ts";
 import { holdStateFolder, type StateFolder, stateFolderAt } from "./state-folder.ts";
 import { describeStatus } from "./status-text.ts";
+import { storePlaceOf } from "./store-place.ts";
 import { Trust } from "./trust.ts";
 
 type AnyDefinition<Local, Desired, Rules, Ops extends Operations> = ServiceDefinition<
@@ -85,11 +87,12 @@ export function approveCommand<Local, Desired, Rules, Ops extends Operations>(
     options: { config: CONFIG_OPTION },
     positionals: [{ name: "id", summary: "the command's id", isOptional: true }],
     async run(call) {
-      const folder = folderOf(definition, call);
+      const places = placesOf(definition, call);
+      const { folder } = places;
       const [id] = call.positionals;
       if (id === undefined) return await listWaiting(folder);
       const answered = await askRunningService(folder.controlSocket, "approve", { id });
-      if (answered === undefined) await approveStopped(definition, folder, id);
+      if (answered === undefined) await approveStopped(definition, places, id);
       return { text: `Approved ${id}.`, value: { id } };
     },
   };
@@ -109,12 +112,12 @@ async function listWaiting(folder: StateFolder): Promise<CliAnswer> {
 /** While the service is stopped the approval is stored, and counts when it runs again. */
 async function approveStopped<Local, Desired, Rules, Ops extends Operations>(
   definition: AnyDefinition<Local, Desired, Rules, Ops>,
-  folder: StateFolder,
+  { folder, place }: Places,
   id: string,
 ): Promise<void> {
   using _held = holdStateFolder(folder);
   await using store = await openStore<ConnectorOperations>({
-    file: folder.storeFile,
+    ...place,
     module: definition.storeModule,
   });
   const now = systemClock.now();
@@ -140,11 +143,12 @@ export function auditCommand<Local, Desired, Rules, Ops extends Operations>(
           "recompute the chain and compare it with the heads the control plane countersigned",
         options: { config: CONFIG_OPTION },
         async run(call) {
-          const folder = folderOf(definition, call);
+          const places = placesOf(definition, call);
+          const { folder } = places;
           const answered = await askRunningService(folder.controlSocket, "verify-audit");
           const report =
             answered === undefined
-              ? await verifyStopped(definition, folder)
+              ? await verifyStopped(definition, places)
               : (answered.result as AuditReport);
           const exitCode = report.isIntact ? EXIT_OK : EXIT_FAILED;
           return { text: describeAudit(report), value: report, exitCode };
@@ -171,11 +175,11 @@ export function auditCommand<Local, Desired, Rules, Ops extends Operations>(
 /** Offline: the store is opened so that nothing can change it. */
 async function verifyStopped<Local, Desired, Rules, Ops extends Operations>(
   definition: AnyDefinition<Local, Desired, Rules, Ops>,
-  folder: StateFolder,
+  { folder, place }: Places,
 ): Promise<AuditReport> {
   const identity = loadIdentity(folder, definition.service);
   await using store = await openStore<ConnectorOperations>({
-    file: folder.storeFile,
+    ...place,
     module: definition.storeModule,
     isReadOnly: true,
   });
@@ -187,34 +191,40 @@ async function erase<Local, Desired, Rules, Ops extends Operations>(
   definition: AnyDefinition<Local, Desired, Rules, Ops>,
   call: CliCall,
 ): Promise<CliAnswer> {
-  const folder = folderOf(definition, call);
+  const places = placesOf(definition, call);
+  const { folder } = places;
   const before = Date.parse(call.required("before"));
   if (!Number.isFinite(before)) throw new UsageError("--before is no date, e.g. 2026-01-31");
   const answered = await askRunningService(folder.controlSocket, "erase-audit", { before });
   const erased =
     answered === undefined
-      ? await eraseStopped(definition, folder, before)
+      ? await eraseStopped(definition, places, before)
       : z.object({ erased: z.number() }).parse(answered.result).erased;
   return { text: `Erased the payloads of ${erased} entries.`, value: { erased } };
 }
 
 async function eraseStopped<Local, Desired, Rules, Ops extends Operations>(
   definition: AnyDefinition<Local, Desired, Rules, Ops>,
-  folder: StateFolder,
+  { folder, place }: Places,
   before: number,
 ): Promise<number> {
   using _held = holdStateFolder(folder);
   await using store = await openStore<ConnectorOperations>({
-    file: folder.storeFile,
+    ...place,
     module: definition.storeModule,
   });
   return await eraseRecorded(store, before);
 }
 
-function folderOf<Local, Desired, Rules, Ops extends Operations>(
+interface Places {
+  readonly folder: StateFolder;
+  readonly place: StorePlace;
+}
+
+function placesOf<Local, Desired, Rules, Ops extends Operations>(
   definition: AnyDefinition<Local, Desired, Rules, Ops>,
   call: CliCall,
-): StateFolder {
+): Places {
   const local = loadLocalConfiguration(definition, call.required("config"));
-  return stateFolderAt(local.stateFolder);
+  return { folder: stateFolderAt(local.stateFolder), place: storePlaceOf(definition, local) };
 }

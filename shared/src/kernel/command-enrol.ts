@@ -10,6 +10,7 @@ import type { PublicKey } from "../link/messages.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
 import type { Operations } from "../store/transaction.ts";
+import type { StorePlace } from "../store/worker-messages.ts";
 import { type CliCall, type CliCommand, type CliLeaf, UsageError } from "./command.ts";
 import { checkConfiguration } from "./configuration.ts";
 import type { ConnectorOperations } from "./connector-operations.ts";
@@ -18,6 +19,7 @@ import { enrolmentKey, loadIdentity, storeIdentity } from "./identity.ts";
 import { CONFIG_OPTION, loadLocalConfiguration } from "./local-configuration.ts";
 import type { ServiceDefinition } from "./service-definition.ts";
 import { holdStateFolder, stateFolderAt } from "./state-folder.ts";
+import { storePlaceOf } from "./store-place.ts";
 import { type PinnedKey, Trust } from "./trust.ts";
 
 const MAX_TOKEN_BYTES = 65_536;
@@ -71,7 +73,7 @@ export function enrolCommand<Local, Desired, Rules, Ops extends Operations>(
       const now = systemClock.now();
       Trust.load(folder.trustFile, systemClock).pin(answer.tenantKey, "enrolment");
       await storeIdentity(folder, { service, answer, enrolledAt: now });
-      await withStore(definition, folder.storeFile, async (store) => {
+      await withStore(definition, storePlaceOf(definition, local), async (store) => {
         if (before !== undefined) await store.run("raiseEpoch", { now });
         const { connectorId } = answer;
         const payload = { connectorId, tenantKey: thumbprintOf(answer.tenantKey) };
@@ -107,11 +109,11 @@ function readText(file: string): string {
 
 async function withStore<Local, Desired, Rules, Ops extends Operations>(
   definition: ServiceDefinition<Local, Desired, Rules, Ops>,
-  file: string,
+  place: StorePlace,
   step: (store: Store<ConnectorOperations>) => Promise<void>,
 ): Promise<void> {
   await using store = await openStore<ConnectorOperations>({
-    file,
+    ...place,
     module: definition.storeModule,
   });
   await step(store);
@@ -121,9 +123,9 @@ async function withStore<Local, Desired, Rules, Ops extends Operations>(
 export function trustCommand<Local, Desired, Rules, Ops extends Operations>(
   definition: ServiceDefinition<Local, Desired, Rules, Ops>,
 ): CliCommand {
-  const trustFileOf = (call: CliCall) => {
+  const placesOf = (call: CliCall) => {
     const local = loadLocalConfiguration(definition, call.required("config"));
-    return stateFolderAt(local.stateFolder);
+    return { folder: stateFolderAt(local.stateFolder), place: storePlaceOf(definition, local) };
   };
   return {
     name: "trust",
@@ -134,7 +136,7 @@ export function trustCommand<Local, Desired, Rules, Ops extends Operations>(
         summary: "list every tenant key that was ever pinned",
         options: { config: CONFIG_OPTION },
         async run(call) {
-          const keys = Trust.load(trustFileOf(call).trustFile, systemClock).list();
+          const keys = Trust.load(placesOf(call).folder.trustFile, systemClock).list();
           const text =
             keys.length === 0 ? "No tenant key is pinned." : keys.map(keyLine).join("\n");
           return { text, value: { keys: keys.map(keyValue) } };
@@ -146,11 +148,11 @@ export function trustCommand<Local, Desired, Rules, Ops extends Operations>(
         options: { config: CONFIG_OPTION },
         positionals: [{ name: "key-file", summary: "the public key as JWK (JSON)" }],
         async run(call) {
-          const folder = trustFileOf(call);
+          const { folder, place } = placesOf(call);
           const key = readPublicKey(call.positionals[0] ?? "");
           using _held = holdStateFolder(folder);
           const now = systemClock.now();
-          await withStore(definition, folder.storeFile, async (store) => {
+          await withStore(definition, place, async (store) => {
             await store.run("raiseEpoch", { now });
             const payload = { tenantKey: thumbprintOf(key) };
             await store.run("recordAudit", { at: now, event: "trust.pinned-locally", payload });

@@ -19,6 +19,7 @@ import { HealthBoard } from "./health.ts";
 import type { Lifetime } from "./lifetime.ts";
 import type { ServiceDefinition } from "./service-definition.ts";
 import { holdStateFolder, type StateFolder, stateFolderAt } from "./state-folder.ts";
+import { storePlaceOf } from "./store-place.ts";
 import { Trust } from "./trust.ts";
 import { SUITE_VERSION } from "./version.ts";
 
@@ -45,7 +46,7 @@ export interface Foundation<Rules> {
  */
 export async function layFoundation<Local, Desired, Rules, Ops extends Operations>(
   definition: ServiceDefinition<Local, Desired, Rules, Ops>,
-  local: CommonConfiguration,
+  local: Local & CommonConfiguration,
   log: Logger,
   lifetime: Lifetime,
 ): Promise<Foundation<Rules>> {
@@ -57,7 +58,7 @@ export async function layFoundation<Local, Desired, Rules, Ops extends Operation
   lifetime.resources.use(holdStateFolder(folder));
   const source = connectorSource(service, folder, local);
   const store = await openStore<ConnectorOperations>({
-    file: folder.storeFile,
+    ...storePlaceOf(definition, local),
     module: definition.storeModule,
   });
   lifetime.resources.use(store);

@@ -4,6 +4,7 @@ import type { z } from "zod";
 import type { Clock } from "../clock.ts";
 import type { PublicKey, Service } from "../link/messages.ts";
 import type { Random } from "../random.ts";
+import type { PostgresqlPlace } from "../store/postgresql/place.ts";
 import type { Store } from "../store/store.ts";
 import type { Operations } from "../store/transaction.ts";
 import type { CliCommand } from "./command.ts";
@@ -31,6 +32,8 @@ export interface ServiceDefinition<Local, Desired, Rules, Ops extends Operations
   readonly builtInGuardrails?: BuiltInGuardrails;
   /** The file that exports `migrations` and `operations`, with the kernel's and the lanes' spread in. */
   readonly storeModule: URL;
+  /** Where the store is if not in a file of the state folder: a database that replicas of the service share. */
+  readonly database?: (local: Local & CommonConfiguration) => PostgresqlPlace | undefined;
   /** Further subcommands of the command line, e.g. `ca init`. */
   readonly commands?: readonly CliCommand[];
   /**

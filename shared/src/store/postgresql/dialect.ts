@@ -107,6 +107,7 @@ const TYPES: readonly (readonly [RegExp, string])[] = [
   ],
   [/\bINTEGER\b/g, "BIGINT"],
   [/\bBLOB\b/g, "BYTEA"],
+  [/\bREAL\b/g, "DOUBLE PRECISION"],
   // SQLite compares bytes; a database's own collation would sort by some language.
   [/\bTEXT\b/g, 'TEXT COLLATE "C"'],
   [/\)\s*(?:STRICT|WITHOUT ROWID)(?:\s*,\s*(?:STRICT|WITHOUT ROWID))?\s*(?=;|$)/g, ")"],

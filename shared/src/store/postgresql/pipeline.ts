@@ -59,6 +59,7 @@ const BOOL = 16;
 const BYTEA = 17;
 const INTEGERS: ReadonlySet<number> = new Set([20, 21, 23, 26]);
 const NUMERIC = 1_700;
+const FLOATS: ReadonlySet<number> = new Set([700, 701]);
 
 /** The names under which a connection has prepared its statements. */
 export class PreparedStatements {
@@ -223,6 +224,7 @@ function fromWire(text: string | null, type: number): SqlValue {
   if (text === null) return null;
   if (type === BYTEA) return new Uint8Array(Buffer.from(text.slice(2), "hex"));
   if (type === BOOL) return text === "t" ? 1 : 0;
+  if (FLOATS.has(type)) return Number(text);
   if (INTEGERS.has(type) || type === NUMERIC) return safeNumber(text, type === NUMERIC);
   return text;
 }
