@@ -54,6 +54,11 @@ const directory = z
 /** LDAP directories by name, for the variables of profiles. */
 export const directories = z.record(localName, directory).default({});
 
+/** How a check is named after a directory: lower case, only letters, digits and `-`. */
+export function checkNameOf(directoryName: string): string {
+  return `directory-${directoryName.toLowerCase().replaceAll(/[._]/g, "-")}`.slice(0, 64);
+}
+
 export type DirectorySettings = z.infer<typeof directory>;
 
 function isLdapUrl(text: string): boolean {
