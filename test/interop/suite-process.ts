@@ -4,9 +4,9 @@ import { createInterface } from "node:readline";
 
 const MAIN = join(import.meta.dirname, "../../suite/src/main.ts");
 
-/** One line of `--json`. */
+/** One line of `--json`; the last one of a tour that failed is a result, without `event`. */
 export interface SuiteEvent {
-  readonly event: string;
+  readonly event?: string;
   readonly [field: string]: unknown;
 }
 

@@ -4,7 +4,7 @@ import { runSuite } from "./suite-process.ts";
 test("the tour plays every step of the story and ends with exit code 0", async () => {
   const tour = runSuite(["tour"]);
   const code = await tour.ended;
-  const steps = tour.events.filter(({ event }) => event.startsWith("step-"));
+  const steps = tour.events.filter(({ event }) => event?.startsWith("step-"));
   expect(steps.filter(({ event }) => event === "step-failed")).toEqual([]);
   expect(steps.map(({ name }) => name)).toEqual([
     "suite set up: own authorities, three connectors enrolled",
