@@ -1,4 +1,3 @@
-import type { KeyObject } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ConnectorError } from "@isthmus/shared/errors";
@@ -6,7 +5,7 @@ import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certifi
 import { verifyIssuedBy } from "@isthmus/shared/x509/chain";
 import { publicKeyInfoOf } from "@isthmus/shared/x509/issue";
 import { pemToDer } from "@isthmus/shared/x509/pem";
-import type { SigningKey } from "@isthmus/shared/x509/signing-key";
+import type { HeldKey, SigningKey } from "@isthmus/shared/x509/signing-key";
 import { readEncryptedKey } from "./encrypted-key.ts";
 
 /**
@@ -28,9 +27,9 @@ export const AUTHORITY_FILES = {
   next: "next.pem",
 } as const;
 
-export interface KeyedCertificate<Key extends SigningKey = SigningKey> {
+export interface KeyedCertificate {
   readonly certificate: Certificate;
-  readonly key: Key;
+  readonly key: SigningKey;
 }
 
 /** All that the service needs of its authority, checked: keys belong to certificates, and these to each other. */
@@ -38,24 +37,46 @@ export interface AuthorityFiles {
   readonly folder: string;
   readonly root: Certificate;
   readonly issuing: KeyedCertificate;
-  readonly ra: KeyedCertificate<KeyObject>;
+  readonly ra: KeyedCertificate;
   /** The authority that will follow; empty until it is known. */
   readonly next: readonly Certificate[];
 }
 
-/** Throws ConnectorError `authority-missing`, `authority-inconsistent`, `key-unreadable`. */
-export function readAuthorityFolder(folder: string, passphrase: string): AuthorityFiles {
+/** The certificates alone, with no look at any key. */
+export type AuthorityCertificates = Readonly<Record<"root" | "issuing" | "ra", Certificate>> &
+  Pick<AuthorityFiles, "next">;
+
+/** Throws ConnectorError `authority-missing`. */
+export function readAuthorityCertificates(folder: string): AuthorityCertificates {
   const at = (name: string) => join(folder, name);
-  const keyed = (certificate: string, key: string): KeyedCertificate<KeyObject> => ({
-    certificate: readCertificate(at(certificate)),
-    key: readEncryptedKey(at(key), passphrase),
-  });
+  return {
+    root: readCertificate(at(AUTHORITY_FILES.root)),
+    issuing: readCertificate(at(AUTHORITY_FILES.issuing)),
+    ra: readCertificate(at(AUTHORITY_FILES.ra)),
+    next: existsSync(at(AUTHORITY_FILES.next)) ? readCertificates(at(AUTHORITY_FILES.next)) : [],
+  };
+}
+
+/** Keys that are not in the folder. */
+export type HeldKeys = Readonly<Partial<Record<"issuing" | "ra", HeldKey>>>;
+
+/** Throws ConnectorError `authority-missing`, `authority-inconsistent`, `key-unreadable`. */
+export function readAuthorityFolder(
+  folder: string,
+  passphrase: string,
+  held: HeldKeys = {},
+): AuthorityFiles {
+  const { root, issuing, ra, next } = readAuthorityCertificates(folder);
+  const keyIn = (name: string) => readEncryptedKey(join(folder, name), passphrase);
   const files: AuthorityFiles = {
     folder,
-    root: readCertificate(at(AUTHORITY_FILES.root)),
-    issuing: keyed(AUTHORITY_FILES.issuing, AUTHORITY_FILES.issuingKey),
-    ra: keyed(AUTHORITY_FILES.ra, AUTHORITY_FILES.raKey),
-    next: existsSync(at(AUTHORITY_FILES.next)) ? readCertificates(at(AUTHORITY_FILES.next)) : [],
+    root,
+    issuing: {
+      certificate: issuing,
+      key: held.issuing ?? keyIn(AUTHORITY_FILES.issuingKey),
+    },
+    ra: { certificate: ra, key: held.ra ?? keyIn(AUTHORITY_FILES.raKey) },
+    next,
   };
   const faults = inconsistencies(files);
   if (faults.length === 0) return files;
@@ -99,6 +120,7 @@ function inconsistencies({ root, issuing, ra }: AuthorityFiles): string[] {
   expect(verifyIssuedBy(root, root), "root.pem is not signed by itself");
   expect(verifyIssuedBy(issuing.certificate, root), "issuing.pem is not issued by root.pem");
   expect(verifyIssuedBy(ra.certificate, issuing.certificate), "ra.pem is not of issuing.pem");
-  expect(ra.key.asymmetricKeyType === "rsa", "the RA key is not RSA, which SCEP needs");
+  const isRsa = ra.certificate.publicKey().asymmetricKeyType === "rsa";
+  expect(isRsa, "the RA key is not RSA, which SCEP needs");
   return faults;
 }

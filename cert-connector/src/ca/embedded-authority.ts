@@ -17,7 +17,11 @@ export interface EmbeddedAuthority extends CertificateAuthority {
   ): Promise<Buffer>;
 }
 
-export function embeddedAuthority({ issuing, root }: AuthorityFiles): EmbeddedAuthority {
+/** `obstacle` says why its key cannot be used now, where it is held elsewhere. */
+export function embeddedAuthority(
+  { issuing, root }: AuthorityFiles,
+  obstacle: () => string | undefined = () => undefined,
+): EmbeddedAuthority {
   const { certificate, key } = issuing;
   const signatureAlgorithm = signatureAlgorithmFor(key);
   const keyIdentifier = keyIdentifierOf(certificate.publicKeyInfo);
@@ -38,7 +42,7 @@ export function embeddedAuthority({ issuing, root }: AuthorityFiles): EmbeddedAu
     labels: [],
     kind: "embedded",
     issuer: () => issuer,
-    obstacle: () => undefined,
+    obstacle,
     issue: async ({ tbs, issuerKeyId, serialNumber }) => {
       if (issuerKeyId !== issuer.keyId) {
         throw new ConnectorError(

@@ -2,9 +2,14 @@ import { portCheck } from "@isthmus/shared/kernel/port-check";
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
 import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import { MAX_CLOCK_OFFSET_MS } from "@isthmus/shared/link/messages";
-import { readAuthorityFolder } from "../ca/authority-folder.ts";
+import {
+  type AuthorityCertificates,
+  readAuthorityCertificates,
+  readAuthorityFolder,
+} from "../ca/authority-folder.ts";
 import type { LocalConfiguration } from "../config/local-configuration.ts";
 import { expiriesResult, expiryResult } from "./expiry-checks.ts";
+import { hsmCheck, offlineHsmResult } from "./hsm.ts";
 import { notificationsResult } from "./notifications.ts";
 import type { CertificateConnector, CertificateKernel } from "./service.ts";
 import { tenantChecks } from "./tenants.ts";
@@ -42,6 +47,7 @@ export function healthChecks(
       name: "revocation-list",
       run: () => listResult(publisher.current, configuration.crl.periodHours, clock.now()),
     },
+    ...hsmCheck(connector),
     { name: "clock-offset", run: () => clockResult(kernel.link.state().clockOffsetMs) },
     { name: "ledger-clock", run: () => ledgerClockResult(kernel) },
     { name: "notifications", run: () => notificationsResult(kernel) },
@@ -54,20 +60,23 @@ export function offlineChecks(
   local: LocalConfiguration & { readonly stateFolder: string },
 ): readonly HealthCheck[] {
   const expiryOf = (name: string): CheckResult => {
-    const files = readAuthorityFolder(local.ca.folder, readSecretFile(local.ca.passphraseFile));
-    const { root, issuing, ra } = files;
-    const own = [
-      ...authorityExpiries({ root, issuing: issuing.certificate }),
-      registrationExpiry(ra.certificate.notAfter),
-    ];
+    const { root, issuing, ra } = authorityOf(local);
+    const own = [...authorityExpiries({ root, issuing }), registrationExpiry(ra.notAfter)];
     const expiry = own.find(({ what }) => what === name);
     return expiry === undefined ? unwatched : expiryResult(expiry, Date.now());
   };
   return [
     ...["root-ca", "issuing-ca", "scep-ra"].map((name) => ({ name, run: () => expiryOf(name) })),
+    ...(local.ca.hsm === undefined ? [] : [{ name: "hsm", run: () => offlineHsmResult(local) }]),
     ...tenantChecks(local),
     portCheck(local),
   ];
+}
+
+/** Keys in files are tried, too; those in a token have a check of their own. */
+function authorityOf({ ca }: LocalConfiguration): AuthorityCertificates {
+  if (ca.hsm === undefined) readAuthorityFolder(ca.folder, readSecretFile(ca.passphraseFile));
+  return readAuthorityCertificates(ca.folder);
 }
 
 function listResult(

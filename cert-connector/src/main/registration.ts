@@ -1,12 +1,17 @@
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
+import { systemRandom } from "@isthmus/shared/random";
 import { isHeld } from "@isthmus/shared/x509/signing-key";
 import type { AuthorityFiles } from "../ca/authority-folder.ts";
+import type { Hsm } from "../ca/hsm.ts";
+import { hsmCustody } from "../ca/hsm-authority.ts";
 import { encryptedKeyCustody, FOLDER_CUSTODY, folderCustody } from "../ca/registration-custody.ts";
 import type { RevocationPublisher } from "../ca/revocation-publisher.ts";
+import type { LocalConfiguration } from "../config/local-configuration.ts";
 import type { Authorities } from "../core/authorities.ts";
 import type { Issuer } from "../core/issuer.ts";
 import type { RegistrationKeyCustody } from "../core/registration-keys.ts";
 import { envelopeOpener } from "../device/envelope-opener.ts";
+import { testEnvelopes, testOpener } from "../device/envelope-self-test.ts";
 import type { ProfileAuthorityOf } from "../device/profile-authority.ts";
 import {
   RegistrationAuthority,
@@ -18,17 +23,19 @@ import type { CertificateKernel } from "./service.ts";
 
 const RA_ISSUED = "scep.ra-issued";
 const RA_PUBLISHED = "scep.ra-published";
+/** Of keys made in a token whose first RA key is known by its CKA_ID alone. */
+const RA_LABEL = "scep-ra";
 
-/** The RA's keys of this connector; `custody` makes new ones, in encrypted PKCS#8 unless another is given. */
+/** The RA's keys of this connector. The first custody makes new ones; each loads those that it made. */
 export function registrationAuthority(
   kernel: CertificateKernel,
   files: AuthorityFiles,
-  custody: RegistrationKeyCustody = custodyOf(kernel, files),
+  custodies: readonly RegistrationKeyCustody[],
 ): RegistrationAuthority {
   const { local, clock, log, store } = kernel;
   return new RegistrationAuthority({
     store: registrationKeyStore(store),
-    custodies: [custody, folderCustody(files)],
+    custodies,
     own: { certificate: files.ra.certificate, custody: FOLDER_CUSTODY },
     openerOf: ({ privateKey }) => envelopeOpener(privateKey, local.envelopeThreads),
     clock,
@@ -43,8 +50,27 @@ export function registrationAuthority(
   });
 }
 
-function custodyOf({ local, random }: CertificateKernel, files: AuthorityFiles) {
-  return encryptedKeyCustody(files, readSecretFile(local.ca.passphraseFile), random);
+/** New keys are made in the token where the first one is, in encrypted PKCS#8 otherwise. */
+export function registrationCustodies(
+  { ca }: Pick<LocalConfiguration, "ca">,
+  files: AuthorityFiles,
+  hsm: Hsm | undefined,
+): RegistrationKeyCustody[] {
+  const inFiles = [
+    encryptedKeyCustody(files, readSecretFile(ca.passphraseFile), systemRandom),
+    folderCustody(files),
+  ];
+  if (hsm === undefined) return inFiles;
+  const inToken = hsmCustody(hsm, ca.hsm?.raKeyLabel ?? RA_LABEL, files, systemRandom);
+  return isHeld(files.ra.key) ? [inToken, ...inFiles] : [...inFiles, inToken];
+}
+
+/** Whether envelopes to the RA's certificate are opened, in the way they will be. Throws `envelope-self-test`. */
+export async function testRegistration({ ra }: AuthorityFiles): Promise<void> {
+  const { certificate, key: privateKey } = ra;
+  if (!isHeld(privateKey)) return testEnvelopes({ certificate, privateKey });
+  await using opener = envelopeOpener(privateKey, 0);
+  await testOpener(certificate, opener);
 }
 
 /**

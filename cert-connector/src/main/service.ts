@@ -7,7 +7,6 @@ import { publicKeyOf, verifyJws } from "@isthmus/shared/link/jws";
 import { JWS_TYPES, MAX_CLOCK_OFFSET_MS } from "@isthmus/shared/link/messages";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import { keyIdentifierOf } from "@isthmus/shared/x509/public-key";
-import { readAuthorityFolder } from "../ca/authority-folder.ts";
 import { embeddedAuthority } from "../ca/embedded-authority.ts";
 import { OcspResponder } from "../ca/ocsp-responder.ts";
 import { RevocationPublisher } from "../ca/revocation-publisher.ts";
@@ -22,7 +21,6 @@ import { issuanceGuard } from "../core/issuance-guard.ts";
 import type { ChallengeVerifier } from "../core/ports.ts";
 import { clockOffsetObstacle } from "../core/signing-obstacle.ts";
 import { staticChallenge } from "../core/static-challenge.ts";
-import { testEnvelopes } from "../device/envelope-self-test.ts";
 import { type HttpListener, startHttpListener } from "../device/http-listener.ts";
 import { IssuanceGate } from "../device/issuance-gate.ts";
 import { PublicationHandler } from "../device/publication-handler.ts";
@@ -35,9 +33,16 @@ import { storeLedger } from "../store/store-ledger.ts";
 import { webhookChallenge } from "../webhook/webhook-challenge.ts";
 import { webhookNotifier } from "../webhook/webhook-notifier.ts";
 import { localChallengeKey } from "./challenge-key.ts";
+import { openAuthority } from "./hsm.ts";
 import { issuanceMetrics } from "./issuance-metrics.ts";
 import { Notifications } from "./notifications.ts";
-import { ownRegistration, profileAuthorities, registrationAuthority } from "./registration.ts";
+import {
+  ownRegistration,
+  profileAuthorities,
+  registrationAuthority,
+  registrationCustodies,
+  testRegistration,
+} from "./registration.ts";
 import { revoke } from "./revoke.ts";
 import { openTenants } from "./tenants.ts";
 import { wakingLedger } from "./waking-ledger.ts";
@@ -58,12 +63,14 @@ export async function assembleConnector(
   resources: AsyncDisposableStack,
 ) {
   const { local, clock, random, log } = kernel;
-  const files = readAuthorityFolder(local.ca.folder, readSecretFile(local.ca.passphraseFile));
-  testEnvelopes({ certificate: files.ra.certificate, privateKey: files.ra.key });
-  const registration = resources.use(registrationAuthority(kernel, files));
+  const { files, hsm } = await openAuthority(local, resources, log);
+  await testRegistration(files);
+  const registration = resources.use(
+    registrationAuthority(kernel, files, registrationCustodies(local, files, hsm)),
+  );
   const own = ownRegistration(files, local.envelopeThreads);
   if (own !== undefined) resources.use(own);
-  const authority = embeddedAuthority(files);
+  const authority = embeddedAuthority(files, () => hsm?.fault?.message);
   const authorities = new Authorities([authority]);
   const ledger = wakingLedger(storeLedger(kernel.store, clock), () => kernel.link.wake("issuance"));
   const secrets = staticSecrets(local);
@@ -156,6 +163,7 @@ export async function assembleConnector(
   });
   return {
     files,
+    hsm,
     registration,
     authorityOf,
     authority,
