@@ -118,6 +118,8 @@ const profile = z.strictObject({
   renewalSpreadPercent: z.number().int().min(0).max(30).default(0),
   /** A device whose certificate has expired may renew it within this many days after its end. 0: never. */
   rescueDays: z.number().int().min(0).max(180).default(0),
+  /** `new` refuses a renewal with the key of the certificate that it renews. */
+  renewalKey: z.enum(["any", "new"]).default("any"),
   /** SHA-1, single DES and triple DES from old clients (micromdm's scepclient, Cisco IOS). Off unless needed. */
   legacyAlgorithms: z.boolean().default(false),
   /** Each request waits for a person: the device polls (SCEP CertPoll) until it is decided. */

@@ -22,6 +22,7 @@ import type { Issuer } from "./issuer.ts";
 import { plannedNames, plannedSubject } from "./planned-names.ts";
 import { type AltName, EXTENDED_KEY_USAGE_OIDS, type Profile, type PublicUrls } from "./profile.ts";
 import { requireKey } from "./public-key.ts";
+import { renewalSpreadMs } from "./renewal-spread.ts";
 import { plannedSecurityIdentifier } from "./security-identifier.ts";
 
 /** A device whose clock is slow must not refuse a certificate that it was just given. */
@@ -103,10 +104,13 @@ function sidExtensions(parts: PlanParts, sid: string | undefined): readonly Exte
     : [];
 }
 
-function plannedValidity({ profile, issuer, now }: PlanParts) {
+function plannedValidity({ profile, grant, publicKeyInfo, issuer, now }: PlanParts) {
   const second = Math.floor(now / 1_000) * 1_000;
+  const wholeMs = profile.validityDays * DAY_MS;
+  const spreadMs = renewalSpreadMs(profile, grant, publicKeyInfo, wholeMs);
+  const validityMs = Math.max(MIN_VALIDITY_MS, wholeMs - spreadMs);
   const notBefore = Math.max(second - BACKDATE_MS, issuer.certificate.notBefore);
-  const notAfter = Math.min(second + profile.validityDays * DAY_MS, issuer.certificate.notAfter);
+  const notAfter = Math.min(second + validityMs, issuer.certificate.notAfter);
   if (notAfter - second < MIN_VALIDITY_MS) {
     throw new RefusalError(
       "issuer-expiring",

@@ -7,7 +7,9 @@ import { serialNumberFrom } from "@isthmus/shared/x509/issue";
 import { firstValue } from "@isthmus/shared/x509/name";
 import { formatName } from "@isthmus/shared/x509/name-text";
 import { OID } from "@isthmus/shared/x509/object-identifiers";
+import { accountOf, type Directories } from "./account.ts";
 import type { Authorities } from "./authorities.ts";
+import type { TellAuthority } from "./authority-revocation.ts";
 import { type CertificatePlan, planCertificate } from "./certificate-plan.ts";
 import {
   type EnrolmentOutcome,
@@ -33,14 +35,18 @@ import { renewalGrant } from "./renewal.ts";
 
 /** RFC 5280 allows 20 octets: 158 of their 160 bits are random. */
 const SERIAL_NUMBER_OCTETS = 20;
+const NO_DIRECTORIES: Directories = new Map();
 
 export interface EnrolmentParts {
   readonly ledger: Ledger;
   readonly authorities: Authorities;
   readonly challenges: Readonly<Partial<Record<Profile["challenge"]["kind"], ChallengeVerifier>>>;
+  /** Where profiles look accounts up; none where it is absent. */
+  readonly directories?: Directories;
   readonly guard: IssuanceGuard;
   readonly signingObstacle: SigningObstacle;
   readonly recordFailure: FailureRecorder;
+  readonly tellAuthority: TellAuthority;
   /** Sends what the outbox holds of one enrolment, if it is due. */
   readonly notifications: { deliver(id: number): Promise<NotificationState> };
   /** Of the configuration in force. */
@@ -52,7 +58,7 @@ export interface EnrolmentParts {
 /**
  * From a device's request to its certificate:
  *
- *     grant -> plan -> lint -> intent in the ledger -> sign -> certificate in the ledger -> who validated it is told
+ *     grant -> account in the directory -> plan -> lint -> intent in the ledger -> sign -> certificate in the ledger -> who validated it is told
  *
  * All that can refuse comes before the intent. From the intent on the certificate will exist: a crash, a lost answer or a
  * second request in flight ends with the same serial number and the same certificate.
@@ -142,8 +148,11 @@ export class EnrolmentService {
    * Completes what was intended and never stored: after a crash, and where a remote authority had no answer yet. One that
    * cannot be completed stays, and is recorded.
    */
-  async completeUnfinished(): Promise<{ readonly completed: number; readonly left: number }> {
-    const intents = await this.#parts.ledger.unfinishedIntents();
+  async completeUnfinished(
+    kind: CertificateAuthority["kind"],
+  ): Promise<{ readonly completed: number; readonly left: number }> {
+    const unfinished = await this.#parts.ledger.unfinishedIntents();
+    const intents = unfinished.filter(({ authority }) => this.#kindOf(authority) === kind);
     let completed = 0;
     for (const intent of intents) {
       try {
@@ -155,6 +164,14 @@ export class EnrolmentService {
       }
     }
     return { completed, left: intents.length - completed };
+  }
+
+  /** One that is not configured any more counts as ours: what waits for it is on record at each start. */
+  #kindOf(name: string): CertificateAuthority["kind"] {
+    const isRemote = this.#parts.authorities.all.some(
+      (authority) => authority.name === name && authority.kind === "remote",
+    );
+    return isRemote ? "remote" : "embedded";
   }
 
   async #grant(request: EnrolmentRequest, key: RequestKey): Promise<GrantedEnrolment | Standing> {
@@ -184,7 +201,13 @@ export class EnrolmentService {
     if (proof.kind === "renewal" && profile.challenge.kind !== "intune") {
       const { serialNumber } = proof.certificate;
       const known = await this.#parts.ledger.findCertificates(serialNumber);
-      const grant = renewalGrant(proof.certificate, known, profile, now);
+      const grant = renewalGrant({
+        shown: proof.certificate,
+        candidates: known,
+        profile,
+        publicKeyInfo: certificationRequest.publicKeyInfo,
+        now,
+      });
       return { request, grant, renewsSerialNumber: serialNumber };
     }
     const grant = await this.#verifier(profile).verify({
@@ -205,7 +228,8 @@ export class EnrolmentService {
     const { request, grant, renewsSerialNumber } = enrolment;
     const { publicKeyInfo, der } = request.certificationRequest;
     requireKey(publicKeyInfo, request.profile.keyFloor);
-    const plan = this.#plan(enrolment, this.#parts.authorities.choose(request.profile.ca));
+    const authority = this.#parts.authorities.choose(request.profile.ca);
+    const plan = await this.#plan(enrolment, authority);
     return this.#outcomeOf(
       await this.#parts.ledger.recordPending({
         ...key,
@@ -228,22 +252,26 @@ export class EnrolmentService {
   ): Promise<EnrolmentOutcome> {
     this.#refuseObstacle();
     const authority = this.#parts.authorities.choose(enrolment.request.profile.ca);
-    const plan = this.#plan(enrolment, authority);
+    const plan = await this.#plan(enrolment, authority);
     const intent = this.#intentOf(enrolment, { key, authority, plan, pendingId });
     const outcome = await this.#parts.ledger.recordIntent(intent);
     if (outcome.kind !== "recorded") return await this.#outcomeOf(outcome);
     return await this.#told(await this.#sign(intent), outcome.notificationId);
   }
 
-  #plan({ request, grant }: GrantedEnrolment, authority: CertificateAuthority): CertificatePlan {
+  async #plan(
+    { request, grant }: GrantedEnrolment,
+    authority: CertificateAuthority,
+  ): Promise<CertificatePlan> {
     const { clock, random, guard } = this.#parts;
     const { profile, certificationRequest, frontDoor } = request;
+    const entry = await accountOf(profile, grant, this.#parts.directories ?? NO_DIRECTORIES);
     const now = clock.now();
     const issuer = authority.issuer();
     const publicUrls = this.#parts.publicUrls();
     const serialNumber = serialNumberFrom(random.bytes(SERIAL_NUMBER_OCTETS));
     const { publicKeyInfo } = certificationRequest;
-    const parts = { profile, grant, publicKeyInfo, issuer, publicUrls, serialNumber, now };
+    const parts = { profile, grant, entry, publicKeyInfo, issuer, publicUrls, serialNumber, now };
     const securityIdentifierForm = frontDoor === "pkcs" ? "extension" : "uri";
     const plan = planCertificate({ ...parts, securityIdentifierForm });
     guard.judgePlan(plan, profile);

@@ -22,6 +22,16 @@ export interface Grant {
   readonly attributes?: Readonly<Record<string, string>> | undefined;
   /** The common name of the certification request, for profiles whose template asks for it. */
   readonly requestedCommonName?: string | undefined;
+  /** The last time it was renewed with a certificate that had expired, and how often that was since the challenge. */
+  readonly rescue?:
+    | {
+        readonly count: number;
+        /** Serial number of the expired certificate; when it was issued and when it ended, ms. */
+        readonly of: string;
+        readonly issuedAt: number;
+        readonly expiredAt: number;
+      }
+    | undefined;
   /** Who validated the challenge and is to hear what came of it, before the device does. */
   readonly notify?: NotificationTarget | undefined;
 }

@@ -57,6 +57,8 @@ export interface Profile {
   readonly caCertificates?: "chain" | "single" | undefined;
   readonly renewalSpreadPercent?: number | undefined;
   readonly rescueDays?: number | undefined;
+  /** `new`: a renewal has to bring another key than the certificate it renews. `any` where absent. */
+  readonly renewalKey?: "any" | "new" | undefined;
   readonly legacyAlgorithms: boolean;
   readonly approval: boolean;
   /** Keys made on the connector and delivered as PFX; absent: the profile makes none. */

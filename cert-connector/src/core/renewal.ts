@@ -4,16 +4,40 @@ import type { Grant } from "./grant.ts";
 import type { IssuedCertificate } from "./ledger.ts";
 import type { Profile } from "./profile.ts";
 
+const DAY_MS = 86_400_000;
+/** Our own limit: without a new challenge a device is rescued so often, however many renewals lie in between. */
+const MAX_RESCUES = 3;
+
+export interface RenewalRequest {
+  /** The certificate whose key signed the request. */
+  readonly shown: Certificate;
+  /** What the ledger has under its serial number. */
+  readonly candidates: readonly IssuedCertificate[];
+  readonly profile: Profile;
+  /** SubjectPublicKeyInfo that a certificate is asked for, DER. */
+  readonly publicKeyInfo: Uint8Array;
+  readonly now: number;
+}
+
 /**
  * The grant of a renewal: that of the certificate which signed the request. It has to be one of ours byte for byte (the
- * ledger's, which says more than a chain could), of the same profile, not revoked, not expired, and near its end.
+ * ledger's, which says more than a chain could), of the same profile, not revoked, and near its end; past its end only
+ * within the profile's days of rescue.
  */
-export function renewalGrant(
-  shown: Certificate,
-  candidates: readonly IssuedCertificate[],
-  profile: Profile,
-  now: number,
-): Grant {
+export function renewalGrant(request: RenewalRequest): Grant {
+  const { shown, profile, now } = request;
+  const known = knownCertificate(request);
+  refuseSameKey(request);
+  const { challenge: _, ...identity } = known.grant;
+  if (now > shown.notAfter) return rescueGrant(request, identity);
+  if (now < shown.notBefore) {
+    throw refusal("renewal-expired", "certificate.validity", "The certificate is not valid yet");
+  }
+  refuseTooEarly(shown, profile, now);
+  return identity;
+}
+
+function knownCertificate({ shown, candidates, profile }: RenewalRequest): IssuedCertificate {
   const known = candidates.find(({ certificate }) => shown.der.equals(certificate));
   if (known === undefined) {
     throw refusal("renewal-unknown", "ledger", "The request is signed with no certificate of ours");
@@ -28,16 +52,40 @@ export function renewalGrant(
       `The certificate to renew is of profile ${known.profileId}`,
     );
   }
-  if (now < shown.notBefore || now > shown.notAfter) {
+  return known;
+}
+
+function refuseSameKey({ shown, profile, publicKeyInfo }: RenewalRequest): void {
+  if (profile.renewalKey !== "new" || !shown.publicKeyInfo.equals(publicKeyInfo)) return;
+  throw refusal(
+    "renewal-same-key",
+    "profile.renewalKey",
+    "The profile wants a new key at each renewal, and this is the old one",
+  );
+}
+
+/** Of a certificate that has expired. How often is kept in the grant, and so comes along with each renewal. */
+function rescueGrant({ shown, profile, now }: RenewalRequest, identity: Grant): Grant {
+  const { rescueDays = 0 } = profile;
+  if (now > shown.notAfter + rescueDays * DAY_MS) {
     throw refusal(
       "renewal-expired",
-      "certificate.validity",
-      "The certificate to renew has expired",
+      rescueDays === 0 ? "certificate.validity" : "profile.rescueDays",
+      rescueDays === 0
+        ? "The certificate to renew has expired"
+        : `The certificate to renew expired over ${rescueDays} days ago`,
     );
   }
-  refuseTooEarly(shown, profile, now);
-  const { challenge: _, ...identity } = known.grant;
-  return identity;
+  const count = (identity.rescue?.count ?? 0) + 1;
+  if (count > MAX_RESCUES) {
+    throw refusal(
+      "rescue-limit",
+      "certificate.rescues",
+      `The device was let in ${MAX_RESCUES} times after its certificate had expired; it has to enrol with a new challenge`,
+    );
+  }
+  const { serialNumber: of, notBefore: issuedAt, notAfter: expiredAt } = shown;
+  return { ...identity, rescue: { count, of, issuedAt, expiredAt } };
 }
 
 function refuseTooEarly(shown: Certificate, profile: Profile, now: number): void {

@@ -12,6 +12,7 @@ import type {
 import { standingOf } from "./enrolment-row.ts";
 import { reportDecision, reportPending } from "./issuance-report.ts";
 import { planNotification } from "./notification-operations.ts";
+import { admitRescue } from "./rescue-operations.ts";
 
 /** Our own limits. */
 const RATE_WINDOW_MINUTES = 60;
@@ -34,6 +35,7 @@ export function enrolmentIntent(tx: Transaction, intent: Intent): IntentOutcome 
   if (known !== undefined) return known;
   refuseClockBehind(tx, intent.at);
   refuseTooManyRenewals(tx, intent.renewsSerialNumber);
+  admitRescue(tx, intent);
   takeRate(tx, intent);
   takeWindow(tx, intent);
   const { lastInsertRowid } = tx.run(
@@ -72,6 +74,7 @@ export function enrolmentPending(tx: Transaction, request: PendingRequest): Stan
   if (known !== undefined) return known;
   refuseTooManyPending(tx);
   refuseTooManyRenewals(tx, request.renewsSerialNumber);
+  admitRescue(tx, request);
   takeRate(tx, request);
   const { lastInsertRowid } = tx.run(
     `INSERT INTO enrolment (profile_id, transaction_id, request_hash, front_door, state, requester_key_hash, subject,
