@@ -5,10 +5,11 @@ import { promisify } from "node:util";
 import type { Clock } from "@isthmus/shared/clock";
 import { ConnectorError } from "@isthmus/shared/errors";
 import type { Random } from "@isthmus/shared/random";
+import { parseCertificate } from "@isthmus/shared/x509/certificate";
 import {
   basicConstraintsExtension,
   type Extension,
-  extendedKeyUsageExtension,
+  type KeyUsage,
   keyUsageExtension,
 } from "@isthmus/shared/x509/extensions";
 import { issueCertificate, publicKeyInfoOf, serialNumberFrom } from "@isthmus/shared/x509/issue";
@@ -18,6 +19,7 @@ import { OID } from "@isthmus/shared/x509/object-identifiers";
 import { derToPem } from "@isthmus/shared/x509/pem";
 import { AUTHORITY_FILES } from "./authority-folder.ts";
 import { writeEncryptedKey } from "./encrypted-key.ts";
+import { issueRegistrationCertificate } from "./registration-certificate.ts";
 
 export const AUTHORITY_ALGORITHMS = ["rsa-2048", "rsa-3072", "ec-p256", "ec-p384"] as const;
 export type AuthorityAlgorithm = (typeof AUTHORITY_ALGORITHMS)[number];
@@ -26,12 +28,8 @@ export type AuthorityAlgorithm = (typeof AUTHORITY_ALGORITHMS)[number];
 const YEAR_MS = 365 * 86_400_000;
 const ROOT_VALIDITY_MS = 20 * YEAR_MS;
 const ISSUING_VALIDITY_MS = 10 * YEAR_MS;
-const RA_VALIDITY_MS = 3 * YEAR_MS;
 const BACKDATE_MS = 300_000;
 const SERIAL_NUMBER_OCTETS = 20;
-
-/** Windows takes an RA certificate only with an extended key usage: Microsoft's request agent, and RFC 6402's cmcRA. */
-const RA_PURPOSES = ["1.3.6.1.4.1.311.20.2.1", "1.3.6.1.5.5.7.3.28"];
 
 export interface AuthorityOrder {
   /** E.g. `Contoso Devices`: names become `CN=<name> Root CA` and so on. */
@@ -44,6 +42,8 @@ export interface AuthorityOrder {
   readonly rootPassphrase: string;
   /** Names that the issuing authority may certify; none means any. */
   readonly permitted: readonly Subtree[];
+  /** The issuing authority may decrypt, too: SCEP profiles can then do without a separate RA. RSA alone. */
+  readonly isOwnRa?: boolean;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -101,25 +101,37 @@ function makeIssuing(order: AuthorityOrder, root: Made): Promise<Made> {
     issuer: root,
     extensions: [
       basicConstraintsExtension({ isCa: true, pathLength: 0 }),
-      keyUsageExtension(["digitalSignature", "keyCertSign", "cRLSign"]),
+      keyUsageExtension(issuingUsages(order)),
       ...constraints,
     ],
   });
 }
 
+/** The key that opens SCEP messages must say so (RFC 8894 section 2.1.2). */
+function issuingUsages({ isOwnRa = false, algorithm }: AuthorityOrder): KeyUsage[] {
+  if (isOwnRa && !algorithm.startsWith("rsa-")) {
+    throw new ConnectorError(
+      "authority-own-ra",
+      `an issuing CA with a key of ${algorithm} cannot be its own SCEP RA: choose rsa-2048 or rsa-3072`,
+    );
+  }
+  const further: KeyUsage[] = isOwnRa ? ["keyEncipherment"] : [];
+  return ["digitalSignature", ...further, "keyCertSign", "cRLSign"];
+}
+
 /** RSA whatever the authority is: SCEP clients encrypt their request to it. */
-function makeRegistrationAuthority(order: AuthorityOrder, issuing: Made): Promise<Made> {
-  return make(order, {
-    commonName: `${order.name} SCEP RA`,
-    algorithm: order.algorithm === "rsa-3072" ? "rsa-3072" : "rsa-2048",
-    validityMs: RA_VALIDITY_MS,
-    issuer: issuing,
-    extensions: [
-      basicConstraintsExtension({ isCa: false }),
-      keyUsageExtension(["digitalSignature", "keyEncipherment"]),
-      extendedKeyUsageExtension(RA_PURPOSES),
-    ],
+async function makeRegistrationAuthority(order: AuthorityOrder, issuing: Made): Promise<Made> {
+  const algorithm = order.algorithm === "rsa-3072" ? "rsa-3072" : "rsa-2048";
+  const { privateKey: key } = await newKey(algorithm);
+  const name = commonName(`${order.name} SCEP RA`);
+  const der = await issueRegistrationCertificate({
+    subject: name,
+    key,
+    issuing: { certificate: parseCertificate(issuing.der), key: issuing.key },
+    now: order.clock.now(),
+    random: order.random,
   });
+  return { name, key, der };
 }
 
 interface Role {
@@ -132,7 +144,7 @@ interface Role {
 
 async function make({ clock, random }: AuthorityOrder, role: Role): Promise<Made> {
   const { privateKey: key } = await newKey(role.algorithm);
-  const name = encodeName([[{ type: OID.commonName, value: role.commonName }]]);
+  const name = commonName(role.commonName);
   const now = clock.now();
   const der = await issueCertificate({
     subject: name,
@@ -143,6 +155,10 @@ async function make({ clock, random }: AuthorityOrder, role: Role): Promise<Made
     extensions: role.extensions,
   });
   return { name, key, der };
+}
+
+function commonName(value: string): DistinguishedName {
+  return encodeName([[{ type: OID.commonName, value }]]);
 }
 
 const generate = promisify(generateKeyPair);

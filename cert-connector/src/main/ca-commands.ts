@@ -51,6 +51,10 @@ const init: CliCommand = {
       valueName: "PATH",
       summary: "the passphrase of the root's key; that of the CA where it is not given",
     },
+    "own-ra": {
+      type: "boolean",
+      summary: "let the issuing CA open SCEP messages itself, for caCertificates single; RSA only",
+    },
     "permit-dns": {
       type: "string",
       valueName: "DOMAIN",
@@ -81,6 +85,7 @@ async function initialize(call: CliCall) {
     rootPassphrase:
       rootPassphraseFile === undefined ? passphrase : readOrMakePassphrase(rootPassphraseFile),
     permitted: permittedNames(call),
+    isOwnRa: call.flag("own-ra"),
     clock: systemClock,
     random: systemRandom,
   });

@@ -37,6 +37,7 @@ export async function makeAuthority(
   folder: string,
   clock: Clock,
   algorithm: AuthorityAlgorithm = "ec-p256",
+  isOwnRa = false,
 ) {
   const passphraseFile = join(folder, "passphrase");
   mkdirSync(folder, { recursive: true });
@@ -50,6 +51,7 @@ export async function makeAuthority(
     rootKeyFile: join(folder, "root.key.pem"),
     rootPassphrase: "battery staple",
     permitted: [],
+    isOwnRa,
     clock,
     random: systemRandom,
   });
@@ -64,11 +66,12 @@ export async function kernelOptions(
     readonly rules?: z.input<typeof guardrails>;
     readonly tenantKeys?: readonly PublicKey[];
     readonly algorithm?: AuthorityAlgorithm;
+    readonly isOwnRa?: boolean;
     readonly envelopeThreads?: number;
   } = {},
 ) {
   const secretFile = join(folder, "secret");
-  const ca = await makeAuthority(folder, clock, of.algorithm);
+  const ca = await makeAuthority(folder, clock, of.algorithm, of.isOwnRa);
   writeFileSync(secretFile, "one password for all", { mode: 0o600 });
   return {
     service: "cert-connector",
