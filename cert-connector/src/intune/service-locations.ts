@@ -101,7 +101,8 @@ export class ServiceLocations {
     if (status === 401 || status === 403) {
       return this.#fault(
         `Microsoft Graph answered ${status}: grant the application Application.Read.All with admin consent`,
-        false,
+        // A token that was revoked is renewed at the next attempt; a missing permission stays missing.
+        status === 401,
       );
     }
     const isRetryable = status === 429 || status >= 500;

@@ -4,7 +4,6 @@ import type { TenantSettings } from "./tenant-settings.ts";
 
 /** Our own limits. An answer with 500 revocation requests has about 300 kB. */
 const MAX_ANSWER_BYTES = 4_194_304;
-const TIMEOUT_MS = 20_000;
 /** Login, Graph and the services that discovery names; a tenant that moves leaves a few more behind. */
 const MAX_ORIGINS = 16;
 
@@ -19,22 +18,22 @@ export interface TenantRequest {
  * HTTPS to the hosts of one tenant, over kept connections, through its proxy and with its CA. Redirects are not followed.
  */
 export class TenantHttp implements Disposable {
-  readonly #settings: Pick<TenantSettings, "name" | "ca" | "proxy">;
+  readonly #settings: Pick<TenantSettings, "name" | "ca" | "proxy" | "timeoutMs">;
   readonly #origins = new Map<string, CloudHttp>();
 
-  constructor(settings: Pick<TenantSettings, "name" | "ca" | "proxy">) {
+  constructor(settings: Pick<TenantSettings, "name" | "ca" | "proxy" | "timeoutMs">) {
     this.#settings = settings;
   }
 
   /** Throws ConnectorError `intune-unreachable` (retryable), `intune-certificate` (retryable), `proxy-*`. */
   async send({ method, url, headers, body }: TenantRequest): Promise<CloudAnswer> {
     const path = `${url.pathname}${url.search}`;
-    const limits = { maxAnswerBytes: MAX_ANSWER_BYTES, timeoutMs: TIMEOUT_MS };
+    const limits = { maxAnswerBytes: MAX_ANSWER_BYTES, timeoutMs: this.#settings.timeoutMs };
     const http = this.#originOf(url);
     try {
       return await http.send({ method, path, headers, ...limits, ...(body && { body }) });
     } catch (error) {
-      throw asTenantError(this.#settings.name, url, error);
+      throw asTenantError(this.#settings, url, error);
     }
   }
 
@@ -54,7 +53,11 @@ export class TenantHttp implements Disposable {
   }
 }
 
-function asTenantError(tenant: string, { host }: URL, cause: unknown): unknown {
+function asTenantError(
+  { name: tenant, timeoutMs }: Pick<TenantSettings, "name" | "timeoutMs">,
+  { host }: URL,
+  cause: unknown,
+): unknown {
   if (!(cause instanceof ConnectorError) || cause.code.startsWith("proxy-")) return cause;
   if (cause.code === "cloud-certificate") {
     return new ConnectorError(
@@ -66,7 +69,7 @@ function asTenantError(tenant: string, { host }: URL, cause: unknown): unknown {
   const what =
     cause.code === "cloud-http-too-large"
       ? `the answer of ${host} is longer than ${MAX_ANSWER_BYTES} bytes`
-      : `${host} gave no whole answer within ${TIMEOUT_MS / 1_000} s: check name resolution, firewall and proxy`;
+      : `${host} gave no whole answer within ${timeoutMs / 1_000} s: check name resolution, firewall and proxy`;
   return new ConnectorError("intune-unreachable", `tenant ${tenant}: ${what}`, {
     isRetryable: true,
     cause,

@@ -36,4 +36,6 @@ export interface TenantSettings {
   /** PEM of the CAs that the services' certificates may chain to, instead of the public ones. */
   readonly ca: string | undefined;
   readonly proxy: HttpProxy | undefined;
+  /** For one HTTP request. */
+  readonly timeoutMs: number;
 }

@@ -48,9 +48,9 @@ export function openTenants(
 }
 
 function settingsOf(name: string, tenant: TenantConfiguration): TenantSettings {
-  const { tenantId, clientId, credential, hosts, caFile, proxy } = tenant;
+  const { tenantId, clientId, credential, hosts, caFile, proxy, timeoutMs } = tenant;
   const ca = caFile === undefined ? undefined : readFileSync(caFile, "utf8");
-  return { name, tenantId, clientId, credential, hosts, ca, proxy: proxyOf(proxy) };
+  return { name, tenantId, clientId, credential, hosts, ca, proxy: proxyOf(proxy), timeoutMs };
 }
 
 function proxyOf(proxy: TenantConfiguration["proxy"]): HttpProxy | undefined {
