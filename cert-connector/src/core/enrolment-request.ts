@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import type { CertificationRequest } from "@isthmus/shared/x509/certification-request";
+import type { StepTrace } from "./enrolment-trace.ts";
 import type { Grant } from "./grant.ts";
 import type { FrontDoor, RequestKey } from "./ledger.ts";
 import type { Profile } from "./profile.ts";
@@ -20,6 +21,8 @@ export interface EnrolmentRequest {
   /** SubjectPublicKeyInfo of the key that signed the message, DER; in a first enrolment that of the request itself. */
   readonly requesterKeyInfo: Buffer;
   readonly proof: EnrolmentProof;
+  /** Told of each step, where somebody looks. */
+  readonly trace?: StepTrace;
 }
 
 /**

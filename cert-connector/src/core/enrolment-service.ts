@@ -5,7 +5,6 @@ import type { Random } from "@isthmus/shared/random";
 import { parseCertificationRequest } from "@isthmus/shared/x509/certification-request";
 import { serialNumberFrom } from "@isthmus/shared/x509/issue";
 import { firstValue } from "@isthmus/shared/x509/name";
-import { formatName } from "@isthmus/shared/x509/name-text";
 import { OID } from "@isthmus/shared/x509/object-identifiers";
 import { accountOf, type Directories } from "./account.ts";
 import type { Authorities } from "./authorities.ts";
@@ -17,10 +16,12 @@ import {
   type GrantedEnrolment,
   requestKeyOf,
 } from "./enrolment-request.ts";
+import type { StepTrace } from "./enrolment-trace.ts";
 import type { Grant } from "./grant.ts";
 import type { Intent, Ledger, RequestKey, Standing, UnfinishedIntent } from "./ledger.ts";
 import { lintTbs } from "./lint.ts";
-import { type NotificationState, plannedNotification } from "./notification.ts";
+import type { NotificationState } from "./notification.ts";
+import { intentOf, notificationOf } from "./planned-intent.ts";
 import type {
   CertificateAuthority,
   ChallengeVerifier,
@@ -81,8 +82,9 @@ export class EnrolmentService {
     try {
       const key = requestKeyOf(request);
       const enrolment = await this.#grant(request, key);
-      if ("kind" in enrolment) return await this.#outcomeOf(enrolment);
+      if ("kind" in enrolment) return await this.#outcomeOf(enrolment, request.trace);
       grant = enrolment.grant;
+      request.trace?.identify(grant.deviceId);
       return request.profile.approval
         ? await this.#awaitApproval(enrolment, key)
         : await this.#issue(enrolment, key, undefined);
@@ -171,10 +173,12 @@ export class EnrolmentService {
     const isRemote = this.#parts.authorities.all.some(
       (authority) => authority.name === name && authority.kind === "remote",
     );
+      request.trace?.enter("standing");
     return isRemote ? "remote" : "embedded";
   }
 
   async #grant(request: EnrolmentRequest, key: RequestKey): Promise<GrantedEnrolment | Standing> {
+      request.trace?.enter("challenge");
     if (isValidatedElsewhere(request.profile)) {
       // A device that asks again need not wait for who has validated this very request already.
       const standing = await this.#parts.ledger.standingOf(key);
@@ -224,6 +228,7 @@ export class EnrolmentService {
     return { request, grant, renewsSerialNumber: undefined };
   }
 
+    request.trace?.enter("pending");
   async #awaitApproval(enrolment: GrantedEnrolment, key: RequestKey): Promise<EnrolmentOutcome> {
     const { request, grant, renewsSerialNumber } = enrolment;
     const { publicKeyInfo, der } = request.certificationRequest;
@@ -253,22 +258,30 @@ export class EnrolmentService {
     this.#refuseObstacle();
     const authority = this.#parts.authorities.choose(enrolment.request.profile.ca);
     const plan = await this.#plan(enrolment, authority);
-    const intent = this.#intentOf(enrolment, { key, authority, plan, pendingId });
+    const { trace } = enrolment.request;
+    trace?.enter("intent");
+    const at = this.#parts.clock.now();
+    const { window } = this.#parts.guard;
+    const intent = intentOf(enrolment, { key, authority, plan, pendingId, window, at });
     const outcome = await this.#parts.ledger.recordIntent(intent);
-    if (outcome.kind !== "recorded") return await this.#outcomeOf(outcome);
-    return await this.#told(await this.#sign(intent), outcome.notificationId);
+    if (outcome.kind !== "recorded") return await this.#outcomeOf(outcome, trace);
+    return await this.#told(await this.#sign(intent, trace), outcome.notificationId, trace);
   }
 
   async #plan(
     { request, grant }: GrantedEnrolment,
+    trace?.enter("plan");
     authority: CertificateAuthority,
   ): Promise<CertificatePlan> {
     const { clock, random, guard } = this.#parts;
-    const { profile, certificationRequest, frontDoor } = request;
+    const { profile, certificationRequest, frontDoor, trace } = request;
+    trace?.enter("directory");
     const entry = await accountOf(profile, grant, this.#parts.directories ?? NO_DIRECTORIES);
     const now = clock.now();
     const issuer = authority.issuer();
+    trace?.enter("guard");
     const publicUrls = this.#parts.publicUrls();
+    trace?.enter("lint");
     const serialNumber = serialNumberFrom(random.bytes(SERIAL_NUMBER_OCTETS));
     const { publicKeyInfo } = certificationRequest;
     const parts = { profile, grant, entry, publicKeyInfo, issuer, publicUrls, serialNumber, now };
@@ -279,35 +292,7 @@ export class EnrolmentService {
     return plan;
   }
 
-  #intentOf(
-    { request, grant, renewsSerialNumber }: GrantedEnrolment,
-    { key, authority, plan, pendingId }: IntentParts,
-  ): Intent {
-    const { profile, frontDoor, certificationRequest } = request;
-    return {
-      ...key,
-      frontDoor,
-      authority: authority.name,
-      issuerKeyId: plan.issuer.keyId,
-      issuer: formatName(plan.issuer.certificate.subject),
-      serialNumber: plan.serialNumber,
-      tbs: plan.tbs,
-      certificationRequest: authority.kind === "remote" ? certificationRequest.der : undefined,
-      subject: plan.subjectText,
-      notBefore: plan.notBefore,
-      notAfter: plan.notAfter,
-      grant,
-      requesterKeyHash: hash("sha256", request.requesterKeyInfo, "buffer"),
-      renewsSerialNumber,
-      pendingId,
-      maxPerHour: profile.maxPerHour,
-      window: this.#parts.guard.window,
-      notification: notificationOf(grant, key.transactionId, certificationRequest),
-      at: this.#parts.clock.now(),
-    };
-  }
-
-  async #outcomeOf(standing: Standing): Promise<EnrolmentOutcome> {
+  async #outcomeOf(standing: Standing, trace?: StepTrace): Promise<EnrolmentOutcome> {
     switch (standing.kind) {
       case "issued": {
         const { certificate, issuerKeyId, notificationId } = standing;
@@ -316,7 +301,11 @@ export class EnrolmentService {
           certificate: Buffer.from(certificate),
           issuerKeyId,
         } as const;
-        return await this.#told(outcome, notificationId);
+        return await this.#told(outcome, notificationId, trace);
+      }
+      case "unfinished": {
+        const { intent } = standing;
+        return await this.#told(await this.#sign(intent, trace), intent.notificationId, trace);
       }
       case "unfinished":
         return await this.#told(await this.#sign(standing.intent), standing.intent.notificationId);
@@ -324,9 +313,14 @@ export class EnrolmentService {
         return { kind: "pending" };
     }
   }
+    trace?.enter("notified");
 
   /** The device waits until who validated it knows of the certificate, and never gets one that was refused there. */
-  async #told(outcome: EnrolmentOutcome, id: number | undefined): Promise<EnrolmentOutcome> {
+  async #told(
+    outcome: EnrolmentOutcome,
+    id: number | undefined,
+    trace?: StepTrace,
+  ): Promise<EnrolmentOutcome> {
     if (outcome.kind !== "issued" || id === undefined) return outcome;
     const state = await this.#parts.notifications.deliver(id);
     switch (state) {
@@ -344,7 +338,9 @@ export class EnrolmentService {
   }
 
   /** The same bytes each time it is called for an intent; the ledger keeps the first certificate. */
-  async #sign(intent: UnfinishedIntent): Promise<EnrolmentOutcome> {
+  async #sign(intent: UnfinishedIntent, trace?: StepTrace): Promise<EnrolmentOutcome> {
+    trace?.enter("authority");
+    trace?.enter("stored");
     this.#refuseObstacle();
     const authority = this.#parts.authorities.named(intent.authority);
     if (authority.kind === "remote") return await this.#remote.ask(intent, authority);
@@ -383,19 +379,4 @@ const NOTIFICATION_REFUSED = "notification-refused";
 
 function isValidatedElsewhere({ challenge }: Profile): boolean {
   return challenge.kind === "intune" || challenge.kind === "webhook";
-}
-
-function notificationOf(
-  grant: Grant | undefined,
-  transactionId: string,
-  certificationRequest: EnrolmentRequest["certificationRequest"],
-) {
-  return grant?.notify && plannedNotification(grant.notify, transactionId, certificationRequest);
-}
-
-interface IntentParts {
-  readonly key: RequestKey;
-  readonly authority: CertificateAuthority;
-  readonly plan: CertificatePlan;
-  readonly pendingId: number | undefined;
 }

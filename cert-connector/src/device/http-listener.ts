@@ -134,7 +134,9 @@ async function answerTo(parts: HttpListenerParts, request: IncomingMessage): Pro
   if (body === "too-large") {
     return plainAnswer(413, "http-body", `The body exceeds ${MAX_PKI_MESSAGE_BYTES} bytes`);
   }
-  if (profile !== undefined) return await parts.scep.answer(profile, query, body);
+  if (profile !== undefined) {
+    return await parts.scep.answer(profile, query, body, request.socket.remoteAddress);
+  }
   return (
     (await parts.publication.answer(path, body)) ??
     plainAnswer(404, "http-path", "Nothing is served under this path")

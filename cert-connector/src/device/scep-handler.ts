@@ -1,3 +1,4 @@
+import type { Clock } from "@isthmus/shared/clock";
 import { ConnectorError, codeOf, ProtocolError } from "@isthmus/shared/errors";
 import type { Profile } from "../core/profile.ts";
 import {
@@ -11,6 +12,7 @@ import { encodeCertificatesOnly } from "../protocol/signed-data.ts";
 import { type HttpAnswer, plainAnswer } from "./http-answer.ts";
 import { BusyError } from "./issuance-gate.ts";
 import type { ProfileAuthority, ProfileAuthorityOf } from "./profile-authority.ts";
+import { RecentVisits } from "./recent-visits.ts";
 import type { ScepOperations } from "./scep-operations.ts";
 
 /** What a profile's address offers to every client. `Update` is what drafts called `Renewal`. */
@@ -35,6 +37,7 @@ const PROFILE_PATH = /^\/scep\/([A-Za-z0-9._-]{1,64})(?:(?:\/cgi-bin)?\/pkiclien
 export interface ScepHandlerParts {
   readonly operations: ScepOperations;
   readonly authorityOf: ProfileAuthorityOf;
+  readonly clock: Clock;
   /** By the last segment of its address; `ndes` for the profile under NDES's own path. */
   readonly profileAt: (path: { readonly segment: string } | "ndes") => Profile | undefined;
 }
@@ -42,9 +45,11 @@ export interface ScepHandlerParts {
 /** SCEP over HTTP (RFC 8894 section 4): which profile, which operation, what it is answered with. */
 export class ScepHandler {
   readonly #parts: ScepHandlerParts;
+  readonly #visits: RecentVisits;
 
   constructor(parts: ScepHandlerParts) {
     this.#parts = parts;
+    this.#visits = new RecentVisits(parts.clock);
   }
 
   /** The profile under this path; undefined if it is none of SCEP. */
@@ -54,10 +59,15 @@ export class ScepHandler {
     return segment === undefined ? undefined : this.#parts.profileAt({ segment });
   }
 
-  /** `body` is that of a POST. */
-  async answer(profile: Profile, query: string, body: Buffer | undefined): Promise<HttpAnswer> {
+  /** `body` is that of a POST; `address` the client's, for the trace. */
+  async answer(
+    profile: Profile,
+    query: string,
+    body: Buffer | undefined,
+    address = "",
+  ): Promise<HttpAnswer> {
     try {
-      return await this.#answerTo(parseScepQuery(query), profile, body);
+      return await this.#answerTo(parseScepQuery(query), profile, body, address);
     } catch (error) {
       // Nothing that parses: there is no transaction to answer in.
       if (error instanceof ProtocolError) return plainAnswer(400, codeOf(error), error.message);
@@ -73,16 +83,19 @@ export class ScepHandler {
     operation: ScepOperation,
     profile: Profile,
     body: Buffer | undefined,
+    address: string,
   ): Promise<HttpAnswer> {
     switch (operation.operation) {
       case "GetCACaps":
+        this.#visits.note(address, "capabilitiesAt");
         return this.#capabilities(profile);
       case "GetCACert":
+        this.#visits.note(address, "certificatesAt");
         return caCertificates(profile, this.#parts.authorityOf(profile));
       case "GetNextCACert":
         return await this.#nextCertificates(profile);
       case "PKIOperation":
-        return await this.#pkiOperation(profile, body ?? operation.message);
+        return await this.#pkiOperation(profile, body ?? operation.message, address);
     }
   }
 
@@ -108,12 +121,17 @@ export class ScepHandler {
     return answer("application/x-x509-next-ca-cert", body);
   }
 
-  async #pkiOperation(profile: Profile, message: Buffer | undefined): Promise<HttpAnswer> {
+  async #pkiOperation(
+    profile: Profile,
+    message: Buffer | undefined,
+    address: string,
+  ): Promise<HttpAnswer> {
     if (message === undefined || message.length === 0) {
       throw new ProtocolError("scep-message", "SCEP request: a PKIOperation without message");
     }
     const { operations } = this.#parts;
-    return answer("application/x-pki-message", await operations.answer(message, profile));
+    const earlier = this.#visits.before(address);
+    return answer("application/x-pki-message", await operations.answer(message, profile, earlier));
   }
 }
 

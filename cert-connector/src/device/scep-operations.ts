@@ -5,6 +5,7 @@ import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certifi
 import { isSameName } from "@isthmus/shared/x509/name";
 import type { EnrolmentOutcome, EnrolmentProof } from "../core/enrolment-request.ts";
 import type { EnrolmentService } from "../core/enrolment-service.ts";
+import { MessageTrace, type TracedStep } from "../core/enrolment-trace.ts";
 import type { Ledger } from "../core/ledger.ts";
 import type { FailureRecorder } from "../core/ports.ts";
 import type { Profile } from "../core/profile.ts";
@@ -22,15 +23,22 @@ import { encodeCertRep, type ScepResult } from "../protocol/scep-writer.ts";
 import { failureOf } from "./fail-info.ts";
 import type { IssuanceGate } from "./issuance-gate.ts";
 import type { ProfileAuthorityOf } from "./profile-authority.ts";
+import type { EarlierVisits } from "./recent-visits.ts";
 import type { RegistrationKey, RegistrationKeys } from "./registration-authority.ts";
 
-/** What became of one PKIOperation, for log and counters: nothing in it is secret. */
+/** What became of one PKIOperation, for log, counters and trace: nothing in it is secret. */
 export interface ScepReport {
   readonly profileId: string;
   readonly messageType: MessageType;
   readonly transactionId: string;
   readonly status: ScepResult["status"];
   readonly error?: unknown;
+  /** When the message came in, ms, and what its sender had asked for before. */
+  readonly at: number;
+  readonly earlier: EarlierVisits;
+  readonly steps: readonly TracedStep[];
+  /** Once the challenge or the old certificate has told. */
+  readonly deviceId: string | undefined;
 }
 
 export interface ScepOperationsParts {
@@ -57,14 +65,25 @@ export class ScepOperations {
   }
 
   /** Throws BusyError too, where too many ask at once. */
-  async answer(bytes: Uint8Array, profile: Profile): Promise<Buffer> {
+  async answer(bytes: Uint8Array, profile: Profile, earlier: EarlierVisits = {}): Promise<Buffer> {
+    const visit = { at: this.#parts.clock.now(), earlier };
+    const trace = new MessageTrace(() => performance.now());
     const message = parsePkiMessage(bytes);
-    return await this.#parts.gate.run(message.transactionId, () => this.#answer(message, profile));
+    trace.enter("queued");
+    return await this.#parts.gate.run(message.transactionId, () =>
+      this.#answer(message, profile, trace, visit),
+    );
   }
 
-  async #answer(message: SignedPkiMessage, profile: Profile): Promise<Buffer> {
+  async #answer(
+    message: SignedPkiMessage,
+    profile: Profile,
+    trace: MessageTrace,
+    visit: Pick<ScepReport, "at" | "earlier">,
+  ): Promise<Buffer> {
     const { random, report } = this.#parts;
     const { messageType, transactionId } = message;
+    trace.enter("signature");
     // Whoever the message was sealed to answers it: after a rollover the client knows the one before.
     const { key, envelope } = await this.#addressed(message, profile);
     const { responder } = key;
@@ -75,23 +94,36 @@ export class ScepOperations {
       digest: "sha256",
     };
     let result: ScepResult;
+    let failure: { readonly error: unknown } | undefined;
     try {
       const { legacyAlgorithms: allowLegacy } = profile;
       const verified = await this.#recording(about, () =>
         verifyPkiMessage(message, { allowLegacy }),
       );
       signer = verified;
-      result = await this.#result(verified, profile, { key, envelope });
-      report({ ...about, status: result.status });
+      result = await this.#result(verified, profile, { key, envelope, trace });
     } catch (error) {
       result = { status: "FAILURE", ...failureOf(error) };
-      report({ ...about, status: result.status, error });
+      failure = { error };
     }
-    return await encodeCertRep({ ...message, ...signer }, result, responder, random);
+    trace.enter("answered");
+    try {
+      return await encodeCertRep({ ...message, ...signer }, result, responder, random);
+    } finally {
+      const { deviceId } = trace;
+      report({
+        ...about,
+        ...visit,
+        ...failure,
+        status: result.status,
+        steps: trace.steps(),
+        deviceId,
+      });
+    }
   }
 
   /** The RA's key that the message is sealed to; the current one where it is to none, which is then refused. */
-  async #addressed(message: SignedPkiMessage, profile: Profile): Promise<Addressed> {
+  async #addressed(message: SignedPkiMessage, profile: Profile): Promise<Omit<Addressed, "trace">> {
     const { registration } = this.#parts.authorityOf(profile);
     const read = readEnvelope(message, profile);
     const current = registration.current();
@@ -109,6 +141,7 @@ export class ScepOperations {
     addressed: Addressed,
   ): Promise<ScepResult> {
     const about = { profileId: profile.id, transactionId: message.transactionId };
+    addressed.trace.enter("envelope");
     const { content, received } = await this.#recording(about, () =>
       this.#open(message, profile, addressed),
     );
@@ -129,7 +162,11 @@ export class ScepOperations {
     }
   }
 
-  async #open(message: VerifiedPkiMessage, profile: Profile, { key, envelope: read }: Addressed) {
+  async #open(
+    message: VerifiedPkiMessage,
+    profile: Profile,
+    { key, envelope: read, trace }: Addressed,
+  ) {
     const { messageType } = message;
     if (messageType === "CertRep") {
       throw new ProtocolError("scep-message", "SCEP message: a server does not take a CertRep");
@@ -148,14 +185,16 @@ export class ScepOperations {
     const signerKey = message.signer;
     const content = readScepContent(messageType, opened, { allowLegacy, signerKey });
     const { keyEncryption } = addressed.sealed;
-    return { content, received: { cipher: envelope.cipher, keyEncryption } };
+    return { content, received: { cipher: envelope.cipher, keyEncryption, trace } };
   }
 
   async #resultOf(
     content: ScepRequestContent,
     message: VerifiedPkiMessage,
     profile: Profile,
-    received: Pick<EnvelopedData, "cipher"> & Pick<SuccessResult, "keyEncryption">,
+    received: Pick<EnvelopedData, "cipher"> &
+      Pick<SuccessResult, "keyEncryption"> &
+      Pick<Addressed, "trace">,
   ): Promise<ScepResult> {
     const success = (certificates: readonly Uint8Array[], lists: readonly Uint8Array[] = []) =>
       ({
@@ -168,8 +207,12 @@ export class ScepOperations {
     switch (content.messageType) {
       case "PKCSReq":
       case "RenewalReq":
-        return resultOfOutcome(await this.#enrol(content, message, profile), success);
+        return resultOfOutcome(
+          await this.#enrol(content, message, profile, received.trace),
+          success,
+        );
       case "CertPoll":
+        received.trace.enter("standing");
         return resultOfOutcome(await this.#poll(message, profile), success);
       case "GetCert":
         return success([await this.#certificate(content.issuerAndSerial, profile)]);
@@ -182,6 +225,7 @@ export class ScepOperations {
     content: Extract<ScepRequestContent, { messageType: "PKCSReq" | "RenewalReq" }>,
     message: VerifiedPkiMessage,
     profile: Profile,
+    trace: MessageTrace,
   ): Promise<EnrolmentOutcome> {
     const { certificationRequest } = content;
     return this.#parts.enrolments.enrol({
@@ -191,6 +235,7 @@ export class ScepOperations {
       certificationRequest,
       requesterKeyInfo: message.signer.publicKeyInfo,
       proof: this.#proofOf(content, message, profile),
+      trace,
     });
   }
 
@@ -258,6 +303,7 @@ export class ScepOperations {
 interface Addressed {
   readonly key: RegistrationKey;
   readonly envelope: ReadEnvelope;
+  readonly trace: MessageTrace;
 }
 
 type ReadEnvelope =

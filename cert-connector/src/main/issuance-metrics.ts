@@ -6,6 +6,7 @@ import type { ScepReport } from "../device/scep-operations.ts";
 export interface IssuanceMetrics {
   count(report: ScepReport): void;
   countSuppressed(): void;
+  countUntraced(): void;
 }
 
 export function issuanceMetrics(registry: Parameters<typeof makeCounter>[0]): IssuanceMetrics {
@@ -24,11 +25,17 @@ export function issuanceMetrics(registry: Parameters<typeof makeCounter>[0]): Is
     help: "Failures that were counted but not recorded, because there were too many in a minute",
     labels: [],
   });
+  const untraced = makeCounter(registry, {
+    name: "isthmus_trace_messages_dropped_total",
+    help: "Messages without a place in the trace, because there were too many in a minute",
+    labels: [],
+  });
   return {
     count({ profileId: profile, messageType: type, status, error }) {
       operation({ profile, type, status });
       if (error !== undefined) failure({ profile, code: codeOf(error) });
     },
     countSuppressed: () => suppressed({}),
+    countUntraced: () => untraced({}),
   };
 }

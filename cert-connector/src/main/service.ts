@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { ConnectorError } from "@isthmus/shared/errors";
 import type { CommonConfiguration } from "@isthmus/shared/kernel/common-configuration";
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
 import type { Kernel } from "@isthmus/shared/kernel/service-definition";
@@ -25,7 +24,7 @@ import { type HttpListener, startHttpListener } from "../device/http-listener.ts
 import { IssuanceGate } from "../device/issuance-gate.ts";
 import { PublicationHandler } from "../device/publication-handler.ts";
 import { ScepHandler } from "../device/scep-handler.ts";
-import { ScepOperations, type ScepReport } from "../device/scep-operations.ts";
+import { ScepOperations } from "../device/scep-operations.ts";
 import { intuneChallenge } from "../intune/intune-challenge.ts";
 import { intuneNotifier } from "../intune/intune-notifier.ts";
 import type { CertificateOperations } from "../store/operations.ts";
@@ -47,7 +46,9 @@ import { revoke } from "./revoke.ts";
 import { openTenants } from "./tenants.ts";
 import { wakingLedger } from "./waking-ledger.ts";
 import { openWebhooks } from "./webhooks.ts";
+import { logReport, tracedMessage } from "./scep-report.ts";
 
+import { TraceRecorder } from "./trace-recorder.ts";
 const RESPONDER_ISSUED = "ocsp.responder-issued";
 
 export type CertificateKernel = Kernel<LocalConfiguration, Guardrails, CertificateOperations>;
@@ -156,6 +157,14 @@ export async function assembleConnector(
     clock,
     random,
     recordFailure,
+  const traces = resources.use(
+    new TraceRecorder({
+      store: kernel.store,
+      clock,
+      onError: (error) => log.error({ err: error }, "trace.not-kept"),
+      onDropped: metrics.countUntraced,
+    }),
+  );
     report: (report) => {
       metrics.count(report);
       logReport(log, report);
@@ -167,6 +176,7 @@ export async function assembleConnector(
     registration,
     authorityOf,
     authority,
+      traces.keep(tracedMessage(report));
     authorities,
     ledger,
     configuration,
@@ -187,6 +197,7 @@ export function openDoors(
     authority,
     authorityOf,
     configuration,
+    traces,
     publisher,
     responder,
     operations,
@@ -208,6 +219,7 @@ export function openDoors(
   });
   return startHttpListener({
     ...local.listen,
+    clock,
     scep,
     publication,
     onFault: (error) => log.error({ err: error }, "http.fault"),
@@ -240,12 +252,4 @@ function staticSecrets({ secrets }: LocalConfiguration): ReadonlyMap<string, Buf
 
 function keyIdOf(certificate: Certificate): string {
   return keyIdentifierOf(certificate.publicKeyInfo).toString("hex");
-}
-
-/** A refusal is an expected outcome and one line; what nobody foresaw comes with its stack. */
-function logReport(log: CertificateKernel["log"], { error, ...about }: ScepReport): void {
-  if (error === undefined) log.info(about, "scep.answered");
-  else if (error instanceof ConnectorError) {
-    log.info({ ...about, code: error.code, reason: error.message }, "scep.refused");
-  } else log.error({ ...about, err: error }, "scep.failed");
 }

@@ -1,0 +1,125 @@
+import type { Explanations } from "./explanations.ts";
+
+/** Certification authorities, keys, ledger and this host. */
+export const AUTHORITY_EXPLANATIONS: Explanations = {
+  "ca-unavailable": [
+    "no authority for this profile can sign at the moment",
+    "see `check`: it asks each authority; the device comes back by itself",
+  ],
+  "ca-unreachable": [
+    "the CA cannot be reached",
+    "see `check` and the network to it; the device comes back by itself",
+  ],
+  "ca-credentials": [
+    "the CA does not accept this connector's credentials",
+    "renew token, key or certificate in the files that the authority's configuration names",
+  ],
+  "ca-answer": [
+    "the CA answered with something that cannot be used",
+    "see the CA's own log at that time; the device comes back by itself",
+  ],
+  "ca-refused": [
+    "the CA refused the request",
+    "see the CA's own log and the policy of its profile or template",
+  ],
+  "ca-mismatch": [
+    "the CA issued something else than the profile asks for; it was revoked there",
+    "make the CA's template give what the profile says: names, usages, validity",
+  ],
+  "ca-": ["the CA could not do what was asked", "see the message, and the CA's own log"],
+  "ca-cannot-revoke": [
+    "this kind of CA offers no way to revoke",
+    "revoke the certificate at the CA by hand",
+  ],
+  "authority-": [
+    "the embedded CA's folder is not as it has to be",
+    "`ca status` shows it; `ca init` makes one, `ca restore` brings one back",
+  ],
+  "authority-unknown": [
+    "the profile names an authority that this connector does not have",
+    "correct ca in the profile, or add the authority to the local configuration",
+  ],
+  "issuer-expiring": [
+    "the issuing CA's certificate ends within a day",
+    "put its successor in place: nothing is issued for so short a time",
+  ],
+  "issuer-gone": [
+    "the intent was made for an issuing CA that is not here any more",
+    "bring that CA's key back for as long as intents of it are open, or let the device enrol anew",
+  ],
+  "issuer-file": [
+    "the file with the remote CA's certificate cannot be used",
+    "put the issuing certificate first and its chain after it into issuerFile",
+  ],
+  "provisioner-key": [
+    "step-ca's provisioner key cannot be read or opened",
+    "correct keyFile and passwordFile of that authority",
+  ],
+  "cfssl-auth-key": ["CFSSL's authentication key is not hexadecimal", "correct authKeyFile"],
+  "serial-ambiguous": [
+    "two authorities have used the same serial number",
+    "name the issuer together with the serial number",
+  ],
+  "hsm-": [
+    "the HSM could not do what was asked",
+    "see the message and the HSM's own log; `check` tests slot, login and keys",
+  ],
+  "hsm-busy": [
+    "more signatures wait for the HSM than are kept",
+    "nothing: the device comes back; if it stays so, the HSM is the limit",
+  ],
+  "hsm-pin-refused": [
+    "the HSM refused the PIN; it is not tried again, for that could lock the token",
+    "put the right PIN into its file and restart",
+  ],
+  "key-unreadable": [
+    "a private key cannot be opened",
+    "the passphrase file is not the one that it was made with; `ca restore` brings both back",
+  ],
+  "key-unavailable": [
+    "no usable key of the RA is at hand",
+    "see the log at the start; `check` tests the RA's key",
+  ],
+  "keys-busy": ["more keys are being made than are kept waiting", "nothing: ask again later"],
+  "import-key-": [
+    "the key for imported PFX files is not as it has to be",
+    "list the keys, and make or name one",
+  ],
+  "clock-behind": [
+    "this machine's clock is behind the last issuance: nothing is signed",
+    "set the clock right (NTP); if it was ahead before, wait until that time has come",
+  ],
+  "clock-offset": [
+    "this machine's clock and the control plane's are too far apart: nothing is signed",
+    "synchronise the clock of whichever is wrong (NTP)",
+  ],
+  "ledger-no-intent": [
+    "a certificate came back that nobody intended",
+    "was the ledger restored while the service ran? report it with the log",
+  ],
+  "ledger-newer": [
+    "the ledger in place is newer than the backup",
+    "restoring it would forget certificates; move the newer one away only if it is lost anyway",
+  ],
+  "store-": [
+    "the database could not do what was asked",
+    "see disk space and the log; with PostgreSQL the connection to it",
+  ],
+  "revocation-list-too-large": [
+    "more certificates are revoked than one list may hold",
+    "a new issuing CA is due",
+  ],
+  "backup-": [
+    "the backup folder is not as it has to be",
+    "name a folder that does not exist yet for a backup, and one that `ca backup` made for a restore",
+  ],
+  listen: [
+    "the address or port cannot be listened on",
+    "see what else listens there; change listen in the configuration",
+  ],
+  "not-running": ["the service does not run", "start it, then ask again"],
+  "not-standalone": [
+    "the command is for connectors without control plane",
+    "make challenges at the control plane",
+  ],
+};
