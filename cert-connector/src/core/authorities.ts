@@ -25,6 +25,11 @@ export class Authorities {
     throw unknown(name);
   }
 
+  /** One that is not configured any more counts as ours: what waits for it is then on record at each start. */
+  kindOf(name: string): CertificateAuthority["kind"] {
+    return this.#byName.get(name)?.kind ?? "embedded";
+  }
+
   /** Every authority with this name or label, in the order of the configuration. */
   candidates(nameOrLabel: string): readonly CertificateAuthority[] {
     return this.all.filter(

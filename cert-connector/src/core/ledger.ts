@@ -1,4 +1,5 @@
 import type { RevocationReason } from "@isthmus/shared/x509/extensions";
+import type { AuthorityRevocation } from "./authority-revocation.ts";
 import type { Grant } from "./grant.ts";
 import type { FailurePayload, NotificationTarget, PlannedNotification } from "./notification.ts";
 
@@ -106,6 +107,13 @@ export interface IssuedRecord {
   readonly at: number;
 }
 
+export interface RefusedRecord {
+  /** The intent's. */
+  readonly serialNumber: string;
+  readonly revoke?: AuthorityRevocation | undefined;
+  readonly at: number;
+}
+
 /** Whether a remote authority may be asked now, and what is known of earlier attempts. */
 export type AskOutcome =
   /** Another call, of this process or of another replica, waits for the answer. */
@@ -197,7 +205,8 @@ export interface Ledger {
     readonly reference: string | undefined;
   }): Promise<void>;
   /** Ends an intent that a remote authority will not fulfil; the same request and its challenge are free again. */
-  recordRefused(of: { readonly serialNumber: string; readonly at: number }): Promise<void>;
+  /** Where a certificate was made all the same, its revocation is ordered in the same transaction. */
+  recordRefused(refused: RefusedRecord): Promise<void>;
   recordFailure(failure: FailureRecord): Promise<void>;
   findPending(pendingId: number): Promise<StoredPendingRequest | undefined>;
   rejectPending(of: {

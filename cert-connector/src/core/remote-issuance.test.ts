@@ -17,6 +17,7 @@ import { parseNameText } from "@isthmus/shared/x509/name-text";
 import { OID } from "@isthmus/shared/x509/object-identifiers";
 import { sign } from "@isthmus/shared/x509/signature";
 import { beforeAll, describe, expect, test } from "vitest";
+import type { AuthorityTold } from "./authority-revocation.ts";
 import { goodIssuer, goodPublicKeyInfo, NOON } from "./fixture.ts";
 import type { Issuer } from "./issuer.ts";
 import type { AskOutcome, IssuedRecord, UnfinishedIntent } from "./ledger.ts";
@@ -68,7 +69,11 @@ function intent(): UnfinishedIntent {
 /** A remote authority that answers so, and what was written down. */
 function remote(
   issue: (order: IssuanceOrder) => Promise<IssuanceAnswer>,
-  of: { readonly asking?: AskOutcome; readonly revoke?: () => Promise<void> } = {},
+  of: {
+    readonly asking?: AskOutcome;
+    readonly told?: AuthorityTold;
+    readonly trouble?: string;
+  } = {},
 ) {
   const steps: string[] = [];
   const issuedRecords: IssuedRecord[] = [];
@@ -77,19 +82,19 @@ function remote(
     labels: [],
     kind: "remote",
     issuer: () => issuer,
-    obstacle: () => undefined,
+    obstacle: () => of.trouble,
     issue,
-    revoke: async ({ serialNumber }) => {
-      steps.push(`revoke ${serialNumber}`);
-      await of.revoke?.();
-    },
+    revoke: () => Promise.reject(new Error("it is told of what was ordered, and not by us")),
   };
   const issuance = new RemoteIssuance({
     ledger: {
       beginAsking: async () =>
         of.asking ?? { kind: "ask", isRepeated: false, reference: undefined },
       endAsking: async ({ reference }) => void steps.push(`end ${reference}`),
-      recordRefused: async () => void steps.push("refused"),
+      recordRefused: async ({ revoke }) =>
+        void steps.push(
+          revoke === undefined ? "refused" : `refused, ordered ${revoke.serialNumber}`,
+        ),
       recordIssued: async (issued) => {
         steps.push("issued");
         issuedRecords.push(issued);
@@ -97,6 +102,10 @@ function remote(
       },
     },
     recordFailure: async ({ error }) => void steps.push(`failure ${(error as Error).message}`),
+    tellAuthority: async ({ authority: name, serialNumber }) => {
+      steps.push(`tell ${name} ${serialNumber}`);
+      return of.told ?? "revoked";
+    },
     clock: new FakeClock(NOON),
   });
   return { ask: () => issuance.ask(intent(), authority), steps, issuedRecords };
@@ -159,17 +168,23 @@ describe("a certificate beyond the plan is revoked there and refused", () => {
       code: "ca-mismatch",
       message: expect.stringContaining(deviation),
     });
-    expect(it.steps).toEqual(["revoke 0b", "refused"]);
+    expect(it.steps).toEqual(["refused, ordered 0b", "tell elsewhere 0b"]);
   });
 
-  test("and a person is told where it could not be revoked", async () => {
+  test.each<[AuthorityTold, RegExp]>([
+    ["later", /revoked there as soon as/],
+    ["by-hand", /revoked there by hand/],
+  ])("and a person reads where it is not yet: %s", async (told, words) => {
     const certificate = await signed({ subject: parseNameText("CN=admin") });
-    const it = remote(async () => ({ kind: "issued", certificate }), {
-      revoke: () => Promise.reject(new ConnectorError("ca-unreachable", "no")),
-    });
-    await expect(it.ask()).rejects.toThrow(/could not be revoked there \(ca-unreachable\)/);
-    expect(it.steps).toEqual(["revoke 0b", "refused"]);
+    const it = remote(async () => ({ kind: "issued", certificate }), { told });
+    await expect(it.ask()).rejects.toThrow(words);
   });
+});
+
+test("an authority that would not sign now is not asked, and the device waits", async () => {
+  const it = remote(() => Promise.reject(new Error("asked")), { trouble: "it is away" });
+  expect(await it.ask()).toEqual({ kind: "pending" });
+  expect(it.steps).toEqual([]);
 });
 
 test("names in another case are the same host", async () => {

@@ -1,8 +1,9 @@
 import { hash } from "node:crypto";
 import type { Clock } from "@isthmus/shared/clock";
-import { ConnectorError, codeOf, ProtocolError, RefusalError } from "@isthmus/shared/errors";
+import { ConnectorError, ProtocolError, RefusalError } from "@isthmus/shared/errors";
 import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certificate";
 import { formatName } from "@isthmus/shared/x509/name-text";
+import type { AuthorityTold, TellAuthority } from "./authority-revocation.ts";
 import { deviationsFromPlan } from "./certificate-comparison.ts";
 import type { EnrolmentOutcome } from "./enrolment-request.ts";
 import type { Ledger, UnfinishedIntent } from "./ledger.ts";
@@ -11,9 +12,16 @@ import type { CertificateAuthority, FailureRecorder, IssuanceAnswer } from "./po
 /** After this another replica, or this one after a crash, asks again. Longer than any authority's own timeout. */
 const ASK_LEASE_MS = 60_000;
 
+const OUTCOMES: Readonly<Record<AuthorityTold, string>> = {
+  revoked: "it was revoked there",
+  later: "it is revoked there as soon as that can be done",
+  "by-hand": "it has to be revoked there by hand",
+};
+
 export interface RemoteIssuanceParts {
   readonly ledger: Pick<Ledger, "beginAsking" | "endAsking" | "recordIssued" | "recordRefused">;
   readonly recordFailure: FailureRecorder;
+  readonly tellAuthority: TellAuthority;
   readonly clock: Clock;
 }
 
@@ -31,6 +39,7 @@ export class RemoteIssuance {
   async ask(intent: UnfinishedIntent, authority: CertificateAuthority): Promise<EnrolmentOutcome> {
     const { ledger, clock } = this.#parts;
     const { serialNumber } = intent;
+    if (authority.obstacle() !== undefined) return { kind: "pending" };
     const at = clock.now();
     const asking = await ledger.beginAsking({ serialNumber, at, until: at + ASK_LEASE_MS });
     if (asking.kind === "busy") return { kind: "pending" };
@@ -106,30 +115,30 @@ export class RemoteIssuance {
     return { kind: "issued", certificate: Buffer.from(certificate), issuerKeyId: issuer.keyId };
   }
 
-  /** Revoked first: what is not in the ledger must not be valid anywhere. */
+  /** What is not in the ledger must not be valid anywhere: that is ordered before the authority is told of it. */
   async #reject(
     { serialNumber }: UnfinishedIntent,
     authority: CertificateAuthority,
     made: Certificate,
     deviations: readonly string[],
   ): Promise<never> {
-    const outcome = await this.#revoked(authority, made);
-    await this.#parts.ledger.recordRefused({ serialNumber, at: this.#parts.clock.now() });
+    const of = { authority: authority.name, serialNumber: made.serialNumber };
+    await this.#parts.ledger.recordRefused({
+      serialNumber,
+      revoke: {
+        ...of,
+        certificate: made.der,
+        notAfter: made.notAfter,
+        reason: "cessationOfOperation",
+      },
+      at: this.#parts.clock.now(),
+    });
+    const told = await this.#parts.tellAuthority(of);
     throw new RefusalError(
       "ca-mismatch",
       `authority.${authority.name}`,
-      `Certificate ${made.serialNumber} of ${authority.name} is not what the profile asks for: ${deviations.join("; ")}; ${outcome}`,
+      `Certificate ${made.serialNumber} of ${authority.name} is not what the profile asks for: ${deviations.join("; ")}; ${OUTCOMES[told]}`,
     );
-  }
-
-  async #revoked(authority: CertificateAuthority, made: Certificate): Promise<string> {
-    const { serialNumber, der: certificate } = made;
-    try {
-      await authority.revoke({ serialNumber, reason: "cessationOfOperation", certificate });
-      return "it was revoked there";
-    } catch (error) {
-      return `it could not be revoked there (${codeOf(error)}): revoke it by hand`;
-    }
   }
 }
 

@@ -49,6 +49,7 @@ beforeAll(async () => {
     guard: { judgeProfile: () => undefined, judgePlan: () => undefined, window: undefined },
     signingObstacle: () => undefined,
     recordFailure,
+    tellAuthority: async () => "revoked",
     notifications: { deliver: async () => "accepted" },
     publicUrls: () => ({}),
     clock,

@@ -1,16 +1,21 @@
+import { systemClock } from "@isthmus/shared/clock";
 import { portCheck } from "@isthmus/shared/kernel/port-check";
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
 import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import { MAX_CLOCK_OFFSET_MS } from "@isthmus/shared/link/messages";
+import { systemRandom } from "@isthmus/shared/random";
 import {
   type AuthorityCertificates,
   readAuthorityCertificates,
   readAuthorityFolder,
 } from "../ca/authority-folder.ts";
 import type { LocalConfiguration } from "../config/local-configuration.ts";
+import { authorityRevocationsResult } from "./authority-revocations.ts";
+import { directoryChecks, directoryHealth } from "./directories.ts";
 import { expiriesResult, expiryResult } from "./expiry-checks.ts";
 import { hsmCheck, offlineHsmResult } from "./hsm.ts";
 import { notificationsResult } from "./notifications.ts";
+import { authorityChecks, authorityHealth } from "./remote-authorities.ts";
 import type { CertificateConnector, CertificateKernel } from "./service.ts";
 import { tenantChecks } from "./tenants.ts";
 import {
@@ -51,6 +56,9 @@ export function healthChecks(
     { name: "clock-offset", run: () => clockResult(kernel.link.state().clockOffsetMs) },
     { name: "ledger-clock", run: () => ledgerClockResult(kernel) },
     { name: "notifications", run: () => notificationsResult(kernel) },
+    ...authorityHealth(connector.remote),
+    { name: "authority-revocations", run: () => authorityRevocationsResult(kernel) },
+    ...directoryHealth(connector.directories, clock),
     { name: "profiles", run: () => profilesResult(connector) },
   ];
 }
@@ -69,6 +77,8 @@ export function offlineChecks(
     ...["root-ca", "issuing-ca", "scep-ra"].map((name) => ({ name, run: () => expiryOf(name) })),
     ...(local.ca.hsm === undefined ? [] : [{ name: "hsm", run: () => offlineHsmResult(local) }]),
     ...tenantChecks(local),
+    ...authorityChecks(local.authorities, { clock: systemClock, random: systemRandom }),
+    ...directoryChecks(local.directories),
     portCheck(local),
   ];
 }

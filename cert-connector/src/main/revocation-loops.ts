@@ -20,14 +20,14 @@ interface LoopState {
 /** Does what tenants of Intune ask to have revoked: one loop each, until it is disposed of. */
 export class RevocationLoops implements AsyncDisposable {
   readonly #kernel: CertificateKernel;
-  readonly #connector: Pick<CertificateConnector, "authorities" | "publisher">;
+  readonly #connector: Pick<CertificateConnector, "authorityRevocations" | "publisher">;
   readonly #stop = new AbortController();
   readonly #states = new Map<string, LoopState>();
   readonly #loops: Promise<void>[] = [];
 
   constructor(
     kernel: CertificateKernel,
-    connector: Pick<CertificateConnector, "authorities" | "publisher">,
+    connector: Pick<CertificateConnector, "authorityRevocations" | "publisher">,
     tenants: Iterable<Tenant>,
   ) {
     this.#kernel = kernel;
@@ -102,7 +102,7 @@ export class RevocationLoops implements AsyncDisposable {
 
   #partsOf({ name, configuration, revocations }: Tenant) {
     const { store, clock, limits, log } = this.#kernel;
-    const { authorities, publisher } = this.#connector;
+    const { authorityRevocations, publisher } = this.#connector;
     const { max, perMinutes } = limits.windowOf("certificate-revocations");
     const { maxRequests, issuerName } = configuration.revocations;
     return {
@@ -110,8 +110,10 @@ export class RevocationLoops implements AsyncDisposable {
       inbox: storeRevocationInbox(store, { max, windowMs: perMinutes * 60_000 }),
       download: () => revocations.download({ maxRequests, issuerName }),
       upload: revocations.upload.bind(revocations),
-      revokeAt: ({ authority, serialNumber, certificate }: Parameters<RevokeAt>[0]) =>
-        authorities.named(authority).revoke({ serialNumber, reason: "unspecified", certificate }),
+      // Where the authority cannot be told now, that goes on by itself: the order was stored with the revocation.
+      revokeAt: async ({ authority, serialNumber }: Parameters<RevokeAt>[0]) => {
+        await authorityRevocations.tell({ authority, serialNumber });
+      },
       publish: () => publisher.refresh(),
       now: () => clock.now(),
       onLate: ({ authority, serialNumber }: Parameters<RevokeAt>[0], error: unknown) =>

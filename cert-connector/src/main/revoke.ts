@@ -1,6 +1,6 @@
 import { ConnectorError } from "@isthmus/shared/errors";
 import type { RevocationReason } from "@isthmus/shared/x509/extensions";
-import type { RevocationOutcome } from "../core/ledger.ts";
+import type { AuthorityTold } from "../core/authority-revocation.ts";
 import type { CertificateConnector, CertificateKernel } from "./service.ts";
 
 export interface RevocationOrder {
@@ -11,6 +11,9 @@ export interface RevocationOrder {
   readonly actor: string;
 }
 
+/** Where a remote authority made the certificate: whether it knows already, will be told, or cannot be. */
+export type RevocationState = AuthorityTold | "already-revoked";
+
 /**
  * Revokes one certificate and returns once the list that says so is in force. Revoking again changes nothing. Throws
  * ConnectorError `certificate-unknown`.
@@ -19,11 +22,11 @@ export async function revoke(
   { clock }: Pick<CertificateKernel, "clock">,
   {
     ledger,
-    authorities,
+    authorityRevocations,
     publisher,
-  }: Pick<CertificateConnector, "ledger" | "authorities" | "publisher">,
+  }: Pick<CertificateConnector, "ledger" | "authorityRevocations" | "publisher">,
   { serialNumber, issuer, reason, actor }: RevocationOrder,
-): Promise<RevocationOutcome["kind"]> {
+): Promise<RevocationState> {
   const outcome = await ledger.revoke({ serialNumber, issuer, reason, actor, at: clock.now() });
   if (outcome.kind === "unknown") {
     throw new ConnectorError(
@@ -31,12 +34,8 @@ export async function revoke(
       `no certificate ${serialNumber} was issued by this connector`,
     );
   }
-  if (outcome.kind === "revoked") {
-    const { certificate } = outcome;
-    await authorities
-      .named(outcome.authority)
-      .revoke({ serialNumber: outcome.serialNumber, reason, certificate });
-    await publisher.refresh();
-  }
-  return outcome.kind;
+  if (outcome.kind === "already-revoked") return "already-revoked";
+  const told = await authorityRevocations.tell(outcome);
+  await publisher.refresh();
+  return told;
 }

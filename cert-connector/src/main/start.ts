@@ -8,6 +8,7 @@ import { healthChecks } from "./health-checks.ts";
 import { importedPfxService } from "./imported-pfx-service.ts";
 import { pendingRequests } from "./pending-requests.ts";
 import { pkcsService } from "./pkcs-service.ts";
+import { startRemoteUpkeep } from "./remote-upkeep.ts";
 import { RevocationLoops } from "./revocation-loops.ts";
 import { revoke } from "./revoke.ts";
 import {
@@ -23,13 +24,14 @@ export async function startCertConnector(
 ): Promise<RunningService<DesiredConfiguration>> {
   await using starting = new AsyncDisposableStack();
   const connector = await assembleConnector(kernel, starting);
-  const { completed, left } = await connector.enrolments.completeUnfinished();
+  const { completed, left } = await connector.enrolments.completeUnfinished("embedded");
   if (completed + left > 0) kernel.log.warn({ completed, left }, "enrolment.resumed");
   await connector.registration.start();
   await connector.publisher.start();
   await connector.responder.start();
   await connector.notifications.start();
   starting.use(await startExpiryWatch(kernel, connector));
+  starting.use(startRemoteUpkeep(kernel, connector));
   for (const check of healthChecks(kernel, connector)) kernel.health.register(check);
   const doors = starting.use(await openDoors(kernel, connector));
   kernel.announce({ scepUrl: doors.url });

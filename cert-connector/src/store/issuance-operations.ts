@@ -4,11 +4,13 @@ import type {
   AskOutcome,
   FailureRecord,
   IssuedRecord,
+  RefusedRecord,
   Revocation,
   RevocationOutcome,
   StoredPendingRequest,
   UnfinishedIntent,
 } from "../core/ledger.ts";
+import { orderAuthorityRevocation } from "./authority-revocation-operations.ts";
 import { storedPendingRequest, unfinishedIntent } from "./enrolment-row.ts";
 import { reportDecision, reportFailed, reportIssued, reportRevoked } from "./issuance-report.ts";
 import { forgetPlanned, notifyFailed, notifyIssued } from "./notification-operations.ts";
@@ -113,8 +115,9 @@ export function endAsking(
 /** Why it was refused is reported by who refuses; here the request and its challenge become free again. */
 export function enrolmentRefused(
   tx: Transaction,
-  { serialNumber }: { serialNumber: string; at: number },
+  { serialNumber, at, revoke }: RefusedRecord,
 ): void {
+  if (revoke !== undefined) orderAuthorityRevocation(tx, revoke, at);
   const row = tx.get(
     "SELECT id, notification_id FROM enrolment WHERE serial_number = ? AND state = 'intent'",
     serialNumber,
@@ -180,6 +183,12 @@ export function revokeCertificate(tx: Transaction, revocation: Revocation): Revo
     revocation.reason,
     row["id"] as number,
   );
+  // Only a remote authority has chosen another number than the planned one.
+  if (row["planned_serial_number"] !== null) {
+    const { reason, at } = revocation;
+    const notAfter = row["not_after"] as number;
+    orderAuthorityRevocation(tx, { ...about, notAfter, reason }, at);
+  }
   reportRevoked(tx, row, revocation);
   return { kind: "revoked", ...about };
 }
