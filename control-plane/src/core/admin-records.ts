@@ -1,5 +1,6 @@
 import type { CommandKind, DeviceState, Service } from "@isthmus/shared/link/messages";
 import type { CancellationOutcome, UnsignedCommand } from "./connector-records.ts";
+import type { NewUserPfx, PfxDeliveryRequest, PkcsRequest, UserPfxChange } from "./pfx-records.ts";
 import type { Role } from "./roles.ts";
 import type { ScepChallenge } from "./scep-challenge.ts";
 
@@ -164,5 +165,10 @@ export interface RecordOperations {
     readonly error: { readonly code: string; readonly message: string };
     readonly now: number;
   }): void;
+  createUserPfx(argument: NewUserPfx): { readonly id: string };
+  changeUserPfx(argument: UserPfxChange): void;
+  removeUserPfx(argument: Act & { readonly id: string; readonly ifModifiedAt?: number }): void;
+  requestPkcsCertificate(argument: PkcsRequest): void;
+  requestPfxDelivery(argument: PfxDeliveryRequest): void;
   recordTrust(argument: Act & { readonly jws: string; readonly thumbprint: string }): void;
 }

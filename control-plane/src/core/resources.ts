@@ -134,6 +134,37 @@ export const RESOURCES = {
     revokedDateTime: optionalTime,
     revocationReason: optionalText,
   },
+  /** As Microsoft Graph (beta) has it; both secrets are always read as empty. */
+  userPfxCertificates: {
+    id: text,
+    thumbprint: text,
+    intendedPurpose: text,
+    userPrincipalName: text,
+    startDateTime: time,
+    expirationDateTime: time,
+    providerName: text,
+    keyName: text,
+    paddingScheme: text,
+    encryptedPfxBlob: text,
+    encryptedPfxPassword: text,
+    createdDateTime: time,
+    lastModifiedDateTime: time,
+  },
+  certificateDeliveries: {
+    id: text,
+    requestId: text,
+    managedDeviceId: text,
+    connectorId: text,
+    /** certificate.pkcs or pfx.deliver. */
+    kind: text,
+    serialNumber: text,
+    thumbprint: text,
+    recipientThumbprint: text,
+    notAfterDateTime: time,
+    createdDateTime: time,
+    /** CMS EnvelopedData, DER in base64: only the device's key opens it. */
+    envelope: text,
+  },
   issuanceFailures: {
     id: text,
     connectorId: text,

@@ -27,6 +27,11 @@ export const PERMISSIONS = [
   "tunnel.write",
   "certificates.read",
   "certificates.revoke",
+  /** Ordering keys and certificates that a connector makes for a device. */
+  "certificates.issue",
+  "pfx.read",
+  /** Users' imported PFX files, and their delivery to devices. */
+  "pfx.write",
   "challenges.read",
   "challenges.create",
   "commands.read",

@@ -6,6 +6,7 @@ import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import { insertCommand } from "./command-operations.ts";
 import { raiseSeen } from "./connector-delivery.ts";
 import { recordConnectorEvent } from "./connector-sessions.ts";
+import { takeDelivery } from "./delivery-entries.ts";
 
 /** The transaction that a batch is taken in, and what it came to. */
 export interface IngestContext {
@@ -55,13 +56,16 @@ function parseEntry<T>(schema: EntrySchema<T>, entry: unknown, what: string): T 
 function takeCommandResult(context: IngestContext, entry: unknown): void {
   const { transaction, connectorId } = context;
   const ended = parseEntry(commandResult, entry, "command result");
+  const about = { commandId: ended.id, connectorId, result: ended.result };
+  const result =
+    ended.state === "succeeded" ? takeDelivery(transaction, about, context.now) : ended.result;
   const { changes } = transaction.run(
     `UPDATE command SET state = ?, state_at = ?, result = ?, error = ?
      WHERE id = ? AND connector_id = ?
        AND state IN ('queued', 'sent', 'accepted', 'running', 'expired', 'unknown')`,
     ended.state,
     ended.endedAt,
-    ended.result === undefined ? null : JSON.stringify(ended.result),
+    result === undefined ? null : JSON.stringify(result),
     ended.error === undefined ? null : JSON.stringify(ended.error),
     ended.id,
     connectorId,

@@ -15,6 +15,7 @@ import { connectorMigrations } from "./connector-migrations.ts";
 import { connectorOperations } from "./connector-operations.ts";
 import { deviceFeedOperations } from "./device-feed-operations.ts";
 import { deviceOperations } from "./device-operations.ts";
+import { pfxMigrations, pfxOperations } from "./pfx-operations.ts";
 import { tunnelOperations } from "./tunnel-operations.ts";
 
 /** The whole store of the control plane: what its worker thread loads. */
@@ -24,6 +25,7 @@ export const migrations: readonly Migration[] = [
   ...auditMigrations,
   ...connectorMigrations,
   ...adminMigrations,
+  ...pfxMigrations,
 ];
 
 type OfRecords = {
@@ -46,4 +48,5 @@ export const operations = {
   ...deviceOperations,
   ...deviceFeedOperations,
   ...tunnelOperations,
+  ...pfxOperations,
 } satisfies OfRecords & Operations;

@@ -76,6 +76,19 @@ export const resourceSelects: Readonly<Record<ResourceName, (now: number) => Sel
       i.revoked_at AS revokedDateTime, i.revocation_reason AS revocationReason
     FROM issued_certificate i`,
 
+  userPfxCertificates: () => sql`
+    SELECT id, thumbprint, intended_purpose AS intendedPurpose, user_principal_name AS userPrincipalName,
+      starts_at AS startDateTime, expires_at AS expirationDateTime, provider_name AS providerName,
+      key_name AS keyName, padding_scheme AS paddingScheme, '' AS encryptedPfxBlob, '' AS encryptedPfxPassword,
+      created_at AS createdDateTime, modified_at AS lastModifiedDateTime
+    FROM user_pfx_certificate`,
+
+  certificateDeliveries: () => sql`
+    SELECT id, request_id AS requestId, device_id AS managedDeviceId, connector_id AS connectorId, kind,
+      serial_number AS serialNumber, thumbprint, recipient_thumbprint AS recipientThumbprint,
+      not_after AS notAfterDateTime, received_at AS createdDateTime, envelope
+    FROM certificate_delivery`,
+
   issuanceFailures: () => sql`
     SELECT connector_id || '.' || transaction_id || '.' || at AS id, connector_id AS connectorId,
       transaction_id AS transactionId, at AS failedDateTime, profile_id AS profileId, device_id AS managedDeviceId,
@@ -83,7 +96,8 @@ export const resourceSelects: Readonly<Record<ResourceName, (now: number) => Sel
     FROM issuance_failure`,
 
   commands: () => sql`
-    SELECT id, connector_id AS connectorId, kind, seq AS sequenceNumber, state, actor, body AS payload,
+    SELECT id, connector_id AS connectorId, kind, seq AS sequenceNumber, state, actor,
+      json_remove(body, '$.pfx.encryptedPfxBlob', '$.pfx.encryptedPfxPassword') AS payload,
       created_at AS createdDateTime, not_before AS notBeforeDateTime, expires_at AS expirationDateTime,
       state_at AS stateDateTime, result, error
     FROM command`,

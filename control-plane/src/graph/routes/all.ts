@@ -1,12 +1,14 @@
 import type { ApiDependencies } from "../dependencies.ts";
 import type { Route } from "../route.ts";
 import { administratorRoutes } from "./administrators.ts";
+import { certificateDeliveryRoutes } from "./certificate-deliveries.ts";
 import { certificateRoutes } from "./certificates.ts";
 import { commandRoutes } from "./commands.ts";
 import { connectorRoutes } from "./connectors.ts";
 import { deviceRoutes } from "./devices.ts";
 import { readingRoutes } from "./reading.ts";
 import { tunnelRoutes } from "./tunnel.ts";
+import { userPfxRoutes } from "./user-pfx-certificates.ts";
 
 /** Every operation below `/beta/deviceManagement`. */
 export function allRoutes(api: ApiDependencies): Route[] {
@@ -16,6 +18,8 @@ export function allRoutes(api: ApiDependencies): Route[] {
     ...deviceRoutes(api),
     ...tunnelRoutes(api),
     ...certificateRoutes(api),
+    ...certificateDeliveryRoutes(api),
+    ...userPfxRoutes(api),
     ...commandRoutes(api),
     ...administratorRoutes(api),
   ];

@@ -1,4 +1,5 @@
 import { ConnectorError } from "@isthmus/shared/errors";
+import { commandPayloads } from "@isthmus/shared/link/messages";
 import { z } from "zod";
 import { identifier, parseBody } from "../body.ts";
 import type { ApiDependencies } from "../dependencies.ts";
@@ -8,10 +9,17 @@ import { type ApiRequest, parameter, type Route } from "../route.ts";
 const VALIDITY_MS = 3_600_000;
 
 /** Only what changes nothing at the connector can be asked for by itself; the rest follows from what it is about. */
-const newCommand = z.strictObject({
-  connectorId: identifier,
-  kind: z.enum(["health.report", "revocation.refresh"]),
-});
+const newCommand = z.discriminatedUnion("kind", [
+  z.strictObject({
+    connectorId: identifier,
+    kind: z.enum(["health.report", "revocation.refresh"]),
+  }),
+  z.strictObject({
+    connectorId: identifier,
+    kind: z.literal("certificate.trace"),
+    payload: commandPayloads["certificate.trace"],
+  }),
+]);
 
 export function commandRoutes(api: ApiDependencies): Route[] {
   return [
@@ -37,7 +45,7 @@ async function createCommand(api: ApiDependencies, request: ApiRequest) {
     ...request.act,
     ...wanted,
     id,
-    payload: {},
+    payload: "payload" in wanted ? wanted.payload : {},
     expiresAt: request.act.now + VALIDITY_MS,
   });
   api.unsigned.nudge();
