@@ -1,5 +1,5 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
-import { RefusalError } from "@isthmus/shared/errors";
+import { ConnectorError, RefusalError } from "@isthmus/shared/errors";
 import { systemRandom } from "@isthmus/shared/random";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
 import { assembleSigned } from "@isthmus/shared/x509/certificate";
@@ -9,14 +9,16 @@ import {
 } from "@isthmus/shared/x509/certification-request";
 import { parseNameText } from "@isthmus/shared/x509/name-text";
 import { sign } from "@isthmus/shared/x509/signature";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { Authorities } from "./authorities.ts";
+import type { DirectoryLookup } from "./directory-entry.ts";
 import type { EnrolmentRequest } from "./enrolment-request.ts";
 import { EnrolmentService } from "./enrolment-service.ts";
-import { goodGrant, goodIssuer, goodProfile, NOON } from "./fixture.ts";
+import { goodEntry, goodGrant, goodIssuer, goodProfile, NOON } from "./fixture.ts";
 import type { Issuer } from "./issuer.ts";
 import type { Intent, IssuedRecord, Ledger, UnfinishedIntent } from "./ledger.ts";
 import type { CertificateAuthority, IssuanceAnswer } from "./ports.ts";
+import type { Profile } from "./profile.ts";
 
 let issuer: Issuer;
 let issuerKey: KeyObject;
@@ -42,6 +44,7 @@ function service(
   of: {
     readonly issue?: CertificateAuthority["issue"];
     readonly unfinished?: readonly UnfinishedIntent[];
+    readonly find?: DirectoryLookup["find"];
   } = {},
 ) {
   const steps: string[] = [];
@@ -88,9 +91,11 @@ function service(
     ledger,
     authorities: new Authorities([authority]),
     challenges: { signed: verifier, static: verifier },
+    ...(of.find && { directories: new Map([["ad", { find: of.find }]]) }),
     guard: { judgeProfile: () => undefined, judgePlan: () => undefined, window: undefined },
     signingObstacle: () => undefined,
     recordFailure: async ({ error }) => void failures.push(error),
+    tellAuthority: async () => "revoked",
     notifications: { deliver: async () => "accepted" },
     publicUrls: () => ({}),
     clock: new FakeClock(NOON),
@@ -142,7 +147,69 @@ test("after a crash the very bytes of each intent are signed, and one that canno
       return { kind: "issued", certificate: Buffer.from(serialNumber) };
     },
   });
-  expect(await enrolments.completeUnfinished()).toEqual({ completed: 2, left: 1 });
+  expect(await enrolments.completeUnfinished("embedded")).toEqual({ completed: 2, left: 1 });
   expect(orders).toEqual(["01 3000", "03 3000"]);
   expect(failures).toEqual([expect.objectContaining({ code: "authority-unknown" })]);
+});
+
+describe("an account in a directory", () => {
+  const directory = { name: "ad", lookUp: "user", required: true, publish: false } as const;
+  const profile = {
+    ...goodProfile,
+    directory,
+    subject: { template: "CN={{OnPremisesSamAccountName}}" },
+  };
+  const enrolWith = (find: DirectoryLookup["find"] | undefined, changes: Partial<Profile> = {}) => {
+    const it = service(find && { find });
+    return {
+      ...it,
+      outcome: it.enrolments.enrol({ ...request, profile: { ...profile, ...changes } }),
+    };
+  };
+
+  test("is looked for by what the challenge proves, once it is proven, and before the intent", async () => {
+    const asked: unknown[] = [];
+    const { outcome, intents, steps } = enrolWith(async (lookUp, grant) => {
+      asked.push(lookUp, grant.userPrincipalName, [...steps]);
+      return goodEntry;
+    });
+    await outcome;
+    expect(asked).toEqual(["user", goodGrant.userPrincipalName, ["challenge"]]);
+    expect(intents[0]?.subject).toBe("CN=ada");
+    expect(JSON.stringify(intents[0]?.grant)).not.toContain(goodEntry.securityIdentifier);
+  });
+
+  test("that is not there refuses the request, if the profile requires one", async () => {
+    const { outcome, steps } = enrolWith(async () => undefined);
+    await expect(outcome).rejects.toMatchObject({ code: "account-missing" });
+    expect(steps).toEqual(["challenge"]);
+    const optional = {
+      directory: { ...directory, required: false },
+      subject: { template: "CN=x" },
+    };
+    expect(await enrolWith(async () => undefined, optional).outcome).toMatchObject({
+      kind: "issued",
+    });
+  });
+
+  test("that cannot be looked for now is no reason to issue without it", async () => {
+    const away = new ConnectorError("directory-unreachable", "away", { isRetryable: true });
+    for (const required of [true, false]) {
+      const changes = { directory: { ...directory, required } };
+      const { outcome } = enrolWith(async () => Promise.reject(away), changes);
+      await expect(outcome).rejects.toBe(away);
+    }
+    await expect(enrolWith(undefined).outcome).rejects.toMatchObject({ code: "directory-unknown" });
+  });
+
+  test("is not looked for where the challenge lacks its key and the profile can do without", async () => {
+    const lacking = new RefusalError("directory-key-missing", "profile.directory", "no UPN");
+    const optional = {
+      directory: { ...directory, required: false },
+      subject: { template: "CN=x" },
+    };
+    const find = async () => Promise.reject(lacking);
+    expect(await enrolWith(find, optional).outcome).toMatchObject({ kind: "issued" });
+    await expect(enrolWith(find).outcome).rejects.toBe(lacking);
+  });
 });
