@@ -37,6 +37,12 @@ export const TOOLS = {
     size: "small",
     versionsIn: "/usr/lib/postgresql",
   },
+  cfssl: { command: "cfssl", packages: ["golang-cfssl"], size: "small" },
+  go: {
+    command: "go",
+    packages: ["golang-go", "golang-github-smallstep-certificates-dev"],
+    size: "large",
+  },
   docker: { command: "docker", packages: ["docker.io"], size: "large" },
   dockerd: { command: "dockerd", packages: ["docker.io"], size: "large" },
   debootstrap: { command: "debootstrap", packages: ["debootstrap"], size: "large" },
