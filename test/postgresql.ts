@@ -1,10 +1,10 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import type { PostgresqlPlace } from "@isthmus/shared/store/postgresql/place";
 import { Session } from "@isthmus/shared/store/postgresql/session";
+import { freePort } from "@isthmus/shared/testing/free-port";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
 
@@ -156,13 +156,4 @@ export class PostgresqlServer implements AsyncDisposable {
 
 function adminSession(place: PostgresqlPlace): Promise<Session> {
   return Session.open({ place, isReadOnly: false, statementTimeoutMs: 30_000 });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -109,7 +109,7 @@ export function guardrailsOf(service: Service, ports: Ports): Json {
     case "cert-connector":
       return {
         commands: {
-          allow: [...reads, "certificate.revoke"],
+          allow: [...reads, "certificate.revoke", "certificate.trace"],
           limits: { "certificate-revocations": { max: 100, perMinutes: 60 } },
         },
         [service]: { profiles: [`${DEMO.profileId}.*`], maxValidityDays: 398 },

@@ -1,5 +1,6 @@
 import { createServer } from "node:net";
 import { ConnectorError } from "@isthmus/shared/errors";
+import { freePort } from "@isthmus/shared/testing/free-port";
 
 /** The ports that people reach, with how each is chosen: by flag, by environment variable, else the default. */
 export const PORTS = {
@@ -48,13 +49,10 @@ export async function requireFreePorts(ports: Ports): Promise<void> {
 
 /** Ports that were free a moment ago, all different. */
 export async function freePorts(): Promise<Ports> {
-  const servers = await Promise.all(PORT_NAMES.map(() => listen(0)));
-  const found = servers.map((server) => {
-    const address = server.address();
-    return typeof address === "object" && address !== null ? address.port : 0;
-  });
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return Object.fromEntries(PORT_NAMES.map((name, index) => [name, found[index] ?? 0])) as Ports;
+  const found = new Set<number>();
+  while (found.size < PORT_NAMES.length) found.add(await freePort());
+  const ports = [...found];
+  return Object.fromEntries(PORT_NAMES.map((name, index) => [name, ports[index] ?? 0])) as Ports;
 }
 
 function sentence(name: PortName, port: number, code: string): string {

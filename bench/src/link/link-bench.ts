@@ -1,8 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "@isthmus/shared/testing/free-port";
 import type { Bench, BenchOptions, BenchOutcome } from "../bench.ts";
 import type { Figure } from "../figure.ts";
-import { freePort } from "../process/free-port.ts";
 import { commandFigures } from "./command-figures.ts";
 import { fleetFigures } from "./fleet-figures.ts";
 import { startControlPlane } from "./measured-control-plane.ts";

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "@isthmus/shared/testing/free-port";
 import { type Foreign, isListening, startForeign } from "../process/foreign.ts";
-import { freePort } from "../process/free-port.ts";
 import { neededTool } from "./tool.ts";
 
 /** Debian's packages keep dynamic modules here; the stream module is one. */

@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "@isthmus/shared/testing/free-port";
 import { findTool } from "../../../test/tools.ts";
 import { type Foreign, isListening, startForeign } from "../process/foreign.ts";
-import { freePort } from "../process/free-port.ts";
 import { neededTool } from "./tool.ts";
 
 /** The SCEP server of Debian's package `scep` (micromdm), with one static challenge and its own CA. */

@@ -1,11 +1,11 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "@isthmus/shared/testing/free-port";
 import type { Bench, BenchOptions, BenchOutcome } from "../bench.ts";
 import { figure } from "../figure.ts";
 import { makeTlsCertificates } from "../fixtures/tls-certificates.ts";
 import { interleave } from "../measure/interleave.ts";
 import { controlPlaneOptions } from "../process/control-plane.ts";
-import { freePort } from "../process/free-port.ts";
 import { prepareService, type ServiceOptions, startRun, untilReady } from "../process/service.ts";
 import { standaloneConfiguration } from "../process/standalone.ts";
 import { gatewayOptions } from "../relay/gateway.ts";
