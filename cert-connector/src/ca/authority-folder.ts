@@ -2,29 +2,39 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certificate";
+import { type CertificateList, parseCertificateList } from "@isthmus/shared/x509/certificate-list";
 import { verifyIssuedBy } from "@isthmus/shared/x509/chain";
 import { publicKeyInfoOf } from "@isthmus/shared/x509/issue";
 import { pemToDer } from "@isthmus/shared/x509/pem";
+import { verify } from "@isthmus/shared/x509/signature";
 import type { HeldKey, SigningKey } from "@isthmus/shared/x509/signing-key";
 import { readEncryptedKey } from "./encrypted-key.ts";
 
 /**
  * Where the embedded authority lives:
  *
- *     root.pem                        the root, whose key is elsewhere
+ *     root.pem, root.crl              the root, whose key is elsewhere, and its own revocation list
  *     issuing.pem, issuing.key.pem    signs devices' certificates, lists and the RA's
  *     next.pem                        if there: the issuing CA that will follow, and its root (GetNextCACert)
+ *     next.key.pem                    its key
  *     ra.pem, ra.key.pem              SCEP: opens envelopes and signs answers; always RSA
+ *     ra-previous.pem, ...key.pem     if there: the RA before it, whose envelopes are still opened
+ *
+ * Keys that are in a token are not here.
  *
  * The service only reads it: the folder may be mounted read-only.
  */
 export const AUTHORITY_FILES = {
   root: "root.pem",
+  rootList: "root.crl",
   issuing: "issuing.pem",
   issuingKey: "issuing.key.pem",
   ra: "ra.pem",
   raKey: "ra.key.pem",
+  previousRa: "ra-previous.pem",
+  previousRaKey: "ra-previous.key.pem",
   next: "next.pem",
+  nextKey: "next.key.pem",
 } as const;
 
 export interface KeyedCertificate {
@@ -38,13 +48,17 @@ export interface AuthorityFiles {
   readonly root: Certificate;
   readonly issuing: KeyedCertificate;
   readonly ra: KeyedCertificate;
+  /** The RA before this one; its key is kept in the folder. */
+  readonly previousRa: KeyedCertificate | undefined;
+  /** The root's own list, signed by it; authorities made before there was one have none. */
+  readonly rootList: CertificateList | undefined;
   /** The authority that will follow; empty until it is known. */
   readonly next: readonly Certificate[];
 }
 
 /** The certificates alone, with no look at any key. */
 export type AuthorityCertificates = Readonly<Record<"root" | "issuing" | "ra", Certificate>> &
-  Pick<AuthorityFiles, "next">;
+  Pick<AuthorityFiles, "next" | "rootList">;
 
 /** Throws ConnectorError `authority-missing`. */
 export function readAuthorityCertificates(folder: string): AuthorityCertificates {
@@ -53,6 +67,7 @@ export function readAuthorityCertificates(folder: string): AuthorityCertificates
     root: readCertificate(at(AUTHORITY_FILES.root)),
     issuing: readCertificate(at(AUTHORITY_FILES.issuing)),
     ra: readCertificate(at(AUTHORITY_FILES.ra)),
+    rootList: readList(at(AUTHORITY_FILES.rootList)),
     next: existsSync(at(AUTHORITY_FILES.next)) ? readCertificates(at(AUTHORITY_FILES.next)) : [],
   };
 }
@@ -66,7 +81,7 @@ export function readAuthorityFolder(
   passphrase: string,
   held: HeldKeys = {},
 ): AuthorityFiles {
-  const { root, issuing, ra, next } = readAuthorityCertificates(folder);
+  const { root, issuing, ra, rootList, next } = readAuthorityCertificates(folder);
   const keyIn = (name: string) => readEncryptedKey(join(folder, name), passphrase);
   const files: AuthorityFiles = {
     folder,
@@ -76,6 +91,13 @@ export function readAuthorityFolder(
       key: held.issuing ?? keyIn(AUTHORITY_FILES.issuingKey),
     },
     ra: { certificate: ra, key: held.ra ?? keyIn(AUTHORITY_FILES.raKey) },
+    previousRa: existsSync(join(folder, AUTHORITY_FILES.previousRaKey))
+      ? {
+          certificate: readCertificate(join(folder, AUTHORITY_FILES.previousRa)),
+          key: keyIn(AUTHORITY_FILES.previousRaKey),
+        }
+      : undefined,
+    rootList,
     next,
   };
   const faults = inconsistencies(files);
@@ -106,7 +128,14 @@ function readCertificates(file: string): Certificate[] {
   return pemToDer(pem, "CERTIFICATE").map(parseCertificate);
 }
 
-function inconsistencies({ root, issuing, ra }: AuthorityFiles): string[] {
+function readList(file: string): CertificateList | undefined {
+  if (!existsSync(file)) return undefined;
+  const [der] = pemToDer(readFileSync(file, "utf8"), "X509 CRL");
+  if (der !== undefined) return parseCertificateList(der);
+  throw new ConnectorError("authority-missing", `${file} holds no revocation list`);
+}
+
+function inconsistencies({ root, issuing, ra, rootList }: AuthorityFiles): string[] {
   const faults: string[] = [];
   const expect = (isGood: boolean, fault: string) => {
     if (!isGood) faults.push(fault);
@@ -118,9 +147,14 @@ function inconsistencies({ root, issuing, ra }: AuthorityFiles): string[] {
     );
   }
   expect(verifyIssuedBy(root, root), "root.pem is not signed by itself");
+  expect(rootList === undefined || isListOf(rootList, root), "root.crl is not signed by root.pem");
   expect(verifyIssuedBy(issuing.certificate, root), "issuing.pem is not issued by root.pem");
   expect(verifyIssuedBy(ra.certificate, issuing.certificate), "ra.pem is not of issuing.pem");
   const isRsa = ra.certificate.publicKey().asymmetricKeyType === "rsa";
   expect(isRsa, "the RA key is not RSA, which SCEP needs");
   return faults;
+}
+
+function isListOf(list: CertificateList, root: Certificate): boolean {
+  return verify(list.signatureAlgorithm, list.tbs, list.signature, root.publicKey());
 }

@@ -54,14 +54,15 @@ function opened(id: string, material: string, passphrase: string): KeyObject {
   }
 }
 
-/** What was made together with the authority and stays in its folder; `load` knows the one key that is there now. */
-export function folderCustody({ ra }: AuthorityFiles): RegistrationKeyCustody {
+/** What was made by `ca init` or `ca renew-ra` and stays in the folder: the key that is there now, and the one before. */
+export function folderCustody({ ra, previousRa }: AuthorityFiles): RegistrationKeyCustody {
   return {
     kind: FOLDER_CUSTODY,
     make: () =>
       Promise.reject(new ConnectorError("key-unavailable", "no key is made in the CA's folder")),
     load: async ({ id }) => {
       if (id === ra.certificate.thumbprint) return ra.key;
+      if (id === previousRa?.certificate.thumbprint) return previousRa.key;
       throw new ConnectorError(
         "key-unreadable",
         `the RA key ${id.slice(0, 16)} was in the CA's folder and is not there any more`,

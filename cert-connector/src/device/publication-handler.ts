@@ -18,6 +18,8 @@ export interface PublicationParts {
   /** Issuing CA first, root last; each is published under its key identifier. */
   readonly chain: readonly { readonly keyId: string; readonly certificate: Certificate }[];
   readonly currentList: () => PublishedList | undefined;
+  /** Lists that others signed, e.g. the root's own. */
+  readonly otherLists: readonly Omit<PublishedList, "number" | "thisUpdate">[];
   readonly ocsp: (
     request: Uint8Array,
   ) => Promise<{ readonly der: Buffer; readonly maxAgeSeconds: number }>;
@@ -43,8 +45,9 @@ export class PublicationHandler {
   }
 
   #list(keyId: string | undefined): HttpAnswer | undefined {
-    const list = this.#parts.currentList();
-    if (list === undefined || keyId !== list.issuerKeyId) return undefined;
+    const { currentList, otherLists } = this.#parts;
+    const list = [currentList(), ...otherLists].find((each) => each?.issuerKeyId === keyId);
+    if (list === undefined) return undefined;
     const leftSeconds = Math.floor((list.nextUpdate - this.#parts.clock.now()) / 1_000);
     return {
       status: 200,

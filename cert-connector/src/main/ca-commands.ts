@@ -8,11 +8,8 @@ import type { Subtree } from "@isthmus/shared/x509/name-constraints";
 import { formatName } from "@isthmus/shared/x509/name-text";
 import { keyIdentifierOf } from "@isthmus/shared/x509/public-key";
 import { readAuthorityFolder } from "../ca/authority-folder.ts";
-import {
-  AUTHORITY_ALGORITHMS,
-  type AuthorityAlgorithm,
-  createAuthority,
-} from "../ca/create-authority.ts";
+import { AUTHORITY_ALGORITHMS, type AuthorityAlgorithm } from "../ca/authority-keys.ts";
+import { createAuthority } from "../ca/create-authority.ts";
 import { readOrMakePassphrase } from "../ca/encrypted-key.ts";
 import { localConfiguration } from "../config/local-configuration.ts";
 import { backUp, restore } from "./backup.ts";

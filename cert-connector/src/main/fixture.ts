@@ -13,7 +13,8 @@ import {
 import { issueCertificate, publicKeyInfoOf } from "@isthmus/shared/x509/issue";
 import { parseNameText } from "@isthmus/shared/x509/name-text";
 import type { z } from "zod";
-import { type AuthorityAlgorithm, createAuthority } from "../ca/create-authority.ts";
+import type { AuthorityAlgorithm } from "../ca/authority-keys.ts";
+import { createAuthority } from "../ca/create-authority.ts";
 import { guardrails } from "../config/guardrails.ts";
 import { localConfiguration } from "../config/local-configuration.ts";
 import {

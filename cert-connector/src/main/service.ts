@@ -9,6 +9,7 @@ import { keyIdentifierOf } from "@isthmus/shared/x509/public-key";
 import { embeddedAuthority } from "../ca/embedded-authority.ts";
 import { OcspResponder } from "../ca/ocsp-responder.ts";
 import { RevocationPublisher } from "../ca/revocation-publisher.ts";
+import { rootLists } from "../ca/root-list.ts";
 import { signedChallenge } from "../cloud/signed-challenge.ts";
 import type { Guardrails } from "../config/guardrails.ts";
 import type { LocalConfiguration } from "../config/local-configuration.ts";
@@ -214,6 +215,7 @@ export function openDoors(
     issuerKeyId: authority.issuer().keyId,
     chain: chain.map((certificate) => ({ keyId: keyIdOf(certificate), certificate })),
     currentList: () => publisher.current,
+    otherLists: rootLists(files),
     ocsp: (request) => responder.answer(request),
     clock,
   });
