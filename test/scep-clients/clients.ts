@@ -41,19 +41,25 @@ export interface Enrolment {
   /** Whoever signs instead of a certificate of the client's own, e.g. in a renewal. */
   readonly signer?: MessageSigner;
   readonly messageType?: "17" | "19";
+  /** Breaks the certification request, or the envelope around it, before what is outside is made good. */
+  readonly breakRequest?: (request: Buffer) => Buffer;
+  readonly breakEnvelope?: (envelope: Buffer) => Buffer;
 }
+
+const asIs = (bytes: Buffer) => bytes;
 
 /** The client's enrolment message. */
 export function enrolmentMessage(client: EmulatedClient, enrolment: Enrolment): Buffer {
   const { key, noise, recipient, messageType = "19" } = enrolment;
+  const { breakRequest = asIs, breakEnvelope = asIs } = enrolment;
   const digest = client.signature.digest === "sha1" ? "sha1" : "sha256";
   const papers = { ...enrolment, habit: client.habit, digest } as const;
   const signer = enrolment.signer ?? {
     certificate: selfSignedCertificate(papers),
     privateKey: key,
   };
-  const request = certificationRequest(papers);
-  const content = envelope(request, recipient, client.envelope, noise);
+  const request = breakRequest(certificationRequest(papers));
+  const content = breakEnvelope(envelope(request, recipient, client.envelope, noise));
   const transactionId =
     enrolment.signer === undefined
       ? transactionIdOf(key)
