@@ -218,7 +218,7 @@ describe("refusals", () => {
     await it.enrol("password");
     await it.enrol(await it.challenge({ profileId: "other" }));
     const rows = await it.kernel.store.query<{ entry: string }>(
-      "SELECT entry FROM stream_entry WHERE stream = 'issuance' ORDER BY rowid",
+      "SELECT entry FROM stream_entry WHERE stream = 'issuance' ORDER BY position",
       [],
       10,
     );

@@ -275,7 +275,7 @@ function takeWindow(tx: Transaction, { window, at }: Intent): void {
 
 function refuseTooManyPending(tx: Transaction): void {
   const row = tx.get(
-    "SELECT count(*) AS waiting FROM (SELECT 1 FROM enrolment WHERE state = 'pending' LIMIT ?)",
+    "SELECT count(*) AS waiting FROM (SELECT 1 FROM enrolment WHERE state = 'pending' LIMIT ?) AS bounded",
     MAX_PENDING,
   );
   if ((row?.["waiting"] as number) < MAX_PENDING) return;

@@ -1,5 +1,6 @@
 import { openStore } from "@isthmus/shared/store/store";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
+import { newStorePlace } from "@isthmus/shared/testing/store-place";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { describe, expect, test } from "vitest";
 import type { Intent, PendingRequest } from "../core/ledger.ts";
@@ -12,7 +13,7 @@ const NOON = Date.UTC(2026, 0, 1, 12);
 async function openLedger() {
   const folder = temporaryFolder();
   const store = await openStore<CertificateOperations>({
-    file: `${folder.path}/store.db`,
+    ...(await newStorePlace(folder.path)),
     module: new URL("./operations.ts", import.meta.url),
   });
   const clock = new FakeClock(NOON);
@@ -440,7 +441,7 @@ test("what happened goes to stream and audit in the same transaction", async () 
     at: NOON,
   });
   const rows = await it.store.query<{ entry: string }>(
-    "SELECT entry FROM stream_entry WHERE stream = 'issuance' ORDER BY rowid",
+    "SELECT entry FROM stream_entry WHERE stream = 'issuance' ORDER BY position",
     [],
     10,
   );

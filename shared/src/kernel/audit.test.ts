@@ -1,5 +1,4 @@
 import { generateKeyPairSync } from "node:crypto";
-import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { publicKeyOf, signJws } from "../link/jws.ts";
 import { JWS_TYPES } from "../link/messages.ts";
@@ -26,15 +25,6 @@ async function countersign(made: StoreFixture, key = tenant, aud = CONNECTOR): P
   const signed = { ...head, aud, receivedAt: clock.now() };
   const jws = await signJws(signed, JWS_TYPES.auditHead, key);
   await new AuditKeeper(made.store, clock).countersigned(signed as never, jws);
-}
-
-/** Changes the file behind the store's back. */
-function tamper(made: StoreFixture, sql: string): Promise<void> {
-  return made.reopen((file) => {
-    const database = new DatabaseSync(file);
-    database.exec(sql);
-    database.close();
-  });
 }
 
 const verify = ({ store }: StoreFixture) => verifyAudit(store, keys, CONNECTOR);
@@ -76,7 +66,7 @@ test.each([
   await using made = await makeStore();
   await record(made, 5);
   await countersign(made);
-  await tamper(made, sql);
+  await made.reopen(sql);
   const { isIntact, broken } = await verify(made);
   expect(isIntact).toBe(false);
   expect(broken?.index).toBe(index);
@@ -87,7 +77,7 @@ test("a chain written anew from the start contradicts the countersigned head", a
   await using made = await makeStore();
   await record(made, 3);
   await countersign(made);
-  await tamper(made, "DELETE FROM audit_journal");
+  await made.reopen("DELETE FROM audit_journal");
   await record(made, 4);
   expect((await verify(made)).broken).toEqual({
     index: 3,

@@ -9,6 +9,7 @@ import { systemRandom } from "../random.ts";
 import { openStore, type Store } from "../store/store.ts";
 import type { Operations } from "../store/transaction.ts";
 import { FakeClock } from "./fake-clock.ts";
+import { newStorePlace } from "./store-place.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 /** A kernel for the unit tests of a service: everything real but the link, the clock and the log. */
@@ -44,7 +45,7 @@ export async function makeTestKernel<Local, Rules, Ops extends Operations>(optio
   const folder = temporaryFolder();
   const clock = new FakeClock();
   const store = await openStore<Ops>({
-    file: `${folder.path}/store.db`,
+    ...(await newStorePlace(folder.path)),
     module: options.storeModule,
   });
   const stopping = new AbortController();
