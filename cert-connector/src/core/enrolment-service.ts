@@ -18,7 +18,7 @@ import {
 } from "./enrolment-request.ts";
 import type { StepTrace } from "./enrolment-trace.ts";
 import type { Grant } from "./grant.ts";
-import type { Intent, Ledger, RequestKey, Standing, UnfinishedIntent } from "./ledger.ts";
+import type { Ledger, RequestKey, Standing, UnfinishedIntent } from "./ledger.ts";
 import { lintTbs } from "./lint.ts";
 import type { NotificationState } from "./notification.ts";
 import { intentOf, notificationOf } from "./planned-intent.ts";
@@ -154,7 +154,9 @@ export class EnrolmentService {
     kind: CertificateAuthority["kind"],
   ): Promise<{ readonly completed: number; readonly left: number }> {
     const unfinished = await this.#parts.ledger.unfinishedIntents();
-    const intents = unfinished.filter(({ authority }) => this.#kindOf(authority) === kind);
+    const intents = unfinished.filter(
+      ({ authority }) => this.#parts.authorities.kindOf(authority) === kind,
+    );
     let completed = 0;
     for (const intent of intents) {
       try {
@@ -168,23 +170,15 @@ export class EnrolmentService {
     return { completed, left: intents.length - completed };
   }
 
-  /** One that is not configured any more counts as ours: what waits for it is on record at each start. */
-  #kindOf(name: string): CertificateAuthority["kind"] {
-    const isRemote = this.#parts.authorities.all.some(
-      (authority) => authority.name === name && authority.kind === "remote",
-    );
-      request.trace?.enter("standing");
-    return isRemote ? "remote" : "embedded";
-  }
-
   async #grant(request: EnrolmentRequest, key: RequestKey): Promise<GrantedEnrolment | Standing> {
-      request.trace?.enter("challenge");
     if (isValidatedElsewhere(request.profile)) {
       // A device that asks again need not wait for who has validated this very request already.
+      request.trace?.enter("standing");
       const standing = await this.#parts.ledger.standingOf(key);
       if (standing !== undefined) return standing;
     }
     try {
+      request.trace?.enter("challenge");
       return await this.#verifyProof(request);
     } catch (error) {
       // A retry may come when the challenge has expired or the renewed certificate is gone: it is still the same request.
@@ -228,13 +222,13 @@ export class EnrolmentService {
     return { request, grant, renewsSerialNumber: undefined };
   }
 
-    request.trace?.enter("pending");
   async #awaitApproval(enrolment: GrantedEnrolment, key: RequestKey): Promise<EnrolmentOutcome> {
     const { request, grant, renewsSerialNumber } = enrolment;
     const { publicKeyInfo, der } = request.certificationRequest;
     requireKey(publicKeyInfo, request.profile.keyFloor);
     const authority = this.#parts.authorities.choose(request.profile.ca);
     const plan = await this.#plan(enrolment, authority);
+    request.trace?.enter("pending");
     return this.#outcomeOf(
       await this.#parts.ledger.recordPending({
         ...key,
@@ -270,24 +264,24 @@ export class EnrolmentService {
 
   async #plan(
     { request, grant }: GrantedEnrolment,
-    trace?.enter("plan");
     authority: CertificateAuthority,
   ): Promise<CertificatePlan> {
     const { clock, random, guard } = this.#parts;
     const { profile, certificationRequest, frontDoor, trace } = request;
-    trace?.enter("directory");
+    if (profile.directory !== undefined) trace?.enter("directory");
     const entry = await accountOf(profile, grant, this.#parts.directories ?? NO_DIRECTORIES);
+    trace?.enter("plan");
     const now = clock.now();
     const issuer = authority.issuer();
-    trace?.enter("guard");
     const publicUrls = this.#parts.publicUrls();
-    trace?.enter("lint");
     const serialNumber = serialNumberFrom(random.bytes(SERIAL_NUMBER_OCTETS));
     const { publicKeyInfo } = certificationRequest;
     const parts = { profile, grant, entry, publicKeyInfo, issuer, publicUrls, serialNumber, now };
     const securityIdentifierForm = frontDoor === "pkcs" ? "extension" : "uri";
     const plan = planCertificate({ ...parts, securityIdentifierForm });
+    trace?.enter("guard");
     guard.judgePlan(plan, profile);
+    trace?.enter("lint");
     lintTbs(plan.tbs, { issuer, profile, publicUrls, now });
     return plan;
   }
@@ -307,13 +301,10 @@ export class EnrolmentService {
         const { intent } = standing;
         return await this.#told(await this.#sign(intent, trace), intent.notificationId, trace);
       }
-      case "unfinished":
-        return await this.#told(await this.#sign(standing.intent), standing.intent.notificationId);
       case "pending":
         return { kind: "pending" };
     }
   }
-    trace?.enter("notified");
 
   /** The device waits until who validated it knows of the certificate, and never gets one that was refused there. */
   async #told(
@@ -322,6 +313,7 @@ export class EnrolmentService {
     trace?: StepTrace,
   ): Promise<EnrolmentOutcome> {
     if (outcome.kind !== "issued" || id === undefined) return outcome;
+    trace?.enter("notified");
     const state = await this.#parts.notifications.deliver(id);
     switch (state) {
       case "accepted":
@@ -340,7 +332,6 @@ export class EnrolmentService {
   /** The same bytes each time it is called for an intent; the ledger keeps the first certificate. */
   async #sign(intent: UnfinishedIntent, trace?: StepTrace): Promise<EnrolmentOutcome> {
     trace?.enter("authority");
-    trace?.enter("stored");
     this.#refuseObstacle();
     const authority = this.#parts.authorities.named(intent.authority);
     if (authority.kind === "remote") return await this.#remote.ask(intent, authority);
@@ -349,6 +340,7 @@ export class EnrolmentService {
     if (answer.kind !== "issued") {
       throw new ConnectorError("ca-answer", `the embedded authority answered ${answer.kind}`);
     }
+    trace?.enter("stored");
     const certificate = await this.#parts.ledger.recordIssued({
       serialNumber: intent.serialNumber,
       certificate: answer.certificate,

@@ -10,6 +10,7 @@ import { caCommands } from "./ca-commands.ts";
 import { offlineChecks } from "./health-checks.ts";
 import { serviceCommands } from "./service-commands.ts";
 import { startCertConnector } from "./start.ts";
+import { traceCommands } from "./trace-commands.ts";
 
 /** The certificate connector as the kernel runs it. */
 export const definition: ServiceDefinition<
@@ -23,10 +24,10 @@ export const definition: ServiceDefinition<
   localConfiguration,
   desiredConfiguration,
   guardrails,
-  builtInGuardrails: { allow: ["certificate.revoke", "health.report"] },
+  builtInGuardrails: { allow: ["certificate.revoke", "certificate.trace", "health.report"] },
   storeModule: new URL("../store/operations.ts", import.meta.url),
   database: ({ database }) => database,
-  commands: [caCommands, ...serviceCommands],
+  commands: [caCommands, ...serviceCommands, ...traceCommands],
   checks: offlineChecks,
   start: startCertConnector,
 };

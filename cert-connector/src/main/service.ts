@@ -32,7 +32,9 @@ import type { CertificateOperations } from "../store/operations.ts";
 import { storeLedger } from "../store/store-ledger.ts";
 import { webhookChallenge } from "../webhook/webhook-challenge.ts";
 import { webhookNotifier } from "../webhook/webhook-notifier.ts";
+import { AuthorityRevocations } from "./authority-revocations.ts";
 import { localChallengeKey } from "./challenge-key.ts";
+import { accountsIn, openDirectories } from "./directories.ts";
 import { openAuthority } from "./hsm.ts";
 import { issuanceMetrics } from "./issuance-metrics.ts";
 import { Notifications } from "./notifications.ts";
@@ -43,13 +45,14 @@ import {
   registrationCustodies,
   testRegistration,
 } from "./registration.ts";
+import { remoteAuthorities } from "./remote-authorities.ts";
 import { revoke } from "./revoke.ts";
+import { logReport, tracedMessage } from "./scep-report.ts";
 import { openTenants } from "./tenants.ts";
+import { TraceRecorder } from "./trace-recorder.ts";
 import { wakingLedger } from "./waking-ledger.ts";
 import { openWebhooks } from "./webhooks.ts";
-import { logReport, tracedMessage } from "./scep-report.ts";
 
-import { TraceRecorder } from "./trace-recorder.ts";
 const RESPONDER_ISSUED = "ocsp.responder-issued";
 
 export type CertificateKernel = Kernel<LocalConfiguration, Guardrails, CertificateOperations>;
@@ -73,7 +76,9 @@ export async function assembleConnector(
   const own = ownRegistration(files, local.envelopeThreads);
   if (own !== undefined) resources.use(own);
   const authority = embeddedAuthority(files, () => hsm?.fault?.message);
-  const authorities = new Authorities([authority]);
+  const remote = await remoteAuthorities(local.authorities, { clock, random }, resources);
+  const authorities = new Authorities([authority, ...remote]);
+  const authorityRevocations = resources.use(new AuthorityRevocations(kernel, authorities));
   const ledger = wakingLedger(storeLedger(kernel.store, clock), () => kernel.link.wake("issuance"));
   const secrets = staticSecrets(local);
   const metrics = issuanceMetrics(kernel.metrics);
@@ -94,6 +99,7 @@ export async function assembleConnector(
   );
   const tenants = openTenants(kernel, resources);
   const webhooks = openWebhooks(kernel, resources);
+  const directories = openDirectories(local.directories, resources);
   const notifications = resources.use(
     new Notifications(kernel, {
       notifiers: {
@@ -104,7 +110,7 @@ export async function assembleConnector(
         const serialNumber = certificateSerialNumber.toLowerCase();
         const reason = "cessationOfOperation";
         const order = { serialNumber, issuer, reason, actor: "outbox" } as const;
-        await revoke(kernel, { ledger, authorities, publisher }, order);
+        await revoke(kernel, { ledger, authorityRevocations, publisher }, order);
       },
     }),
   );
@@ -117,9 +123,11 @@ export async function assembleConnector(
       intune: intuneChallenge((name) => tenants.get(name)?.validation),
       webhook: webhookChallenge((name) => webhooks.get(name)),
     },
+    directories: accountsIn(directories),
     guard,
     signingObstacle,
     recordFailure,
+    tellAuthority: (of) => authorityRevocations.tell(of),
     notifications,
     publicUrls: () => configuration.publicUrls,
     clock,
@@ -150,14 +158,6 @@ export async function assembleConnector(
     },
   });
   const authorityOf = profileAuthorities({ files, authorities, registration, own, publisher });
-  const operations = new ScepOperations({
-    enrolments,
-    ledger,
-    authorityOf,
-    gate: new IssuanceGate(clock),
-    clock,
-    random,
-    recordFailure,
   const traces = resources.use(
     new TraceRecorder({
       store: kernel.store,
@@ -166,9 +166,18 @@ export async function assembleConnector(
       onDropped: metrics.countUntraced,
     }),
   );
+  const operations = new ScepOperations({
+    enrolments,
+    ledger,
+    authorityOf,
+    gate: new IssuanceGate(clock),
+    clock,
+    random,
+    recordFailure,
     report: (report) => {
       metrics.count(report);
       logReport(log, report);
+      traces.keep(tracedMessage(report));
     },
   });
   return {
@@ -177,16 +186,19 @@ export async function assembleConnector(
     registration,
     authorityOf,
     authority,
-      traces.keep(tracedMessage(report));
     authorities,
+    remote,
+    authorityRevocations,
     ledger,
     configuration,
     enrolments,
     notifications,
     tenants,
+    directories,
     publisher,
     responder,
     operations,
+    traces,
   };
 }
 
@@ -198,7 +210,6 @@ export function openDoors(
     authority,
     authorityOf,
     configuration,
-    traces,
     publisher,
     responder,
     operations,
@@ -209,6 +220,7 @@ export function openDoors(
   const scep = new ScepHandler({
     operations,
     authorityOf,
+    clock,
     profileAt: (path) => configuration.profileAt(path),
   });
   const publication = new PublicationHandler({
@@ -221,7 +233,6 @@ export function openDoors(
   });
   return startHttpListener({
     ...local.listen,
-    clock,
     scep,
     publication,
     onFault: (error) => log.error({ err: error }, "http.fault"),

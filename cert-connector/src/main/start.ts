@@ -17,6 +17,7 @@ import {
   type CertificateKernel,
   openDoors,
 } from "./service.ts";
+import { traceService } from "./trace-commands.ts";
 
 /** Starts the connector: completes what a crash left, has a revocation list in force, then opens its doors. */
 export async function startCertConnector(
@@ -37,6 +38,7 @@ export async function startCertConnector(
   kernel.announce({ scepUrl: doors.url });
   kernel.health.figure("scep-requests-in-flight", doors.requestsInFlight);
   const pkcs = pkcsService(kernel, connector);
+  const trace = traceService(kernel, connector);
   const imported = importedPfxService(kernel, connector);
   const revocations = starting.use(
     new RevocationLoops(kernel, connector, connector.tenants.values()),
@@ -50,12 +52,14 @@ export async function startCertConnector(
     },
     commands: {
       "certificate.revoke": revokeCommand(kernel, connector),
+      "certificate.trace": trace.command,
       "certificate.pkcs": pkcs.command,
       "pfx.deliver": imported.command,
     },
     controls: {
       ...controlsOf(kernel, connector),
       ...imported.controls,
+      "certificate.trace": trace.control,
       "certificate.pkcs": pkcs.control,
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),

@@ -14,7 +14,7 @@ const MAX_TRANSACTIONS = 10;
 const MAX_MESSAGES = 50;
 const MAX_NOTIFICATIONS = 10;
 
-/** Exactly one of them. */
+/** What is known; with several, whatever any of them finds. */
 export interface TraceQuestion {
   readonly transactionId?: string | undefined;
   readonly deviceId?: string | undefined;
@@ -44,17 +44,21 @@ export async function traceOf(
 
 async function enrolments(store: Reading, question: TraceQuestion): Promise<Row[]> {
   const { transactionId, deviceId, serialNumber } = question;
-  const select = (where: string, value: string) =>
-    store.query<Row>(
-      `SELECT * FROM enrolment WHERE ${where} ORDER BY id DESC LIMIT ${MAX_TRANSACTIONS}`,
-      [value],
-      MAX_TRANSACTIONS,
-    );
-  if (transactionId !== undefined) {
-    return await select("transaction_id = ? AND is_current = 1", transactionId);
-  }
-  if (deviceId !== undefined) return await select("device_id = ?", deviceId);
-  return serialNumber === undefined ? [] : await select("serial_number = ?", serialNumber);
+  const select = (where: string, value: string | undefined) =>
+    value === undefined
+      ? []
+      : store.query<Row>(
+          `SELECT * FROM enrolment WHERE ${where} ORDER BY id DESC LIMIT ${MAX_TRANSACTIONS}`,
+          [value],
+          MAX_TRANSACTIONS,
+        );
+  const found = await Promise.all([
+    select("transaction_id = ? AND is_current = 1", transactionId),
+    select("device_id = ?", deviceId),
+    select("serial_number = ?", serialNumber),
+    select("planned_serial_number = ?", serialNumber),
+  ]);
+  return found.flat();
 }
 
 /** Those that came to no enrolment. */
@@ -62,14 +66,14 @@ async function otherTransactions(
   store: Reading,
   { transactionId, deviceId }: TraceQuestion,
 ): Promise<string[]> {
-  if (transactionId !== undefined) return [transactionId];
-  if (deviceId === undefined) return [];
+  const given = transactionId === undefined ? [] : [transactionId];
+  if (deviceId === undefined) return given;
   const rows = await store.query<Row>(
     `SELECT transaction_id FROM trace_message WHERE device_id = ? ORDER BY id DESC LIMIT ${MAX_TRANSACTIONS}`,
     [deviceId],
     MAX_TRANSACTIONS,
   );
-  return rows.map((row) => row["transaction_id"] as string);
+  return [...given, ...rows.map((row) => row["transaction_id"] as string)];
 }
 
 async function oneTransaction(

@@ -269,6 +269,22 @@ describe("a command", () => {
       await admin.post("/commands", { connectorId: "x", kind }, 400);
     },
   );
+
+  test("asks a connector what became of a device's requests, and keeps its answer", async () => {
+    await using connector = await enrolled("cert-connector");
+    await connector.connect();
+    const kind = "certificate.trace";
+    const order = { connectorId: connector.id, kind, payload: { deviceId: "device-1" } };
+    const { id } = await admin.post("/commands", order, 201);
+    await until(() => connector.commands.length === 1, "the command");
+    expect(connector.commands[0]).toMatchObject({ kind, payload: { deviceId: "device-1" } });
+    const result = { traces: [{ transactionId: "t", verdict: { outcome: "issued" } }] };
+    await connector.report({ id, state: "succeeded", result });
+    await until(async () => (await admin.get(`/commands/${id}`)).state === "succeeded");
+    expect((await admin.get(`/commands/${id}`)).result).toEqual(result);
+    await admin.post("/commands", { connectorId: connector.id, kind, payload: {} }, 400);
+    await admin.post("/commands", { connectorId: connector.id, kind }, 400);
+  });
 });
 
 describe("a new tenant key", () => {

@@ -458,6 +458,20 @@ export const commandPayloads = {
     /** The control plane's record, or the name of one that the connector itself keeps. */
     pfx: z.union([importedPfx, importedPfx.pick({ thumbprint: true, userPrincipalName: true })]),
   }),
+  /** cert-connector: what became of the requests of a device, of a certificate or with a transaction id; changes nothing. */
+  "certificate.trace": z
+    .object({
+      transactionId: z.string().min(1).max(256).optional(),
+      deviceId: z.string().min(1).max(256).optional(),
+      serialNumber: z
+        .string()
+        .regex(/^[0-9a-f]{1,42}$/)
+        .optional(),
+    })
+    .refine(
+      (asked) => Object.keys(asked).length > 0,
+      "name a transaction, a device or a certificate",
+    ),
   /** tunnel-gateway: devices that changed, or with `isSnapshot` all there are; `version` only grows. */
   "devices.update": z.object({
     version: sequence,
