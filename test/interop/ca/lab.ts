@@ -1,0 +1,125 @@
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { authorities as authoritiesSchema } from "@isthmus/cert-connector/config/authorities";
+import { desiredConfiguration } from "@isthmus/cert-connector/config/desired-configuration";
+import {
+  type DeviceRequest,
+  issued,
+  kernelOptions,
+  makeChallenge,
+  makeRequest,
+  ScepDevice,
+} from "@isthmus/cert-connector/main/fixture";
+import type { CertificateKernel } from "@isthmus/cert-connector/main/service";
+import { startCertConnector } from "@isthmus/cert-connector/main/start";
+import type { CertificateOperations } from "@isthmus/cert-connector/store/operations";
+import { publicKeyOf } from "@isthmus/shared/link/jws";
+import { FakeClock } from "@isthmus/shared/testing/fake-clock";
+import { makeTestKernel } from "@isthmus/shared/testing/kernel";
+import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
+import type { Certificate } from "@isthmus/shared/x509/certificate";
+import { parseNameText } from "@isthmus/shared/x509/name-text";
+
+/** A connector whose profile `device` is served by an authority elsewhere, and a device. */
+export interface CaLab extends AsyncDisposable {
+  readonly kernel: Awaited<ReturnType<typeof testKernel>>;
+  readonly device: ScepDevice;
+  /** What a device sends: by default with another subject than it may have. */
+  request(of?: {
+    readonly subject?: string;
+    readonly challenge?: Challenge;
+  }): Promise<DeviceRequest>;
+  /** Enrols and returns the certificate; throws where it is refused. */
+  enrol(of?: { readonly subject?: string; readonly challenge?: Challenge }): Promise<Certificate>;
+  /** As an administrator does. */
+  revoke(certificate: Certificate): Promise<unknown>;
+  /** The audit's events, oldest first. */
+  audited(): Promise<string[]>;
+  configure(profile: Record<string, unknown>): Promise<void>;
+}
+
+type Challenge = Readonly<Record<string, unknown>>;
+
+const tenant = generateKeyPairSync("ed25519").privateKey;
+
+/** A key for a device that must not share one. */
+export function newDeviceKey(): KeyObject {
+  return generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
+}
+
+export async function startCaLab(
+  authority: Readonly<Record<string, unknown>>,
+  profile: Readonly<Record<string, unknown>> = {},
+): Promise<CaLab> {
+  const stack = new AsyncDisposableStack();
+  const { path } = stack.use(temporaryFolder());
+  const kernel = stack.use(await testKernel(path, authority));
+  kernel.clock.set(Date.now());
+  const service = stack.use(await startCertConnector(kernel));
+  const configure = (changes: Readonly<Record<string, unknown>>) =>
+    service.applyConfiguration(
+      desiredConfiguration.parse({
+        profiles: [
+          {
+            id: "device",
+            ca: "elsewhere",
+            validityDays: 30,
+            keyUsage: ["digitalSignature", "keyEncipherment"],
+            ...changes,
+          },
+        ],
+      }),
+      1,
+    );
+  await configure(profile);
+  const device = new ScepDevice(`${kernel.announced["scepUrl"]}/scep/device`);
+  const request: CaLab["request"] = async ({ subject = "CN=device-1", challenge = {} } = {}) => {
+    const now = kernel.clock.now();
+    const challengePassword = await makeChallenge(tenant, now, challenge);
+    return await makeRequest({ subject: parseNameText(subject), challengePassword }, now);
+  };
+  return {
+    kernel,
+    device,
+    request,
+    enrol: async (of) => issued(await device.enrol(await request(of))),
+    revoke: async ({ serialNumber }) => {
+      const order = { serialNumber, reason: "keyCompromise" };
+      return await service.controls?.["certificate.revoke"]?.(order);
+    },
+    audited: async () => {
+      const rows = await kernel.store.query<{ event: string }>(
+        "SELECT event FROM audit_journal ORDER BY idx",
+        [],
+        1_000,
+      );
+      return rows.map(({ event }) => event);
+    },
+    configure,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+async function testKernel(folder: string, authority: Readonly<Record<string, unknown>>) {
+  const clock = new FakeClock(Date.now() - 3_600_000);
+  const tenantKeys = [publicKeyOf(tenant)];
+  const options = await kernelOptions(folder, clock, { tenantKeys });
+  const authorities = authoritiesSchema.parse({ elsewhere: authority });
+  return await makeTestKernel<
+    CertificateKernel["local"],
+    CertificateKernel["guardrails"],
+    CertificateOperations
+  >({
+    ...options,
+    local: { ...options.local, authorities } as unknown as CertificateKernel["local"],
+  });
+}
+
+/** Writes a file that only its owner reads; its path. */
+export function secretFile(folder: string, name: string, content: string | Uint8Array): string {
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, name);
+  writeFileSync(path, content, { mode: 0o600 });
+  return path;
+}
