@@ -8,7 +8,7 @@ const MAX_ANSWER_BYTES = 4_194_304;
 const MAX_ORIGINS = 16;
 
 export interface TenantRequest {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;

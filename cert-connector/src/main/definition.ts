@@ -8,6 +8,8 @@ import { type LocalConfiguration, localConfiguration } from "../config/local-con
 import type { CertificateOperations } from "../store/operations.ts";
 import { caCommands } from "./ca-commands.ts";
 import { offlineChecks } from "./health-checks.ts";
+import { pfxCommands } from "./pfx-commands.ts";
+import { pkcsCommands } from "./pkcs-commands.ts";
 import { serviceCommands } from "./service-commands.ts";
 import { startCertConnector } from "./start.ts";
 import { traceCommands } from "./trace-commands.ts";
@@ -27,7 +29,7 @@ export const definition: ServiceDefinition<
   builtInGuardrails: { allow: ["certificate.revoke", "certificate.trace", "health.report"] },
   storeModule: new URL("../store/operations.ts", import.meta.url),
   database: ({ database }) => database,
-  commands: [caCommands, ...serviceCommands, ...traceCommands],
+  commands: [caCommands, ...serviceCommands, pkcsCommands, pfxCommands, ...traceCommands],
   checks: offlineChecks,
   start: startCertConnector,
 };

@@ -47,7 +47,7 @@ export function openTenants(
   );
 }
 
-function settingsOf(name: string, tenant: TenantConfiguration): TenantSettings {
+export function settingsOf(name: string, tenant: TenantConfiguration): TenantSettings {
   const { tenantId, clientId, credential, hosts, caFile, proxy, timeoutMs } = tenant;
   const ca = caFile === undefined ? undefined : readFileSync(caFile, "utf8");
   return { name, tenantId, clientId, credential, hosts, ca, proxy: proxyOf(proxy), timeoutMs };

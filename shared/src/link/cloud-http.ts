@@ -8,7 +8,7 @@ import { connectToCloud } from "./cloud-address.ts";
 const MAX_SOCKETS = 4;
 
 export interface CloudRequest {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
