@@ -13,7 +13,12 @@ import type {
 import { orderAuthorityRevocation } from "./authority-revocation-operations.ts";
 import { storedPendingRequest, unfinishedIntent } from "./enrolment-row.ts";
 import { reportDecision, reportFailed, reportIssued, reportRevoked } from "./issuance-report.ts";
-import { forgetPlanned, notifyFailed, notifyIssued } from "./notification-operations.ts";
+import {
+  forgetPlanned,
+  notifyFailed,
+  notifyIssued,
+  notifyRejected,
+} from "./notification-operations.ts";
 
 /** Our own limit: intents completed in one go at start. */
 const MAX_UNFINISHED = 10_000;
@@ -157,6 +162,10 @@ export function rejectPending(
   tx: Transaction,
   decision: { pendingId: number; actor: string; at: number },
 ): boolean {
+  const row = tx.get(
+    "SELECT * FROM enrolment WHERE id = ? AND state = 'pending'",
+    decision.pendingId,
+  );
   const { changes } = tx.run(
     `UPDATE enrolment SET state = 'rejected', decided_by = ?, certification_request = NULL
      WHERE id = ? AND state = 'pending'`,
@@ -164,6 +173,7 @@ export function rejectPending(
     decision.pendingId,
   );
   if (changes === 1) reportDecision(tx, "enrolment.rejected", decision);
+  if (row !== undefined) notifyRejected(tx, row, decision.at);
   return changes === 1;
 }
 

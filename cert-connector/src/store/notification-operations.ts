@@ -1,16 +1,19 @@
 import { hash } from "node:crypto";
-import { ConnectorError } from "@isthmus/shared/errors";
+import { ConnectorError, RefusalError } from "@isthmus/shared/errors";
 import { recordAudit } from "@isthmus/shared/kernel/audit-operations";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import {
   type ClaimedNotification,
   type FailurePayload,
+  failurePayload,
   type NotificationContent,
   type NotificationState,
   type NotificationTarget,
   type PlannedNotification,
+  plannedNotification,
   successPayload,
 } from "../core/notification.ts";
+import { grantOf } from "./enrolment-row.ts";
 import { reportFailed } from "./issuance-report.ts";
 
 /** Our own limits: about 4 kB each. */
@@ -86,6 +89,21 @@ export function notifyFailed(
   );
   if (known !== undefined || isFull(tx)) return;
   insert(tx, { state: "waiting", event: "failure", target, payload, at });
+}
+
+/** A person has rejected the request of this row, which waited with its certification request. */
+export function notifyRejected(tx: Transaction, row: Row, at: number): void {
+  const { notify } = grantOf(row);
+  if (notify === undefined) return;
+  const der = Buffer.from(row["certification_request"] as Uint8Array);
+  const planned = plannedNotification(notify, row["transaction_id"] as string, { der });
+  const refusal = new RefusalError(
+    "request-rejected",
+    "profile.approval",
+    "The request was rejected by a person",
+  );
+  const payload = failurePayload(refusal, planned);
+  if (payload !== undefined) notifyFailed(tx, notify, payload, at);
 }
 
 function isFull(tx: Transaction): boolean {

@@ -11,8 +11,15 @@ export class ConnectorProcess implements AsyncDisposable {
   readonly #folder: string;
   #child: ChildProcess | undefined;
 
-  /** Writes configuration and CA into `folder`; nothing runs yet. */
-  constructor(folder: string) {
+  /** Writes configuration and CA into `folder`; nothing runs yet. `of` adds to the files. */
+  constructor(
+    folder: string,
+    of: {
+      readonly local?: Readonly<Record<string, unknown>>;
+      readonly profile?: Readonly<Record<string, unknown>>;
+      readonly limits?: Readonly<Record<string, unknown>>;
+    } = {},
+  ) {
     this.#folder = folder;
     mkdirSync(folder, { recursive: true });
     const write = (name: string, value: unknown) =>
@@ -24,12 +31,19 @@ export class ConnectorProcess implements AsyncDisposable {
       listen: { address: "127.0.0.1", port: 0 },
       ca: { folder: "ca", passphraseFile: "ca-passphrase" },
       log: { level: "warn" },
+      ...of.local,
     });
-    write("desired.json", { version: 1, configuration: { profiles: [{ id: "device" }] } });
+    write("desired.json", {
+      version: 1,
+      configuration: { profiles: [{ id: "device", ...of.profile }] },
+    });
     write("guardrails.json", {
       commands: {
         allow: [],
-        limits: { "certificate-issuance": { max: 1_000_000, perMinutes: 60 } },
+        limits: {
+          "certificate-issuance": { max: 1_000_000, perMinutes: 60 },
+          ...of.limits,
+        },
       },
     });
     const algorithm = ["--algorithm", "ec-p256"];

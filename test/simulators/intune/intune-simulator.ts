@@ -46,8 +46,9 @@ export class IntuneSimulator implements AsyncDisposable {
   readonly asked = new Map<string, number>();
   /** Codes to answer the next notifications with, instead of Success. */
   readonly notificationCodes: string[] = [];
-  /** Awaited when a notification has come: before it counts, and after. */
-  onNotification: (phase: "received" | "recorded") => void | Promise<void> = () => undefined;
+  /** Awaited when a notification has come: before it counts, which `lost` prevents, and after. */
+  onNotification: (phase: "received" | "recorded") => Promise<"lost" | undefined> | undefined =
+    () => undefined;
   /** What discovery says, where it is not the truth. */
   discovery: ((origin: string) => unknown) | undefined;
 
@@ -234,7 +235,7 @@ export class IntuneSimulator implements AsyncDisposable {
     event: ReceivedNotification["event"],
     body: Readonly<Record<string, string>>,
   ): Promise<Answer> {
-    await this.onNotification("received");
+    if ((await this.onNotification("received")) === "lost") return { status: 503, value: {} };
     const fault = faultOfNotification(event, body);
     if (fault !== undefined) return this.#refuse(400, fault);
     if (!this.requests.isValidated(body)) {
