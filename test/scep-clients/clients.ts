@@ -7,6 +7,7 @@ import { getRequest, postRequest } from "./http-request.ts";
 import {
   type EnvelopeStyle,
   envelope,
+  type MessageAttributes,
   type MessageSigner,
   type Noise,
   type SignatureStyle,
@@ -44,6 +45,8 @@ export interface Enrolment {
   /** Breaks the certification request, or the envelope around it, before what is outside is made good. */
   readonly breakRequest?: (request: Buffer) => Buffer;
   readonly breakEnvelope?: (envelope: Buffer) => Buffer;
+  /** What differs among the signed attributes and certificates. */
+  readonly attributes?: Partial<MessageAttributes>;
 }
 
 const asIs = (bytes: Buffer) => bytes;
@@ -64,7 +67,8 @@ export function enrolmentMessage(client: EmulatedClient, enrolment: Enrolment): 
     enrolment.signer === undefined
       ? transactionIdOf(key)
       : createHash("sha256").update(request).digest("hex");
-  const attributes = { messageType, transactionId, senderNonce: noise(16) };
+  const ordinary = { messageType, transactionId, senderNonce: noise(16) };
+  const attributes = { ...ordinary, ...enrolment.attributes };
   return signedMessage(content, signer, attributes, client.signature);
 }
 

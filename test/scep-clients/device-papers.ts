@@ -59,7 +59,7 @@ export function certificationRequest(order: PapersOrder): Buffer {
   const attributes = [
     ...(challengePassword === undefined
       ? []
-      : [attribute(OID.challengePassword, printableString(challengePassword))]),
+      : [attribute(OID.challengePassword, directoryString(challengePassword))]),
     ...(habit === "plain"
       ? []
       : [attribute(OID.extensionRequest, encodeExtensions(wished(order)))]),
@@ -72,6 +72,11 @@ export function certificationRequest(order: PapersOrder): Buffer {
     implicit(0, Buffer.concat(sorted(attributes)), true),
   );
   return signed(info, order);
+}
+
+/** PrintableString where it can hold the text, as RFC 2985 section 5.4.1 prefers. */
+function directoryString(text: string): Buffer {
+  return /^[A-Za-z0-9 '()+,\-./:=?]*$/.test(text) ? printableString(text) : utf8(text);
 }
 
 function wished({ subject }: PapersOrder): Extension[] {

@@ -127,7 +127,10 @@ function wrapKey(key: Buffer, recipient: Certificate, { padding }: EnvelopeStyle
 export interface MessageAttributes {
   readonly messageType: string;
   readonly transactionId: string;
-  readonly senderNonce: Buffer;
+  /** Old clients send none. */
+  readonly senderNonce: Buffer | undefined;
+  /** Certificates that stand before the signer's own. */
+  readonly otherCertificates?: readonly Buffer[];
   /** Further signed attributes: type and DER of the value. */
   readonly further?: readonly (readonly [string, Buffer])[];
 }
@@ -141,7 +144,13 @@ export interface MessageSigner {
 export function signedMessage(
   content: Uint8Array,
   signer: MessageSigner,
-  { messageType, transactionId, senderNonce, further = [] }: MessageAttributes,
+  {
+    messageType,
+    transactionId,
+    senderNonce,
+    otherCertificates = [],
+    further = [],
+  }: MessageAttributes,
   { encoding, digest, names }: SignatureStyle,
 ): Buffer {
   const { oid, withRsa } = DIGESTS[digest];
@@ -152,7 +161,9 @@ export function signedMessage(
     attribute(OID.messageDigest, octetString(createHash(digest).update(content).digest())),
     attribute(OID.scepMessageType, printableString(messageType)),
     attribute(OID.scepTransactionId, printableString(transactionId)),
-    attribute(OID.scepSenderNonce, octetString(senderNonce)),
+    ...(senderNonce === undefined
+      ? []
+      : [attribute(OID.scepSenderNonce, octetString(senderNonce))]),
     ...further.map(([type, value]) => attribute(type, value)),
   );
   const signature = signNow(digest, attributes, signer.privateKey);
@@ -180,7 +191,7 @@ export function signedMessage(
     integer(1),
     setOf(digestAlgorithm),
     encapsulated,
-    wrapped(encoding, 0xa0, signer.certificate.der),
+    wrapped(encoding, 0xa0, ...otherCertificates, signer.certificate.der),
     setOf(signerInfo),
   );
   return contentInfo(encoding, OID.signedData, body);

@@ -12,6 +12,8 @@ const SERVING_USAGES: Readonly<Record<string, readonly KeyUsage[]>> = {
   [OID.smartcardLogon]: ["digitalSignature"],
 };
 
+const ANY_EXTENDED_KEY_USAGE = "2.5.29.37.0";
+
 /** A domain's account: S-1-5-21, three numbers of the domain and one of the account ([MS-DTYP] section 2.4.2.1). */
 const ACCOUNT_SID = /^S-1-5-21-\d{1,10}-\d{1,10}-\d{1,10}-\d{1,10}$/;
 
@@ -26,6 +28,17 @@ export const PURPOSE_RULES: readonly LintRule[] = [
         return serving !== undefined && !serving.some((usage) => keyUsage.includes(usage));
       });
       return idle && `no key usage serves ${idle}`;
+    },
+  },
+  {
+    name: "issuer-purpose",
+    source:
+      "RFC 5280 section 4.2.1.12 as Windows, OpenSSL and NSS read it in a CA: a bound on all below",
+    fault: ({ certificate: { extendedKeyUsage = [] }, issuer }) => {
+      const barred = extendedKeyUsage.find((purpose) =>
+        issuer.chain.some(({ extendedKeyUsage: allowed }) => bars(allowed, purpose)),
+      );
+      return barred && `a CA above it is for other purposes than ${barred}`;
     },
   },
   {
@@ -61,6 +74,12 @@ export const PURPOSE_RULES: readonly LintRule[] = [
     },
   },
 ];
+
+function bars(allowed: readonly string[] | undefined, purpose: string): boolean {
+  return (
+    allowed !== undefined && !allowed.includes(purpose) && !allowed.includes(ANY_EXTENDED_KEY_USAGE)
+  );
+}
 
 /** An address in the subject has to stand among the alternative names, where every mail program looks. */
 function mailFault({ certificate }: LintSubject): string | undefined {

@@ -35,6 +35,15 @@ function withNames(...names: GeneralName[]): string[] {
   return rulesOf(bench.faults(bench.withNames(DEVICE_NAME, ...names))) as string[];
 }
 
+/** What is wrong with the good client certificate below a CA with these purposes. */
+function belowCaFor(...purposes: string[]): string[] {
+  const [issuing, ...above] = bench.issuer.chain;
+  if (issuing === undefined) throw new Error("no issuing CA");
+  const certificate = { ...issuing, extendedKeyUsage: purposes } as typeof issuing;
+  const issuer = { ...bench.issuer, certificate, chain: [certificate, ...above] };
+  return rulesOf(bench.faults({}, { issuer })) as string[];
+}
+
 type Bad = readonly [rule: string, what: string, rules: () => string[]];
 const bad: readonly Bad[] = [
   [
@@ -45,6 +54,7 @@ const bad: readonly Bad[] = [
       return rulesOf(bench.faults({ extensions })) as string[];
     },
   ],
+  ["issuer-purpose", "a CA for serverAuth alone", () => belowCaFor(OID.serverAuth)],
   ["mail-address", "no address", () => forPurpose(OID.emailProtection)],
   [
     "mail-address",
@@ -96,6 +106,11 @@ describe("one bad certificate for each rule", () => {
 });
 
 describe("what passes", () => {
+  test("below a CA for clientAuth, and for any purpose", () => {
+    expect(belowCaFor(OID.serverAuth, OID.clientAuth)).not.toContain("issuer-purpose");
+    expect(belowCaFor("2.5.29.37.0")).not.toContain("issuer-purpose");
+  });
+
   test("logon with a user principal name, and with a SID", () => {
     const upn = { type: "upn", value: "ada@example.com" } as const;
     expect(forPurpose(OID.smartcardLogon, upn)).not.toContain("logon-name");
