@@ -112,14 +112,18 @@ describe("the watch over expiries", () => {
     writeFileSync(certificateFile, pem);
     mkdirSync(kernel.stateFolder, { recursive: true });
     writeFileSync(join(kernel.stateFolder, "cloud-ca.pem"), pem);
-    const client = { client: { certificateFile } };
-    const local = { ...kernel.local, authorities: { "Corp.CA": client } };
+    const local = {
+      ...kernel.local,
+      authorities: { "Corp.CA": { client: { certificateFile } } },
+      tenants: { contoso: { credential: { kind: "secret", expiresOn: "2027-03-01" } } },
+    };
     const foreign = foreignExpiries(
       { local: local as unknown as CertificateKernel["local"], stateFolder: kernel.stateFolder },
       [],
     );
     expect(foreign.map(({ what, notAfter }) => [what, notAfter])).toEqual([
       ["authorities-corp-ca-client", signer.certificate.notAfter],
+      ["tenants-contoso-credential", Date.UTC(2027, 2, 1)],
       ["cloud-ca", signer.certificate.notAfter],
     ]);
   });

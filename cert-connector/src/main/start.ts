@@ -3,6 +3,8 @@ import { commandHandler } from "@isthmus/shared/kernel/service-definition";
 import { commandPayloads } from "@isthmus/shared/link/messages";
 import { z } from "zod";
 import type { DesiredConfiguration } from "../config/desired-configuration.ts";
+import { logWithEventIds } from "./event-log.ts";
+import { caControls } from "./ca-controls.ts";
 import { startExpiryWatch } from "./expiry-watch.ts";
 import { healthChecks } from "./health-checks.ts";
 import { importedPfxService } from "./imported-pfx-service.ts";
@@ -21,8 +23,9 @@ import { traceService } from "./trace-commands.ts";
 
 /** Starts the connector: completes what a crash left, has a revocation list in force, then opens its doors. */
 export async function startCertConnector(
-  kernel: CertificateKernel,
+  given: CertificateKernel,
 ): Promise<RunningService<DesiredConfiguration>> {
+  const kernel = { ...given, log: logWithEventIds(given.log) };
   await using starting = new AsyncDisposableStack();
   const connector = await assembleConnector(kernel, starting);
   const { completed, left } = await connector.enrolments.completeUnfinished("embedded");

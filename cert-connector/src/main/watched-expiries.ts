@@ -1,8 +1,3 @@
-import { readFileSync } from "node:fs";
-import { stateFolderAt } from "@isthmus/shared/kernel/state-folder";
-import { parseCertificate } from "@isthmus/shared/x509/certificate";
-import { pemToDer } from "@isthmus/shared/x509/pem";
-import type { LocalConfiguration } from "../config/local-configuration.ts";
 import {
   ALERT_DAYS,
   CEREMONY_DAYS,
@@ -10,6 +5,7 @@ import {
   OVERDUE_DAYS,
 } from "../core/expiry-guard.ts";
 import type { CertificateAuthority } from "../core/ports.ts";
+import { cloudCaExpiry, credentialExpiries, expiryLabel } from "./credential-expiries.ts";
 import type { CertificateConnector, CertificateKernel } from "./service.ts";
 
 /** It is made anew at half of its seven days. */
@@ -44,7 +40,7 @@ export function authorityExpiries(of: {
 }
 
 export function registrationExpiry(
-  notAfter: number,
+  notAfter: number | undefined,
   renew?: GuardedExpiry["renew"],
 ): GuardedExpiry {
   return {
@@ -68,12 +64,19 @@ export function ownExpiries(
   const { files, registration } = connector;
   return [
     ...authorityExpiries({ root: files.root, issuing: files.issuing.certificate }),
-    registrationExpiry(registration.current().responder.certificate.notAfter, () =>
-      registration.renew(),
-    ),
+    registrationExpiry(endOfRegistration(registration), () => registration.renew()),
     responderExpiry(connector),
     listExpiry(connector),
   ];
+}
+
+/** Undefined where no key can be used, which has a check of its own. */
+function endOfRegistration(registration: CertificateConnector["registration"]): number | undefined {
+  try {
+    return registration.current().responder.certificate.notAfter;
+  } catch {
+    return undefined;
+  }
 }
 
 /** What ends of that which others gave it. */
@@ -83,8 +86,8 @@ export function foreignExpiries(
 ): readonly GuardedExpiry[] {
   return [
     ...authorities.flatMap(remoteIssuer),
-    ...certificateFiles(local),
-    ...cloudCa(stateFolder),
+    ...credentialExpiries(local),
+    ...cloudCaExpiry(stateFolder),
   ];
 }
 
@@ -121,7 +124,7 @@ function remoteIssuer(authority: CertificateAuthority): GuardedExpiry[] {
   if (authority.kind === "embedded") return [];
   return [
     {
-      what: label("authority", authority.name),
+      what: expiryLabel("authority", authority.name),
       title: `issuing certificate of the CA "${authority.name}"`,
       notAfter: issuerEnd(authority),
       warnDays: CEREMONY_DAYS,
@@ -137,71 +140,4 @@ function issuerEnd(authority: CertificateAuthority): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Every certificate with which this connector shows itself to others: where the configuration says `certificateFile`. */
-function certificateFiles(local: Partial<LocalConfiguration>): GuardedExpiry[] {
-  const { authorities, tenants, webhooks, directories } = local;
-  return Object.entries({ authorities, tenants, webhooks, directories }).flatMap(
-    ([section, byName]) =>
-      Object.entries(byName ?? {}).flatMap(([name, keys]) =>
-        filesIn(keys).map(({ path, file }) => ({
-          what: label(section, name, ...path),
-          title: `certificate ${file}`,
-          notAfter: endOfFile(file),
-          warnDays: ALERT_DAYS,
-          remedy: `have a new one issued for ${section}.${name} and replace the file`,
-          isVital: false,
-        })),
-      ),
-  );
-}
-
-function filesIn(value: unknown, path: readonly string[] = []): CertificateFile[] {
-  if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).flatMap(([key, inner]) =>
-    key === "certificateFile" && typeof inner === "string"
-      ? [{ path, file: inner }]
-      : filesIn(inner, [...path, key]),
-  );
-}
-
-interface CertificateFile {
-  /** The keys that lead to it. */
-  readonly path: readonly string[];
-  readonly file: string;
-}
-
-/** Undefined for a file that is gone or no certificate: it was read at the start, and what reads it next says why not. */
-function endOfFile(file: string): number | undefined {
-  try {
-    const [der] = pemToDer(readFileSync(file, "utf8"), "CERTIFICATE");
-    return der && parseCertificate(der).notAfter;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The private CA of the control plane's TLS, pinned at enrolment. */
-function cloudCa(stateFolder: string): GuardedExpiry[] {
-  const notAfter = endOfFile(stateFolderAt(stateFolder).cloudCaFile);
-  if (notAfter === undefined) return [];
-  return [
-    {
-      what: "cloud-ca",
-      title: "pinned CA of the control plane's TLS",
-      notAfter,
-      warnDays: ALERT_DAYS,
-      remedy: "enrol again with a token of the control plane's new CA: `enrol --replace`",
-      isVital: false,
-    },
-  ];
-}
-
-/** A label of the metric: lower case, letters, digits and hyphens. */
-function label(...parts: readonly string[]): string {
-  return parts
-    .join("-")
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9-]/g, "-");
 }

@@ -1,10 +1,10 @@
-import { recordAudit } from "@isthmus/shared/kernel/audit-operations";
 import type { Migration, Row, Transaction } from "@isthmus/shared/store/transaction";
 import type { RevocationReason } from "@isthmus/shared/x509/extensions";
 import type {
   AuthorityRevocation,
   ClaimedAuthorityRevocation,
 } from "../core/authority-revocation.ts";
+import { recordAudit } from "./audit.ts";
 
 /** Revocations that remote authorities have to be told of. */
 export const authorityRevocationMigrations: readonly Migration[] = [

@@ -1,6 +1,6 @@
-import { recordAudit } from "@isthmus/shared/kernel/audit-operations";
 import type { ImportedPfx } from "@isthmus/shared/link/messages";
 import type { Migration, Row, Transaction } from "@isthmus/shared/store/transaction";
+import { recordAudit } from "./audit.ts";
 
 /** PFX files of users that were imported on this host, as encrypted as they came. */
 export const importedPfxMigrations: readonly Migration[] = [

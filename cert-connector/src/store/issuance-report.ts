@@ -1,8 +1,8 @@
-import { recordAudit } from "@isthmus/shared/kernel/audit-operations";
 import { appendToStream } from "@isthmus/shared/link/lane-operations";
 import type { IssuanceEvent } from "@isthmus/shared/link/messages";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import type { FailureRecord, PendingRequest, Revocation } from "../core/ledger.ts";
+import { recordAudit } from "./audit.ts";
 import { grantOf } from "./enrolment-row.ts";
 
 /** What is told of the ledger's steps, upwards (stream `issuance`) and in the audit, in the step's own transaction. */
@@ -29,7 +29,11 @@ export function reportIssued(
   recordAudit(tx, {
     at,
     event: "enrolment.issued",
-    payload: { ...entry, renews: row["renews_serial_number"] ?? undefined },
+    payload: {
+      ...entry,
+      frontDoor: row["front_door"],
+      renews: row["renews_serial_number"] ?? undefined,
+    },
   });
 }
 

@@ -1,6 +1,5 @@
 import { hash } from "node:crypto";
 import { ConnectorError, RefusalError } from "@isthmus/shared/errors";
-import { recordAudit } from "@isthmus/shared/kernel/audit-operations";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import {
   type ClaimedNotification,
@@ -13,6 +12,7 @@ import {
   plannedNotification,
   successPayload,
 } from "../core/notification.ts";
+import { recordAudit } from "./audit.ts";
 import { grantOf } from "./enrolment-row.ts";
 import { reportFailed } from "./issuance-report.ts";
 

@@ -1,6 +1,6 @@
-import { recordAudit } from "@isthmus/shared/kernel/audit-operations";
 import type { Migration, Row, Transaction } from "@isthmus/shared/store/transaction";
 import type { PkcsDelivery, PkcsDraft } from "../core/pkcs-issuance.ts";
+import { recordAudit } from "./audit.ts";
 
 /** Orders of keys made here: a draft with its sealed key, then the envelope in its place. */
 export const pkcsMigrations: readonly Migration[] = [

@@ -1,7 +1,7 @@
 import { RefusalError } from "@isthmus/shared/errors";
-import { recordAudit } from "@isthmus/shared/kernel/audit-operations";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import type { Grant } from "../core/grant.ts";
+import { recordAudit } from "./audit.ts";
 
 /**
  * Lets a device in whose certificate has expired, and puts it on record with an event of its own. A device of which a
