@@ -48,7 +48,7 @@ export interface AuthorityFiles {
   readonly root: Certificate;
   readonly issuing: KeyedCertificate;
   readonly ra: KeyedCertificate;
-  /** The RA before this one; its key is kept in the folder. */
+  /** The RA before this one; undefined where there was none or its key is not here. */
   readonly previousRa: KeyedCertificate | undefined;
   /** The root's own list, signed by it; authorities made before there was one have none. */
   readonly rootList: CertificateList | undefined;
@@ -91,21 +91,31 @@ export function readAuthorityFolder(
       key: held.issuing ?? keyIn(AUTHORITY_FILES.issuingKey),
     },
     ra: { certificate: ra, key: held.ra ?? keyIn(AUTHORITY_FILES.raKey) },
-    previousRa: existsSync(join(folder, AUTHORITY_FILES.previousRaKey))
-      ? {
-          certificate: readCertificate(join(folder, AUTHORITY_FILES.previousRa)),
-          key: keyIn(AUTHORITY_FILES.previousRaKey),
-        }
-      : undefined,
+    previousRa: undefined,
     rootList,
     next,
   };
   const faults = inconsistencies(files);
-  if (faults.length === 0) return files;
+  if (faults.length === 0) return { ...files, previousRa: readPreviousRa(files, keyIn) };
   throw new ConnectorError(
     "authority-inconsistent",
     `certification authority in ${folder}: ${faults.join("; ")}`,
   );
+}
+
+/** Its key is in the folder too, or is the present one with a new certificate. */
+function readPreviousRa(
+  { folder, ra }: AuthorityFiles,
+  keyIn: (name: string) => SigningKey,
+): KeyedCertificate | undefined {
+  const file = join(folder, AUTHORITY_FILES.previousRa);
+  if (!existsSync(file)) return undefined;
+  const certificate = readCertificate(file);
+  if (certificate.publicKeyInfo.equals(ra.certificate.publicKeyInfo)) {
+    return { certificate, key: ra.key };
+  }
+  const hasKey = existsSync(join(folder, AUTHORITY_FILES.previousRaKey));
+  return hasKey ? { certificate, key: keyIn(AUTHORITY_FILES.previousRaKey) } : undefined;
 }
 
 function readCertificate(file: string): Certificate {

@@ -21,14 +21,14 @@ interface RsaNumbers {
 }
 
 /** What an RSA key has to be so that nobody finds its factors by what is known of how bad ones are made. */
-export const RSA_RULES: readonly LintRule[] = [
-  rsaRule("rsa-exponent", "NIST SP 800-56B section 6.2", ({ exponent }) =>
+const RSA_CHECKS: readonly RsaCheck[] = [
+  rsaCheck("rsa-exponent", "NIST SP 800-56B section 6.2", ({ exponent }) =>
     exponent < SMALLEST_EXPONENT ? `${exponent} is too small` : undefined,
   ),
-  rsaRule("rsa-size", "CA/Browser Forum Baseline Requirements section 6.1.5", ({ modulus }) =>
+  rsaCheck("rsa-size", "CA/Browser Forum Baseline Requirements section 6.1.5", ({ modulus }) =>
     WHOLE_OCTETS.test(modulus.toString(16)) ? undefined : "the modulus is not of whole octets",
   ),
-  rsaRule(
+  rsaCheck(
     "rsa-small-factor",
     "CA/Browser Forum Baseline Requirements section 6.1.6",
     ({ modulus }) => {
@@ -36,13 +36,13 @@ export const RSA_RULES: readonly LintRule[] = [
       return factor === undefined ? undefined : `${factor} divides the modulus`;
     },
   ),
-  rsaRule(
+  rsaCheck(
     "rsa-close-primes",
     "CA/Browser Forum Baseline Requirements section 6.1.1.3; CVE-2022-26320",
     ({ modulus }) =>
       isFoundByFermat(modulus) ? "the two primes are so close that both are found" : undefined,
   ),
-  rsaRule(
+  rsaCheck(
     "rsa-roca",
     "CA/Browser Forum Baseline Requirements section 6.1.1.3; CVE-2017-15361",
     ({ modulus }) =>
@@ -50,11 +50,28 @@ export const RSA_RULES: readonly LintRule[] = [
   ),
 ];
 
-function rsaRule(
-  name: string,
-  source: string,
-  fault: (numbers: RsaNumbers) => string | undefined,
-): LintRule {
+export const RSA_RULES: readonly LintRule[] = RSA_CHECKS.map(lintRule);
+
+/** The same of a key alone, e.g. of an authority's request: what is wrong, by rule. Empty for other kinds of key. */
+export function rsaKeyFaults(publicKeyInfo: Buffer): string[] {
+  return RSA_CHECKS.flatMap(({ name, fault }) => {
+    const numbers = rsaNumbers(publicKeyInfo);
+    const found = numbers && fault(numbers);
+    return found === undefined ? [] : [`${name}: ${found}`];
+  });
+}
+
+interface RsaCheck {
+  readonly name: string;
+  readonly source: string;
+  readonly fault: (numbers: RsaNumbers) => string | undefined;
+}
+
+function rsaCheck(name: string, source: string, fault: RsaCheck["fault"]): RsaCheck {
+  return { name, source, fault };
+}
+
+function lintRule({ name, source, fault }: RsaCheck): LintRule {
   return {
     name,
     source,

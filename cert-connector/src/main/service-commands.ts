@@ -12,8 +12,8 @@ import { systemRandom } from "@isthmus/shared/random";
 import type { ChallengePayload } from "../cloud/signed-challenge.ts";
 import { desiredConfiguration } from "../config/desired-configuration.ts";
 import type { AltNameType } from "../core/profile.ts";
-import { loadLocal } from "./ca-commands.ts";
 import { localChallengeKey } from "./challenge-key.ts";
+import { loadLocal } from "./load-local.ts";
 import type { PendingSummary } from "./pending-requests.ts";
 
 const MINUTE_MS = 60_000;

@@ -5,6 +5,7 @@ import { z } from "zod";
 import type { DesiredConfiguration } from "../config/desired-configuration.ts";
 import { logWithEventIds } from "./event-log.ts";
 import { caControls } from "./ca-controls.ts";
+import { caControls } from "./ca-controls.ts";
 import { startExpiryWatch } from "./expiry-watch.ts";
 import { healthChecks } from "./health-checks.ts";
 import { importedPfxService } from "./imported-pfx-service.ts";
@@ -61,6 +62,7 @@ export async function startCertConnector(
     },
     controls: {
       ...controlsOf(kernel, connector),
+      ...caControls(kernel, connector),
       ...imported.controls,
       "certificate.trace": trace.control,
       "certificate.pkcs": pkcs.control,
