@@ -51,6 +51,15 @@ export class RevocationPublisher implements AsyncDisposable {
     await this.refresh().catch(() => undefined);
   }
 
+  /** Takes up a newer list that another replica has signed. */
+  async adoptNewer(): Promise<void> {
+    const { authority, ledger } = this.#parts;
+    const newest = await ledger.currentList(authority.issuer().keyId, this.#current?.number);
+    if (newest === undefined || newest.number <= (this.#current?.number ?? 0)) return;
+    this.#current = newest;
+    this.reschedule();
+  }
+
   /** Looks at the schedule again, after it was changed. */
   reschedule(): void {
     if (this.#running === undefined) this.#schedule();
@@ -85,7 +94,8 @@ export class RevocationPublisher implements AsyncDisposable {
   async #publish(): Promise<void> {
     try {
       const list = await this.#make();
-      this.#current = list;
+      // Another replica's may have come in between, which knows all that this one knows.
+      if (list.number > (this.#current?.number ?? 0)) this.#current = list;
       this.#isBehind = false;
       this.#parts.onPublished(list);
     } catch (error) {
@@ -123,13 +133,16 @@ export class RevocationPublisher implements AsyncDisposable {
     clearTimeout(this.#timer);
     if (this.#isEnded) return;
     const inMs = this.#isBehind ? RETRY_MS : Math.max(0, this.#dueInMs());
-    this.#timer = setTimeout(() => this.#look(), Math.min(inMs, LONGEST_WAIT_MS));
+    this.#timer = setTimeout(() => void this.#look(), Math.min(inMs, LONGEST_WAIT_MS));
     this.#timer.unref();
   }
 
-  #look(): void {
+  async #look(): Promise<void> {
+    // Where several replicas serve, one of them has signed what is due, most often.
+    if (!this.#isBehind) await this.adoptNewer().catch(() => undefined);
+    if (this.#isEnded) return;
     if (!this.#isBehind && this.#dueInMs() > 0) this.#schedule();
     // A failure was reported then, and the next attempt is scheduled.
-    else this.refresh().catch(() => undefined);
+    else await this.refresh().catch(() => undefined);
   }
 }

@@ -148,12 +148,13 @@ export class EnrolmentService {
 
   /**
    * Completes what was intended and never stored: after a crash, and where a remote authority had no answer yet. One that
-   * cannot be completed stays, and is recorded.
+   * cannot be completed stays, and is recorded. With `intendedBefore` (ms) only what is older.
    */
   async completeUnfinished(
     kind: CertificateAuthority["kind"],
+    intendedBefore?: number,
   ): Promise<{ readonly completed: number; readonly left: number }> {
-    const unfinished = await this.#parts.ledger.unfinishedIntents();
+    const unfinished = await this.#parts.ledger.unfinishedIntents(intendedBefore);
     const intents = unfinished.filter(
       ({ authority }) => this.#parts.authorities.kindOf(authority) === kind,
     );

@@ -13,6 +13,12 @@ import type { FailurePayload, NotificationTarget, PlannedNotification } from "./
  *                          \--reject--> rejected
  */
 
+/**
+ * A request is dated before it waits for the ledger, and another one of a later time may be stored first: by another
+ * replica, whose clock differs, too. Nothing is dated before what was issued already by more than this, ms.
+ */
+export const CLOCK_TOLERANCE_MS = 30_000;
+
 /** Where a request came in. */
 export type FrontDoor = "scep" | "pkcs";
 
@@ -217,5 +223,6 @@ export interface Ledger {
   /** With this serial number, of any issuer: two remote authorities may have used the same one. */
   findCertificates(serialNumber: string): Promise<readonly IssuedCertificate[]>;
   revoke(revocation: Revocation): Promise<RevocationOutcome>;
-  unfinishedIntents(): Promise<readonly UnfinishedIntent[]>;
+  /** With `intendedBefore` (ms) those alone that are older: nobody works on them any more. */
+  unfinishedIntents(intendedBefore?: number): Promise<readonly UnfinishedIntent[]>;
 }

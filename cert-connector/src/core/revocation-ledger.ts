@@ -26,7 +26,8 @@ export interface RevocationLedger {
     readonly expiredBefore: number;
   }): Promise<{ readonly number: number; readonly revoked: readonly RevokedCertificate[] }>;
   storeList(list: PublishedList): Promise<void>;
-  currentList(issuerKeyId: string): Promise<PublishedList | undefined>;
+  /** The newest; with `after` only if its number is above that. */
+  currentList(issuerKeyId: string, after?: number): Promise<PublishedList | undefined>;
   /** `unknown` also for what another issuer signed. */
   statusOf(of: {
     readonly issuerKeyId: string;

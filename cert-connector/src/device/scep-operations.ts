@@ -20,7 +20,7 @@ import {
   verifyPkiMessage,
 } from "../protocol/scep-message.ts";
 import { encodeCertRep, type ScepResult } from "../protocol/scep-writer.ts";
-import { failureOf } from "./fail-info.ts";
+import { failureOf, isForLater } from "./fail-info.ts";
 import type { IssuanceGate } from "./issuance-gate.ts";
 import type { ProfileAuthorityOf } from "./profile-authority.ts";
 import type { EarlierVisits } from "./recent-visits.ts";
@@ -64,7 +64,7 @@ export class ScepOperations {
     this.#parts = parts;
   }
 
-  /** Throws BusyError too, where too many ask at once. */
+  /** Throws BusyError too, where too many ask at once, and what is retryable. */
   async answer(bytes: Uint8Array, profile: Profile, earlier: EarlierVisits = {}): Promise<Buffer> {
     const visit = { at: this.#parts.clock.now(), earlier };
     const trace = new MessageTrace(() => performance.now());
@@ -108,6 +108,7 @@ export class ScepOperations {
     }
     trace.enter("answered");
     try {
+      if (isForLater(failure?.error)) throw failure?.error;
       return await encodeCertRep({ ...message, ...signer }, result, responder, random);
     } finally {
       const { deviceId } = trace;

@@ -37,10 +37,11 @@ const manifest = z.object({
 });
 export type BackupManifest = z.infer<typeof manifest>;
 
-type Local = Pick<LocalConfiguration, "ca"> & Pick<CommonConfiguration, "stateFolder">;
+type Local = Pick<LocalConfiguration, "ca" | "database"> & Pick<CommonConfiguration, "stateFolder">;
 
 /** Copies authority and ledger into a new folder, beside a running service too. Throws `backup-exists`, `backup-empty`. */
 export function backUp(local: Local, out: string, clock: Clock): BackupManifest {
+  refuseDatabase(local);
   const { storeFile } = stateFolderAt(local.stateFolder);
   if (existsSync(out)) throw fault("backup-exists", `${out} exists; a backup needs a new folder`);
   if (!existsSync(storeFile)) throw fault("backup-empty", `there is no ledger in ${storeFile} yet`);
@@ -67,6 +68,7 @@ export function backUp(local: Local, out: string, clock: Clock): BackupManifest 
  * `ledger-newer`, `authority-exists`, `store-in-use` (the service runs).
  */
 export async function restore(local: Local, from: string, clock: Clock): Promise<BackupManifest> {
+  refuseDatabase(local);
   const backup = readManifest(from);
   const folder = stateFolderAt(local.stateFolder);
   {
@@ -89,6 +91,15 @@ export async function restore(local: Local, from: string, clock: Clock): Promise
   const { createdAt } = backup;
   await store.run("recordAudit", { at: now, event: "ledger.restored", payload: { createdAt } });
   return backup;
+}
+
+/** What replicas share is backed up once, by the means of its server. */
+function refuseDatabase({ database, ca }: Local): void {
+  if (database === undefined) return;
+  throw fault(
+    "ledger-elsewhere",
+    `the ledger is in PostgreSQL: copy it with pg_dump, and ${ca.folder} as it is; after it was put back, run \`database restored\` for each replica`,
+  );
 }
 
 function readManifest(from: string): BackupManifest {

@@ -7,7 +7,9 @@ import { type Guardrails, guardrails } from "../config/guardrails.ts";
 import { type LocalConfiguration, localConfiguration } from "../config/local-configuration.ts";
 import type { CertificateOperations } from "../store/operations.ts";
 import { caCommands } from "./ca-commands.ts";
+import { databaseCommands } from "./database.ts";
 import { offlineChecks } from "./health-checks.ts";
+import { notificationCommands } from "./notification-commands.ts";
 import { pfxCommands } from "./pfx-commands.ts";
 import { pkcsCommands } from "./pkcs-commands.ts";
 import { serviceCommands } from "./service-commands.ts";
@@ -29,7 +31,15 @@ export const definition: ServiceDefinition<
   builtInGuardrails: { allow: ["certificate.revoke", "certificate.trace", "health.report"] },
   storeModule: new URL("../store/operations.ts", import.meta.url),
   database: ({ database }) => database,
-  commands: [caCommands, ...serviceCommands, pkcsCommands, pfxCommands, ...traceCommands],
+  commands: [
+    caCommands,
+    databaseCommands,
+    ...serviceCommands,
+    notificationCommands,
+    pkcsCommands,
+    pfxCommands,
+    ...traceCommands,
+  ],
   checks: offlineChecks,
   start: startCertConnector,
 };

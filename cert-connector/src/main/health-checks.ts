@@ -10,7 +10,9 @@ import {
   readAuthorityFolder,
 } from "../ca/authority-folder.ts";
 import type { LocalConfiguration } from "../config/local-configuration.ts";
+import { CLOCK_TOLERANCE_MS } from "../core/ledger.ts";
 import { authorityRevocationsResult } from "./authority-revocations.ts";
+import { databaseChecks } from "./database.ts";
 import { directoryChecks, directoryHealth } from "./directories.ts";
 import { expiriesResult, expiryResult } from "./expiry-checks.ts";
 import { hsmCheck, offlineHsmResult } from "./hsm.ts";
@@ -76,6 +78,7 @@ export function offlineChecks(
   return [
     ...["root-ca", "issuing-ca", "scep-ra"].map((name) => ({ name, run: () => expiryOf(name) })),
     ...(local.ca.hsm === undefined ? [] : [{ name: "hsm", run: () => offlineHsmResult(local) }]),
+    ...databaseChecks(local),
     ...tenantChecks(local),
     ...authorityChecks(local.authorities, { clock: systemClock, random: systemRandom }),
     ...directoryChecks(local.directories),
@@ -135,7 +138,7 @@ async function ledgerClockResult({ store, clock }: CertificateKernel): Promise<C
     1,
   );
   const behindMs = (mark?.value ?? 0) - clock.now();
-  if (behindMs <= 1_000)
+  if (behindMs <= CLOCK_TOLERANCE_MS)
     return { status: "healthy", reason: "the clock is past the last issuance" };
   return {
     status: "unhealthy",

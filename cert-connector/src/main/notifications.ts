@@ -10,31 +10,42 @@ import type { CertificateKernel } from "./service.ts";
 const LOOK_MS = 1_000;
 const WARN_AFTER_MS = 900_000;
 const MAX_LISTED = 1_000;
+const MINUTE_MS = 60_000;
 
 export interface NotificationParts {
   readonly notifiers: Readonly<Partial<Record<NotificationTarget["kind"], Notifier>>>;
   readonly revoke: (of: SuccessPayload) => Promise<void>;
+  /** Who claims what it sends; no two processes have the same. */
+  readonly owner: string;
 }
 
 /** Sends what the outbox of this connector holds; `start` also keeps looking for what is due. */
 export class Notifications implements AsyncDisposable {
   readonly #kernel: CertificateKernel;
+  readonly #owner: string;
   readonly #delivery: NotificationDelivery;
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
+  #waiting: WaitingNotifications = { count: 0, oldestMs: 0, message: undefined };
 
-  constructor(kernel: CertificateKernel, { notifiers, revoke }: NotificationParts) {
+  constructor(kernel: CertificateKernel, { notifiers, revoke, owner }: NotificationParts) {
     this.#kernel = kernel;
+    this.#owner = owner;
     const { clock, random } = kernel;
     this.#delivery = new NotificationDelivery({
       outbox: storeOutbox(kernel.store),
       notifiers,
       revoke,
-      owner: this.#owner,
+      owner,
       clock,
       random,
       report: (report) => this.#log(report),
     });
+  }
+
+  /** What waited when the outbox was last looked at. */
+  get waiting(): WaitingNotifications {
+    return this.#waiting;
   }
 
   deliver(id: number) {
@@ -52,15 +63,12 @@ export class Notifications implements AsyncDisposable {
     await this.#running;
   }
 
-  get #owner(): string {
-    return this.#kernel.connectorId;
-  }
-
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
         while (!signal.aborted && (await this.#delivery.deliverDue()));
+        this.#waiting = await waitingNotifications(this.#kernel);
       } catch (error) {
         this.#kernel.log.error({ err: error }, "notification.failed");
       }
@@ -105,11 +113,18 @@ export function listNotifications({
   );
 }
 
-/** How many wait, and since when the oldest does. */
-export async function notificationsResult({
+export interface WaitingNotifications {
+  readonly count: number;
+  /** How long the oldest has waited. */
+  readonly oldestMs: number;
+  /** Why one of them does. */
+  readonly message: string | undefined;
+}
+
+async function waitingNotifications({
   store,
   clock,
-}: Pick<CertificateKernel, "store" | "clock">): Promise<CheckResult> {
+}: Pick<CertificateKernel, "store" | "clock">): Promise<WaitingNotifications> {
   const [row] = await store.query<{
     waiting: number;
     oldest: number | null;
@@ -120,16 +135,22 @@ export async function notificationsResult({
     [],
     1,
   );
-  const waiting = row?.waiting ?? 0;
-  const ageMs = clock.now() - (row?.oldest ?? clock.now());
+  const oldestMs = clock.now() - (row?.oldest ?? clock.now());
+  return { count: row?.waiting ?? 0, oldestMs, message: row?.message ?? undefined };
+}
+
+/** How many wait, and since when the oldest does. */
+export async function notificationsResult(
+  kernel: Pick<CertificateKernel, "store" | "clock">,
+): Promise<CheckResult> {
+  const { count, oldestMs, message } = await waitingNotifications(kernel);
+  const minutes = Math.round(oldestMs / MINUTE_MS);
   const reason =
-    waiting === 0
-      ? "no notification waits"
-      : `${waiting} wait, the oldest for ${Math.round(ageMs / 60_000)} minutes`;
-  if (ageMs < WARN_AFTER_MS) return { status: "healthy", reason };
+    count === 0 ? "no notification waits" : `${count} wait, the oldest for ${minutes} minutes`;
+  if (oldestMs < WARN_AFTER_MS) return { status: "healthy", reason };
   return {
     status: "warning",
-    reason: `${reason}: ${row?.message ?? "no answer yet"}`,
+    reason: `${reason}: ${message ?? "no answer yet"}`,
     remedy: "the devices get their certificates after that; see `notifications list`",
   };
 }

@@ -9,7 +9,7 @@ import type { RevocationPublisher } from "../ca/revocation-publisher.ts";
 import type { LocalConfiguration } from "../config/local-configuration.ts";
 import type { Authorities } from "../core/authorities.ts";
 import type { Issuer } from "../core/issuer.ts";
-import type { RegistrationKeyCustody } from "../core/registration-keys.ts";
+import type { RegistrationKeyCustody, RegistrationKeyStore } from "../core/registration-keys.ts";
 import { envelopeOpener } from "../device/envelope-opener.ts";
 import { testEnvelopes, testOpener } from "../device/envelope-self-test.ts";
 import type { ProfileAuthorityOf } from "../device/profile-authority.ts";
@@ -31,10 +31,11 @@ export function registrationAuthority(
   kernel: CertificateKernel,
   files: AuthorityFiles,
   custodies: readonly RegistrationKeyCustody[],
+  holders: Pick<RegistrationKeyStore, "hold" | "isHeldByAll">,
 ): RegistrationAuthority {
   const { local, clock, log, store } = kernel;
   return new RegistrationAuthority({
-    store: registrationKeyStore(store),
+    store: registrationKeyStore(store, holders),
     custodies,
     own: { certificate: files.ra.certificate, custody: FOLDER_CUSTODY },
     openerOf: ({ privateKey }) => envelopeOpener(privateKey, local.envelopeThreads),

@@ -20,14 +20,14 @@ interface LoopState {
 /** Does what tenants of Intune ask to have revoked: one loop each, until it is disposed of. */
 export class RevocationLoops implements AsyncDisposable {
   readonly #kernel: CertificateKernel;
-  readonly #connector: Pick<CertificateConnector, "authorityRevocations" | "publisher">;
+  readonly #connector: Pick<CertificateConnector, "authorityRevocations" | "publisher" | "replica">;
   readonly #stop = new AbortController();
   readonly #states = new Map<string, LoopState>();
   readonly #loops: Promise<void>[] = [];
 
   constructor(
     kernel: CertificateKernel,
-    connector: Pick<CertificateConnector, "authorityRevocations" | "publisher">,
+    connector: Pick<CertificateConnector, "authorityRevocations" | "publisher" | "replica">,
     tenants: Iterable<Tenant>,
   ) {
     this.#kernel = kernel;
@@ -70,10 +70,18 @@ export class RevocationLoops implements AsyncDisposable {
     const state: LoopState = { failures: 0, lastError: undefined, heldBack: 0 };
     this.#states.set(tenant.name, state);
     while (!signal.aborted) {
-      const downloaded = await this.#round(tenant, state);
+      const downloaded = await this.#turn(tenant, state);
       const waitMs = downloaded < maxRequests ? everySeconds * 1_000 : NEXT_PAGE_MS;
       await delay(waitMs, undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  /** One replica asks for all: two would be given the same requests. */
+  async #turn(tenant: Tenant, state: LoopState): Promise<number> {
+    const isLeading = await this.#connector.replica
+      .leads(`intune-revocations ${tenant.name}`)
+      .catch(() => false);
+    return isLeading ? await this.#round(tenant, state) : 0;
   }
 
   /** How many requests came. */

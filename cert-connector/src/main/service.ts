@@ -46,6 +46,7 @@ import {
   testRegistration,
 } from "./registration.ts";
 import { remoteAuthorities } from "./remote-authorities.ts";
+import { Replica } from "./replica.ts";
 import { revoke } from "./revoke.ts";
 import { logReport, tracedMessage } from "./scep-report.ts";
 import { openTenants } from "./tenants.ts";
@@ -68,10 +69,11 @@ export async function assembleConnector(
   resources: AsyncDisposableStack,
 ) {
   const { local, clock, random, log } = kernel;
+  const replica = resources.use(new Replica(kernel));
   const { files, hsm } = await openAuthority(local, resources, log);
   await testRegistration(files);
   const registration = resources.use(
-    registrationAuthority(kernel, files, registrationCustodies(local, files, hsm)),
+    registrationAuthority(kernel, files, registrationCustodies(local, files, hsm), replica.holders),
   );
   const own = ownRegistration(files, local.envelopeThreads);
   if (own !== undefined) resources.use(own);
@@ -102,6 +104,7 @@ export async function assembleConnector(
   const directories = openDirectories(local.directories, resources);
   const notifications = resources.use(
     new Notifications(kernel, {
+      owner: replica.owner,
       notifiers: {
         intune: intuneNotifier((name) => tenants.get(name)?.validation),
         webhook: webhookNotifier((name) => webhooks.get(name)),
@@ -183,6 +186,7 @@ export async function assembleConnector(
   return {
     files,
     hsm,
+    replica,
     registration,
     authorityOf,
     authority,

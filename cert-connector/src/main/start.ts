@@ -3,12 +3,12 @@ import { commandHandler } from "@isthmus/shared/kernel/service-definition";
 import { commandPayloads } from "@isthmus/shared/link/messages";
 import { z } from "zod";
 import type { DesiredConfiguration } from "../config/desired-configuration.ts";
+import { caControls } from "./ca-controls.ts";
 import { logWithEventIds } from "./event-log.ts";
-import { caControls } from "./ca-controls.ts";
-import { caControls } from "./ca-controls.ts";
 import { startExpiryWatch } from "./expiry-watch.ts";
 import { healthChecks } from "./health-checks.ts";
 import { importedPfxService } from "./imported-pfx-service.ts";
+import { notificationControls } from "./notification-commands.ts";
 import { pendingRequests } from "./pending-requests.ts";
 import { pkcsService } from "./pkcs-service.ts";
 import { startRemoteUpkeep } from "./remote-upkeep.ts";
@@ -29,6 +29,7 @@ export async function startCertConnector(
   const kernel = { ...given, log: logWithEventIds(given.log) };
   await using starting = new AsyncDisposableStack();
   const connector = await assembleConnector(kernel, starting);
+  await connector.replica.enter();
   const { completed, left } = await connector.enrolments.completeUnfinished("embedded");
   if (completed + left > 0) kernel.log.warn({ completed, left }, "enrolment.resumed");
   await connector.registration.start();
@@ -38,6 +39,8 @@ export async function startCertConnector(
   starting.use(await startExpiryWatch(kernel, connector));
   starting.use(startRemoteUpkeep(kernel, connector));
   for (const check of healthChecks(kernel, connector)) kernel.health.register(check);
+  kernel.health.register({ name: "replicas", run: () => connector.replica.result() });
+  connector.replica.serve(connector);
   const doors = starting.use(await openDoors(kernel, connector));
   kernel.announce({ scepUrl: doors.url });
   kernel.health.figure("scep-requests-in-flight", doors.requestsInFlight);
@@ -48,6 +51,11 @@ export async function startCertConnector(
     new RevocationLoops(kernel, connector, connector.tenants.values()),
   );
   kernel.health.register({ name: "intune-revocations", run: () => revocations.result() });
+  const { notifications } = connector;
+  kernel.health.figure("notifications-waiting", () => notifications.waiting.count);
+  kernel.health.figure("notification-oldest-seconds", () =>
+    Math.round(notifications.waiting.oldestMs / 1_000),
+  );
   const resources = starting.move();
   return {
     applyConfiguration: async (configuration) => {
@@ -63,6 +71,7 @@ export async function startCertConnector(
     controls: {
       ...controlsOf(kernel, connector),
       ...caControls(kernel, connector),
+      ...notificationControls(kernel),
       ...imported.controls,
       "certificate.trace": trace.control,
       "certificate.pkcs": pkcs.control,

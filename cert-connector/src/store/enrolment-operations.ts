@@ -2,12 +2,13 @@ import { RefusalError } from "@isthmus/shared/errors";
 import { consumeLimit } from "@isthmus/shared/kernel/limit-operations";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import type { Grant } from "../core/grant.ts";
-import type {
-  Intent,
-  IntentOutcome,
-  PendingRequest,
-  RequestKey,
-  Standing,
+import {
+  CLOCK_TOLERANCE_MS,
+  type Intent,
+  type IntentOutcome,
+  type PendingRequest,
+  type RequestKey,
+  type Standing,
 } from "../core/ledger.ts";
 import { standingOf } from "./enrolment-row.ts";
 import { reportDecision, reportPending } from "./issuance-report.ts";
@@ -22,8 +23,6 @@ const MAX_PRUNED = 50;
 const MAX_RENEWALS = 5;
 /** A used challenge is remembered this long past its expiry, by which time its own date refuses it. */
 const CHALLENGE_MEMORY_MS = 86_400_000;
-/** Time servers turn a clock back by less than this; an issuance is never dated before the last one by more. */
-const CLOCK_TOLERANCE_MS = 1_000;
 
 /**
  * Stores the serial number and the exact bytes that will be signed, and uses up the challenge: or says where the same

@@ -143,9 +143,16 @@ export function enrolmentFailed(tx: Transaction, failure: FailureRecord): void {
   if (notify !== undefined) notifyFailed(tx, notify.target, notify.payload, at);
 }
 
-export function unfinishedIntents(tx: Transaction): UnfinishedIntent[] {
+export function unfinishedIntents(
+  tx: Transaction,
+  { intendedBefore }: { intendedBefore?: number | undefined } = {},
+): UnfinishedIntent[] {
   return tx
-    .all("SELECT * FROM enrolment WHERE state = 'intent' ORDER BY id LIMIT ?", MAX_UNFINISHED)
+    .all(
+      "SELECT * FROM enrolment WHERE state = 'intent' AND intent_at < ? ORDER BY id LIMIT ?",
+      intendedBefore ?? Number.MAX_SAFE_INTEGER,
+      MAX_UNFINISHED,
+    )
     .map(unfinishedIntent);
 }
 

@@ -44,6 +44,15 @@ import {
   registrationKeys,
   removeExpiredRegistrationKeys,
 } from "./registration-key-operations.ts";
+import {
+  holdKey,
+  isKeyHeldByAll,
+  replicaMigrations,
+  replicaSeen,
+  replicaStarted,
+  replicaStopped,
+  takeLease,
+} from "./replica-operations.ts";
 import { beginRevocationList, storeRevocationList } from "./revocation-operations.ts";
 import {
   confirmRevocations,
@@ -62,6 +71,7 @@ export const migrations = [
   ...kernelMigrations,
   ...laneMigrations,
   ...ledgerMigrations,
+  ...replicaMigrations,
   ...registrationKeyMigrations,
   ...pkcsMigrations,
   ...importedPfxMigrations,
@@ -93,6 +103,12 @@ export const operations = {
   revokeCertificate,
   beginRevocationList,
   storeRevocationList,
+  replicaStarted,
+  replicaSeen,
+  replicaStopped,
+  holdKey,
+  isKeyHeldByAll,
+  takeLease,
   beginPkcsOrder,
   completePkcsOrder,
   storeImportedPfx,

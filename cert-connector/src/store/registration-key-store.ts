@@ -2,10 +2,10 @@ import type { Store } from "@isthmus/shared/store/store";
 import type { RegistrationKeyStore } from "../core/registration-keys.ts";
 import type { CertificateOperations } from "./operations.ts";
 
-/** The RA's keys in the ledger's database. `holders` knows the replicas; without it this process is the only one. */
+/** The RA's keys in the ledger's database. `holders` knows the replicas. */
 export function registrationKeyStore(
   store: Pick<Store<CertificateOperations>, "run">,
-  holders: Pick<RegistrationKeyStore, "hold" | "isHeldByAll"> = ALONE,
+  holders: Pick<RegistrationKeyStore, "hold" | "isHeldByAll">,
 ): RegistrationKeyStore {
   return {
     list: () => store.run("registrationKeys"),
@@ -16,5 +16,3 @@ export function registrationKeyStore(
     isHeldByAll: (id) => holders.isHeldByAll(id),
   };
 }
-
-const ALONE = { hold: async () => undefined, isHeldByAll: async () => true } as const;

@@ -2,6 +2,7 @@ import { ConnectorError } from "@isthmus/shared/errors";
 import { recordAudit } from "@isthmus/shared/kernel/audit-operations";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import type { RevocationReason } from "@isthmus/shared/x509/extensions";
+import { CLOCK_TOLERANCE_MS } from "../core/ledger.ts";
 import type { PublishedList, RevokedCertificate } from "../core/revocation-ledger.ts";
 
 /** Our own limit on one list, about 40 bytes an entry. Over it no list is made: a short one would be a lie. */
@@ -77,7 +78,7 @@ export function storeRevocationList(tx: Transaction, list: PublishedList): void 
 }
 
 function refuseClockBehind(lastUpdate: number, at: number): void {
-  if (at >= lastUpdate) return;
+  if (at >= lastUpdate - CLOCK_TOLERANCE_MS) return;
   throw new ConnectorError(
     "clock-behind",
     `the clock is ${lastUpdate - at} ms behind the last revocation list; set it right`,

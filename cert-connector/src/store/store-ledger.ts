@@ -51,13 +51,13 @@ export function storeLedger(
       return rows.map(issuedCertificate);
     },
     revoke: (revocation) => store.run("revokeCertificate", revocation),
-    unfinishedIntents: () => store.run("unfinishedIntents"),
+    unfinishedIntents: (intendedBefore) => store.run("unfinishedIntents", { intendedBefore }),
     beginList: (of) => store.run("beginRevocationList", of),
     storeList: (list) => store.run("storeRevocationList", list),
-    currentList: async (issuerKeyId) => {
+    currentList: async (issuerKeyId, after = 0) => {
       const [row] = await store.query(
-        "SELECT * FROM revocation_list WHERE issuer_key_id = ? AND der IS NOT NULL",
-        [issuerKeyId],
+        "SELECT * FROM revocation_list WHERE issuer_key_id = ? AND number > ? AND der IS NOT NULL",
+        [issuerKeyId, after],
         1,
       );
       return row && publishedList(row);
