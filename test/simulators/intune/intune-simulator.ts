@@ -49,6 +49,8 @@ export class IntuneSimulator implements AsyncDisposable {
   /** Awaited when a notification has come: before it counts, which `lost` prevents, and after. */
   onNotification: (phase: "received" | "recorded") => Promise<"lost" | undefined> | undefined =
     () => undefined;
+  /** Awaited when results of revocations have come; `lost` has them count for nothing. */
+  onResults: () => Promise<"lost" | undefined> | undefined = () => undefined;
   /** What discovery says, where it is not the truth. */
   discovery: ((origin: string) => unknown) | undefined;
 
@@ -216,13 +218,16 @@ export class IntuneSimulator implements AsyncDisposable {
         return await this.#notified("failure", content);
       case "downloadRevocationRequests":
         return this.#page(content);
-      case "uploadRevocationResults": {
-        const fault = this.revocations.take(content as unknown as readonly unknown[]);
-        return fault === undefined
-          ? { status: 200, value: { value: true } }
-          : this.#refuse(400, fault);
-      }
+      case "uploadRevocationResults":
+        return await this.#results(content as unknown as readonly unknown[]);
     }
+  }
+
+  async #results(results: readonly unknown[]): Promise<Answer> {
+    if ((await this.onResults()) === "lost") return { status: 503, value: {} };
+    const fault = this.revocations.take(results);
+    if (fault !== undefined) return this.#refuse(400, fault);
+    return { status: 200, value: { value: true } };
   }
 
   #page(parameters: Readonly<Record<string, unknown>>): Answer {
