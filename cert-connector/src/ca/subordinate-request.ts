@@ -17,10 +17,8 @@ const KEY_FLOOR = { rsaBits: 2048, curves: ["P-256", "P-384", "P-521"] } as cons
 export function readSubordinateRequest(content: Buffer): CertificationRequest {
   if (content[0] === 0x30) return parseCertificationRequest(content);
   const text = content.toString("latin1");
-  const [der] = [
-    ...pemToDer(text, "CERTIFICATE REQUEST"),
-    ...pemToDer(text, "NEW CERTIFICATE REQUEST"),
-  ];
+  const label = /-----BEGIN ((?:NEW )?CERTIFICATE REQUEST)-----/.exec(text)?.[1];
+  const [der] = label === undefined ? [] : pemToDer(text, label);
   if (der !== undefined) return parseCertificationRequest(der);
   throw new RefusalError("ca-request", "ca.request", "the file holds no certification request");
 }
