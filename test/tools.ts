@@ -11,6 +11,8 @@ interface Tool {
   readonly size: "small" | "large";
   /** A folder with one folder per installed version, where Debian keeps what is not for the PATH. */
   readonly versionsIn?: string;
+  /** Of what is no program of its own: the file by which it is known to be there. */
+  readonly file?: string;
 }
 
 /** A domain controller of Active Directory, about 75 MB. */
@@ -22,6 +24,8 @@ export const TOOLS = {
   curl: { command: "curl", packages: ["curl", "ca-certificates"], size: "small" },
   pki: { command: "pki", packages: ["strongswan-pki"], size: "small" },
   scepclient: { command: "scepclient", packages: ["scep"], size: "small" },
+  certmonger: { command: "certmonger", packages: ["certmonger"], size: "small" },
+  getcert: { command: "getcert", packages: ["certmonger"], size: "small" },
   scepserver: { command: "scepserver", packages: ["scep"], size: "small" },
   tinyproxy: { command: "tinyproxy", packages: ["tinyproxy-bin"], size: "small" },
   nginx: { command: "nginx", packages: ["nginx-light", "libnginx-mod-stream"], size: "small" },
@@ -31,6 +35,12 @@ export const TOOLS = {
   sambaTool: { command: "samba-tool", packages: SAMBA, size: "small" },
   ldbadd: { command: "ldbadd", packages: ["ldb-tools"], size: "small" },
   ldbsearch: { command: "ldbsearch", packages: ["ldb-tools"], size: "small" },
+  gssapi: {
+    command: "gssapi of Debian's python3",
+    packages: ["python3", "python3-gssapi"],
+    size: "small",
+    file: "/usr/lib/python3/dist-packages/gssapi/__init__.py",
+  },
   postgres: {
     command: "postgres",
     packages: ["postgresql"],
@@ -55,7 +65,8 @@ const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /** The path of an installed tool, or undefined. */
 export function findTool(name: ToolName): string | undefined {
-  const { versionsIn }: Tool = TOOLS[name];
+  const { versionsIn, file }: Tool = TOOLS[name];
+  if (file !== undefined) return existsSync(file) ? file : undefined;
   const folders = [
     ...(process.env["PATH"] ?? "").split(delimiter),
     ...SYSTEM_FOLDERS,

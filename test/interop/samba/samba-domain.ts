@@ -37,6 +37,11 @@ export interface SambaDomain extends AsyncDisposable {
   tool(...words: string[]): Promise<string>;
   /** Adds entries below the base, with the database's own program. Resolves to their names. */
   add(entries: readonly NewEntry[]): Promise<readonly string[]>;
+  /** An enabled account with a keytab of its own, and a service principal name where it is a server's. */
+  account(of: {
+    readonly name: string;
+    readonly servicePrincipal?: string;
+  }): Promise<{ readonly keytabFile: string }>;
   /** Runs `ldbsearch` below `base` and resolves to its LDIF, lines unfolded. */
   search(base: string, ...words: string[]): Promise<string>;
 }
@@ -83,16 +88,31 @@ export async function startSambaDomain(context: TestContext): Promise<SambaDomai
   const baseDn = "DC=corp,DC=test";
   const administrator = { dn: `CN=Administrator,CN=Users,${baseDn}`, password: PASSWORD };
   const database = join(folder, "dc/private/sam.ldb");
+  const add = async (entries: readonly NewEntry[]) => {
+    const file = join(folder, "entries.ldif");
+    writeFileSync(file, entries.map((entry) => ldif(entry, baseDn)).join("\n"));
+    await execute(ldbadd, ["-H", database, file]);
+    return entries.map(({ relativeDn }) => `${relativeDn},${baseDn}`);
+  };
   const resources = stack.move();
   return {
     ...{ address, realm: "CORP.TEST", baseDn, administrator, folder, caFile, ca },
     krb5ConfigFile: writeKrb5Config(folder, address),
     tool: runTool,
-    add: async (entries) => {
-      const file = join(folder, "entries.ldif");
-      writeFileSync(file, entries.map((entry) => ldif(entry, baseDn)).join("\n"));
-      await execute(ldbadd, ["-H", database, file]);
-      return entries.map(({ relativeDn }) => `${relativeDn},${baseDn}`);
+    add,
+    account: async ({ name, servicePrincipal }) => {
+      const attributes = {
+        ...userAttributes(name, `Passw0rd.${name}`),
+        userPrincipalName: `${name}@corp.test`,
+        // AES with 128 and 256 bits ([MS-KILE] section 2.2.7), as for every account of a domain of today.
+        "msDS-SupportedEncryptionTypes": "24",
+        ...(servicePrincipal !== undefined && { servicePrincipalName: servicePrincipal }),
+      };
+      await add([{ relativeDn: `CN=${name},CN=Users`, attributes }]);
+      const keytabFile = join(folder, `${name}.keytab`);
+      const principal = servicePrincipal ?? `${name}@CORP.TEST`;
+      await runTool("domain", "exportkeytab", keytabFile, `--principal=${principal}`);
+      return { keytabFile };
     },
     search: async (base, ...words) => {
       const { stdout } = await execute(ldbsearch, ["-H", database, "-b", base, ...words]);
