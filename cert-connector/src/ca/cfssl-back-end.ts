@@ -35,7 +35,7 @@ export interface CfsslParts {
 
 const API = "/api/v1/cfssl";
 /** CertStoreError, RecordNotFound: there is no certificate with this number and authority key identifier. */
-const RECORD_NOT_FOUND = 11_100;
+const RECORD_NOT_FOUND = 11_200;
 
 const success = z.object({
   success: z.literal(true),

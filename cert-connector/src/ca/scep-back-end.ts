@@ -91,6 +91,7 @@ export class ScepBackEnd implements RemoteBackEnd {
       description: {
         recipient: readingCertificates(() => selectRecipient(certificates)),
         signers: certificates,
+        mayEchoNonce: true,
         ...algorithmsFor(capabilities, this.#parts.legacyAlgorithms),
       },
       certificates,

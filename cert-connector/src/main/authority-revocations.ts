@@ -37,6 +37,7 @@ export class AuthorityRevocations implements Disposable {
         this.#kernel.log.error({ err: error }, "authority.revocation-failed"),
       );
     };
+    look();
     this.#timer ??= setInterval(look, LOOK_MS).unref();
   }
 

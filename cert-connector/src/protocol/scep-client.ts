@@ -31,6 +31,8 @@ export interface ScepServerDescription {
   readonly recipient: Certificate;
   /** Who may sign answers; the recipient alone where absent. Some servers have one RA certificate for each purpose. */
   readonly signers?: readonly Certificate[];
+  /** micromdm 2.1.0 sends our nonce back as its own; what tells a replay is `recipientNonce`. */
+  readonly mayEchoNonce?: boolean;
   readonly cipher?: ContentCipher;
   readonly keyEncryption?: KeyEncryption;
   readonly digest?: "sha1" | "sha256" | "sha512";
@@ -149,7 +151,8 @@ function checkBelongs(message: SignedPkiMessage, transaction: ScepTransaction): 
   if (message.transactionId !== transaction.transactionId) throw fault("of another transaction");
   const nonce = readNonce(message.signerInfo, OID.scepRecipientNonce);
   if (nonce?.equals(transaction.senderNonce) !== true) throw fault("it lacks our nonce");
-  if (message.senderNonce?.equals(transaction.senderNonce)) throw fault("our nonce for its own");
+  const isEcho = message.senderNonce?.equals(transaction.senderNonce) === true;
+  if (isEcho && transaction.server.mayEchoNonce !== true) throw fault("our nonce for its own");
 }
 
 function answerOf(status: PkiStatus, message: SignedPkiMessage, signer: ScepSigner): ScepAnswer {

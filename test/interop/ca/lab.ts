@@ -39,7 +39,19 @@ export interface CaLab extends AsyncDisposable {
   configure(profile: Record<string, unknown>): Promise<void>;
 }
 
-type Challenge = Readonly<Record<string, unknown>>;
+/** Changes to the signed challenge, or the static one. */
+type Challenge = Readonly<Record<string, unknown>> | string;
+
+/** The static challenge of this lab, and a profile that takes it: it proves neither device nor user. */
+export const STATIC_CHALLENGE = "one password for all";
+export const HOST_PROFILE = {
+  challenge: { kind: "static", secretName: "closed" },
+  subject: { template: "CN={{requestedCommonName}},O=Example" },
+  subjectAltNames: [
+    { type: "dns", template: "{{requestedCommonName}}.example.com" },
+    { type: "email", template: "ada@example.com" },
+  ],
+} as const;
 
 const tenant = generateKeyPairSync("ed25519").privateKey;
 
@@ -76,7 +88,8 @@ export async function startCaLab(
   const device = new ScepDevice(`${kernel.announced["scepUrl"]}/scep/device`);
   const request: CaLab["request"] = async ({ subject = "CN=device-1", challenge = {} } = {}) => {
     const now = kernel.clock.now();
-    const challengePassword = await makeChallenge(tenant, now, challenge);
+    const challengePassword =
+      typeof challenge === "string" ? challenge : await makeChallenge(tenant, now, challenge);
     return await makeRequest({ subject: parseNameText(subject), challengePassword }, now);
   };
   return {
