@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createPrivateKey, type KeyObject } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { until } from "@isthmus/shared/testing/until";
 
@@ -18,6 +18,8 @@ export class ConnectorProcess implements AsyncDisposable {
       readonly local?: Readonly<Record<string, unknown>>;
       readonly profile?: Readonly<Record<string, unknown>>;
       readonly limits?: Readonly<Record<string, unknown>>;
+      /** Has the authority and the challenge key of this one: a replica of it. */
+      readonly like?: ConnectorProcess;
     } = {},
   ) {
     this.#folder = folder;
@@ -46,9 +48,20 @@ export class ConnectorProcess implements AsyncDisposable {
         },
       },
     });
+    if (of.like !== undefined) {
+      this.#becomeLike(of.like.#folder);
+      return;
+    }
     const algorithm = ["--algorithm", "ec-p256"];
     this.run("ca", "init", "--name", "Kill", ...algorithm, "--root-key-out", join(folder, "root"));
     this.run("challenge", "--profile", "device", "--device", "first");
+  }
+
+  #becomeLike(folder: string): void {
+    mkdirSync(join(this.#folder, "state"), { mode: 0o700 });
+    for (const name of ["ca", "ca-passphrase", join("state", "challenge-key.pem")]) {
+      cpSync(join(folder, name), join(this.#folder, name), { recursive: true });
+    }
   }
 
   get storeFile(): string {
