@@ -37,7 +37,10 @@ export const guardrails = z.object({
   recipients: z
     .strictObject({
       ledger: z.boolean().default(true),
-      thumbprints: z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(10_000).default([]),
+      thumbprints: z
+        .array(z.string().regex(/^[0-9a-f]{64}$/))
+        .max(10_000)
+        .default([]),
     })
     .prefault({}),
   /**

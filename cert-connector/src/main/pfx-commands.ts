@@ -15,7 +15,6 @@ import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
 import { createImportKey, readImportPublicKey } from "../ca/import-key.ts";
 import { INTENDED_PURPOSES, type IntendedPurpose } from "../core/imported-pfx.ts";
 import { PADDING_SCHEMES, type PaddingScheme } from "../protocol/imported-pfx.ts";
-import { loadLocal } from "./load-local.ts";
 import {
   connectorDestination,
   controlPlaneDestination,
@@ -23,6 +22,7 @@ import {
   graphDestination,
 } from "./import-destinations.ts";
 import { ImportReport } from "./import-report.ts";
+import { loadLocal } from "./load-local.ts";
 import { type ImportDestination, type ImportItem, importAll, itemsIn } from "./pfx-import.ts";
 import { type ImportTarget, makeRecord } from "./pfx-record.ts";
 import { DELIVERY_OPTIONS, deliveryTarget, takeDelivery } from "./pkcs-commands.ts";
