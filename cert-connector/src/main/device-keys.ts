@@ -13,10 +13,9 @@ const MAX_WAITING = 200;
  * Makes RSA keys for devices, off the main thread, two at a time. Throws ConnectorError `keys-busy` (retryable) when 200
  * wait already.
  */
-export function deviceKeys(): (
-  type: PfxSettings["keyType"],
-  signal?: AbortSignal,
-) => Promise<KeyObject> {
+export function deviceKeys(
+  maxWaiting = MAX_WAITING,
+): (type: PfxSettings["keyType"], signal?: AbortSignal) => Promise<KeyObject> {
   let running = 0;
   const waiting: (() => void)[] = [];
   const release = () => {
@@ -26,8 +25,8 @@ export function deviceKeys(): (
   };
   return async (type, signal) => {
     if (running < AT_ONCE) running += 1;
-    else if (waiting.length >= MAX_WAITING) {
-      const message = `${MAX_WAITING} keys wait to be made already`;
+    else if (waiting.length >= maxWaiting) {
+      const message = `${maxWaiting} keys wait to be made already`;
       throw new ConnectorError("keys-busy", message, { isRetryable: true });
     } else await new Promise<void>((resolve) => waiting.push(resolve));
     try {

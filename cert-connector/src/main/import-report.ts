@@ -25,21 +25,16 @@ export class ImportReport {
   readonly #file: string | undefined;
   readonly #done = new Set<string>();
 
-  /** Throws ConnectorError `report-unreadable`; the last line may be cut off by a crash. */
+  /** Throws ConnectorError `report-unreadable` for another file; lines that a crash cut off are passed over. */
   constructor(file: string | undefined) {
     this.#file = file;
     if (file === undefined || !existsSync(file)) return;
     const lines = readFileSync(file, "utf8").split("\n");
-    for (const [index, line] of lines.entries()) {
-      const parsed = parse(line);
-      if (parsed === undefined && line !== "" && index < lines.length - 1) {
-        throw new ConnectorError(
-          "report-unreadable",
-          `${file}, line ${index + 1}: no import report`,
-        );
-      }
-      if (parsed !== undefined && parsed.state !== "failed") this.#done.add(keyOf(parsed));
+    const entries = lines.map(parse).filter((parsed) => parsed !== undefined);
+    if (entries.length === 0 && lines.some((line) => line !== "")) {
+      throw new ConnectorError("report-unreadable", `${file} is no report of an import`);
     }
+    for (const parsed of entries) if (parsed.state !== "failed") this.#done.add(keyOf(parsed));
     if (lines.at(-1) !== "") appendFileSync(file, "\n");
   }
 

@@ -87,6 +87,8 @@ describe("a certificate whose key is made here", () => {
       it.command("certificate.pkcs", pkcsOrder(recipient, { profileId }));
     await expect(order("device")).rejects.toThrow(code("profile-not-pkcs"));
     await expect(order("nowhere")).rejects.toThrow(code("profile-unknown"));
+    const failed = "SELECT 1 FROM audit_journal WHERE event = 'pkcs.failed'";
+    expect(await it.kernel.store.query(failed, [], 9)).toHaveLength(2);
   });
 
   test("is refused to another device under the same request id", async () => {

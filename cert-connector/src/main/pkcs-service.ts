@@ -1,4 +1,4 @@
-import { ConnectorError } from "@isthmus/shared/errors";
+import { ConnectorError, codeOf } from "@isthmus/shared/errors";
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
 import { type CommandHandler, commandHandler } from "@isthmus/shared/kernel/service-definition";
 import {
@@ -17,6 +17,7 @@ import { draftSealer } from "./draft-sealer.ts";
 import type { CertificateConnector, CertificateKernel } from "./service.ts";
 
 const payload = commandPayloads["certificate.pkcs"];
+const FAILED = "pkcs.failed";
 type PkcsCommand = z.infer<typeof payload>;
 type Connector = Pick<
   CertificateConnector,
@@ -42,17 +43,27 @@ export function pkcsService(kernel: CertificateKernel, connector: Connector) {
     rules: recipientRules(kernel),
     clock,
   });
-  const run = async (order: PkcsCommand, signal?: AbortSignal): Promise<PfxDelivery> => {
+  const issue = async (order: PkcsCommand, signal?: AbortSignal): Promise<PfxDelivery> => {
     const { requestId, profileId, recipient, ...grant } = order;
     const profile = requireProfile(configuration.profile(profileId), profileId);
     const wanted = { requestId, profile, grant, recipient: referenceOf(recipient) };
     return deliveryOf(await issuance.issue(wanted, signal));
   };
+  const run = async (order: PkcsCommand, actor: string, signal?: AbortSignal) => {
+    try {
+      return await issue(order, signal);
+    } catch (error) {
+      const { requestId, profileId, deviceId } = order;
+      const payload = { requestId, profileId, deviceId, actor, code: codeOf(error) };
+      await store.run("recordAudit", { at: clock.now(), event: FAILED, payload });
+      throw error;
+    }
+  };
   const command: CommandHandler<PkcsCommand> = commandHandler({
     payload,
-    run: (order, { signal }) => run(order, signal),
+    run: (order, { signal }) => run(order, "cloud", signal),
   });
-  return { command, control: (argument: unknown) => run(payload.parse(argument)) };
+  return { command, control: (argument: unknown) => run(payload.parse(argument), "local") };
 }
 
 /** To whom private keys may be encrypted here. */
