@@ -47,6 +47,7 @@ export const TOOLS = {
     size: "small",
     versionsIn: "/usr/lib/postgresql",
   },
+  softhsm: { command: "softhsm2-util", packages: ["softhsm2"], size: "small" },
   cfssl: { command: "cfssl", packages: ["golang-cfssl"], size: "small" },
   go: {
     command: "go",

@@ -30,7 +30,12 @@ export interface EnrolmentRequest {
  * order of the control plane that the local guardrails let through, or one of a person on this host.
  */
 export type EnrolmentProof =
-  | { readonly kind: "challenge"; readonly challengePassword: string | undefined }
+  | {
+      readonly kind: "challenge";
+      readonly challengePassword: string | undefined;
+      /** Who signed the message, where it looks like a certificate of ours: proof enough if the challenge is refused. */
+      readonly signer?: Certificate | undefined;
+    }
   | { readonly kind: "renewal"; readonly certificate: Certificate }
   | { readonly kind: "command"; readonly grant: Grant };
 

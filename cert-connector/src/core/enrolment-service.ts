@@ -78,20 +78,27 @@ export class EnrolmentService {
    * record then.
    */
   async enrol(request: EnrolmentRequest): Promise<EnrolmentOutcome> {
-    let grant: Grant | undefined;
+    const seen: { grant?: Grant } = {};
     try {
-      const key = requestKeyOf(request);
-      const enrolment = await this.#grant(request, key);
-      if ("kind" in enrolment) return await this.#outcomeOf(enrolment, request.trace);
-      grant = enrolment.grant;
-      request.trace?.identify(grant.deviceId);
-      return request.profile.approval
-        ? await this.#awaitApproval(enrolment, key)
-        : await this.#issue(enrolment, key, undefined);
+      return await this.#enrol(request, seen);
     } catch (error) {
-      await this.#recordFailure(request, grant, error);
+      const renewal = renewalInstead(request, error);
+      const outcome = renewal && (await this.#enrol(renewal, {}).catch(() => undefined));
+      if (outcome !== undefined) return outcome;
+      await this.#recordFailure(request, seen.grant, error);
       throw error;
     }
+  }
+
+  async #enrol(request: EnrolmentRequest, seen: { grant?: Grant }): Promise<EnrolmentOutcome> {
+    const key = requestKeyOf(request);
+    const enrolment = await this.#grant(request, key);
+    if ("kind" in enrolment) return await this.#outcomeOf(enrolment, request.trace);
+    seen.grant = enrolment.grant;
+    request.trace?.identify(enrolment.grant.deviceId);
+    return request.profile.approval
+      ? await this.#awaitApproval(enrolment, key)
+      : await this.#issue(enrolment, key, undefined);
   }
 
   async #recordFailure(
@@ -369,6 +376,18 @@ export class EnrolmentService {
 }
 
 const NOTIFICATION_REFUSED = "notification-refused";
+
+/**
+ * The same as a renewal, where a challenge was refused and the message is signed with what may be a certificate of ours:
+ * certmonger puts its first challenge, used up long ago, into each request that renews.
+ */
+function renewalInstead(request: EnrolmentRequest, error: unknown): EnrolmentRequest | undefined {
+  const { proof, profile } = request;
+  if (proof.kind !== "challenge" || proof.signer === undefined) return undefined;
+  const isChallengeRefused = error instanceof RefusalError && error.code.startsWith("challenge-");
+  if (!isChallengeRefused || isValidatedElsewhere(profile)) return undefined;
+  return { ...request, proof: { kind: "renewal", certificate: proof.signer } };
+}
 
 function isValidatedElsewhere({ challenge }: Profile): boolean {
   return challenge.kind === "intune" || challenge.kind === "webhook";

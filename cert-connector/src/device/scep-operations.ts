@@ -260,9 +260,8 @@ export class ScepOperations {
       .authorityOf(profile)
       .issuers.some(({ subject }) => isSameName(signer.issuer, subject));
     const isRenewal = messageType === "RenewalReq" || (challengePassword === undefined && isOurs);
-    return isRenewal
-      ? { kind: "renewal", certificate: signer }
-      : { kind: "challenge", challengePassword };
+    if (isRenewal) return { kind: "renewal", certificate: signer };
+    return { kind: "challenge", challengePassword, signer: isOurs ? signer : undefined };
   }
 
   async #poll(message: VerifiedPkiMessage, profile: Profile): Promise<EnrolmentOutcome> {

@@ -42,8 +42,8 @@ export interface Certificate extends CertificateExtensions {
 
 /** Our own limit. */
 const MAX_CERTIFICATE_BYTES = 65_536;
-/** RFC 5280 section 4.1.2.2 allows 20 octets; a sign octet more is common. */
-const MAX_SERIAL_NUMBER_OCTETS = 21;
+/** RFC 5280 section 4.1.2.2 allows 20 octets. The certificate that certmonger signs its SCEP messages with has 32 (a digest). */
+const MAX_SERIAL_NUMBER_OCTETS = 65;
 
 /** Reads a certificate. Throws `der-*` or `x509-*`. */
 export function parseCertificate(der: Uint8Array): Certificate {
@@ -112,7 +112,7 @@ export function readSerialNumber(reader: DerReader): string {
 
 /** A serial number in hex as INTEGER. */
 export function encodeSerialNumber(serialNumber: string): Buffer {
-  if (!/^([0-9a-f]{2}){1,21}$/.test(serialNumber)) {
+  if (!/^([0-9a-f]{2}){1,64}$/.test(serialNumber)) {
     throw fault("serial-number", `"${serialNumber}" is not hex in whole octets`);
   }
   return integer(Buffer.from(serialNumber, "hex"));
