@@ -6,7 +6,7 @@ import { z } from "zod";
 import { ConnectorError, codeOf } from "../errors.ts";
 
 /** Own limits. */
-const MAX_REQUEST_BYTES = 65_536;
+const MAX_REQUEST_BYTES = 131_072;
 const MAX_ANSWER_BYTES = 4_194_304;
 const MAX_CONNECTIONS = 16;
 const TIMEOUT_MS = 30_000;
