@@ -14,6 +14,7 @@ import {
 import type { CertificateKernel } from "@isthmus/cert-connector/main/service";
 import { startCertConnector } from "@isthmus/cert-connector/main/start";
 import type { CertificateOperations } from "@isthmus/cert-connector/store/operations";
+import type { CheckResult } from "@isthmus/shared/kernel/service-definition";
 import { publicKeyOf } from "@isthmus/shared/link/jws";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
 import { makeTestKernel } from "@isthmus/shared/testing/kernel";
@@ -37,6 +38,10 @@ export interface CaLab extends AsyncDisposable {
   /** The audit's events, oldest first. */
   audited(): Promise<string[]>;
   configure(profile: Record<string, unknown>): Promise<void>;
+  /** What the connector says of itself now. */
+  check(name: string): Promise<CheckResult | undefined>;
+  /** Stops the connector and starts it on the same store; devices find it at another port. */
+  restart(): Promise<void>;
 }
 
 /** Changes to the signed challenge, or the static one. */
@@ -68,7 +73,8 @@ export async function startCaLab(
   const { path } = stack.use(temporaryFolder());
   const kernel = stack.use(await testKernel(path, authority));
   kernel.clock.set(Date.now());
-  const service = stack.use(await startCertConnector(kernel));
+  let service = await startCertConnector(kernel);
+  stack.defer(() => service[Symbol.asyncDispose]());
   const configure = (changes: Readonly<Record<string, unknown>>) =>
     service.applyConfiguration(
       desiredConfiguration.parse({
@@ -85,7 +91,8 @@ export async function startCaLab(
       1,
     );
   await configure(profile);
-  const device = new ScepDevice(`${kernel.announced["scepUrl"]}/scep/device`);
+  const newDevice = () => new ScepDevice(`${kernel.announced["scepUrl"]}/scep/device`);
+  let device = newDevice();
   const request: CaLab["request"] = async ({ subject = "CN=device-1", challenge = {} } = {}) => {
     const now = kernel.clock.now();
     const challengePassword =
@@ -94,7 +101,9 @@ export async function startCaLab(
   };
   return {
     kernel,
-    device,
+    get device() {
+      return device;
+    },
     request,
     enrol: async (of) => issued(await device.enrol(await request(of))),
     revoke: async ({ serialNumber }) => {
@@ -110,6 +119,14 @@ export async function startCaLab(
       return rows.map(({ event }) => event);
     },
     configure,
+    restart: async () => {
+      await service[Symbol.asyncDispose]();
+      kernel.metrics.clear();
+      service = await startCertConnector(kernel);
+      await configure(profile);
+      device = newDevice();
+    },
+    check: async (name) => await kernel.checks.findLast((check) => check.name === name)?.run(),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
