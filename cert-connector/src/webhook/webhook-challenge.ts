@@ -3,6 +3,7 @@ import { ConnectorError, RefusalError } from "@isthmus/shared/errors";
 import { z } from "zod";
 import type { Grant } from "../core/grant.ts";
 import type { ChallengeVerifier, ShownChallenge } from "../core/ports.ts";
+import { variableNamed } from "../core/variables.ts";
 import type { WebhookClient } from "./webhook-client.ts";
 
 /** How long a challenge that was used cannot be used for another request. */
@@ -86,7 +87,7 @@ function grantOf(
   const { name, notifyUrl } = settings;
   return {
     ...names,
-    ...(attributes !== undefined && { attributes: lowerCased(attributes) }),
+    ...(attributes !== undefined && { attributes: named(attributes) }),
     ...(challengePassword !== undefined && {
       challenge: {
         id: `webhook:${name}:${hash("sha256", challengePassword, "hex")}`,
@@ -98,7 +99,8 @@ function grantOf(
   };
 }
 
-function lowerCased(attributes: Readonly<Record<string, string>>): Record<string, string> {
+/** Under the one name that templates find them by, whichever of a variable's names the service used. */
+function named(attributes: Readonly<Record<string, string>>): Record<string, string> {
   const entries = Object.entries(attributes);
-  return Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase(), value]));
+  return Object.fromEntries(entries.map(([name, value]) => [variableNamed(name) ?? name, value]));
 }
