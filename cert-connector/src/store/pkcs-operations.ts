@@ -40,9 +40,10 @@ export function beginPkcsOrder(tx: Transaction, draft: PkcsDraft): Standing {
     `DELETE FROM pkcs_order WHERE request_id IN (SELECT request_id FROM pkcs_order WHERE begun_at < ? LIMIT ${MAX_PRUNED})`,
     draft.at - RETENTION_MS,
   );
-  tx.run(
+  // Another replica may have begun the same order between the look and here.
+  const { changes } = tx.run(
     `INSERT INTO pkcs_order (request_id, profile_id, device_id, recipient_thumbprint, certification_request, sealed_key,
-       begun_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+       begun_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (request_id) DO NOTHING`,
     draft.requestId,
     draft.profileId,
     draft.deviceId,
@@ -51,7 +52,8 @@ export function beginPkcsOrder(tx: Transaction, draft: PkcsDraft): Standing {
     draft.sealedKey,
     draft.at,
   );
-  return draft;
+  const row = changes === 0 ? findRow(tx, draft.requestId) : undefined;
+  return row === undefined ? draft : pkcsStanding(row);
 }
 
 /** The envelope takes the key's place: from now on no key is here. Of two deliveries of one order the first stays. */
