@@ -74,7 +74,7 @@ export class Replica implements AsyncDisposable {
     if (this.#name === undefined) return;
     this.#every(BEAT_MS, () => this.#beat());
     this.#every(LIST_LOOK_MS, () => parts.publisher.adoptNewer());
-    this.#every(RESUME_EVERY_MS, () => this.#resume(parts));
+    this.#every(RESUME_EVERY_MS, () => this.resume(parts));
   }
 
   /** Whether this one is to do work that one does for all; asked before each round of it. */
@@ -84,6 +84,14 @@ export class Replica implements AsyncDisposable {
     const at = clock.now();
     const lease = { name: work, holder: this.#name, at, until: at + LEASE_MS };
     return (await store.run("takeLease", lease)) !== undefined;
+  }
+
+  /** Completes what a replica has intended that died before it could store the certificate. */
+  async resume({ enrolments }: Parts): Promise<void> {
+    if (!(await this.leads("unfinished-intents"))) return;
+    const intendedBefore = this.#kernel.clock.now() - ABANDONED_MS;
+    const { completed } = await enrolments.completeUnfinished("embedded", intendedBefore);
+    if (completed > 0) this.#kernel.log.warn({ completed }, "enrolment.resumed");
   }
 
   result(): CheckResult {
@@ -138,12 +146,5 @@ export class Replica implements AsyncDisposable {
     const { store, clock } = this.#kernel;
     this.#others = await store.run("replicaSeen", { name: this.owner, at: clock.now() });
     this.#lastBeatAt = clock.now();
-  }
-
-  async #resume({ enrolments }: Parts): Promise<void> {
-    if (!(await this.leads("unfinished-intents"))) return;
-    const intendedBefore = this.#kernel.clock.now() - ABANDONED_MS;
-    const { completed } = await enrolments.completeUnfinished("embedded", intendedBefore);
-    if (completed > 0) this.#kernel.log.warn({ completed }, "enrolment.resumed");
   }
 }

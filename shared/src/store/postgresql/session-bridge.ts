@@ -3,12 +3,18 @@ import { ConnectorError } from "../../errors.ts";
 import { fromPortable } from "../store-errors.ts";
 import type { PipelineOutcome, Statement } from "./pipeline.ts";
 import type { PostgresqlPlace } from "./place.ts";
-import type { FromSession, SessionSettings, ToSession } from "./session-messages.ts";
+import type {
+  FromSession,
+  NumberedQuestion,
+  SessionSettings,
+  ToSession,
+} from "./session-messages.ts";
 
 /** The other thread has limits of its own on all it does; only where it is gone nothing comes within this. */
 const ANSWER_TIMEOUT_MS = 90_000;
 /** A migration of a large ledger may take its time. */
 const SCRIPT_TIMEOUT_MS = 3_600_000;
+const MAX_NUMBER = 0x7fff_ffff;
 
 /** The connection as the writer's thread sees it: synchronous. The thread sleeps until the answer is there. */
 export class SessionBridge implements Disposable {
@@ -16,6 +22,7 @@ export class SessionBridge implements Disposable {
   readonly #flag: Int32Array;
   readonly #worker: Worker;
   #isGone = false;
+  #asked = 0;
 
   constructor(place: PostgresqlPlace, isReadOnly: boolean) {
     const signal = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
@@ -63,11 +70,18 @@ export class SessionBridge implements Disposable {
     throw gone();
   }
 
-  #ask(message: ToSession, timeoutMs = ANSWER_TIMEOUT_MS): FromSession {
+  #ask(question: ToSession, timeoutMs = ANSWER_TIMEOUT_MS): FromSession {
     if (this.#isGone) throw gone();
-    Atomics.store(this.#flag, 0, 0);
-    this.#port.postMessage(message);
-    Atomics.wait(this.#flag, 0, 0, timeoutMs);
+    this.#asked = (this.#asked % MAX_NUMBER) + 1;
+    const number = this.#asked;
+    this.#port.postMessage({ number, question } satisfies NumberedQuestion);
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const answered = Atomics.load(this.#flag, 0);
+      const leftMs = deadline - performance.now();
+      if (answered === number || leftMs <= 0) break;
+      Atomics.wait(this.#flag, 0, answered, leftMs);
+    }
     const received = receiveMessageOnPort(this.#port);
     if (received !== undefined) return received.message as FromSession;
     // An answer that came later would be taken for that of another question.

@@ -7,9 +7,15 @@ import type { PostgresqlPlace } from "./place.ts";
 export interface SessionSettings {
   readonly place: PostgresqlPlace;
   readonly isReadOnly: boolean;
-  /** Set to 1 once an answer lies in the port: the other thread sleeps on it. */
+  /** Holds the number of the question whose answer lies in the port: the other thread sleeps on it. */
   readonly signal: SharedArrayBuffer;
   readonly port: MessagePort;
+}
+
+/** Numbered from 1, so that a late wake-up for one answer is not taken for that of the next. */
+export interface NumberedQuestion {
+  readonly number: number;
+  readonly question: ToSession;
 }
 
 export type ToSession =

@@ -2,7 +2,12 @@ import { isMainThread, workerData } from "node:worker_threads";
 import { ConnectorError } from "../../errors.ts";
 import { toPortable } from "../store-errors.ts";
 import { Reconnector } from "./reconnector.ts";
-import type { FromSession, SessionSettings, ToSession } from "./session-messages.ts";
+import type {
+  FromSession,
+  NumberedQuestion,
+  SessionSettings,
+  ToSession,
+} from "./session-messages.ts";
 
 /**
  * The thread that holds a store's connection to PostgreSQL. The store's writer sleeps while this one waits for the server, so
@@ -13,11 +18,11 @@ if (!isMainThread) serve(workerData as SessionSettings);
 function serve({ place, isReadOnly, signal, port }: SessionSettings): void {
   const reconnector = new Reconnector({ place, isReadOnly, isOwner: !isReadOnly });
   const flag = new Int32Array(signal);
-  port.on("message", async (message: ToSession) => {
-    port.postMessage(await answerTo(message, reconnector));
-    Atomics.store(flag, 0, 1);
+  port.on("message", async ({ number, question }: NumberedQuestion) => {
+    port.postMessage(await answerTo(question, reconnector));
+    Atomics.store(flag, 0, number);
     Atomics.notify(flag, 0);
-    if (message.type === "close") port.close();
+    if (question.type === "close") port.close();
   });
 }
 
