@@ -36,10 +36,23 @@ function derOf(structure: { toSchema(): { toBER(): ArrayBuffer } }): Buffer {
   return Buffer.from(structure.toSchema().toBER());
 }
 
-async function judged(act: () => Promise<unknown>): Promise<Verdict> {
+let lastReason = "";
+
+/** Why pkijs refused the last message, in its own words without what differs from message to message. */
+export function reasonOfRefusal(): string {
+  return lastReason;
+}
+
+/** Accepted is what `act` finds true. */
+export async function judged(act: () => Promise<unknown>): Promise<Verdict> {
   try {
-    return (await act()) === true ? "accepted" : "refused";
-  } catch {
+    const verdict = await act();
+    lastReason = "it does not verify";
+    return verdict === true ? "accepted" : "refused";
+  } catch (error) {
+    lastReason = String((error as Error)?.message ?? error)
+      .replace(/[0-9a-f]{8,}|\d+/gi, "N")
+      .slice(0, 120);
     return "refused";
   }
 }
