@@ -11,7 +11,7 @@ const MAX_WAITING = 1_000;
 const OPEN_TIMEOUT_MS = 30_000;
 /** Of 3072 bits on a small device. */
 const GENERATE_TIMEOUT_MS = 180_000;
-/** A session that was lost so soon is not opened again without a wait. */
+/** A session that was lost so soon is not opened again without a short wait, in which acts wait too. */
 const SHORT_SESSION_MS = 250;
 
 export interface HsmParts {
@@ -141,10 +141,13 @@ export class Hsm implements AsyncDisposable {
     else next.resolve();
   }
 
-  #open(): Promise<HsmClient> {
-    const attempt = this.#openOnce().finally(() => {
-      if (this.#attempt === attempt) this.#attempt = undefined;
-    });
+  /** Whoever needs the token meanwhile waits for this attempt, and its wait before. */
+  #open(waitMs = 0): Promise<HsmClient> {
+    const attempt = this.#wait(waitMs)
+      .then(() => this.#openOnce())
+      .finally(() => {
+        if (this.#attempt === attempt) this.#attempt = undefined;
+      });
     this.#attempt = attempt;
     return attempt;
   }
@@ -152,6 +155,7 @@ export class Hsm implements AsyncDisposable {
   async #openOnce(): Promise<HsmClient> {
     const { place, pins, onOpened } = this.#parts;
     try {
+      if (this.#ended.signal.aborted) throw new SessionLostError("HSM: it was closed");
       pins?.check(place.pinFile);
       const client = new HsmClient(place, (error) => this.#lost(error));
       this.#opening = client;
@@ -182,22 +186,23 @@ export class Hsm implements AsyncDisposable {
 
   async #reopen(): Promise<void> {
     const { signal } = this.#ended;
-    let lastedMs = performance.now() - this.#openedAt;
-    if (lastedMs < SHORT_SESSION_MS) await this.#wait(lastedMs);
+    const lastedMs = performance.now() - this.#openedAt;
+    let firstWaitMs = this.#backOff.next(lastedMs);
+    if (lastedMs >= SHORT_SESSION_MS) firstWaitMs = 0;
     while (!signal.aborted) {
       try {
-        await this.#open();
+        await this.#open(firstWaitMs);
         return;
       } catch {
-        await this.#wait(lastedMs);
-        lastedMs = 0;
+        firstWaitMs = 0;
+        await this.#wait(this.#backOff.next(0));
       }
     }
   }
 
-  async #wait(lastedMs: number): Promise<void> {
+  async #wait(ms: number): Promise<void> {
+    if (ms === 0) return;
     const { signal } = this.#ended;
-    const waitMs = this.#backOff.next(lastedMs);
-    await delay(waitMs, undefined, { signal, ref: false }).catch(() => undefined);
+    await delay(ms, undefined, { signal, ref: false }).catch(() => undefined);
   }
 }

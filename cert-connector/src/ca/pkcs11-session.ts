@@ -16,7 +16,7 @@ import {
   Pkcs11Fault,
   type Template,
 } from "./pkcs11-module.ts";
-import { readPublicKey } from "./pkcs11-public-key.ts";
+import { readKeyKind, readPublicKey } from "./pkcs11-public-key.ts";
 
 /** The largest answer: a signature or a decryption by RSA of 8192 bits. */
 const MAX_ANSWER_OCTETS = 1_024;
@@ -82,20 +82,22 @@ export class TokenSessions {
   /** With an EC key r and s, with an RSA key a PKCS#1 v1.5 signature. */
   async sign({ key, scheme, digest, message }: HsmActs["sign"]): Promise<Buffer> {
     const hashed = hash(digest, message, "buffer");
-    const { CKM_ECDSA, CKM_RSA_PKCS } = this.#library;
+    const { CKM_ECDSA, CKM_RSA_PKCS, CKK_RSA, CKK_EC } = this.#library;
+    const kind = scheme === "rsa" ? CKK_RSA : CKK_EC;
     const mechanism = this.#mechanism(scheme === "rsa" ? CKM_RSA_PKCS : CKM_ECDSA);
     const input = scheme === "rsa" ? digestInfo(digest, hashed) : hashed;
     return await this.#act(input, async (session, output) => {
-      this.#module.C_SignInit(session, { mechanism }, this.#find(session, key));
+      this.#module.C_SignInit(session, { mechanism }, this.#find(session, key, kind));
       return await this.#module.C_SignAsync(session, input, output);
     });
   }
 
   async decryptRaw({ key, octets }: HsmActs["decryptRaw"]): Promise<Buffer> {
-    const mechanism = this.#mechanism(this.#library.CKM_RSA_X_509);
+    const { CKM_RSA_X_509, CKK_RSA } = this.#library;
+    const mechanism = this.#mechanism(CKM_RSA_X_509);
     const input = Buffer.from(octets);
     const raw = await this.#act(input, async (session, output) => {
-      this.#module.C_DecryptInit(session, { mechanism }, this.#find(session, key));
+      this.#module.C_DecryptInit(session, { mechanism }, this.#find(session, key, CKK_RSA));
       return await this.#module.C_DecryptAsync(session, input, output);
     });
     // Some libraries leave leading zeros away: the first octet of PKCS#1 is one.
@@ -230,8 +232,9 @@ export class TokenSessions {
     );
   }
 
-  #find(session: Handle, name: HsmKeyName): Handle {
-    const known = `${name.label} ${name.id}`;
+  /** A private key. Its kind is looked at first: what a token does with a key of another one is anyone's guess. */
+  #find(session: Handle, name: HsmKeyName, kind?: number): Handle {
+    const known = `${name.label} ${name.id} ${kind}`;
     const cached = this.#keys.get(known);
     if (cached !== undefined) return cached;
     const [found, another] = this.#search(session, this.#library.CKO_PRIVATE_KEY, name);
@@ -243,6 +246,11 @@ export class TokenSessions {
         "hsm-key-ambiguous",
         `the token has several private keys ${nameOf(name)}; name one by its CKA_ID`,
       );
+    }
+    const parts = { library: this.#library, module: this.#module };
+    if (kind !== undefined && readKeyKind(parts, session, found) !== kind) {
+      const wanted = kind === this.#library.CKK_RSA ? "RSA" : "EC";
+      throw new Pkcs11Fault("hsm-key-mismatch", `private key ${nameOf(name)} is no ${wanted} key`);
     }
     this.#keys.set(known, found);
     return found;
