@@ -1,5 +1,5 @@
 import { createPublicKey, generateKeyPair, type KeyObject } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { ConnectorError } from "@isthmus/shared/errors";
@@ -48,6 +48,15 @@ export function readImportPublicKey(place: ImportKeyPlace): KeyObject {
   const { publicKeyFile } = filesOf(place);
   if (existsSync(publicKeyFile)) return createPublicKey(readFileSync(publicKeyFile));
   throw unknown(place.name);
+}
+
+/** The files of every import key, as paths below the CA's folder. */
+export function importKeyFiles(caFolder: string): string[] {
+  const folder = join(caFolder, FOLDER);
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => /\.(key|pub)\.pem$/.test(name))
+    .map((name) => join(FOLDER, name));
 }
 
 function filesOf({ caFolder, name }: ImportKeyPlace) {

@@ -7,6 +7,7 @@ import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { publicKeyInfoOf } from "@isthmus/shared/x509/issue";
 import { expect, test } from "vitest";
 import { readAuthorityFolder } from "../ca/authority-folder.ts";
+import { createImportKey } from "../ca/import-key.ts";
 import type { Intent } from "../core/ledger.ts";
 import type { CertificateOperations } from "../store/operations.ts";
 import { storeLedger } from "../store/store-ledger.ts";
@@ -161,4 +162,22 @@ test("without a ledger there is nothing to back up", async () => {
   expect(() => backUp(local, join(folder.path, "backup"), clock)).toThrow(
     expect.objectContaining({ code: "backup-empty" }),
   );
+});
+
+test("import keys come along, and one that is there is never replaced", async () => {
+  using folder = temporaryFolder();
+  const { local, issue: issueHere } = await machine(folder.path);
+  await issueHere("0a");
+  const caFolder = local.ca.folder;
+  const files = await createImportKey({ caFolder, name: "mail" }, "correct horse");
+  const original = readFileSync(files.keyFile);
+  backUp(local, join(folder.path, "backup"), clock);
+  for (const [change, expected] of [
+    [() => rmSync(files.keyFile), original],
+    [() => writeFileSync(files.keyFile, "another"), Buffer.from("another")],
+  ] as const) {
+    change();
+    await restore(local, join(folder.path, "backup"), clock);
+    expect(readFileSync(files.keyFile)).toEqual(expected);
+  }
 });

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Clock } from "@isthmus/shared/clock";
 import { ConnectorError } from "@isthmus/shared/errors";
@@ -14,6 +14,7 @@ import {
 import { openStore } from "@isthmus/shared/store/store";
 import { z } from "zod";
 import { AUTHORITY_FILES } from "../ca/authority-folder.ts";
+import { importKeyFiles } from "../ca/import-key.ts";
 import type { LocalConfiguration } from "../config/local-configuration.ts";
 import type { CertificateOperations } from "../store/operations.ts";
 
@@ -46,11 +47,14 @@ export function backUp(local: Local, out: string, clock: Clock): BackupManifest 
   if (existsSync(out)) throw fault("backup-exists", `${out} exists; a backup needs a new folder`);
   if (!existsSync(storeFile)) throw fault("backup-empty", `there is no ledger in ${storeFile} yet`);
   mkdirSync(join(out, CA), { recursive: true, mode: 0o700 });
-  for (const name of presentFiles(local.ca.folder)) {
+  for (const name of [...presentFiles(local.ca.folder), ...importKeyFiles(local.ca.folder)]) {
+    mkdirSync(dirname(join(out, CA, name)), { recursive: true, mode: 0o700 });
     copyFileSync(join(local.ca.folder, name), join(out, CA, name));
   }
   copyLedger(storeFile, join(out, LEDGER));
-  const names = [LEDGER, ...presentFiles(join(out, CA)).map((name) => join(CA, name))];
+  const copied = join(out, CA);
+  const keys = [...presentFiles(copied), ...importKeyFiles(copied)];
+  const names = [LEDGER, ...keys.map((name) => join(CA, name))];
   const made: BackupManifest = {
     version: 1,
     createdAt: new Date(clock.now()).toISOString(),
@@ -79,6 +83,7 @@ export async function restore(local: Local, from: string, clock: Clock): Promise
     for (const name of presentFiles(join(from, CA))) {
       writeFileAtomically(join(local.ca.folder, name), readFileSync(join(from, CA, name)));
     }
+    restoreImportKeys(local.ca.folder, join(from, CA));
     for (const suffix of ["-wal", "-shm"]) rmSync(folder.storeFile + suffix, { force: true });
     copyFileSync(join(from, LEDGER), folder.storeFile);
   }
@@ -109,7 +114,8 @@ function readManifest(from: string): BackupManifest {
   } catch (cause) {
     throw new ConnectorError("backup-invalid", `${from} holds no whole backup`, { cause });
   }
-  const names = [LEDGER, ...Object.values(AUTHORITY_FILES).map((name) => join(CA, name))];
+  const keys = [...Object.values(AUTHORITY_FILES), ...importKeyFiles(join(from, CA))];
+  const names = [LEDGER, ...keys.map((name) => join(CA, name))];
   const isExpected = (name: string) => names.includes(name);
   const broken = Object.entries(read.files).find(
     ([name, digest]) => !isExpected(name) || digestOf(join(from, name)) !== digest,
@@ -137,6 +143,16 @@ function refuseOtherAuthority(folder: string, backup: string): void {
   );
   if (other === undefined) return;
   throw fault("authority-exists", `${join(folder, other)} is of another certification authority`);
+}
+
+/** Those that are there stay: one that was made since the backup has opened nothing that the backup holds. */
+function restoreImportKeys(folder: string, backup: string): void {
+  for (const name of importKeyFiles(backup)) {
+    const place = join(folder, name);
+    if (existsSync(place)) continue;
+    mkdirSync(dirname(place), { recursive: true, mode: 0o700 });
+    writeFileAtomically(place, readFileSync(join(backup, name)));
+  }
 }
 
 function presentFiles(folder: string): string[] {
