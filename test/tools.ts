@@ -48,7 +48,6 @@ export const TOOLS = {
     versionsIn: "/usr/lib/postgresql",
   },
   softhsm: { command: "softhsm2-util", packages: ["softhsm2"], size: "small" },
-  softhsm: { command: "softhsm2-util", packages: ["softhsm2"], size: "small" },
   cfssl: { command: "cfssl", packages: ["golang-cfssl"], size: "small" },
   go: {
     command: "go",
