@@ -13,6 +13,8 @@ export interface JsonRequest {
   readonly headers: IncomingMessage["headers"];
   /** Undefined where there is none; a body that is no JSON is answered with 400 before anybody sees it. */
   readonly body: unknown;
+  /** Over TLS: whether the client showed a certificate that the server's authority vouches for. */
+  readonly isAuthorized: boolean;
 }
 
 /** An HTTP server of JSON on this machine, for simulators of an API. */
@@ -64,6 +66,7 @@ async function respond(
           query: url.searchParams,
           headers: request.headers,
           body: parsed.value,
+          isAuthorized: "authorized" in request.socket && request.socket.authorized === true,
         });
   if (result === "hang") return;
   response.writeHead(result.status, { "content-type": "application/json" });
