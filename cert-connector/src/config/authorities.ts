@@ -77,7 +77,50 @@ const scep = z.strictObject({
   legacyAlgorithms: z.boolean().default(false),
 });
 
-const authority = z.discriminatedUnion("kind", [stepCa, cfssl, vault, ejbca, scep]);
+/** A ticket for each request; without `keytabFile` as the machine's Kerberos environment says. */
+const kerberosLogin = z.strictObject({
+  method: z.literal("kerberos"),
+  keytabFile: secretFileKey().optional(),
+  /** Of several in the keytab: `isthmus@EXAMPLE.COM`. */
+  principal: z
+    .string()
+    .regex(/^[^\s@]{1,128}@[^\s@]{1,255}$/)
+    .optional(),
+  /** Off only where something in front of the server ends TLS; a server of today refuses a ticket without it. */
+  channelBinding: z.boolean().default(true),
+});
+const basicLogin = z.strictObject({
+  method: z.literal("basic"),
+  user: z
+    .string()
+    .min(1)
+    .max(256)
+    .regex(/^[^:\p{Cc}]+$/u),
+  passwordFile: secretFileKey(),
+});
+const adcsKeys = {
+  ...remoteAuthorityKeys(protectedUrl),
+  /** The name of the certificate template, not its display name. */
+  template: remoteName,
+  /** Alternative names as an attribute beside the request: only where the CA is known to take them from there. */
+  sanAttribute: z.boolean().default(false),
+  login: z.discriminatedUnion("method", [kerberosLogin, basicLogin]),
+};
+
+/** AD CS by its web enrolment pages: `urls` without `/certsrv`. */
+const adcsWeb = z.strictObject({ kind: z.literal("adcs-web"), ...adcsKeys });
+/** AD CS by its Certificate Enrollment Web Service: `urls` up to and with `/service.svc/CES`. */
+const adcsCes = z.strictObject({ kind: z.literal("adcs-ces"), ...adcsKeys });
+
+const authority = z.discriminatedUnion("kind", [
+  stepCa,
+  cfssl,
+  vault,
+  ejbca,
+  scep,
+  adcsWeb,
+  adcsCes,
+]);
 
 /** How a check is named after an authority: lower case, only letters, digits and `-`. */
 export function checkNameOf(authorityName: string): string {

@@ -80,7 +80,11 @@ export function offlineChecks(
     ...(local.ca.hsm === undefined ? [] : [{ name: "hsm", run: () => offlineHsmResult(local) }]),
     ...databaseChecks(local),
     ...tenantChecks(local),
-    ...authorityChecks(local.authorities, { clock: systemClock, random: systemRandom }),
+    ...authorityChecks(local.authorities, {
+      clock: systemClock,
+      random: systemRandom,
+      stateFolder: local.stateFolder,
+    }),
     ...directoryChecks(local.directories),
     portCheck(local),
   ];

@@ -7,8 +7,12 @@ import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-de
 import type { Random } from "@isthmus/shared/random";
 import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certificate";
 import { pemToDer } from "@isthmus/shared/x509/pem";
+import { AdcsCesBackEnd } from "../ca/adcs-ces-back-end.ts";
+import type { AdcsLogin } from "../ca/adcs-login.ts";
+import { AdcsWebBackEnd } from "../ca/adcs-web-back-end.ts";
 import { CfsslBackEnd } from "../ca/cfssl-back-end.ts";
 import { EjbcaBackEnd } from "../ca/ejbca-back-end.ts";
+import { KerberosTickets } from "../ca/kerberos-tickets.ts";
 import { readProvisionerKey } from "../ca/provisioner-key.ts";
 import { MAX_ANSWER_BYTES } from "../ca/remote-answer.ts";
 import { RemoteAuthority } from "../ca/remote-authority.ts";
@@ -23,12 +27,15 @@ import {
   type AuthorityOfKind,
   checkNameOf,
 } from "../config/authorities.ts";
+import { useKeytab } from "./kerberos-environment.ts";
 
 /** The certification authorities elsewhere, put together from the local configuration. */
 
 export interface Means {
   readonly clock: Clock;
   readonly random: Random;
+  /** Where Kerberos tickets are kept. */
+  readonly stateFolder: string;
 }
 
 type Chain = readonly [Certificate, ...Certificate[]];
@@ -78,6 +85,10 @@ async function backEndOf(
       return ejbca(configuration, means);
     case "scep":
       return await scep(configuration, chain, means);
+    case "adcs-web":
+      return adcsWeb(configuration, means);
+    case "adcs-ces":
+      return adcsCes(configuration, means);
   }
 }
 
@@ -150,6 +161,37 @@ async function scep(
       ? await makeScepSigner(clock, random)
       : readScepSigner(readFileSync(files.certificateFile, "utf8"), readSecretFile(files.keyFile));
   return new ScepBackEnd({ http: httpTo(of), signer, chain, legacyAlgorithms, random });
+}
+
+function adcsWeb(of: AuthorityOfKind<"adcs-web">, means: Means): RemoteBackEnd {
+  const { template, sanAttribute } = of;
+  const attributes = { template, sanAttribute };
+  return new AdcsWebBackEnd({ http: httpTo(of), login: adcsLogin(of, means), attributes });
+}
+
+function adcsCes(of: AuthorityOfKind<"adcs-ces">, means: Means): RemoteBackEnd {
+  const { template, sanAttribute, urls } = of;
+  return new AdcsCesBackEnd({
+    http: httpTo(of),
+    to: urls[0] ?? "",
+    login: adcsLogin(of, means),
+    attributes: { template, sanAttribute },
+    random: means.random,
+  });
+}
+
+function adcsLogin(
+  { login }: AuthorityOfKind<"adcs-web" | "adcs-ces">,
+  { clock, random, stateFolder }: Means,
+): AdcsLogin {
+  if (login.method === "basic") {
+    const { user, passwordFile } = login;
+    return { method: "basic", user, password: () => readSecretFile(passwordFile) };
+  }
+  const { keytabFile, principal, channelBinding } = login;
+  useKeytab(keytabFile, stateFolder);
+  const tickets = new KerberosTickets({ principal, clock, random });
+  return { method: "kerberos", tickets, channelBinding };
 }
 
 function httpTo(of: AuthorityConfiguration): OutboundHttp {

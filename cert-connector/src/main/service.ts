@@ -78,7 +78,7 @@ export async function assembleConnector(
   const own = ownRegistration(files, local.envelopeThreads);
   if (own !== undefined) resources.use(own);
   const authority = embeddedAuthority(files, () => hsm?.fault?.message);
-  const remote = await remoteAuthorities(local.authorities, { clock, random }, resources);
+  const remote = await remoteAuthorities(local.authorities, kernel, resources);
   const authorities = new Authorities([authority, ...remote]);
   const authorityRevocations = resources.use(new AuthorityRevocations(kernel, authorities));
   const ledger = wakingLedger(storeLedger(kernel.store, clock), () => kernel.link.wake("issuance"));

@@ -2,6 +2,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
+import { ConnectorError } from "../errors.ts";
 import { testAuthority, testCertificate } from "../testing/certificate-authority.ts";
 import { rejectedCode } from "../testing/thrown-code.ts";
 import { subjectAltNameExtension } from "../x509/extensions.ts";
@@ -159,5 +160,55 @@ describe("over TLS", () => {
     const known = await clientOf([url], { trusted, client: pem }).send(get);
     expect(known.body.toString()).toBe("true");
     expect(await rejectedCode(() => clientOf([url]).send(get))).toBe("http-unreachable");
+  });
+});
+
+const LASTING = { notBefore: 0, notAfter: Date.now() + 86_400_000 };
+
+describe("an authorization that is bound to the connection", () => {
+  test("is made when the server's certificate is known, and before anything is sent", async () => {
+    const authority = await testAuthority(LASTING);
+    const { certificate, key } = await testCertificate(
+      {
+        ...LASTING,
+        extensions: [subjectAltNameExtension([{ type: "ip", value: "127.0.0.1" }])],
+      },
+      authority,
+    );
+    const server = createTlsServer(
+      {
+        cert: derToPem(certificate.der, "CERTIFICATE"),
+        key: key.export({ type: "pkcs8", format: "pem" }),
+      },
+      (request, response) => response.end(request.headers.authorization),
+    );
+    const url = `https://127.0.0.1:${await listening(server)}`;
+    const client = clientOf([url], { trusted: derToPem(authority.certificate.der, "CERTIFICATE") });
+    const answer = await client.send({
+      method: "GET",
+      path: "",
+      authorize: async ({ host, serverCertificate }) =>
+        `${host} ${serverCertificate?.equals(certificate.der)}`,
+    });
+    expect(answer.body.toString()).toBe("127.0.0.1 true");
+  });
+
+  test("is not made where there is no connection, and its failure is the request's", async () => {
+    let asked = 0;
+    const authorize = async () => {
+      asked += 1;
+      throw new ConnectorError("no-ticket", "none");
+    };
+    const nobody = clientOf([await deserted()]);
+    const of = { method: "GET", path: "", authorize } as const;
+    expect(await rejectedCode(() => nobody.send(of))).toBe("http-unreachable");
+    expect(asked).toBe(0);
+    let requests = 0;
+    const url = await served((_, response) => {
+      requests += 1;
+      response.end();
+    });
+    expect(await rejectedCode(() => clientOf([url]).send(of))).toBe("no-ticket");
+    expect(requests).toBe(0);
   });
 });

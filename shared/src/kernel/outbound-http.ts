@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { TLSSocket } from "node:tls";
 import { ConnectorError } from "../errors.ts";
 
 /** Our own limit: a host that swallows packets must leave time to try the next. */
@@ -25,7 +26,16 @@ export interface OutboundRequest {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
+  /** Makes the `Authorization` header once the connection is made, for credentials that are bound to it. */
+  readonly authorize?: (connection: OutboundConnection) => Promise<string>;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** Where a request is about to go. */
+export interface OutboundConnection {
+  readonly host: string;
+  /** DER, of the server; undefined without TLS. */
+  readonly serverCertificate: Buffer | undefined;
 }
 
 export interface OutboundAnswer {
@@ -81,12 +91,18 @@ export class OutboundHttp implements Disposable {
     const response = Promise.withResolvers<IncomingMessage>();
     request.once("response", response.resolve);
     request.on("error", response.reject);
-    request.end(of.body);
     try {
+      if (of.authorize !== undefined) {
+        const made = Promise.race([connection.made, response.promise]);
+        const header = await made.then(() => of.authorize?.(connectionOf(url, request)));
+        if (header !== undefined) request.setHeader("authorization", header);
+      }
+      request.end(of.body);
       const { statusCode = 0, headers } = await response.promise;
       const body = await wholeBody(await response.promise, maxAnswerBytes);
       return { status: statusCode, headers, body };
     } catch (cause) {
+      request.destroy();
       if (cause instanceof ConnectorError) throw cause;
       throw failure(url, cause, { isConnected: connection.isMade, isLate: timeout.aborted });
     } finally {
@@ -110,8 +126,10 @@ function lengthOf(body: OutboundRequest["body"]): Record<string, number> {
 
 /** Until it is made, nothing of the request has left. */
 function watchConnection(request: ClientRequest, event: "connect" | "secureConnect") {
+  const made = Promise.withResolvers<void>();
   const connection = {
     isMade: false,
+    made: made.promise,
     [Symbol.dispose]: () => clearTimeout(timer),
   };
   const timer = setTimeout(
@@ -121,10 +139,16 @@ function watchConnection(request: ClientRequest, event: "connect" | "secureConne
   request.once("socket", (socket) =>
     socket.once(event, () => {
       connection.isMade = true;
+      made.resolve();
       clearTimeout(timer);
     }),
   );
   return connection;
+}
+
+function connectionOf({ hostname }: URL, { socket }: ClientRequest): OutboundConnection {
+  const certificate = socket instanceof TLSSocket ? socket.getPeerCertificate(true) : undefined;
+  return { host: hostname.replace(/^\[|\]$/g, ""), serverCertificate: certificate?.raw };
 }
 
 async function wholeBody(response: IncomingMessage, maxBytes: number): Promise<Buffer> {
