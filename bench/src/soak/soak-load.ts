@@ -20,8 +20,6 @@ const AT_ONCE = 64;
 const MAX_REMEMBERED = 5_000;
 /** Of those that are old enough, one in so many pieces of work is a renewal. */
 const RENEWAL_EVERY = 5;
-/** How long the RA's certificate is kept, by the moved clock: some devices ask for it once a day. */
-const RECIPIENT_MS = 12 * HOUR_MS;
 const MAX_FAILURE_TEXTS = 20;
 
 export interface SoakOrder {
@@ -33,6 +31,8 @@ export interface SoakOrder {
   readonly perSecond: number;
   /** Certificates older than this are renewed, ms of the moved clock. */
   readonly renewAfterMs: number;
+  /** How long the RA's certificate is kept before it is asked for again, ms of the moved clock. */
+  readonly keepRecipientMs: number;
 }
 
 export interface SoakProgress {
@@ -118,7 +118,7 @@ async function work(order: SoakOrder, challengeKey: KeyObject): Promise<void> {
 async function enrol(order: SoakOrder, challengeKey: KeyObject): Promise<void> {
   const commonName = randomUUID();
   const challenge = await challengeFor(commonName, order.profileId, challengeKey);
-  const transaction = await devices.begin(await recipientAt(order.url), { commonName, challenge });
+  const transaction = await devices.begin(await recipientAt(order), { commonName, challenge });
   const certificate = await send(order, transaction);
   counts.enrolled += 1;
   const { privateKey } = transaction.signer;
@@ -132,7 +132,7 @@ async function renew(order: SoakOrder, old: Remembered): Promise<void> {
   const transaction = await beginScepTransaction(
     { messageType: "RenewalReq", certificationRequest },
     { certificate, privateKey },
-    { recipient: await recipientAt(order.url) },
+    { recipient: await recipientAt(order) },
     systemRandom,
   );
   await send(order, transaction);
@@ -164,10 +164,10 @@ function remember(one: Remembered): void {
   if (remembered.length < MAX_REMEMBERED) remembered.push(one);
 }
 
-async function recipientAt(url: string): Promise<Certificate> {
+async function recipientAt({ url, keepRecipientMs }: SoakOrder): Promise<Certificate> {
   if (recipient === undefined || recipient.untilMs < Date.now()) {
     const certificate = await fetchRecipient(new URL(url));
-    recipient = { certificate, untilMs: Date.now() + RECIPIENT_MS };
+    recipient = { certificate, untilMs: Date.now() + keepRecipientMs };
     recipients.add(certificate.thumbprint);
   }
   return recipient.certificate;

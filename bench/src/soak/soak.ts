@@ -73,6 +73,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     profileId: PROFILE_ID,
     challengeKey: readFileSync(join(files.stateFolder, "challenge-key.pem"), "utf8"),
     renewAfterMs: RENEW_AFTER_MS,
+    keepRecipientMs: (options.hours * HOUR_MS) / 8,
   };
   const perSecond = options.perSecond ?? (await halfOfCapacity(load, order, options));
   options.progress(`${perSecond.toFixed(0)} enrolments a second for ${options.minutes} minutes`);
