@@ -19,6 +19,8 @@ const DEVICES = 6;
 const LONGEST_LIFE_MS = 600;
 /** The notification of a life at which it ends, at most. */
 const LAST_NOTIFICATION = 5;
+/** One in so many notifications is answered with 503, so that devices wait while the connector lives, too. */
+const ONE_LOST_IN = 8;
 
 /**
  * Where a life ends: at its n-th notification before Intune has it, when Intune has it and the answer is on its way, or
@@ -80,14 +82,17 @@ async function lifeEnds(
   const dead = Promise.withResolvers<void>();
   let left = 1 + randomInt(LAST_NOTIFICATION);
   simulator.onNotification = async (phase) => {
-    if (phase !== end || --left !== 0) return undefined;
+    if (phase !== end || --left !== 0) return await sometimesLost(phase);
     await connector.kill();
     dead.resolve();
     return phase === "received" ? "lost" : undefined;
   };
   await dead.promise;
-  simulator.onNotification = () => undefined;
+  simulator.onNotification = sometimesLost;
 }
+
+const sometimesLost: IntuneSimulator["onNotification"] = async (phase) =>
+  phase === "received" && randomInt(ONE_LOST_IN) === 0 ? "lost" : undefined;
 
 /** Each enrolment was told at least once, always with the same words, and of the certificate that the device holds. */
 function checkNotifications(

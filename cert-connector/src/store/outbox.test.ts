@@ -194,9 +194,9 @@ test("a failure is told once for a transaction, however often the device comes",
 });
 
 test.each([
-  [49_999, undefined],
+  [49_999, "nothing"],
   [50_000, "notifications-full"],
-])("with %i that wait the next enrolment is %s", (open, expected) => {
+])("with %i that wait the next enrolment throws %s", (open, expected) => {
   const tx = {
     get: () => ({ open }),
     run: () => ({ changes: 1, lastInsertRowid: 1 }),
