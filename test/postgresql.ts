@@ -1,12 +1,15 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { PostgresqlPlace } from "@isthmus/shared/store/postgresql/place";
 import { Session } from "@isthmus/shared/store/postgresql/session";
+import { CA_EXTENSIONS, testCertificate } from "@isthmus/shared/testing/certificate-authority";
 import { freePort } from "@isthmus/shared/testing/free-port";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
+import { subjectAltNameExtension } from "@isthmus/shared/x509/extensions";
+import { derToPem } from "@isthmus/shared/x509/pem";
 
 /** The server refuses to run as root; Debian's package has an account for it. */
 const ACCOUNT = "postgres";
@@ -49,7 +52,8 @@ export class PostgresqlServer implements AsyncDisposable {
     const settings = isDurable ? [] : QUICK;
     const programs = dirname(postgres);
     const server = new PostgresqlServer(folder, programs, await freePort(), settings);
-    server.#give(data, passwordFile);
+    await server.#makeCertificate();
+    server.#give(data, passwordFile, server.#at("server.key"));
     const access = ["--auth=scram-sha-256", `--pwfile=${passwordFile}`, "--username=postgres"];
     server.#run(
       "initdb",
@@ -72,6 +76,9 @@ export class PostgresqlServer implements AsyncDisposable {
       `port=${this.port}`,
       "unix_socket_directories=",
       "max_connections=50",
+      "ssl=on",
+      `ssl_cert_file=${this.#at("server.pem")}`,
+      `ssl_key_file=${this.#at("server.key")}`,
       ...this.#settings,
     ];
     const words = ["-D", data, ...settings.flatMap((setting) => ["-c", setting])];
@@ -108,6 +115,33 @@ export class PostgresqlServer implements AsyncDisposable {
     return { urlFile, replica };
   }
 
+  /** The same by way of another port of loopback. */
+  behind(place: PostgresqlPlace, port: number): PostgresqlPlace {
+    return this.#changed(place, "behind", (url) => {
+      url.port = String(port);
+    });
+  }
+
+  /** The same with TLS, checked by the authority that made the server's certificate. */
+  encrypted(place: PostgresqlPlace): PostgresqlPlace {
+    const changed = this.#changed(place, "encrypted", (url) => {
+      url.searchParams.set("sslmode", "verify-full");
+    });
+    return { ...changed, caFile: this.#at("authority.pem") };
+  }
+
+  #changed(place: PostgresqlPlace, suffix: string, change: (url: URL) => void): PostgresqlPlace {
+    const url = new URL(readFileSync(place.urlFile, "utf8"));
+    change(url);
+    const urlFile = `${place.urlFile}-${suffix}`;
+    writeFileSync(urlFile, url.href, { mode: 0o600 });
+    return { ...place, urlFile };
+  }
+
+  #at(name: string): string {
+    return join(this.#folder.path, name);
+  }
+
   /** Runs a text of SQL as the superuser. */
   async sql(text: string, place = this.place("admin", "postgres")): Promise<void> {
     await using session = await adminSession(place);
@@ -134,6 +168,23 @@ export class PostgresqlServer implements AsyncDisposable {
     } catch {
       return false;
     }
+  }
+
+  async #makeCertificate(): Promise<void> {
+    const now = Date.now();
+    const valid = { notBefore: now - 60_000, notAfter: now + 86_400_000 };
+    const authority = await testCertificate({
+      ...valid,
+      subject: "CN=database authority",
+      extensions: CA_EXTENSIONS,
+    });
+    const extensions = [subjectAltNameExtension([{ type: "ip", value: "127.0.0.1" }])];
+    const leaf = { ...valid, subject: "CN=database", serialNumber: "4002", extensions };
+    const { certificate, key } = await testCertificate(leaf, authority);
+    writeFileSync(this.#at("authority.pem"), derToPem(authority.certificate.der, "CERTIFICATE"));
+    writeFileSync(this.#at("server.pem"), derToPem(certificate.der, "CERTIFICATE"));
+    const pem = key.export({ type: "pkcs8", format: "pem" });
+    writeFileSync(this.#at("server.key"), pem, { mode: 0o600 });
   }
 
   #run(program: string, ...words: string[]): void {

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { ConnectorError } from "@isthmus/shared/errors";
 import { openStore } from "@isthmus/shared/store/store";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
@@ -6,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { missing } from "../peers.ts";
 import { PostgresqlServer } from "../postgresql.ts";
 import { findTool } from "../tools.ts";
+import { CuttingProxy } from "./cutting-proxy.ts";
 import {
   type ConformancePlace,
   type Counter,
@@ -24,6 +26,14 @@ describe("a store in a file", () => {
     };
   });
 });
+
+/** The answer, or undefined where it is worth another attempt. */
+async function storedOr<T>(answer: Promise<T>): Promise<T | undefined> {
+  return await answer.catch((error: unknown) => {
+    if (error instanceof ConnectorError && error.isRetryable) return undefined;
+    throw error;
+  });
+}
 
 const postgres = findTool("postgres");
 
@@ -87,6 +97,53 @@ describe.skipIf(postgres === undefined)("a store in PostgreSQL", () => {
     const answer = () => store.run("count").catch(() => undefined);
     expect(await until(answer, "an answer of the store", 30_000)).toBe(1);
     await until(() => store.query("SELECT 1", [], 1).catch(() => undefined), "a reader", 30_000);
+  });
+
+  test("a connection that breaks while it commits leaves the outcome open, and says so", async () => {
+    const place = await server.newPlace();
+    await using proxy = await CuttingProxy.start(server.port);
+    const postgresql = server.behind(place, proxy.port);
+    await using store = await openStore<Counter>({ postgresql, module });
+    // An operation that only writes goes out in one piece, with the commit behind it.
+    proxy.cutAfter = "the last that is heard";
+    const last = { n: 1, text: proxy.cutAfter };
+    const error = await store.run("add", last).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: "store-outcome-unknown", isRetryable: true });
+    proxy.cutAfter = undefined;
+    const again = await codeOfRejection(
+      until(() => storedOr(store.run("add", { n: 1, text: "one" })), "an answer", 30_000),
+    );
+    expect(again).toBe("store-constraint");
+    expect(await store.run("count")).toBe(1);
+  });
+
+  test("a connection that breaks before it commits leaves nothing behind", async () => {
+    const place = await server.newPlace();
+    await using proxy = await CuttingProxy.start(server.port);
+    const postgresql = server.behind(place, proxy.port);
+    await using store = await openStore<Counter>({ postgresql, module });
+    proxy.cutAfter = "count(*) AS c, max(n)";
+    expect(await codeOfRejection(store.run("addMany", 3))).toBe("store-unreachable");
+    proxy.cutAfter = undefined;
+    const counted = () => storedOr(store.run("count").then(String));
+    expect(await until(counted, "an answer", 30_000)).toBe("0");
+  });
+
+  test("is reached with TLS where its certificate is of the authority that the configuration names", async () => {
+    const place = await server.newPlace();
+    const encrypted = server.encrypted(place);
+    await using store = await openStore<Counter>({ postgresql: encrypted, module });
+    expect(await store.run("add", { n: 1, text: "one" })).toBe(1);
+    const [row] = await store.query(
+      "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
+      [],
+      1,
+    );
+    expect(row).toEqual({ ssl: 1 });
+    const { caFile: _, ...unknown } = { ...encrypted, replica: "two" };
+    expect(await codeOfRejection(openStore<Counter>({ postgresql: unknown, module }))).toBe(
+      "store-unreachable",
+    );
   });
 
   test("a wrong password is told without it, and no password leaves the file", async () => {
