@@ -4,7 +4,7 @@ import { ConnectorError } from "../../errors.ts";
 
 /** Where a replica's store is in PostgreSQL. The address holds a password, so it comes as a file. */
 export interface PostgresqlPlace {
-  /** Holds `postgresql://role:password@host:5432/database`; with `?host=/run/postgresql` a Unix socket is used. */
+  /** Holds `postgresql://role:password@host:5432/database`; with `?host=/run/postgresql` a Unix socket in that folder is used. */
   readonly urlFile: string;
   /** The authorities that the server's certificate is checked by; the system's where absent. */
   readonly caFile?: string | undefined;
