@@ -144,7 +144,10 @@ async function send(
   transaction: Awaited<ReturnType<typeof beginScepTransaction>>,
 ): Promise<Certificate> {
   const url = new URL(`${order.url}?operation=PKIOperation`);
-  const { status, body, latencyMs } = await post(agent, url, transaction.message);
+  let answer = await post(agent, url, transaction.message);
+  // A kept connection that the server closes in the moment of sending: the same message again is the same request.
+  if (answer.status === 0) answer = await post(agent, url, transaction.message);
+  const { status, body, latencyMs } = answer;
   latenciesMs.push(latencyMs);
   if (status !== 200) throw new Error(`HTTP ${status}: ${body.toString().slice(0, 200)}`);
   const certificate = issuedCertificate(body, transaction, "whole");
