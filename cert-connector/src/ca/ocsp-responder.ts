@@ -15,10 +15,13 @@ import {
 } from "@isthmus/shared/x509/ocsp-response";
 import type { RevocationLedger } from "../core/revocation-ledger.ts";
 import type { AuthorityFiles, KeyedCertificate } from "./authority-folder.ts";
+import { KeptAnswers } from "./kept-answers.ts";
 import { isResponderDue, issueResponder } from "./responder-certificate.ts";
 
 /** An answer without nonce may be kept by caches this long; a revocation shows at the latest then. */
 const ANSWER_VALIDITY_MS = 300_000;
+/** So long a signed answer is given again to whoever asks without a nonce; then a good part of its validity is left. */
+const ANSWER_KEPT_MS = ANSWER_VALIDITY_MS / 2;
 /** Our own limit: each certificate in a request is a look into the ledger. */
 const MAX_QUESTIONS = 8;
 
@@ -28,12 +31,18 @@ export interface OcspAnswer {
   readonly maxAgeSeconds: number;
 }
 
+interface SignedAnswer extends OcspAnswer {
+  readonly isAboutKnown: boolean;
+}
+
 export interface OcspResponderParts {
   readonly files: AuthorityFiles;
   readonly issuerKeyId: string;
   /** Whether a serial number is one of the SCEP RA's. */
   readonly isRegistration: (serialNumber: string) => boolean;
   readonly ledger: Pick<RevocationLedger, "statusOf">;
+  /** Of the revocation list in force: it grows with each revocation, here or at another replica. */
+  readonly listNumber: () => number | undefined;
   readonly clock: Clock;
   readonly random: Random;
   /** A responder certificate was made; awaited before it is used, so that it is on record. */
@@ -42,12 +51,14 @@ export interface OcspResponderParts {
 
 /**
  * Answers OCSP requests (RFC 6960, nonces of RFC 9654) from the ledger, signed on demand by a delegated responder. What
- * the ledger does not know is `unknown`, never `good`.
+ * the ledger does not know is `unknown`, never `good`. An answer without nonce is signed once in a while and given again,
+ * until something is revoked.
  */
 export class OcspResponder {
   readonly #parts: OcspResponderParts;
   #responder: KeyedCertificate | undefined;
   #renewing: Promise<KeyedCertificate> | undefined;
+  readonly #kept = new KeptAnswers();
 
   constructor(parts: OcspResponderParts) {
     this.#parts = parts;
@@ -76,7 +87,33 @@ export class OcspResponder {
     return await this.#answerParsed(parsed);
   }
 
-  async #answerParsed({ certIds, nonce }: OcspRequest): Promise<OcspAnswer> {
+  async #answerParsed(request: OcspRequest): Promise<OcspAnswer> {
+    const [certId, ...others] = request.certIds;
+    if (request.nonce !== undefined || certId === undefined || others.length > 0) {
+      return await this.#signed(request);
+    }
+    const { clock, listNumber } = this.#parts;
+    const now = clock.now();
+    const revision = listNumber();
+    const certificate = certId.der.toString("latin1");
+    const kept = this.#kept.find(certificate, revision, now);
+    if (kept !== undefined) {
+      return { der: kept.der, maxAgeSeconds: Math.floor((kept.nextUpdate - now) / 1_000) };
+    }
+    const answer = await this.#signed(request);
+    // Serial numbers that nobody has are endless: what is not known here is not kept.
+    if (answer.isAboutKnown) {
+      const times = { nextUpdate: now + ANSWER_VALIDITY_MS, keptUntil: now + ANSWER_KEPT_MS };
+      this.#kept.keep(
+        certificate,
+        { der: answer.der, ...times },
+        { revision, present: listNumber() },
+      );
+    }
+    return answer;
+  }
+
+  async #signed({ certIds, nonce }: OcspRequest): Promise<SignedAnswer> {
     const now = this.#parts.clock.now();
     const { certificate, key } = await this.#current();
     const responses = await Promise.all(certIds.map((certId) => this.#single(certId, now)));
@@ -87,7 +124,8 @@ export class OcspResponder {
       responder: { key, publicKeyInfo: certificate.publicKeyInfo, certificate: certificate.der },
     });
     const isCacheable = nonce === undefined;
-    return { der, maxAgeSeconds: isCacheable ? ANSWER_VALIDITY_MS / 1_000 : 0 };
+    const isAboutKnown = responses.every(({ certStatus }) => certStatus.status !== "unknown");
+    return { der, maxAgeSeconds: isCacheable ? ANSWER_VALIDITY_MS / 1_000 : 0, isAboutKnown };
   }
 
   async #single(certId: CertId, now: number): Promise<SingleResponse> {

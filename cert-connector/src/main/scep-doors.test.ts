@@ -218,7 +218,7 @@ describe("revocation", () => {
     });
     const parsed = parseOcspResponse(body);
     if (parsed.status !== "successful") throw new Error(parsed.status);
-    return { response, der, ...verifyOcspResponse(parsed, question), nonce: parsed.nonce };
+    return { response, der, body, ...verifyOcspResponse(parsed, question), nonce: parsed.nonce };
   };
   const list = async (it: Service) => {
     const { response, body } = await get(`${it.url}/crl/${it.keyId}.crl`);
@@ -277,6 +277,20 @@ describe("revocation", () => {
     const { response, body } = await get(`${it.url}/ocsp/${it.keyId}/${path}`);
     expect(response.headers.get("content-type")).toBe("application/ocsp-response");
     expect(parseOcspResponse(body).status).toBe("successful");
+  });
+
+  test("an answer without nonce is given again for half of its time", async () => {
+    await using it = await startService();
+    const certificate = issued(await it.device.enrol(await it.request()));
+    const first = await ocsp(it, certificate);
+    it.kernel.clock.advance(149_000);
+    const again = await ocsp(it, certificate);
+    expect(again.body.equals(first.body)).toBe(true);
+    expect(again.response.headers.get("cache-control")).toBe("public, max-age=151");
+    it.kernel.clock.advance(1_000);
+    const later = await ocsp(it, certificate);
+    expect(later.body.equals(first.body)).toBe(false);
+    expect(later.response.headers.get("cache-control")).toBe("public, max-age=300");
   });
 
   test("what was never issued is unknown, another CA's is not for us to say", async () => {

@@ -152,6 +152,7 @@ export async function assembleConnector(
     isRegistration: (serialNumber) => registration.hasIssued(serialNumber),
     issuerKeyId: authority.issuer().keyId,
     ledger,
+    listNumber: () => publisher.current?.number,
     clock,
     random,
     onResponder: async ({ serialNumber, notAfter }) => {
