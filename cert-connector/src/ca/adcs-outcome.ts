@@ -27,7 +27,7 @@ export function adcsFailure(code: number | undefined, message: string): Issuance
 /** AD CS revokes over DCOM alone, which is not spoken here. */
 export function revocationNotSupported(serialNumber: string): ConnectorError {
   return new ConnectorError(
-    "revocation-not-supported",
+    "ca-cannot-revoke",
     `AD CS has no way to revoke over HTTP; on the CA run: certutil -revoke ${serialNumber} and certutil -crl`,
   );
 }
