@@ -5,6 +5,7 @@ import { ca } from "./ca.ts";
 import { database } from "./database.ts";
 import { directories } from "./directories.ts";
 import { localName } from "./names.ts";
+import { shadow } from "./shadow.ts";
 import { tenants } from "./tenants.ts";
 import { webhooks } from "./webhooks.ts";
 
@@ -25,6 +26,7 @@ export const localConfiguration = z.object({
   tenants,
   webhooks,
   directories,
+  shadow,
   /** Worker threads that open envelopes (an RSA private operation each, about 0.6 ms); 0 opens them on the main thread. */
   envelopeThreads: z.number().int().min(0).max(64).default(1),
 });

@@ -5,6 +5,7 @@ import { MAX_PKI_MESSAGE_BYTES } from "../protocol/scep-message.ts";
 import { type HttpAnswer, plainAnswer } from "./http-answer.ts";
 import type { PublicationHandler } from "./publication-handler.ts";
 import type { ScepHandler } from "./scep-handler.ts";
+import type { ShadowMode } from "./shadow-mode.ts";
 
 /** Our own limits. A SCEP message in the query of a GET is in the head. */
 const MAX_HEAD_BYTES = 81_920;
@@ -25,6 +26,8 @@ export interface HttpListenerParts {
   readonly port: number;
   readonly scep: ScepHandler;
   readonly publication: PublicationHandler;
+  /** Takes what comes under NDES's own path, where shadow mode is on. */
+  readonly shadow?: ShadowMode | undefined;
   /** An answer failed for no fault of the client. */
   readonly onFault: (error: unknown) => void;
   /** Set in tests of the limits. */
@@ -129,11 +132,14 @@ async function answerTo(parts: HttpListenerParts, request: IncomingMessage): Pro
     return plainAnswer(405, "http-method", "GET and POST are served here");
   }
   const [path, query] = split(url);
-  const profile = parts.scep.profileAt(path);
   const body = method === "POST" ? await readBody(request) : undefined;
   if (body === "too-large") {
     return plainAnswer(413, "http-body", `The body exceeds ${MAX_PKI_MESSAGE_BYTES} bytes`);
   }
+  if (parts.shadow?.covers(path)) {
+    return await parts.shadow.answer({ method, path, query, body, headers: toldHeaders(request) });
+  }
+  const profile = parts.scep.profileAt(path);
   if (profile !== undefined) {
     return await parts.scep.answer(profile, query, body, request.socket.remoteAddress);
   }
@@ -141,6 +147,16 @@ async function answerTo(parts: HttpListenerParts, request: IncomingMessage): Pro
     (await parts.publication.answer(path, body)) ??
     plainAnswer(404, "http-path", "Nothing is served under this path")
   );
+}
+
+/** What says something of the body and of who asks; the rest belongs to this connection. */
+function toldHeaders({ headers }: IncomingMessage): Record<string, string> {
+  const told: Record<string, string> = {};
+  for (const name of ["content-type", "user-agent", "accept"] as const) {
+    const value = headers[name];
+    if (value !== undefined) told[name] = value;
+  }
+  return told;
 }
 
 function split(url: string): [string, string] {

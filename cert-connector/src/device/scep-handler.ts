@@ -100,14 +100,9 @@ export class ScepHandler {
   }
 
   #capabilities(profile: Profile): HttpAnswer {
-    const all: readonly Capability[] = [
-      ...CAPABILITIES,
-      ...(profile.legacyAlgorithms ? LEGACY_CAPABILITIES : []),
-      ...(this.#parts.authorityOf(profile).nextChain.length > 0
-        ? (["GetNextCACert"] as const)
-        : []),
-    ];
-    return answer("text/plain", Buffer.from(formatCapabilities(all)));
+    const hasNextCa = this.#parts.authorityOf(profile).nextChain.length > 0;
+    const offered = capabilitiesOf(profile, hasNextCa);
+    return answer("text/plain", Buffer.from(formatCapabilities(offered)));
   }
 
   async #nextCertificates(profile: Profile): Promise<HttpAnswer> {
@@ -133,6 +128,15 @@ export class ScepHandler {
     const earlier = this.#visits.before(address);
     return answer("application/x-pki-message", await operations.answer(message, profile, earlier));
   }
+}
+
+/** What a profile's address offers. */
+export function capabilitiesOf(profile: Profile, hasNextCa: boolean): readonly Capability[] {
+  return [
+    ...CAPABILITIES,
+    ...(profile.legacyAlgorithms ? LEGACY_CAPABILITIES : []),
+    ...(hasNextCa ? (["GetNextCACert"] as const) : []),
+  ];
 }
 
 /**

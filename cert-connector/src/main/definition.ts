@@ -13,6 +13,7 @@ import { notificationCommands } from "./notification-commands.ts";
 import { pfxCommands } from "./pfx-commands.ts";
 import { pkcsCommands } from "./pkcs-commands.ts";
 import { serviceCommands } from "./service-commands.ts";
+import { shadowCommands } from "./shadow.ts";
 import { startCertConnector } from "./start.ts";
 import { traceCommands } from "./trace-commands.ts";
 
@@ -39,6 +40,7 @@ export const definition: ServiceDefinition<
     pkcsCommands,
     pfxCommands,
     ...traceCommands,
+    shadowCommands,
   ],
   checks: offlineChecks,
   start: startCertConnector,

@@ -26,6 +26,7 @@ import { IssuanceGate } from "../device/issuance-gate.ts";
 import { PublicationHandler } from "../device/publication-handler.ts";
 import { ScepHandler } from "../device/scep-handler.ts";
 import { ScepOperations } from "../device/scep-operations.ts";
+import type { ShadowMode } from "../device/shadow-mode.ts";
 import { intuneChallenge } from "../intune/intune-challenge.ts";
 import { intuneNotifier } from "../intune/intune-notifier.ts";
 import type { CertificateOperations } from "../store/operations.ts";
@@ -186,6 +187,7 @@ export async function assembleConnector(
   });
   return {
     files,
+    guard,
     hsm,
     replica,
     registration,
@@ -219,6 +221,7 @@ export function openDoors(
     responder,
     operations,
   }: CertificateConnector,
+  shadow?: ShadowMode,
 ): Promise<HttpListener> {
   const { local, clock, log } = kernel;
   const chain = [files.issuing.certificate, files.root];
@@ -240,6 +243,7 @@ export function openDoors(
     ...local.listen,
     scep,
     publication,
+    shadow,
     onFault: (error) => log.error({ err: error }, "http.fault"),
   });
 }

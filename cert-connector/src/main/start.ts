@@ -20,6 +20,7 @@ import {
   type CertificateKernel,
   openDoors,
 } from "./service.ts";
+import { shadowControls, shadowMode } from "./shadow.ts";
 import { traceService } from "./trace-commands.ts";
 
 /** Starts the connector: completes what a crash left, has a revocation list in force, then opens its doors. */
@@ -41,7 +42,8 @@ export async function startCertConnector(
   for (const check of healthChecks(kernel, connector)) kernel.health.register(check);
   kernel.health.register({ name: "replicas", run: () => connector.replica.result() });
   connector.replica.serve(connector);
-  const doors = starting.use(await openDoors(kernel, connector));
+  const shadow = shadowMode(kernel, connector, starting);
+  const doors = starting.use(await openDoors(kernel, connector, shadow));
   kernel.announce({ scepUrl: doors.url });
   kernel.health.figure("scep-requests-in-flight", doors.requestsInFlight);
   const pkcs = pkcsService(kernel, connector);
@@ -72,6 +74,7 @@ export async function startCertConnector(
       ...controlsOf(kernel, connector),
       ...caControls(kernel, connector),
       ...notificationControls(kernel),
+      ...shadowControls(shadow),
       ...imported.controls,
       "certificate.trace": trace.control,
       "certificate.pkcs": pkcs.control,
