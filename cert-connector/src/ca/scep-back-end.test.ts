@@ -16,6 +16,7 @@ import {
 } from "@isthmus/shared/x509/certification-request";
 import { keyUsageExtension } from "@isthmus/shared/x509/extensions";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { parseEnvelopedData, sealedFor } from "../protocol/enveloped-data.ts";
 import { parsePkiMessage, verifyPkiMessage } from "../protocol/scep-message.ts";
 import { encodeCertRep, type ScepResult, type ScepSigner } from "../protocol/scep-writer.ts";
 import { encodeCertificatesOnly } from "../protocol/signed-data.ts";
@@ -81,6 +82,11 @@ async function upstream(of: Upstream) {
     const body =
       text === null ? Buffer.concat(await request.toArray()) : Buffer.from(text, "base64");
     const message = verifyPkiMessage(parsePkiMessage(body), { allowLegacy: true });
+    const envelope = parseEnvelopedData(message.signedData.content, { allowLegacy: true });
+    if (sealedFor(envelope, [ra.certificate]) === undefined) {
+      response.writeHead(400).end("it is not encrypted to the RA");
+      return;
+    }
     seen.push(`${request.method} ${message.messageType} ${message.transactionId.slice(0, 8)}`);
     const result = of.answer(message.messageType);
     if (result === undefined) {
@@ -140,9 +146,13 @@ describe("a signer looked up as the first certificate", () => {
   });
 
   test("is not whom requests are encrypted to: that is the RA, wherever it stands", async () => {
-    const certificates = [ra, authority];
-    const it = await upstream({ certificates, answer: () => success(device) });
-    expect(await it.backEnd().issue(await order())).toMatchObject({ kind: "issued" });
+    for (const certificates of [
+      [ra, authority],
+      [authority, ra],
+    ]) {
+      const it = await upstream({ certificates, answer: () => success(device) });
+      expect(await it.backEnd().issue(await order())).toMatchObject({ kind: "issued" });
+    }
   });
 });
 
