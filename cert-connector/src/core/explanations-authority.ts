@@ -70,8 +70,46 @@ export const AUTHORITY_EXPLANATIONS: Explanations = {
   ],
   "hsm-pin-refused": [
     "the HSM refused the PIN; it is not tried again, for that could lock the token",
-    "put the right PIN into its file and restart",
+    "put the right PIN into its file: it is tried once the file has changed",
   ],
+  "hsm-pin-last-try": [
+    "one more wrong PIN would lock the token, so none is tried",
+    "log in once with the vendor's tool and the right PIN, which resets the count",
+  ],
+  "hsm-pin-locked": [
+    "the token's PIN is locked",
+    "have the token's security officer set a new one, and put it into the pinFile",
+  ],
+  "hsm-package-missing": [
+    "keys in an HSM need the package pkcs11js, which cannot be loaded",
+    "install it: npm install pkcs11js, with g++, make and python3 on the machine that compiles it",
+  ],
+  "hsm-token-missing": [
+    "the HSM has no such token, or is not there",
+    "see that it is on and reachable, and compare tokenLabel or slot with the tokens that the message names",
+  ],
+  "hsm-key-": [
+    "the token's key is missing, of another kind, not alone under its name, or not the certificate's",
+    "compare issuingKeyLabel, raKeyLabel and their ids with the keys that the vendor's tool shows",
+  ],
+  "hsm-mechanism-missing": [
+    "the token does not offer what is asked of it, e.g. raw RSA in FIPS mode",
+    "allow it in the token's policy, or keep this key (most often the RA's) in a file",
+  ],
+  "root-key-mismatch": [
+    "the key that was given is not the one of the root's certificate",
+    "give the file that `ca init` wrote, or the root's certificate with --root-cert",
+  ],
+  "ra-in-token": [
+    "the RA's key is in a token, where only the running service makes new ones",
+    "start the service and ask again, or keep the key with --same-key",
+  ],
+  "ra-not-renewed": [
+    "the RA's new key is not published yet",
+    "wait until every replica has loaded it; the log says why where one cannot",
+  ],
+  "file-exists": ["a file is where the result would go", "name another, or move it away"],
+  "file-unreadable": ["a file that was named cannot be read", "see its name and its rights"],
   "key-unreadable": [
     "a private key cannot be opened",
     "the passphrase file is not the one that it was made with; `ca restore` brings both back",

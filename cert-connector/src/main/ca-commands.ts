@@ -74,9 +74,11 @@ const backup: CliCommand = {
   },
   run: async (call) => {
     const out = call.required("out");
-    const made = backUp(loadLocal(call.required("config")), out, systemClock);
+    const local = loadLocal(call.required("config"));
+    const made = backUp(local, out, systemClock);
+    const inToken = local.ca.hsm === undefined ? "" : " Keys in the token are not in it, either.";
     return {
-      text: `Copied to ${out}. The passphrase is not in it: keep that elsewhere, or the copy is of no use.`,
+      text: `Copied to ${out}. The passphrase is not in it: keep that elsewhere, or the copy is of no use.${inToken}`,
       value: made,
     };
   },

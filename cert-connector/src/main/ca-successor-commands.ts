@@ -1,7 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "@isthmus/shared/clock";
-import { ConnectorError } from "@isthmus/shared/errors";
 import { type CliCall, type CliCommand, UsageError } from "@isthmus/shared/kernel/command";
 import { CONFIG_OPTION } from "@isthmus/shared/kernel/local-configuration";
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
@@ -170,5 +169,5 @@ async function makeRootList(call: CliCall) {
 function asSerialNumber(text: string): string {
   const hex = text.toLowerCase().replaceAll(":", "");
   if (/^(?:[0-9a-f]{2}){1,20}$/.test(hex)) return hex;
-  throw new ConnectorError("usage", `--revoke ${text}: expected up to 40 hexadecimal digits`);
+  throw new UsageError(`--revoke ${text}: expected up to 40 hexadecimal digits`);
 }
