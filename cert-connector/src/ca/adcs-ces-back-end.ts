@@ -63,7 +63,8 @@ export class AdcsCesBackEnd implements RemoteBackEnd {
 
   /** Asks about a request that there is none of: whoever answers that, with a fault, would answer others too. */
   async probe(signal: AbortSignal): Promise<readonly Certificate[]> {
-    await this.#ask({ kind: "status", requestId: "0" }, signal);
+    const answer = await this.#ask({ kind: "status", requestId: "0" }, signal);
+    if (answer.kind === "fault") throwPassing(answer);
     return [];
   }
 
@@ -102,6 +103,12 @@ function read(body: Buffer, status: number): WstepAnswer {
     if (status !== 200) throw unavailable(`it answered ${status} without a SOAP fault`, cause);
     throw unexpectedAnswer(cause.message, cause);
   }
+}
+
+/** A fault that says nothing of a request is one of the service, or of our login. */
+function throwPassing({ code, message }: Extract<WstepAnswer, { kind: "fault" }>): void {
+  if (code === undefined) throw unavailable(`CES failed: ${message.slice(0, 300)}`);
+  adcsFailure(code, message);
 }
 
 function outcomeOf(answer: WstepAnswer): IssuanceAnswer {
