@@ -14,7 +14,7 @@ import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import { derToPem } from "@isthmus/shared/x509/pem";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type AuthorityConfiguration, authorities } from "../config/authorities.ts";
-import { type ContractParts, describeAuthority } from "./authority-contract.ts";
+import { type ContractParts, describeAuthority } from "../testing/authority-contract.ts";
 import { authorityChecks, authorityHealth, remoteAuthorities } from "./remote-authorities.ts";
 
 const folder = temporaryFolder();

@@ -17,7 +17,7 @@ import type { AuthorityConfiguration } from "../config/authorities.ts";
 import { planCertificate } from "../core/certificate-plan.ts";
 import { goodGrant, goodProfile } from "../core/fixture.ts";
 import type { IssuanceAnswer, IssuanceOrder } from "../core/ports.ts";
-import { remoteAuthorities } from "./remote-authorities.ts";
+import { remoteAuthorities } from "../main/remote-authorities.ts";
 
 /** What every certification authority elsewhere has to hold to, whatever its API and however it misbehaves. */
 
