@@ -171,6 +171,13 @@ describe("while Intune has not taken the notification", () => {
     expect((await it.device.send(transaction)).status).toBe("SUCCESS");
   });
 
+  test("the device is told to wait although Intune gives no answer at all", async () => {
+    await using it = await startIntuneConnector();
+    const { transaction } = await it.begin(PROFILE);
+    it.simulator.faults.add("/successNotification", "hang");
+    expect((await it.device.send(transaction)).status).toBe("PENDING");
+  });
+
   test("the health says what waits and since when", async () => {
     await using it = await startIntuneConnector();
     it.simulator.faults.add("/successNotification", { status: 503 });

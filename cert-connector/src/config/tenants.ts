@@ -63,7 +63,7 @@ const tenant = z.strictObject({
     })
     .optional(),
   /** For one HTTP request; three of them have to end before another replica takes a notification over. */
-  timeoutMs: z.number().int().min(1_000).max(25_000).default(20_000),
+  timeoutMs: z.number().int().min(1_000).max(25_000).default(10_000),
   /** Revocations that Intune asks for, e.g. when a device is wiped or a profile no longer applies. */
   revocations: z
     .strictObject({

@@ -1,7 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { ConnectorError } from "@isthmus/shared/errors";
 import type { CheckResult } from "@isthmus/shared/kernel/service-definition";
-import type { NotificationTarget, Notifier, SuccessPayload } from "../core/notification.ts";
+import type {
+  NotificationState,
+  NotificationTarget,
+  Notifier,
+  SuccessPayload,
+} from "../core/notification.ts";
 import { NotificationDelivery, type NotificationReport } from "../core/notification-delivery.ts";
 import { storeOutbox } from "../store/store-outbox.ts";
 import type { CertificateKernel } from "./service.ts";
@@ -11,6 +16,7 @@ const LOOK_MS = 1_000;
 const WARN_AFTER_MS = 900_000;
 const MAX_LISTED = 1_000;
 const MINUTE_MS = 60_000;
+const LONGEST_WAIT_MS = 5_000;
 
 export interface NotificationParts {
   readonly notifiers: Readonly<Partial<Record<NotificationTarget["kind"], Notifier>>>;
@@ -48,8 +54,19 @@ export class Notifications implements AsyncDisposable {
     return this.#waiting;
   }
 
-  deliver(id: number) {
-    return this.#delivery.deliver(id);
+  /** Where it stands after at most five seconds: a device is not kept waiting longer, the outbox goes on by itself. */
+  async deliver(id: number): Promise<NotificationState> {
+    const answered = new AbortController();
+    const { signal } = answered;
+    const tooLong = delay(LONGEST_WAIT_MS, "waiting" as const, { signal, ref: false });
+    try {
+      return await Promise.race([
+        this.#delivery.deliver(id),
+        tooLong.catch(() => "waiting" as const),
+      ]);
+    } finally {
+      answered.abort();
+    }
   }
 
   /** Takes up what an earlier process of this connector had begun to send. */
