@@ -92,4 +92,20 @@ export const PARTNER_EXPLANATIONS: Explanations = {
     "what was kept of the order cannot be opened",
     "order it anew; was the state folder's key replaced?",
   ],
+  "ndes-unreachable": [
+    "shadow mode could not reach the NDES server that it stands before",
+    "see whether NDES runs and shadow.ndesUrl is right; devices get 502 until then",
+  ],
+  "ndes-answer": [
+    "the NDES server answered more than 4 MiB",
+    "see what answers at shadow.ndesUrl; it is no NDES",
+  ],
+  "shadow-key": [
+    "shadow.raKeyFile is not the key of the certificate in shadow.raCertificateFile",
+    "export both from the same entry of NDES's certificate store",
+  ],
+  "not-shadow": [
+    "shadow mode is off",
+    "set shadow in the local configuration, with the address of the NDES server",
+  ],
 };

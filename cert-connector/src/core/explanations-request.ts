@@ -85,6 +85,10 @@ export const REQUEST_EXPLANATIONS: Explanations = {
     "compare subject and alternative names of the SCEP profile with the profile of this connector",
   ],
   "request-id-used": ["another order had the same request id", "give each order an id of its own"],
+  "request-expired": [
+    "nobody decided on the request within 30 days",
+    "decide sooner; the device has to enrol anew, with a new challenge",
+  ],
   "pending-full": [
     "more requests wait for a person than are kept",
     "decide on some with `request approve` and `request reject`",

@@ -10,7 +10,7 @@ import {
   type RequestKey,
   type Standing,
 } from "../core/ledger.ts";
-import { standingOf } from "./enrolment-row.ts";
+import { MAX_PENDING_MS, standingOf } from "./enrolment-row.ts";
 import { reportDecision, reportPending } from "./issuance-report.ts";
 import { planNotification } from "./notification-operations.ts";
 import { admitRescue } from "./rescue-operations.ts";
@@ -71,6 +71,7 @@ export function enrolmentIntent(tx: Transaction, intent: Intent): IntentOutcome 
 export function enrolmentPending(tx: Transaction, request: PendingRequest): Standing {
   const known = knownStanding(tx, request, request.grant, request.at);
   if (known !== undefined) return known;
+  expirePending(tx, request.at);
   refuseTooManyPending(tx);
   refuseTooManyRenewals(tx, request.renewsSerialNumber);
   admitRescue(tx, request);
@@ -101,7 +102,7 @@ function intentOfApproved(tx: Transaction, intent: Intent, pendingId: number): I
   const { changes } = tx.run(
     `UPDATE enrolment SET state = 'intent', certification_request = ?, decided_by = 'local', authority = ?, issuer_key_id = ?, issuer = ?,
        serial_number = ?, tbs = ?, not_before = ?, not_after = ?, intent_at = ?
-     WHERE id = ? AND state = 'pending'`,
+     WHERE id = ? AND state = 'pending' AND requested_at >= ?`,
     intent.certificationRequest ?? null,
     intent.authority,
     intent.issuerKeyId,
@@ -112,6 +113,7 @@ function intentOfApproved(tx: Transaction, intent: Intent, pendingId: number): I
     intent.notAfter,
     intent.at,
     pendingId,
+    intent.at - MAX_PENDING_MS,
   );
   if (changes === 1) {
     reportDecision(tx, "enrolment.approved", { pendingId, actor: "local", at: intent.at });
@@ -270,6 +272,15 @@ function takeRate(
 function takeWindow(tx: Transaction, { window, at }: Intent): void {
   if (window === undefined) return;
   consumeLimit(tx, { kind: "certificate-issuance", count: 1, ...window, now: at });
+}
+
+/** What nobody decided on makes room: it counts as rejected from then on. */
+function expirePending(tx: Transaction, at: number): void {
+  tx.run(
+    `UPDATE enrolment SET state = 'rejected', decided_by = 'expiry', certification_request = NULL
+     WHERE id IN (SELECT id FROM enrolment WHERE state = 'pending' AND requested_at < ? LIMIT ${MAX_PRUNED})`,
+    at - MAX_PENDING_MS,
+  );
 }
 
 function refuseTooManyPending(tx: Transaction): void {

@@ -13,12 +13,12 @@ import type {
 
 /**
  * Where a request stands; undefined for one whose certificate has expired, which makes it new again. Throws RefusalError
- * for one that was rejected or whose certificate was revoked.
+ * for one that was rejected, that nobody decided on in time, or whose certificate was revoked.
  */
 export function standingOf(row: Row, at: number): Standing | undefined {
   switch (row["state"]) {
     case "pending":
-      return { kind: "pending", pendingId: row["id"] as number };
+      return standingOfPending(row, at);
     case "rejected":
       throw new RefusalError(
         "request-rejected",
@@ -32,6 +32,20 @@ export function standingOf(row: Row, at: number): Standing | undefined {
     default:
       return standingOfIssued(row, at);
   }
+}
+
+/** Our own limit: a person who has not decided by then has decided. */
+export const MAX_PENDING_MS = 30 * 86_400_000;
+
+function standingOfPending(row: Row, at: number): Standing {
+  if (at - (row["requested_at"] as number) <= MAX_PENDING_MS) {
+    return { kind: "pending", pendingId: row["id"] as number };
+  }
+  throw new RefusalError(
+    "request-expired",
+    "profile.approval",
+    "Nobody decided on the request within 30 days; the device has to enrol anew",
+  );
 }
 
 function standingOfIssued(row: Row, at: number): Standing | undefined {

@@ -1,0 +1,85 @@
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { makeChallenge } from "@isthmus/cert-connector/main/fixture";
+import { publicKeyOf } from "@isthmus/shared/link/jws";
+import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
+import { until } from "@isthmus/shared/testing/until";
+import { afterAll, afterEach, beforeEach, expect, type TestContext, test } from "vitest";
+import { missing, peer } from "../peers.ts";
+import { startSite } from "../scep-clients/site.ts";
+import { findCurlPlugin } from "../setup/strongswan-plugin.ts";
+import { runPeer } from "./run-peer.ts";
+
+/** A profile that wants a person's approval, and strongSwan's pki that asks again every second until it is given. */
+
+const DAY_MS = 86_400_000;
+const tenant = generateKeyPairSync("ed25519").privateKey;
+const folder = temporaryFolder();
+let site: Awaited<ReturnType<typeof startSite>>;
+
+beforeEach(async () => {
+  // strongSwan compares certificates with the real clock.
+  const of = { now: Date.now(), algorithm: "rsa-2048", tenantKeys: [publicKeyOf(tenant)] } as const;
+  site = await startSite([{ id: "device", approval: true }], of);
+});
+afterEach(() => site?.[Symbol.asyncDispose]());
+afterAll(() => folder[Symbol.dispose]());
+
+type Pki = (...words: string[]) => Promise<Buffer>;
+
+function strongSwan(context: TestContext): Pki {
+  const path = peer("pki", context);
+  const plugin = findCurlPlugin() ?? missing("strongSwan's curl plugin", context);
+  return async (...words) => (await runPeer(path, words, { LD_PRELOAD: plugin })).stdout;
+}
+
+/** Starts an enrolment that polls every second, and returns when the request waits for a person. */
+async function begin(pki: Pki, name: string) {
+  const file = (end: string) => join(folder.path, `${name}-${end}`);
+  const url = `${site.url}/scep/device`;
+  await pki("--scepca", "--url", url, "--caout", file("ca.der"), "--raout", file("ra.der"));
+  writeFileSync(file("key.der"), await pki("--gen", "--type", "rsa", "--size", "2048"));
+  const challenge = await makeChallenge(tenant, site.kernel.clock.now(), { subject: `CN=${name}` });
+  const written = readdirSync(folder.path).filter((each) => each.startsWith(`${name}-ca`));
+  const authorities = written.flatMap((each) => ["--cacert", join(folder.path, each)]);
+  const ra = ["--cacert-enc", file("ra.der"), "--cacert-sig", file("ra.der")];
+  const about = ["--url", url, "--dn", `CN=${name}`, "--in", file("key.der")];
+  const polling = ["--interval", "1", "--maxpolltime", "20"];
+  const ended = pki("--scep", ...about, "--password", challenge, ...ra, ...authorities, ...polling);
+  ended.catch(() => undefined);
+  const [pendingId] = await until(async () => {
+    const waiting = (await control("request.list", {})) as { readonly id: number }[];
+    return waiting.length > 0 ? waiting.map(({ id }) => id) : undefined;
+  }, "a request that waits");
+  return { ended, pendingId };
+}
+
+const control = (name: string, argument: unknown) =>
+  site.service.controls?.[name]?.(argument) as Promise<unknown>;
+
+test("strongSwan asks until a person has approved, and has its certificate then", async (context) => {
+  const { ended, pendingId } = await begin(strongSwan(context), "approved");
+  await control("request.approve", { pendingId });
+  const certificate = new X509Certificate(await ended);
+  expect(certificate.subject).toBe("CN=approved");
+  expect(certificate.subjectAltName).toContain("URI:urn:isthmus:device:device-1");
+});
+
+test("strongSwan ends with a failure once a person has rejected", async (context) => {
+  const { ended, pendingId } = await begin(strongSwan(context), "rejected");
+  await control("request.reject", { pendingId });
+  await expect(ended).rejects.toThrow(/fail/i);
+  await expect(control("request.approve", { pendingId })).rejects.toMatchObject({
+    code: "request-unknown",
+  });
+});
+
+test("a request that nobody decided on in thirty days is over, for the device and for a person", async (context) => {
+  const { ended, pendingId } = await begin(strongSwan(context), "forgotten");
+  site.kernel.clock.advance(30 * DAY_MS + 60_000);
+  await expect(ended).rejects.toThrow(/fail/i);
+  await expect(control("request.approve", { pendingId })).rejects.toMatchObject({
+    code: "request-expired",
+  });
+});
