@@ -26,8 +26,6 @@ const webhook = z.strictObject({
 /** Web services by name that a profile may have its challenges checked by. */
 export const webhooks = z.record(localName, webhook).default({});
 
-export type WebhookConfiguration = z.infer<typeof webhook>;
-
 function isProtected(text: string): boolean {
   const url = URL.parse(text);
   return url?.protocol === "https:" || (url !== null && LOOPBACK.test(url.hostname));

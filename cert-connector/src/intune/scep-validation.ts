@@ -4,8 +4,6 @@ import { IntuneCallError, type IntuneClient } from "./intune-client.ts";
 /** microsoft/Intune-Resource-Access, IntuneScepValidator. */
 export const VALIDATION_SERVICE = "ScepRequestValidationFEService";
 const API_VERSION = "2018-02-20";
-/** The longest text that Intune takes with a failure. */
-export const MAX_ERROR_DESCRIPTION = 255;
 
 export interface SuccessNotification {
   readonly transactionId: string;
