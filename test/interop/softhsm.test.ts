@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { issued, ScepDevice } from "@isthmus/cert-connector/main/fixture";
 import { until } from "@isthmus/shared/testing/until";
@@ -57,6 +57,42 @@ describe.each(["rsa-2048", "ec-p256", "ec-p384"])(
     });
   },
 );
+
+/** Asks the library itself, in a process of its own, for what a key must not give. */
+const EXTRACTION = `
+  const { createRequire } = await import("node:module");
+  const library = createRequire(process.cwd() + "/x.js")("pkcs11js");
+  const [path, pin, label] = process.argv.slice(1);
+  const module = new library.PKCS11();
+  module.load(path);
+  module.C_Initialize();
+  const slot = module.C_GetSlotList(true).find((each) => module.C_GetTokenInfo(each).label.trim() === "Isthmus");
+  const session = module.C_OpenSession(slot, library.CKF_SERIAL_SESSION);
+  module.C_Login(session, library.CKU_USER, pin);
+  module.C_FindObjectsInit(session, [
+    { type: library.CKA_CLASS, value: library.CKO_PRIVATE_KEY },
+    { type: library.CKA_LABEL, value: label },
+  ]);
+  const [key] = module.C_FindObjects(session, 1);
+  const read = (type) => module.C_GetAttributeValue(session, key, [{ type }])[0].value.toString("hex");
+  const flags = [library.CKA_SENSITIVE, library.CKA_EXTRACTABLE, library.CKA_DECRYPT].map(read);
+  try {
+    read(label === "ra" ? library.CKA_PRIVATE_EXPONENT : library.CKA_VALUE);
+  } catch (error) {
+    console.log(flags.join(" "), error.message);
+  }`;
+
+test.for([
+  ["issuing", "01 00 00"],
+  ["ra", "01 00 01"],
+])("the %s key cannot be read out of the token", async ([label = "", flags = ""], context) => {
+  using token = await softToken(context);
+  await initInToken(token, "ec-p256");
+  const words = ["--input-type=module", "--eval", EXTRACTION];
+  const pin = readFileSync(token.pinFile, "utf8").trim();
+  const { text } = await runPeer(process.execPath, [...words, token.module, pin, label]);
+  expect(text).toBe(`${flags} CKR_ATTRIBUTE_SENSITIVE\n`);
+});
 
 describe("the RA's key in the token", () => {
   test("opens OAEP envelopes as current Windows sends them", async (context) => {

@@ -4,13 +4,13 @@ import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-de
 import { makeStateFolder } from "@isthmus/shared/kernel/state-files";
 import { systemRandom } from "@isthmus/shared/random";
 import { isHeld } from "@isthmus/shared/x509/signing-key";
-import type { Logger } from "pino";
 import { type AuthorityFiles, readAuthorityFolder } from "../ca/authority-folder.ts";
 import { Hsm } from "../ca/hsm.ts";
 import { type HsmKeyNames, heldKeysOf } from "../ca/hsm-authority.ts";
 import { signsFor } from "../ca/hsm-key.ts";
 import { pinMemory } from "../ca/pkcs11-pin.ts";
 import type { CaConfiguration, HsmConfiguration } from "../config/ca.ts";
+import type { CertificateKernel } from "./service.ts";
 
 /** The embedded authority's files, and the token that holds its keys where the configuration names one. */
 export interface OpenedAuthority {
@@ -27,7 +27,7 @@ type Place = { readonly ca: CaConfiguration; readonly stateFolder: string };
 export async function openAuthority(
   { ca, stateFolder }: Place,
   resources: AsyncDisposableStack,
-  log?: Logger,
+  log?: CertificateKernel["log"],
 ): Promise<OpenedAuthority> {
   const passphrase = readSecretFile(ca.passphraseFile);
   if (ca.hsm === undefined) {
@@ -39,7 +39,11 @@ export async function openAuthority(
 }
 
 /** Opens the token that the configuration names. */
-export function openHsm(of: HsmConfiguration, stateFolder: string, log?: Logger): Promise<Hsm> {
+export function openHsm(
+  of: HsmConfiguration,
+  stateFolder: string,
+  log?: CertificateKernel["log"],
+): Promise<Hsm> {
   const { module, tokenLabel, slot, pinFile, sessions, timeoutMs } = of;
   makeStateFolder(stateFolder);
   return Hsm.open({
