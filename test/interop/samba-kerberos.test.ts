@@ -2,20 +2,34 @@ import { join } from "node:path";
 import { KerberosTickets } from "@isthmus/cert-connector/ca/kerberos-tickets";
 import { systemClock } from "@isthmus/shared/clock";
 import { systemRandom } from "@isthmus/shared/random";
+import { testCertificate } from "@isthmus/shared/testing/certificate-authority";
 import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
-import { afterAll, expect, type TestContext, test } from "vitest";
+import { until } from "@isthmus/shared/testing/until";
+import { subjectAltNameExtension } from "@isthmus/shared/x509/extensions";
+import { afterAll, describe, expect, type TestContext, test } from "vitest";
 import { peer } from "../peers.ts";
+import { startAdcsSimulator } from "../simulators/adcs/adcs-simulator.ts";
 import { type GssAcceptor, startGssAcceptor } from "../simulators/adcs/gss-acceptor.ts";
+import { makeAuthorityFiles } from "./ca/authority-files.ts";
+import { HOST_PROFILE, STATIC_CHALLENGE, startCaLab } from "./ca/lab.ts";
 import { startSambaDomain } from "./samba/samba-domain.ts";
 
 /** Tickets of a real domain, taken up by MIT's library on the server's side as IIS would. */
 
-const HOST = "ca.corp.test";
+/** What devices of a domain call a web server; here the name of this machine, so that it is found without DNS. */
+const HOST = "localhost";
+const DAY_MS = 86_400_000;
 const CHANNEL = Buffer.from("tls-server-end-point:a digest");
 const stack = new AsyncDisposableStack();
 afterAll(() => stack.disposeAsync());
 
-let started: Promise<{ acceptor: GssAcceptor; tickets: KerberosTickets }> | undefined;
+interface Kerberos {
+  readonly acceptor: GssAcceptor;
+  readonly tickets: KerberosTickets;
+  readonly folder: string;
+  readonly keytabFile: string;
+}
+let started: Promise<Kerberos> | undefined;
 
 /** One domain for all: the Kerberos library reads its environment once. */
 function kerberos(context: TestContext) {
@@ -24,7 +38,7 @@ function kerberos(context: TestContext) {
   return started;
 }
 
-async function start(context: TestContext) {
+async function start(context: TestContext): Promise<Kerberos> {
   const domain = stack.use(await startSambaDomain(context));
   const client = await domain.account({ name: "isthmus" });
   const server = await domain.account({ name: "web", servicePrincipal: `HTTP/${HOST}` });
@@ -34,7 +48,8 @@ async function start(context: TestContext) {
   const { krb5ConfigFile } = domain;
   const acceptor = stack.use(startGssAcceptor({ keytabFile: server.keytabFile, krb5ConfigFile }));
   const parts = { principal: "isthmus@CORP.TEST", clock: systemClock, random: systemRandom };
-  return { acceptor, tickets: new KerberosTickets(parts) };
+  const { keytabFile } = client;
+  return { acceptor, tickets: new KerberosTickets(parts), folder: domain.folder, keytabFile };
 }
 
 async function tokenFor(tickets: KerberosTickets, channel: Uint8Array | undefined) {
@@ -77,3 +92,57 @@ test("a server that the domain does not know is told by its name", async (contex
   await expect(ask()).rejects.toThrow(/HTTP\/nobody\.corp\.test/);
   expect(await rejectedCode(ask)).toBe("kerberos-credentials");
 });
+
+describe.each(["adcs-web", "adcs-ces"] as const)(
+  "a CA that demands channel binding, by %s",
+  (kind) => {
+    async function lab(context: TestContext, login: Readonly<Record<string, unknown>>) {
+      const { acceptor, folder, keytabFile } = await kerberos(context);
+      const files = await makeAuthorityFiles(folder);
+      const server = await testCertificate(
+        {
+          ...{ subject: `CN=${HOST}`, serialNumber: "03" },
+          notBefore: Date.now() - DAY_MS,
+          notAfter: Date.now() + DAY_MS,
+          extensions: [subjectAltNameExtension([{ type: "dns", value: HOST }])],
+        },
+        files.issuing,
+      );
+      const templates = { Devices: { decision: "issue", validityDays: 20 } } as const;
+      const adcs = await startAdcsSimulator({
+        ...{ issuer: files.issuing, server, templates, login: acceptor },
+      });
+      stack.use(adcs);
+      const path = kind === "adcs-web" ? "" : "/CA_CES_Kerberos/service.svc/CES";
+      const configuration = {
+        kind,
+        urls: [`https://${HOST}:${adcs.port}${path}`],
+        caFile: files.chainFile,
+        issuerFile: files.chainFile,
+        template: "Devices",
+        login: { method: "kerberos", keytabFile, principal: "isthmus@CORP.TEST", ...login },
+      };
+      const profile = { ...HOST_PROFILE, subjectAltNames: [] };
+      return { adcs, lab: stack.use(await startCaLab(configuration, profile)) };
+    }
+    const asked = { subject: "CN=host-1,O=Example", challenge: STATIC_CHALLENGE };
+
+    test("issues to the connector's account", async (context) => {
+      const it = await lab(context, {});
+      await it.lab.enrol(asked);
+      expect(it.adcs.asked.map(({ user }) => user)).toContain("isthmus@CORP.TEST");
+      expect(it.adcs.authority.requests).toHaveLength(1);
+    });
+
+    test("lets nobody in whose ticket is not bound to the connection", async (context) => {
+      const it = await lab(context, { channelBinding: false });
+      await expect(it.lab.enrol(asked)).rejects.toThrow(/401|PENDING|503/);
+      const check = await until(async () => {
+        const result = await it.lab.check("authority-elsewhere");
+        return result?.status === "unhealthy" ? result : undefined;
+      });
+      expect(check.reason).toMatch(/401/);
+      expect(it.adcs.asked).toEqual([]);
+    });
+  },
+);
