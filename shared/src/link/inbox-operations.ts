@@ -116,7 +116,7 @@ function repeatReport(transaction: Transaction, row: Row, now: number): void {
 
 function report(transaction: Transaction, result: CommandResult, now: number): void {
   const entry = { stream: COMMANDS_STREAM, at: now, entry: result };
-  const position = appendToStream(transaction, entry);
+  const { lastInsertRowid: position } = appendToStream(transaction, entry);
   transaction.run(
     "UPDATE command_inbox SET result_position = ?, reported_at = ? WHERE id = ?",
     position,

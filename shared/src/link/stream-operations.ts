@@ -19,13 +19,13 @@ export interface StreamBatch {
 }
 
 /**
- * Puts an entry into a log stream, in the transaction of what it tells about. Returns its place in the journal. Throws
- * `entry-too-large`, `stream-full` (retryable: the control plane has been away for very long).
+ * Puts an entry into a log stream, in the transaction of what it tells about. Its place in the journal is the
+ * row id, which is worth asking for only where it is needed: it may cost a round trip. Throws `entry-too-large`, `stream-full` (retryable: the control plane has been away for very long).
  */
 export function appendToStream(
   transaction: Transaction,
   of: { readonly stream: string; readonly at: number; readonly entry: unknown },
-): number {
+): Pick<ReturnType<Transaction["run"]>, "lastInsertRowid"> {
   const entry = JSON.stringify(of.entry);
   if (Buffer.byteLength(entry) > MAX_ENTRY_BYTES) {
     throw new ConnectorError(
@@ -42,13 +42,12 @@ export function appendToStream(
     );
   }
   transaction.run("UPDATE stream SET unsequenced = unsequenced + 1 WHERE name = ?", of.stream);
-  const { lastInsertRowid } = transaction.run(
+  return transaction.run(
     "INSERT INTO stream_entry (stream, at, entry) VALUES (?, ?, ?)",
     of.stream,
     of.at,
     entry,
   );
-  return lastInsertRowid;
 }
 
 interface StreamRow {

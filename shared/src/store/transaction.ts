@@ -4,7 +4,10 @@ export type Row = Readonly<Record<string, SqlValue>>;
 
 /** What a store operation sees of the database while it runs inside one transaction, on the store's worker. */
 export interface Transaction {
-  /** Runs a statement for its effect. */
+  /**
+   * Runs a statement for its effect. On PostgreSQL it is sent with the next one whose answer is needed, so what it returns
+   * is best not looked at where it does not matter; a fault of it may show at a later statement of the same operation.
+   */
   run(
     sql: string,
     ...values: SqlValue[]
