@@ -110,6 +110,8 @@ export interface IssuedRecord {
     Intent,
     "serialNumber" | "issuerKeyId" | "issuer" | "notBefore" | "notAfter"
   >;
+  /** The authority was asked more than once: where it cannot look for the first certificate there may be two. */
+  readonly wasAskedAgain?: boolean;
   readonly at: number;
 }
 

@@ -7,7 +7,12 @@ import type { AuthorityTold, TellAuthority } from "./authority-revocation.ts";
 import { deviationsFromPlan } from "./certificate-comparison.ts";
 import type { EnrolmentOutcome } from "./enrolment-request.ts";
 import type { Ledger, UnfinishedIntent } from "./ledger.ts";
-import type { CertificateAuthority, FailureRecorder, IssuanceAnswer } from "./ports.ts";
+import type {
+  CertificateAuthority,
+  FailureRecorder,
+  IssuanceAnswer,
+  IssuanceOrder,
+} from "./ports.ts";
 
 /** After this another replica, or this one after a crash, asks again. Longer than any authority's own timeout. */
 const ASK_LEASE_MS = 60_000;
@@ -51,19 +56,19 @@ export class RemoteIssuance {
       await ledger.endAsking({ serialNumber, reference });
       return await this.#postponed(intent, error, isRepeated);
     }
-    return await this.#conclude(intent, authority, answer, reference);
+    return await this.#conclude(intent, authority, answer, asking);
   }
 
   async #conclude(
     intent: UnfinishedIntent,
     authority: CertificateAuthority,
     answer: IssuanceAnswer,
-    reference: string | undefined,
+    { reference, isRepeated }: Pick<IssuanceOrder, "reference" | "isRepeated">,
   ): Promise<EnrolmentOutcome> {
     const { serialNumber } = intent;
     switch (answer.kind) {
       case "issued":
-        return await this.#accept(intent, authority, answer.certificate);
+        return await this.#accept(intent, authority, answer.certificate, isRepeated);
       case "pending":
         await this.#parts.ledger.endAsking({
           serialNumber,
@@ -93,6 +98,7 @@ export class RemoteIssuance {
     intent: UnfinishedIntent,
     authority: CertificateAuthority,
     der: Buffer,
+    wasAskedAgain: boolean,
   ): Promise<EnrolmentOutcome> {
     const { ledger, clock } = this.#parts;
     const issuer = authority.issuer();
@@ -110,6 +116,7 @@ export class RemoteIssuance {
         notBefore: made.notBefore,
         notAfter: made.notAfter,
       },
+      wasAskedAgain,
       at: clock.now(),
     });
     return { kind: "issued", certificate: Buffer.from(certificate), issuerKeyId: issuer.keyId };

@@ -111,6 +111,30 @@ test("one of our own authority's is not: its lists come from the ledger", async 
   expect(await it.claim(NOON + HOUR_MS)).toEqual([]);
 });
 
+test("of two certificates for one intent the second is ordered to be revoked", async () => {
+  await using it = await openTestStore();
+  const { serialNumber, issuerKeyId, issuer, notBefore, notAfter } = await intended(it, "0a");
+  const store = (own: string, certificate: Buffer) => {
+    const actual = { serialNumber: own, issuerKeyId, issuer, notBefore, notAfter };
+    const thumbprint = "00".repeat(32);
+    return it.store.run("enrolmentIssued", {
+      serialNumber,
+      certificate,
+      thumbprint,
+      actual,
+      at: NOON,
+    });
+  };
+  const [first, second] = [Buffer.from("first"), Buffer.from("second")];
+  expect(Buffer.from(await store("f1", first))).toEqual(first);
+  expect(Buffer.from(await store("f1", first))).toEqual(first);
+  expect(await it.claim(NOON + MINUTE_MS)).toEqual([]);
+  expect(Buffer.from(await store("f2", second))).toEqual(first);
+  expect(await it.claim(NOON + MINUTE_MS)).toMatchObject([
+    { serialNumber: "f2", reason: "superseded" },
+  ]);
+});
+
 test("a certificate beyond the plan is ordered to be revoked with the refusal", async () => {
   await using it = await openTestStore();
   const { serialNumber, notAfter } = await intended(it, "0a");

@@ -25,7 +25,10 @@ const MAX_UNFINISHED = 10_000;
 /** Own limit on the issuers that have used one number. */
 const MAX_SAME_SERIAL = 100;
 
-/** Stores a signed certificate and reports it. Of two signings of one intent the first stays; both callers get it. */
+/**
+ * Stores a signed certificate and reports it. Of two signings of one intent the first stays; both callers get it, and a
+ * second certificate of a remote authority is revoked there.
+ */
 export function enrolmentIssued(tx: Transaction, issued: IssuedRecord): Uint8Array {
   const row = findIntended(tx, issued.serialNumber);
   if (row === undefined) {
@@ -34,7 +37,7 @@ export function enrolmentIssued(tx: Transaction, issued: IssuedRecord): Uint8Arr
       `certificate ${issued.serialNumber} has no intent in the ledger`,
     );
   }
-  if (row["state"] === "issued") return row["certificate"] as Uint8Array;
+  if (row["state"] === "issued") return keepFirst(tx, row, issued);
   tx.run(
     `UPDATE enrolment SET state = 'issued', certificate = ?, thumbprint = ?, issued_at = ?, tbs = NULL,
        certification_request = NULL WHERE id = ?`,
@@ -47,6 +50,20 @@ export function enrolmentIssued(tx: Transaction, issued: IssuedRecord): Uint8Arr
   reportIssued(tx, completed, issued);
   notifyIssued(tx, completed, issued);
   return issued.certificate;
+}
+
+function keepFirst(
+  tx: Transaction,
+  row: Row,
+  { certificate, actual, at }: IssuedRecord,
+): Uint8Array {
+  const first = row["certificate"] as Uint8Array;
+  if (actual === undefined || Buffer.compare(first, certificate) === 0) return first;
+  const { serialNumber, notAfter } = actual;
+  const authority = row["authority"] as string;
+  const reason = "superseded";
+  orderAuthorityRevocation(tx, { authority, serialNumber, certificate, notAfter, reason }, at);
+  return first;
 }
 
 /** By the serial number that was planned, which is the certificate's own unless a remote authority chose another. */

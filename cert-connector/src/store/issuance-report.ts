@@ -1,7 +1,7 @@
 import { appendToStream } from "@isthmus/shared/link/lane-operations";
 import type { IssuanceEvent } from "@isthmus/shared/link/messages";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
-import type { FailureRecord, PendingRequest, Revocation } from "../core/ledger.ts";
+import type { FailureRecord, IssuedRecord, PendingRequest, Revocation } from "../core/ledger.ts";
 import { recordAudit } from "./audit.ts";
 import { grantOf } from "./enrolment-row.ts";
 
@@ -15,7 +15,7 @@ const MAX_USER_PRINCIPAL_NAME = 256;
 export function reportIssued(
   tx: Transaction,
   row: Row,
-  { thumbprint, at }: { readonly thumbprint: string; readonly at: number },
+  { thumbprint, wasAskedAgain, at }: Pick<IssuedRecord, "thumbprint" | "wasAskedAgain" | "at">,
 ): void {
   const entry: IssuanceEvent = {
     ...identityOf(row),
@@ -33,6 +33,7 @@ export function reportIssued(
       ...entry,
       frontDoor: row["front_door"],
       renews: row["renews_serial_number"] ?? undefined,
+      ...(wasAskedAgain === true && { wasAskedAgain }),
     },
   });
 }
