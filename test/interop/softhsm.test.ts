@@ -109,6 +109,15 @@ describe("the RA's key in the token", () => {
     }
   });
 
+  test("may be the issuing CA's own, for clients that take one certificate alone", async (context) => {
+    using token = await softToken(context);
+    await initInToken(token, "rsa-2048", "--own-ra");
+    await using it = await startHsmConnector(token, {}, { caCertificates: "single" });
+    const [only, ...others] = await it.device.caCertificates();
+    expect([only?.basicConstraints?.isCa, others.length]).toEqual([true, 0]);
+    expect(issued(await it.device.enrol(await it.request("apple")))).toBeDefined();
+  });
+
   test("is renewed there while the service runs, and the one before still answers", async (context) => {
     using token = await softToken(context);
     await initInToken(token, "ec-p256");

@@ -13,6 +13,7 @@ import {
   type Library,
   loadModule,
   type Module,
+  messageOf,
   Pkcs11Fault,
   type Template,
 } from "./pkcs11-module.ts";
@@ -71,8 +72,7 @@ export class TokenSessions {
     refuseLastTry(loaded, slot);
     const flags = library.CKF_SERIAL_SESSION | library.CKF_RW_SESSION;
     const first = module.C_OpenSession(slot, flags);
-    // One login is the whole process's, all its sessions share it.
-    module.C_Login(first, library.CKU_USER, readSecretFile(place.pinFile));
+    logIn(loaded, first, place.pinFile);
     const others = Array.from({ length: place.sessions - 1 }, () =>
       module.C_OpenSession(slot, flags),
     );
@@ -316,6 +316,15 @@ function findSlot({ module }: Loaded, { tokenLabel, slot, module: path }: HsmPla
 /** A slot's number: CK_ULONG in the byte order of this machine, which is little-endian wherever Node runs. */
 function numberOf(handle: Handle): number {
   return handle.readUIntLE(0, Math.min(handle.length, 6));
+}
+
+/** One login is the whole process's, all its sessions share it; some libraries keep it beyond that. */
+function logIn({ library, module }: Loaded, session: Handle, pinFile: string): void {
+  try {
+    module.C_Login(session, library.CKU_USER, readSecretFile(pinFile));
+  } catch (error) {
+    if (messageOf(error) !== "CKR_USER_ALREADY_LOGGED_IN") throw error;
+  }
 }
 
 /** A wrong PIN now would lock the token: whoever knows the right one has to use it with the vendor's tool first. */

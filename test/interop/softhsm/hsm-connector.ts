@@ -68,17 +68,26 @@ export async function initInToken(token: SoftToken, algorithm: string, ...words:
 }
 
 /** The whole connector over HTTP with its keys in the token, by the real time. */
-export async function startHsmConnector(token: SoftToken, hsm?: Record<string, unknown>) {
+export async function startHsmConnector(
+  token: SoftToken,
+  hsm: Record<string, unknown> = {},
+  profile: Record<string, unknown> = {},
+) {
   const stack = new AsyncDisposableStack();
   try {
-    return await start(token, stack, hsm);
+    return await start(token, stack, hsm, profile);
   } catch (error) {
     await stack.disposeAsync();
     throw error;
   }
 }
 
-async function start(token: SoftToken, stack: AsyncDisposableStack, hsm?: Record<string, unknown>) {
+async function start(
+  token: SoftToken,
+  stack: AsyncDisposableStack,
+  hsm: Record<string, unknown>,
+  profile: Record<string, unknown>,
+) {
   const local = localConfiguration.parse({
     listen: { address: "127.0.0.1", port: 0 },
     ca: caKeys(token, hsm),
@@ -100,7 +109,7 @@ async function start(token: SoftToken, stack: AsyncDisposableStack, hsm?: Record
   const service = stack.use(await startCertConnector(kernel));
   const url = kernel.announced["scepUrl"] ?? "";
   const publicUrls = { crl: `${url}/crl`, ocsp: `${url}/ocsp`, ca: `${url}/ca` };
-  const profiles = [{ id: "device", renewalWindowPercent: 100 }];
+  const profiles = [{ id: "device", renewalWindowPercent: 100, ...profile }];
   await service.applyConfiguration(desiredConfiguration.parse({ profiles, publicUrls }), 1);
   const device = new ScepDevice(`${url}/scep/device`);
   return {
