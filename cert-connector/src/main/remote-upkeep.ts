@@ -9,11 +9,13 @@ type Parts = Pick<CertificateConnector, "remote" | "authorityRevocations" | "enr
  * What goes on with authorities elsewhere while no device asks: their health, revocations they have to be told of, and
  * orders whose answer was lost, so that no certificate is made there that is not in the ledger here.
  */
-export function startRemoteUpkeep(
-  { log }: Pick<CertificateKernel, "log">,
+export async function startRemoteUpkeep(
+  { log, local, store }: Pick<CertificateKernel, "log" | "local" | "store">,
   { remote, authorityRevocations, enrolments }: Parts,
-): Disposable {
+): Promise<Disposable> {
   if (remote.length === 0) return { [Symbol.dispose]: () => undefined };
+  // Where replicas share the ledger another one may be waiting for an answer; its time runs out by itself.
+  if (local.database === undefined) await store.run("releaseAsking");
   for (const authority of remote) authority.start();
   authorityRevocations.start();
   let isResuming = false;

@@ -38,7 +38,7 @@ export async function startCertConnector(
   await connector.responder.start();
   await connector.notifications.start();
   starting.use(await startExpiryWatch(kernel, connector));
-  starting.use(startRemoteUpkeep(kernel, connector));
+  starting.use(await startRemoteUpkeep(kernel, connector));
   for (const check of healthChecks(kernel, connector)) kernel.health.register(check);
   kernel.health.register({ name: "replicas", run: () => connector.replica.result() });
   connector.replica.serve(connector);

@@ -134,6 +134,13 @@ export function endAsking(
   );
 }
 
+/** For one process that has the ledger to itself: nobody waits for an answer any more. */
+export function releaseAsking(tx: Transaction): void {
+  tx.run(
+    "UPDATE enrolment SET asked_until = NULL WHERE state = 'intent' AND asked_until IS NOT NULL",
+  );
+}
+
 /** Why it was refused is reported by who refuses; here the request and its challenge become free again. */
 export function enrolmentRefused(
   tx: Transaction,

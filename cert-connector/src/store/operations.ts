@@ -22,6 +22,7 @@ import {
   enrolmentRefused,
   findPending,
   rejectPending,
+  releaseAsking,
   revokeCertificate,
   unfinishedIntents,
 } from "./issuance-operations.ts";
@@ -97,6 +98,7 @@ export const operations = {
   enrolmentRefused,
   beginAsking,
   endAsking,
+  releaseAsking,
   unfinishedIntents,
   findPending,
   rejectPending,
