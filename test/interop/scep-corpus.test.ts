@@ -12,9 +12,12 @@ import {
 } from "../scep-clients/corpus.ts";
 import { corpusProfiles } from "../scep-clients/corpus-profiles.ts";
 import { sendRaw } from "../scep-clients/http-request.ts";
+import { recordCorpus } from "../scep-clients/record-corpus.ts";
 import { startSite } from "../scep-clients/site.ts";
 
 /** Requests as they were recorded once, played to the service of today: what a client of then is answered may not change. */
+
+if (process.env["RECORD_SCEP_CORPUS"] === "1") await recordCorpus();
 
 const folder = temporaryFolder();
 let site: Awaited<ReturnType<typeof startSite>>;

@@ -1,8 +1,3 @@
-/**
- * Records the corpus anew: `node test/scep-clients/record-corpus.ts`. For each emulated client the requests that are good,
- * one with a wrong challenge, and mutations of its message; each with the class of the answer that the service gives now.
- * Look at the difference before it is committed: a class that changed is a change in what clients see.
- */
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -28,19 +23,30 @@ import { corpusProfiles, profileOf } from "./corpus-profiles.ts";
 import { sendRaw } from "./http-request.ts";
 import { SITE_PASSWORD, startSite } from "./site.ts";
 
+/**
+ * Records the corpus anew, as `RECORD_SCEP_CORPUS=1 npx vitest run --project interop scep-corpus` has it done: for each
+ * emulated client good requests, a wrong and a missing challenge, and mutations of its message; each with the class of the
+ * answer that the service gives now.
+ */
+
 const MUTATIONS = 4;
 const SEED = 8894;
 
-if (!existsSync(AUTHORITY_FOLDER)) await makeAuthority();
-using folder = temporaryFolder();
-const ca = copyAuthority(join(folder.path, "authority"));
-await using site = await startSite(corpusProfiles, { ca, now: CORPUS_NOW });
-for (const client of CLIENTS) {
-  const recorded = await record(client);
-  const file = requestsFile(client.name);
-  mkdirSync(join(file, ".."), { recursive: true });
-  writeFileSync(file, `${recorded.map((each) => JSON.stringify(each)).join("\n")}\n`);
-  process.stdout.write(`${client.name}: ${recorded.length} requests\n`);
+/** Records everything; returns how many requests of each client. */
+export async function recordCorpus(): Promise<Readonly<Record<string, number>>> {
+  if (!existsSync(AUTHORITY_FOLDER)) await makeAuthority();
+  using folder = temporaryFolder();
+  const ca = copyAuthority(join(folder.path, "authority"));
+  await using site = await startSite(corpusProfiles, { ca, now: CORPUS_NOW });
+  const counts: Record<string, number> = {};
+  for (const client of CLIENTS) {
+    const recorded = await record(client, site.url);
+    const file = requestsFile(client.name);
+    mkdirSync(join(file, ".."), { recursive: true });
+    writeFileSync(file, `${recorded.map((each) => JSON.stringify(each)).join("\n")}\n`);
+    counts[client.name] = recorded.length;
+  }
+  return counts;
 }
 
 async function makeAuthority(): Promise<void> {
@@ -64,7 +70,7 @@ async function makeAuthority(): Promise<void> {
   writeFileSync(join(AUTHORITY_FOLDER, "device.key.pem"), pem);
 }
 
-async function record(client: EmulatedClient): Promise<RecordedRequest[]> {
+async function record(client: EmulatedClient, url: string): Promise<RecordedRequest[]> {
   const good = message(client, 1);
   const messages: [string, Buffer][] = [
     ["valid", good],
@@ -78,7 +84,7 @@ async function record(client: EmulatedClient): Promise<RecordedRequest[]> {
   const recorded: RecordedRequest[] = [];
   for (const [name, bytes] of messages) {
     const request = client.http(bytes, `/scep/${profileOf(client)}`);
-    const answer = answerClass(await sendRaw(site.url, request));
+    const answer = answerClass(await sendRaw(url, request));
     recorded.push({ name, answer, request: request.toString("base64") });
   }
   return recorded;
@@ -99,7 +105,7 @@ function mutations(
 }
 
 function message(client: EmulatedClient, device: number, changes: Partial<Enrolment> = {}): Buffer {
-  const [ra] = pemToDer(readFileSync(join(ca.folder, "ra.pem"), "utf8"), "CERTIFICATE");
+  const [ra] = pemToDer(readFileSync(join(AUTHORITY_FOLDER, "ca/ra.pem"), "utf8"), "CERTIFICATE");
   if (ra === undefined) throw new Error("no RA certificate");
   return enrolmentMessage(client, {
     recipient: parseCertificate(ra),
