@@ -1,3 +1,4 @@
+import { issued } from "@isthmus/cert-connector/main/fixture";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
 import { parseCertificationRequest } from "@isthmus/shared/x509/certification-request";
@@ -76,6 +77,19 @@ describe("a certificate of Vault", () => {
     ]);
     expect(await lab.revoke(certificate)).toMatchObject({ state: "revoked" });
     expect([...vault.revoked]).toEqual([certificate.serialNumber]);
+  });
+
+  test("is renewed with itself, and its chain is what GetCACert gives", async () => {
+    await using lab = await startCaLab(configuration(), { renewalWindowPercent: 100 });
+    const request = await lab.request();
+    const first = issued(await lab.device.enrol(request));
+    const signer = { certificate: first, privateKey: request.key };
+    const second = issued(await lab.device.renew(await lab.request({ subject: "CN=new" }), signer));
+    expect(second.serialNumber).not.toBe(first.serialNumber);
+    expect(formatName(second.subject)).toBe("CN=device-1,O=Example");
+    const chain = (await lab.device.caCertificates()).map(({ thumbprint }) => thumbprint);
+    expect(chain).toContain(files.issuing.certificate.thumbprint);
+    expect(chain).toContain(files.root.certificate.thumbprint);
   });
 
   test("of a role left at its defaults is wider than the plan: revoked and refused", async () => {
