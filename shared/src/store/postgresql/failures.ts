@@ -18,6 +18,12 @@ const FULL: Meaning = {
   isRetryable: true,
 };
 
+const DENIED: Meaning = {
+  code: "store-refused",
+  message: "does not let the role do this: see how role and schemas are set up",
+  isRetryable: false,
+};
+
 /** By SQLSTATE (PostgreSQL documentation, appendix A), whole or its class, what a person can act on. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   "08": UNREACHABLE,
@@ -62,11 +68,9 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     isRetryable: true,
   },
   "3D000": { code: "store-refused", message: "has no such database", isRetryable: true },
-  "42501": {
-    code: "store-refused",
-    message: "does not let the role do this: see how role and schemas are set up",
-    isRetryable: false,
-  },
+  "42501": DENIED,
+  // A schema that the role may not use is passed over in the search path.
+  "3F000": DENIED,
   XX001: {
     code: "store-corrupt",
     message: "is damaged: restore it from a backup",

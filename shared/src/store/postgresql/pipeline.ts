@@ -46,6 +46,13 @@ interface Wire {
   sync(): void;
 }
 
+/** The driver's error; what the server sent has a severity. */
+interface ServerError {
+  readonly message: string;
+  readonly code?: string;
+  readonly severity?: string;
+}
+
 interface Field {
   readonly name: string;
   readonly dataTypeID: number;
@@ -94,6 +101,7 @@ export class Pipeline {
   #fields: readonly Field[] = [];
   #rows: Row[] = [];
   #rowFault: string | undefined;
+  #failure: PipelineFailure | undefined;
   #isOver = false;
   /** Texts sent with Parse and not confirmed yet, in order. */
   readonly #parsing: { readonly text: string; readonly name: string }[] = [];
@@ -171,24 +179,28 @@ export class Pipeline {
     this.#finish({ changes: 0, isCut: false, command: "" });
   }
 
-  handleError(error: { readonly message: string; readonly code?: string }): void {
-    const isAnswer = /^[0-9A-Z]{5}$/.test(error.code ?? "") && "severity" in error;
-    this.#end({
-      ok: false,
-      failure: {
-        sqlState: isAnswer ? error.code : undefined,
-        message: error.message,
-        index: this.#results.length,
-      },
-    });
+  handleError(error: ServerError): void {
+    const isAnswer = error.severity !== undefined;
+    this.#failure ??= {
+      sqlState: isAnswer ? error.code : undefined,
+      message: error.message,
+      index: this.#results.length,
+    };
+    // After an ERROR the server is ready again in a moment; after anything worse the connection ends.
+    if (error.severity !== "ERROR") this.#end({ ok: false, failure: this.#failure });
   }
 
-  handleReadyForQuery(): void {
-    if (this.#rowFault === undefined) this.#end({ ok: true, results: this.#results });
+  /** To be called when the server is ready for more, also after an error: the driver tells it of what went well alone. */
+  ready(): void {
+    if (this.#failure !== undefined) this.#end({ ok: false, failure: this.#failure });
+    else if (this.#rowFault === undefined) this.#end({ ok: true, results: this.#results });
     // 22003 is numeric_value_out_of_range: what was read does not fit into a number here.
     else
       this.#end({ ok: false, failure: { sqlState: "22003", message: this.#rowFault, index: 0 } });
   }
+
+  /** The driver asks for it; `ready` is told by the connection itself. */
+  handleReadyForQuery(): void {}
 
   #finish(of: Omit<StatementResult, "rows">): void {
     this.#results.push({ ...of, rows: this.#rows });

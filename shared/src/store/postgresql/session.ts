@@ -30,19 +30,22 @@ export class Session implements AsyncDisposable {
   readonly #timeoutMs: number;
   readonly #prepared = new PreparedStatements();
   #running: Pipeline | undefined;
+  #last: Promise<unknown> = Promise.resolve();
   #isBroken = false;
 
   private constructor(client: pg.Client, place: string, timeoutMs: number) {
     this.#client = client;
     this.#place = place;
     this.#timeoutMs = timeoutMs;
-    client.on("error", () => {
+    const end = () => {
       this.#isBroken = true;
-    });
-    client.on("end", () => {
-      this.#isBroken = true;
-    });
-    wireOf(client).on("parseComplete", () => this.#running?.parsed());
+      this.#running?.handleError({ message: "the connection was lost" });
+    };
+    client.on("error", end);
+    client.on("end", end);
+    const wire = wireOf(client);
+    wire.on("parseComplete", () => this.#running?.parsed());
+    wire.on("readyForQuery", () => this.#running?.ready());
   }
 
   /**
@@ -88,8 +91,17 @@ export class Session implements AsyncDisposable {
     return this.#isBroken;
   }
 
-  /** Runs statements in one round trip. A failure is a value here: what it means depends on where it came. */
-  async run(statements: readonly Statement[]): Promise<PipelineOutcome> {
+  /**
+   * Runs statements in one round trip, one call after another. A failure is a value here: what it means depends on where it
+   * came.
+   */
+  run(statements: readonly Statement[]): Promise<PipelineOutcome> {
+    const outcome = this.#last.then(() => this.#run(statements));
+    this.#last = outcome;
+    return outcome;
+  }
+
+  async #run(statements: readonly Statement[]): Promise<PipelineOutcome> {
     if (this.#isBroken) return brokenOutcome("the connection is closed");
     const outcome = await new Promise<PipelineOutcome>((resolve) => {
       const timer = setTimeout(() => {
@@ -103,15 +115,18 @@ export class Session implements AsyncDisposable {
       this.#running = pipeline;
       this.#client.query(pipeline);
     });
+    this.#running = undefined;
     if (!outcome.ok && endsConnection(outcome.failure)) this.abandon();
     return outcome;
   }
 
-  /** Runs a text of several statements, e.g. DDL, which has neither values nor rows. @throws Error as the driver has it. */
+  /** Runs a text of several statements, e.g. DDL, without values. What it has failed at leaves the connection unusable. */
   async script(sql: string): Promise<void> {
+    await this.#last;
     try {
       await this.#client.query(sql);
     } catch (error) {
+      this.abandon();
       const { message, code } = error as Error & { code?: string };
       throw fromPostgresql({ message, sqlState: code, index: 0 }, this.#place);
     }
@@ -135,7 +150,7 @@ function wireOf(client: pg.Client) {
   return (
     client as unknown as {
       readonly connection: {
-        on(event: "parseComplete", listener: () => void): void;
+        on(event: "parseComplete" | "readyForQuery", listener: () => void): void;
         readonly stream: { destroy(): void };
       };
     }
