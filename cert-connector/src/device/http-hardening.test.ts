@@ -1,10 +1,15 @@
 import { connect, type Socket } from "node:net";
+import { FakeClock } from "@isthmus/shared/testing/fake-clock";
 import { until } from "@isthmus/shared/testing/until";
 import { describe, expect, test } from "vitest";
+import { goodProfile } from "../core/fixture.ts";
 import { plainAnswer } from "./http-answer.ts";
 import { type HttpListener, type HttpListenerParts, startHttpListener } from "./http-listener.ts";
+import { BusyError } from "./issuance-gate.ts";
+import type { ProfileAuthority } from "./profile-authority.ts";
 import type { PublicationHandler } from "./publication-handler.ts";
-import type { ScepHandler } from "./scep-handler.ts";
+import { ScepHandler } from "./scep-handler.ts";
+import type { ScepOperations } from "./scep-operations.ts";
 
 /** What hostile and old HTTP clients do to the listener, over bare sockets. */
 
@@ -142,6 +147,22 @@ describe("who holds a connection", () => {
       return fourth.statuses[0] === "200";
     });
   });
+});
+
+test("a device that finds no place is told when to come back, in the answer's head", async () => {
+  const busy = { answer: () => Promise.reject(new BusyError(17)) };
+  const scep = new ScepHandler({
+    operations: busy as unknown as ScepOperations,
+    authorityOf: () => ({}) as ProfileAuthority,
+    profileAt: () => goodProfile,
+    clock: new FakeClock(),
+  });
+  await using listener = await listenWith({ scep });
+  const path = "/scep/device?operation=PKIOperation";
+  using client = new BareClient(listener, `POST ${path} HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc`);
+  await until(() => client.isClosed);
+  expect(client.statuses).toEqual(["503"]);
+  expect(client.text).toMatch(/^Retry-After: 17\r$/m);
 });
 
 describe("what is too large", () => {

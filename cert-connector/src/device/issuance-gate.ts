@@ -92,6 +92,7 @@ export class IssuanceGate {
         this.#waiting = this.#waiting.filter((each) => each !== waiting);
         turnAway();
       }, MAX_WAIT_MS);
+      timer.unref();
       this.#insert(waiting);
     });
   }

@@ -110,6 +110,8 @@ export class RegistrationAuthority implements RegistrationKeys, AsyncDisposable 
    * before its time. Never throws; a failure is reported and tried again.
    */
   renew(isForced = false): Promise<void> {
+    // One that is under way may be past the point where it would have made a key.
+    if (isForced && this.#running !== undefined) return this.#running.then(() => this.renew(true));
     this.#running ??= this.#renew(isForced).finally(() => {
       this.#running = undefined;
     });
