@@ -111,7 +111,7 @@ describe("the RA's key in the token", () => {
 
   test("may be the issuing CA's own, for clients that take one certificate alone", async (context) => {
     using token = await softToken(context);
-    await initInToken(token, "rsa-2048", "--own-ra");
+    await initInToken(token, "rsa-2048", ["--own-ra"]);
     await using it = await startHsmConnector(token, {}, { caCertificates: "single" });
     const [only, ...others] = await it.device.caCertificates();
     expect([only?.basicConstraints?.isCa, others.length]).toEqual([true, 0]);
@@ -154,6 +154,23 @@ describe("a token that goes away", () => {
     expect(issued(await it.device.send(transaction))).toBeDefined();
   });
 
+  test("between the intent and the signature leaves one certificate, which the device then gets", async (context) => {
+    using token = await softToken(context);
+    const raInFolder = { raKeyLabel: undefined };
+    await initInToken(token, "ec-p256", [], raInFolder);
+    await using it = await startHsmConnector(token, raInFolder);
+    const { certificationRequest, signer } = await it.request("device-1");
+    const wish = { messageType: "PKCSReq", certificationRequest } as const;
+    const transaction = await it.device.begin(wish, signer);
+    token.takeOut();
+    await expect(it.device.send(transaction)).rejects.toThrow("HTTP 503");
+    token.putBack();
+    await until(async () => (await it.health()).status === "healthy", "the token is open again");
+    const first = issued(await it.device.send(transaction));
+    expect(issued(await it.device.send(transaction)).der).toEqual(first.der);
+    expect(await it.serialNumbers()).toEqual([first.serialNumber]);
+  });
+
   test("with its process alone, killed or crashed, is not even noticed", async (context) => {
     using token = await softToken(context);
     await initInToken(token, "rsa-2048");
@@ -191,7 +208,7 @@ describe("what is wrong with the token is said at start", () => {
 
   test("another token, a key that is not there, of another kind, or of another certificate", async (context) => {
     using token = await softToken(context);
-    await initInToken(token, "rsa-2048", "--root-key-label", "root");
+    await initInToken(token, "rsa-2048", ["--root-key-label", "root"]);
     const said = async (hsm: Record<string, unknown>) => (await ca(token, ["status"], hsm)).stderr;
     expect(await said({ tokenLabel: "Other" })).toContain('"Other"; there are: "Isthmus"');
     expect(await said({ issuingKeyLabel: "nope" })).toContain('no private key "nope"');
@@ -204,7 +221,7 @@ describe("what is wrong with the token is said at start", () => {
 
 test("ca init makes nothing where a key is there already, unless it is told to use it", async (context) => {
   using token = await softToken(context);
-  await initInToken(token, "ec-p256", "--root-key-label", "root");
+  await initInToken(token, "ec-p256", ["--root-key-label", "root"]);
   const { stdout } = await ca(token, ["status"]);
   expect(stdout).toMatch(/issuing .*\(token\)/);
   const words = ["--name", "Again", "--algorithm", "ec-p256", "--root-key-label", "root"];

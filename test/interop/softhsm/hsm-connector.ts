@@ -58,12 +58,17 @@ export async function ca(
 }
 
 /** `ca init --hsm`; throws with what it says where it fails. */
-export async function initInToken(token: SoftToken, algorithm: string, ...words: string[]) {
-  const root = words.includes("--root-key-label")
+export async function initInToken(
+  token: SoftToken,
+  algorithm: string,
+  more: readonly string[] = [],
+  hsm: Record<string, unknown> = {},
+) {
+  const root = more.includes("--root-key-label")
     ? []
     : ["--root-key-out", join(token.folder, "root.key.pem")];
   const name = ["--name", "Test", "--algorithm", algorithm];
-  const made = await ca(token, ["init", "--hsm", ...name, ...root, ...words]);
+  const made = await ca(token, ["init", "--hsm", ...name, ...root, ...more], hsm);
   if (made.exitCode !== 0) throw new Error(made.stderr);
 }
 
@@ -127,6 +132,12 @@ async function start(
       const check = kernel.checks.find(({ name }) => name === "hsm");
       if (check === undefined) throw new Error("there is no check of the HSM");
       return await runCheck(check);
+    },
+    /** Of all that was ever intended. */
+    serialNumbers: async () => {
+      const sql = "SELECT serial_number FROM enrolment WHERE serial_number IS NOT NULL";
+      const rows = await kernel.store.query<{ serial_number: string }>(sql, [], 10);
+      return rows.map(({ serial_number }) => serial_number);
     },
     control: async (method: string, argument: unknown = null) =>
       await service.controls?.[method]?.(argument),
