@@ -1,3 +1,5 @@
+import type { AuthorityTold } from "./authority-revocation.ts";
+
 /**
  * Revocations that a tenant of Intune asks for. Each request is kept until its result was taken:
  *
@@ -19,7 +21,8 @@ export type RevocationErrorCode =
   | "None"
   | "ParameterDataInvalidError"
   | "CertificateNotFoundError"
-  | "ConflictError";
+  | "ConflictError"
+  | "NotSupportedError";
 
 export interface FinishedRevocation {
   readonly requestContext: string;
@@ -49,7 +52,11 @@ export interface RevocationInbox {
     /** Held back by the guardrails. */
     readonly heldBack: number;
   }>;
-  confirm(ids: readonly number[]): Promise<void>;
+  /** Their authorities know; `by-hand` are those whose authority has no way to be told. */
+  confirm(of: {
+    readonly revoked: readonly number[];
+    readonly byHand: readonly number[];
+  }): Promise<void>;
   finished(
     tenant: string,
   ): Promise<readonly { readonly id: number; readonly result: FinishedRevocation }[]>;
@@ -62,12 +69,12 @@ export interface RequestedRevocationsParts {
   readonly download: () => Promise<readonly RequestedRevocation[]>;
   readonly upload: (results: readonly FinishedRevocation[]) => Promise<void>;
   /** At the authority that issued it; may be called twice. */
-  readonly revokeAt: (of: RevokedOnRequest) => Promise<void>;
+  readonly revokeAt: (of: RevokedOnRequest) => Promise<AuthorityTold>;
   /** Puts lists in force that say so. */
   readonly publish: () => Promise<void>;
   readonly now: () => number;
-  /** An authority that could not be told; it is told in the next round. */
-  readonly onLate: (of: RevokedOnRequest, error: unknown) => void;
+  /** An authority that could not be told yet; Intune hears of it when it knows. */
+  readonly onLate: (of: RevokedOnRequest) => void;
 }
 
 export interface RevocationRound {
@@ -90,8 +97,10 @@ export async function revocationRound(parts: RequestedRevocationsParts): Promise
   const { revoked, heldBack } =
     requests.length > 0 ? await inbox.revoke({ tenant, at: now() }) : left;
   const told = await tellAuthorities(parts, revoked);
-  if (revoked.length > 0) await parts.publish();
-  if (told.length > 0) await inbox.confirm(told);
+  if (revoked.length > 0) {
+    await parts.publish();
+    await inbox.confirm(told);
+  }
   const finished = await inbox.finished(tenant);
   if (finished.length > 0) {
     await parts.upload(finished.map(({ result }) => result));
@@ -102,22 +111,20 @@ export async function revocationRound(parts: RequestedRevocationsParts): Promise
     downloaded: requests.length,
     reported,
     heldBack,
-    late: revoked.length - told.length,
+    late: revoked.length - told.revoked.length - told.byHand.length,
   };
 }
 
 async function tellAuthorities(
   { revokeAt, onLate }: RequestedRevocationsParts,
-  revoked: readonly RevokedOnRequest[],
-): Promise<number[]> {
-  const told: number[] = [];
-  for (const each of revoked) {
-    try {
-      await revokeAt(each);
-      told.push(each.id);
-    } catch (error) {
-      onLate(each, error);
-    }
+  all: readonly RevokedOnRequest[],
+): Promise<{ readonly revoked: readonly number[]; readonly byHand: readonly number[] }> {
+  const [revoked, byHand]: [number[], number[]] = [[], []];
+  for (const each of all) {
+    const told = await revokeAt(each);
+    if (told === "revoked") revoked.push(each.id);
+    else if (told === "by-hand") byHand.push(each.id);
+    else onLate(each);
   }
-  return told;
+  return { revoked, byHand };
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { codeOf } from "@isthmus/shared/errors";
 import type { CheckResult } from "@isthmus/shared/kernel/service-definition";
-import { revocationRound } from "../core/requested-revocations.ts";
+import { type RevokedOnRequest, revocationRound } from "../core/requested-revocations.ts";
 import { storeRevocationInbox } from "../store/store-revocation-inbox.ts";
 import type { CertificateConnector, CertificateKernel } from "./service.ts";
 import type { Tenant } from "./tenants.ts";
@@ -118,19 +118,12 @@ export class RevocationLoops implements AsyncDisposable {
       inbox: storeRevocationInbox(store, { max, windowMs: perMinutes * 60_000 }),
       download: () => revocations.download({ maxRequests, issuerName }),
       upload: revocations.upload.bind(revocations),
-      // Where the authority cannot be told now, that goes on by itself: the order was stored with the revocation.
-      revokeAt: async ({ authority, serialNumber }: Parameters<RevokeAt>[0]) => {
-        await authorityRevocations.tell({ authority, serialNumber });
-      },
+      revokeAt: ({ authority, serialNumber }: RevokedOnRequest) =>
+        authorityRevocations.tell({ authority, serialNumber }),
       publish: () => publisher.refresh(),
       now: () => clock.now(),
-      onLate: ({ authority, serialNumber }: Parameters<RevokeAt>[0], error: unknown) =>
-        log.warn(
-          { tenant: name, authority, serialNumber, code: codeOf(error) },
-          "intune.revocation-late",
-        ),
+      onLate: ({ authority, serialNumber }: RevokedOnRequest) =>
+        log.warn({ tenant: name, authority, serialNumber }, "intune.revocation-late"),
     };
   }
 }
-
-type RevokeAt = Parameters<typeof revocationRound>[0]["revokeAt"];

@@ -195,14 +195,30 @@ function revokedOnRequest(tx: Transaction, tenant: string): RevokedOnRequest[] {
   }));
 }
 
-/** Their authorities know. */
-export function confirmRevocations(tx: Transaction, { ids }: { ids: readonly number[] }): void {
-  for (const id of ids) {
-    tx.run(
-      "UPDATE revocation_request SET state = 'done', error_code = 'None' WHERE id = ? AND state = 'revoked'",
-      id,
-    );
+/** Their authorities know, or never will unless a person tells them. */
+export function confirmRevocations(
+  tx: Transaction,
+  { revoked, byHand }: { revoked: readonly number[]; byHand: readonly number[] },
+): void {
+  for (const id of revoked) confirm(tx, id, "None", null);
+  for (const id of byHand) {
+    const message = "Revoked here; its certification authority has to be told by hand";
+    confirm(tx, id, "NotSupportedError", message);
   }
+}
+
+function confirm(
+  tx: Transaction,
+  id: number,
+  code: RevocationErrorCode,
+  message: string | null,
+): void {
+  tx.run(
+    "UPDATE revocation_request SET state = 'done', error_code = ?, error_message = ? WHERE id = ? AND state = 'revoked'",
+    code,
+    message,
+    id,
+  );
 }
 
 export function finishedRevocations(

@@ -70,7 +70,7 @@ test("a request that comes twice is done and reported once", async () => {
   expect(revoked).toMatchObject([{ authority: "embedded", serialNumber: "0a" }]);
   expect(heldBack).toBe(0);
   expect(await it.inbox.finished(TENANT)).toEqual([]);
-  await it.inbox.confirm(revoked.map(({ id }) => id));
+  await it.inbox.confirm({ revoked: revoked.map(({ id }) => id), byHand: [] });
   const [finished, ...others] = await it.inbox.finished(TENANT);
   expect(others).toEqual([]);
   expect(finished?.result).toEqual({
@@ -88,6 +88,19 @@ test("one whose authority was not told is handed out again, and not revoked agai
   await it.inbox.keep({ tenant: TENANT, requests: [asked("one", "0a")], at: NOON });
   const first = await it.inbox.revoke({ tenant: TENANT, at: NOON });
   expect(await it.inbox.revoke({ tenant: TENANT, at: NOON })).toEqual(first);
+});
+
+test("one whose authority cannot be told is said to be for a person", async () => {
+  await using it = await openInbox(1, [["0a", "CN=A"]]);
+  await it.inbox.keep({ tenant: TENANT, requests: [asked("one", "0a")], at: NOON });
+  const { revoked } = await it.inbox.revoke({ tenant: TENANT, at: NOON });
+  await it.inbox.confirm({ revoked: [], byHand: revoked.map(({ id }) => id) });
+  const [finished] = await it.inbox.finished(TENANT);
+  expect(finished?.result).toMatchObject({
+    succeeded: false,
+    errorCode: "NotSupportedError",
+    errorMessage: expect.stringContaining("by hand"),
+  });
 });
 
 test("what exceeds the window stays, in the order of the requests", async () => {

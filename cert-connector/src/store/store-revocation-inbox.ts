@@ -10,7 +10,7 @@ export function storeRevocationInbox(
   return {
     keep: (of) => store.run("keepRevocationRequests", of),
     revoke: (of) => store.run("revokeRequested", { ...of, window }),
-    confirm: (ids) => store.run("confirmRevocations", { ids }),
+    confirm: (of) => store.run("confirmRevocations", of),
     finished: (tenant) => store.run("finishedRevocations", { tenant }),
     forget: (ids) => store.run("forgetRevocations", { ids }),
   };
