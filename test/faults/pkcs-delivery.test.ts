@@ -10,7 +10,7 @@ import {
   makeRequest,
   ScepDevice,
 } from "@isthmus/cert-connector/main/fixture";
-import { openDelivery } from "@isthmus/cert-connector/main/pfx-fixture";
+import { openDelivery } from "@isthmus/cert-connector/testing/pfx-fixture";
 import {
   type ApiClient,
   ControlPlaneFixture,

@@ -6,8 +6,8 @@ import {
 } from "@isthmus/shared/testing/certificate-authority";
 import { formatName } from "@isthmus/shared/x509/name-text";
 import { describe, expect, test } from "vitest";
+import { openDelivery, pkcsOrder, startPfxConnector } from "../testing/pfx-fixture.ts";
 import { deviceKey } from "./fixture.ts";
-import { openDelivery, pkcsOrder, startPfxConnector } from "./pfx-fixture.ts";
 
 /** Valid whenever the test's clock stands. */
 const ANY_TIME = { notBefore: Date.UTC(2000), notAfter: Date.UTC(2040) };

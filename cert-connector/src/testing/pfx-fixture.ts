@@ -7,11 +7,6 @@ import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import { parseNameText } from "@isthmus/shared/x509/name-text";
 import { desiredConfiguration } from "../config/desired-configuration.ts";
-import { openEnvelope } from "../protocol/envelope-opening.ts";
-import { parseEnvelopedData, sealedFor } from "../protocol/enveloped-data.ts";
-import { identityIn, type Pkcs12Identity } from "../protocol/pkcs12-identity.ts";
-import { parsePkcs12 } from "../protocol/pkcs12-reader.ts";
-import type { CertificateOperations } from "../store/operations.ts";
 import {
   deviceKey,
   issued,
@@ -19,9 +14,14 @@ import {
   makeChallenge,
   makeRequest,
   ScepDevice,
-} from "./fixture.ts";
-import type { CertificateKernel } from "./service.ts";
-import { startCertConnector } from "./start.ts";
+} from "../main/fixture.ts";
+import type { CertificateKernel } from "../main/service.ts";
+import { startCertConnector } from "../main/start.ts";
+import { openEnvelope } from "../protocol/envelope-opening.ts";
+import { parseEnvelopedData, sealedFor } from "../protocol/enveloped-data.ts";
+import { identityIn, type Pkcs12Identity } from "../protocol/pkcs12-identity.ts";
+import { parsePkcs12 } from "../protocol/pkcs12-reader.ts";
+import type { CertificateOperations } from "../store/operations.ts";
 
 /** A running connector with a device that has its first certificate, for tests of what is encrypted to devices. */
 
