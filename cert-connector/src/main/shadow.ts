@@ -62,7 +62,10 @@ export function shadowMode(
       if (outcome.startsWith("agreed")) return;
       log.warn({ operation, outcome, transactionId, reason, ndesMs, ownMs }, "shadow.differs");
     },
-    onFault: (error) => log.error({ err: error }, "shadow.failed"),
+    onFault: (error) => {
+      if (!(error instanceof ConnectorError)) return log.error({ err: error }, "shadow.failed");
+      log.warn({ code: error.code, reason: error.message }, "shadow.ndes-failed");
+    },
   });
   const save = () => writeFileAtomically(file, JSON.stringify(mode.figures));
   resources.use(
