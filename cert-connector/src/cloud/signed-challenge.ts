@@ -28,6 +28,11 @@ export const challengePayload = z.object({
     )
     .max(20)
     .default([]),
+  /** Further variables of templates, e.g. `SerialNumber`. A security identifier is none of them. */
+  attributes: z
+    .record(z.string().regex(/^[A-Za-z_]{1,64}$/), z.string().min(1).max(256))
+    .refine((attributes) => Object.keys(attributes).length <= 20, "more than 20 attributes")
+    .optional(),
   iat: z.number(),
   exp: z.number(),
 });
@@ -87,13 +92,14 @@ function refuseOutOfTime({ iat, exp }: ChallengePayload, now: number): void {
 }
 
 function grantOf(payload: ChallengePayload, requestedCommonName: string | undefined): Grant {
-  const { jti, exp, deviceId, userPrincipalName, subject, subjectAltNames } = payload;
+  const { jti, exp, deviceId, userPrincipalName, subject, subjectAltNames, attributes } = payload;
   return {
     challenge: { id: jti, expiresAt: exp },
     deviceId,
     userPrincipalName,
     subject,
     subjectAltNames,
+    attributes,
     requestedCommonName,
   };
 }

@@ -2,6 +2,7 @@ import type { RevocationReason } from "@isthmus/shared/x509/extensions";
 import type { AuthorityRevocation } from "./authority-revocation.ts";
 import type { Grant } from "./grant.ts";
 import type { FailurePayload, NotificationTarget, PlannedNotification } from "./notification.ts";
+import type { PlannedPublication } from "./publication.ts";
 
 /**
  * The ledger: what was asked, intended, signed and revoked. Each step is one durable operation, and what it reports
@@ -57,6 +58,8 @@ export interface Intent extends RequestKey {
   readonly window: { readonly max: number; readonly windowMs: number } | undefined;
   /** What is told of the certificate once there is one, in the transaction that stores it. */
   readonly notification?: PlannedNotification | undefined;
+  /** Into which directory the certificate goes. */
+  readonly publication?: PlannedPublication | undefined;
   readonly at: number;
 }
 
@@ -179,6 +182,7 @@ export interface IssuedCertificate {
 }
 
 export interface StoredPendingRequest {
+  readonly frontDoor: FrontDoor;
   readonly pendingId: number;
   readonly profileId: string;
   readonly transactionId: string;

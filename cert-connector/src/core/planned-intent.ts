@@ -6,6 +6,7 @@ import type { Grant } from "./grant.ts";
 import type { Intent, RequestKey } from "./ledger.ts";
 import { type PlannedNotification, plannedNotification } from "./notification.ts";
 import type { CertificateAuthority } from "./ports.ts";
+import { plannedPublication } from "./publication.ts";
 
 export interface IntentParts extends Pick<Intent, "window" | "at"> {
   readonly key: RequestKey;
@@ -39,6 +40,7 @@ export function intentOf(
     maxPerHour: profile.maxPerHour,
     window,
     notification: notificationOf(grant, key.transactionId, certificationRequest),
+    publication: plannedPublication(profile),
     at,
   };
 }

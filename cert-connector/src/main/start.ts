@@ -4,6 +4,7 @@ import { commandPayloads } from "@isthmus/shared/link/messages";
 import { z } from "zod";
 import type { DesiredConfiguration } from "../config/desired-configuration.ts";
 import { caControls } from "./ca-controls.ts";
+import { DirectoryPublications, publicationsResult } from "./directory-publications.ts";
 import { logWithEventIds } from "./event-log.ts";
 import { startExpiryWatch } from "./expiry-watch.ts";
 import { healthChecks } from "./health-checks.ts";
@@ -37,6 +38,7 @@ export async function startCertConnector(
   await connector.publisher.start();
   await connector.responder.start();
   await connector.notifications.start();
+  startPublications(kernel, connector, starting);
   starting.use(await startExpiryWatch(kernel, connector));
   starting.use(await startRemoteUpkeep(kernel, connector));
   for (const check of healthChecks(kernel, connector)) kernel.health.register(check);
@@ -118,4 +120,19 @@ function controlsOf(kernel: CertificateKernel, connector: CertificateConnector) 
       return { pendingId, state: wasWaiting ? "rejected" : "not-waiting" };
     },
   };
+}
+
+/** Directories get what they lack from now on. */
+function startPublications(
+  kernel: CertificateKernel,
+  { directories, publisher }: CertificateConnector,
+  resources: AsyncDisposableStack,
+): void {
+  if (directories.size === 0) return;
+  const parts = { kernel, directories, currentList: () => publisher.current };
+  resources.use(new DirectoryPublications(parts)).start();
+  kernel.health.register({
+    name: "directory-publications",
+    run: () => publicationsResult(kernel),
+  });
 }

@@ -13,6 +13,7 @@ import {
 import { MAX_PENDING_MS, standingOf } from "./enrolment-row.ts";
 import { reportDecision, reportPending } from "./issuance-report.ts";
 import { planNotification } from "./notification-operations.ts";
+import { planPublication } from "./publication-operations.ts";
 import { admitRescue } from "./rescue-operations.ts";
 
 /** Our own limits. */
@@ -128,9 +129,10 @@ function intentOfApproved(tx: Transaction, intent: Intent, pendingId: number): I
 
 function planned(
   tx: Transaction,
-  { notification, at }: Intent,
+  { notification, publication, at }: Intent,
   enrolmentId: number,
 ): number | undefined {
+  if (publication !== undefined) planPublication(tx, enrolmentId, publication);
   if (notification === undefined) return undefined;
   const id = planNotification(tx, notification, at);
   tx.run("UPDATE enrolment SET notification_id = ? WHERE id = ?", id, enrolmentId);

@@ -19,6 +19,7 @@ import {
   notifyIssued,
   notifyRejected,
 } from "./notification-operations.ts";
+import { publishIssued, unpublishRevoked } from "./publication-operations.ts";
 
 /** Our own limit: intents completed in one go at start. */
 const MAX_UNFINISHED = 10_000;
@@ -49,6 +50,7 @@ export function enrolmentIssued(tx: Transaction, issued: IssuedRecord): Uint8Arr
   const completed = withActual(tx, row, issued.actual);
   reportIssued(tx, completed, issued);
   notifyIssued(tx, completed, issued);
+  publishIssued(tx, row["id"] as number, issued.at);
   return issued.certificate;
 }
 
@@ -230,6 +232,7 @@ export function revokeCertificate(tx: Transaction, revocation: Revocation): Revo
     const notAfter = row["not_after"] as number;
     orderAuthorityRevocation(tx, { ...about, notAfter, reason }, at);
   }
+  unpublishRevoked(tx, row["id"] as number, revocation.at);
   reportRevoked(tx, row, revocation);
   return { kind: "revoked", ...about };
 }

@@ -39,6 +39,12 @@ import {
 } from "./notification-operations.ts";
 import { beginPkcsOrder, completePkcsOrder, pkcsMigrations } from "./pkcs-operations.ts";
 import {
+  claimPublications,
+  publicationDeferred,
+  publicationDone,
+  publicationMigrations,
+} from "./publication-operations.ts";
+import {
   addRegistrationKey,
   publishRegistrationKey,
   registrationKeyMigrations,
@@ -81,6 +87,7 @@ export const migrations = [
   ...notificationMigrations,
   ...revocationRequestMigrations,
   ...authorityRevocationMigrations,
+  ...publicationMigrations,
 ];
 
 /** @public What each replica has for itself where several share a database: audit, lanes, limits, configuration. */
@@ -136,6 +143,9 @@ export const operations = {
   claimAuthorityRevocations,
   authorityRevocationDone,
   authorityRevocationDeferred,
+  claimPublications,
+  publicationDone,
+  publicationDeferred,
 } satisfies Operations;
 
 export type CertificateOperations = typeof operations;

@@ -5,6 +5,7 @@ import { z } from "zod";
 export const DEFAULT_CHALLENGE_MINUTES = 60;
 export const MAX_CHALLENGE_MINUTES = 7 * 24 * 60;
 const MAX_SUBJECT_ALT_NAMES = 20;
+const MAX_ATTRIBUTES = 20;
 const CHALLENGE_ID_BYTES = 16;
 
 const identifier = z.string().min(1).max(128);
@@ -23,6 +24,11 @@ const permission = z.strictObject({
   /** RFC 4514, e.g. `CN=laptop-7`. */
   subject: z.string().min(1).max(1024),
   subjectAltNames: z.array(challengeAltName).max(MAX_SUBJECT_ALT_NAMES).default([]),
+  /** What the profile's templates may ask for beside these, by the name of the variable: `{ "SerialNumber": "5CG1" }`. */
+  attributes: z
+    .record(z.string().regex(/^[A-Za-z_]{1,64}$/), z.string().min(1).max(256))
+    .refine((attributes) => Object.keys(attributes).length <= MAX_ATTRIBUTES, "too many attributes")
+    .optional(),
 });
 
 /** What an administrator asks for. */
