@@ -187,6 +187,39 @@ describe("a remote CA that answers CA:true / other key / other names is refused 
 });
 
 describe("while Vault is away", () => {
+  test("another authority of the same label issues, and the first again when it is back", async () => {
+    const { issuing: issuer, root } = files;
+    const roles = { devices: ROLE };
+    await using second = await startVaultSimulator({ issuer, root, roles, namespace: "mdm" });
+    const roleIdFile = secretFile(folder, "second-role-id", second.roleId);
+    const secretIdFile = secretFile(folder, "second-secret-id", second.secretId);
+    const labels = ["device-ca"];
+    const other = configuration({
+      labels,
+      urls: [second.url],
+      login: { method: "approle", roleIdFile, secretIdFile },
+    });
+    const first = configuration({ labels });
+    await using lab = await startCaLab(first, { ca: "device-ca" }, { other });
+    const enrol = (deviceId: string) =>
+      lab.enrol({ challenge: { deviceId, subject: `CN=${deviceId},O=Example` } });
+
+    await enrol("device-1");
+    vault.isSealed = true;
+    await lab.restart();
+    await until(async () => (await lab.check("authority-elsewhere"))?.status === "unhealthy");
+    const certificate = await enrol("device-2");
+    expect([vault.signed.length, second.signed]).toEqual([1, [certificate.serialNumber]]);
+    expect(await lab.revoke(certificate)).toMatchObject({ state: "revoked" });
+    expect([...second.revoked]).toEqual([certificate.serialNumber]);
+
+    vault.isSealed = false;
+    await lab.restart();
+    await until(async () => (await lab.check("authority-elsewhere"))?.status === "healthy");
+    await enrol("device-3");
+    expect([vault.signed.length, second.signed.length]).toEqual([2, 1]);
+  });
+
   test("a device waits, and has its certificate when Vault is back", async () => {
     await using lab = await startCaLab(configuration());
     const request = await lab.request();

@@ -65,13 +65,15 @@ export function newDeviceKey(): KeyObject {
   return generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
 }
 
+/** `further` are authorities beside `elsewhere`, by name, after it in the configuration. */
 export async function startCaLab(
-  authority: Readonly<Record<string, unknown>>,
+  elsewhere: Readonly<Record<string, unknown>>,
   profile: Readonly<Record<string, unknown>> = {},
+  further: Readonly<Record<string, unknown>> = {},
 ): Promise<CaLab> {
   const stack = new AsyncDisposableStack();
   const { path } = stack.use(temporaryFolder());
-  const kernel = stack.use(await testKernel(path, authority));
+  const kernel = stack.use(await testKernel(path, { elsewhere, ...further }));
   kernel.clock.set(Date.now());
   let service = await startCertConnector(kernel);
   stack.defer(() => service[Symbol.asyncDispose]());
@@ -131,18 +133,20 @@ export async function startCaLab(
   };
 }
 
-async function testKernel(folder: string, authority: Readonly<Record<string, unknown>>) {
+async function testKernel(folder: string, authorities: Readonly<Record<string, unknown>>) {
   const clock = new FakeClock(Date.now() - 3_600_000);
   const tenantKeys = [publicKeyOf(tenant)];
   const options = await kernelOptions(folder, clock, { tenantKeys });
-  const authorities = authoritiesSchema.parse({ elsewhere: authority });
   return await makeTestKernel<
     CertificateKernel["local"],
     CertificateKernel["guardrails"],
     CertificateOperations
   >({
     ...options,
-    local: { ...options.local, authorities } as unknown as CertificateKernel["local"],
+    local: {
+      ...options.local,
+      authorities: authoritiesSchema.parse(authorities),
+    } as unknown as CertificateKernel["local"],
   });
 }
 
