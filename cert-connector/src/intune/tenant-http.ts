@@ -6,6 +6,8 @@ import type { TenantSettings } from "./tenant-settings.ts";
 const MAX_ANSWER_BYTES = 4_194_304;
 /** Login, Graph and the services that discovery names; a tenant that moves leaves a few more behind. */
 const MAX_ORIGINS = 16;
+/** An answer of Intune takes some hundred ms: so many make a fleet's morning short. */
+const MAX_SOCKETS = 32;
 
 export interface TenantRequest {
   readonly method: "GET" | "POST" | "PATCH" | "DELETE";
@@ -47,7 +49,8 @@ export class TenantHttp implements Disposable {
     if (known !== undefined) return known;
     if (this.#origins.size >= MAX_ORIGINS) this[Symbol.dispose]();
     const { ca, proxy } = this.#settings;
-    const made = new CloudHttp({ url: new URL(url.origin), ca, proxy });
+    const address = { url: new URL(url.origin), ca, proxy };
+    const made = new CloudHttp(address, { maxSockets: MAX_SOCKETS });
     this.#origins.set(url.origin, made);
     return made;
   }

@@ -29,9 +29,10 @@ export class CloudHttp implements Disposable {
   readonly #stop = new AbortController();
   readonly #agent: Agent;
 
-  constructor(address: CloudAddress) {
+  /** Requests over `maxSockets` wait for a connection, within their own timeout. */
+  constructor(address: CloudAddress, { maxSockets = MAX_SOCKETS } = {}) {
     this.#address = address;
-    this.#agent = new CloudAgent(address, this.#stop.signal);
+    this.#agent = new CloudAgent(address, maxSockets, this.#stop.signal);
   }
 
   /** Throws what `connectToCloud` throws, and `cloud-http` (retryable) for an answer that does not come whole. */
@@ -88,8 +89,8 @@ class CloudAgent extends Agent {
   readonly #address: CloudAddress;
   readonly #signal: AbortSignal;
 
-  constructor(address: CloudAddress, signal: AbortSignal) {
-    super({ keepAlive: true, maxSockets: MAX_SOCKETS });
+  constructor(address: CloudAddress, maxSockets: number, signal: AbortSignal) {
+    super({ keepAlive: true, maxSockets });
     this.#address = address;
     this.#signal = signal;
   }
