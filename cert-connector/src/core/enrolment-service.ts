@@ -139,11 +139,11 @@ export class EnrolmentService {
     if (profile === undefined) {
       throw new ConnectorError("profile-unknown", `profile ${pending.profileId} is gone`);
     }
-    const { transactionId, grant, renewsSerialNumber } = pending;
+    const { frontDoor, transactionId, grant, renewsSerialNumber } = pending;
     const certificationRequest = parseCertificationRequest(pending.certificationRequest);
     const proof = { kind: "challenge", challengePassword: undefined } as const;
     const request = {
-      frontDoor: "scep",
+      frontDoor,
       transactionId,
       profile,
       certificationRequest,

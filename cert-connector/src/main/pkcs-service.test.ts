@@ -80,6 +80,18 @@ describe("a certificate whose key is made here", () => {
     }
   });
 
+  test("waits for a person where its profile says so, and is ordered again under the same id", async () => {
+    await using it = await startPfxConnector();
+    const order = pkcsOrder(await it.enrol(), { profileId: "approved" });
+    const pending = { code: "pkcs-pending", isRetryable: true };
+    await expect(it.command("certificate.pkcs", order)).rejects.toMatchObject(pending);
+    await expect(it.command("certificate.pkcs", order)).rejects.toMatchObject(pending);
+    const waiting = (await it.service.controls?.["request.list"]?.({})) as { id: number }[];
+    expect(waiting).toHaveLength(1);
+    await it.service.controls?.["request.approve"]?.({ pendingId: waiting[0]?.id });
+    expect((await it.command("certificate.pkcs", order)).deviceId).toBe("device-1");
+  });
+
   test("is refused for a profile that makes no keys, and for one that is not there", async () => {
     await using it = await startPfxConnector();
     const recipient = await it.enrol();

@@ -3,6 +3,7 @@ import type { Row } from "@isthmus/shared/store/transaction";
 import type { RevocationReason } from "@isthmus/shared/x509/extensions";
 import type { Grant } from "../core/grant.ts";
 import type {
+  FrontDoor,
   IssuedCertificate,
   Standing,
   StoredPendingRequest,
@@ -93,6 +94,7 @@ export function issuedCertificate(row: Row): IssuedCertificate {
 
 export function storedPendingRequest(row: Row): StoredPendingRequest {
   return {
+    frontDoor: row["front_door"] as FrontDoor,
     pendingId: row["id"] as number,
     profileId: row["profile_id"] as string,
     transactionId: row["transaction_id"] as string,

@@ -49,6 +49,7 @@ export async function startPfxConnector(rules: Rules = {}) {
     { id: "device" },
     { id: "pkcs", pfx },
     { id: "old", pfx: { format: "legacy" } },
+    { id: "approved", pfx, approval: true },
   ];
   await service.applyConfiguration(desiredConfiguration.parse({ profiles }), 1);
   const scep = new ScepDevice(`${kernel.announced["scepUrl"]}/scep/device`);
