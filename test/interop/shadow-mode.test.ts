@@ -1,4 +1,4 @@
-import { createPrivateKey, generateKeyPairSync, randomBytes } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, randomBytes, X509Certificate } from "node:crypto";
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -7,13 +7,17 @@ import type { ShadowFigures } from "@isthmus/cert-connector/core/shadow-figures"
 import { makeAuthority } from "@isthmus/cert-connector/main/fixture";
 import { parseSignedData } from "@isthmus/cert-connector/protocol/signed-data";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
+import { freePort } from "@isthmus/shared/testing/free-port";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { parseCertificate } from "@isthmus/shared/x509/certificate";
 import { expect, test } from "vitest";
+import { peer } from "../peers.ts";
 import { answerClass, openAnswer } from "../scep-clients/answer-class.ts";
 import { clientNamed, type Enrolment, enrolmentMessage } from "../scep-clients/clients.ts";
 import { sendRaw } from "../scep-clients/http-request.ts";
 import { SITE_PASSWORD, startSite, staticProfile } from "../scep-clients/site.ts";
+import { PeerProcess } from "./ca/peer-process.ts";
+import { runPeer } from "./run-peer.ts";
 
 /** Shadow mode beside a second connector that plays NDES: it answers, and we compare. */
 
@@ -172,6 +176,34 @@ test("the unescaped + of macOS reaches NDES as it came", async () => {
   const query = "operation=PKIOperation&message=MII+/a==";
   await sendRaw(both.own.url, Buffer.from(`GET ${PATH}/pkiclient.exe?${query} HTTP/1.0\r\n\r\n`));
   expect(asked).toEqual([`/mscep.dll/pkiclient.exe?${query}`]);
+});
+
+test("before Debian's scepserver, with Debian's scepclient: it enrols there, and our verdict is counted", async (context) => {
+  const [server, client] = [peer("scepserver", context), peer("scepclient", context)];
+  using folder = temporaryFolder();
+  const at = (name: string) => join(folder.path, name);
+  await runPeer(server, ["ca", "-init", "-depot", at("depot"), "-keySize", "2048"]);
+  const port = await freePort();
+  const words = ["-depot", at("depot"), "-port", String(port), "-allowrenew", "0"];
+  await using process = new PeerProcess(server, words, folder.path);
+  const ndesUrl = `http://127.0.0.1:${port}/scep`;
+  await process.answers(ndesUrl, { path: "?operation=GetCACaps" });
+
+  await using own = await startSite([staticProfile("ours", { ndesPath: true })], {
+    local: { shadow: { ndesUrl } },
+  });
+  const about = ["-cn", "laptop", "-private-key", at("key.pem"), "-certificate", at("client.pem")];
+  await runPeer(client, ["-server-url", `${own.url}${PATH}`, ...about]);
+  const certificate = new X509Certificate(readFileSync(at("client.pem")));
+  const ca = new X509Certificate(readFileSync(at("depot/ca.pem")));
+  expect(certificate.verify(ca.publicKey)).toBe(true);
+
+  const answer = await own.service.controls?.["shadow.report"]?.({});
+  const { outcomes, reasons } = (answer as { readonly figures: ShadowFigures }).figures;
+  // It offers and takes what only a profile with legacyAlgorithms would.
+  expect(outcomes["only-ndes"]).toBe(2);
+  expect(Object.keys(reasons)).toContain("cms-digest-algorithm");
+  expect(Object.keys(reasons).some((reason) => reason.startsWith("caps-"))).toBe(true);
 });
 
 test("other addresses are served by ourselves as ever", async () => {
