@@ -4,7 +4,10 @@ import { Attribute, Change, type Client, type Entry } from "ldapts";
 import { RESULT, resultCodeOf } from "./directory-error.ts";
 import type { DirectoryPool } from "./directory-pool.ts";
 
-/** RFC 4523 section 2. */
+/**
+ * RFC 4523 section 2, in the form of Active Directory: octet strings, named without the option `;binary`, which its schema
+ * does not know (and Samba's refuses).
+ */
 const USER_CERTIFICATE = "userCertificate";
 const REVOCATION_LIST = "certificateRevocationList";
 const LIST_CLASSES = ["top", "cRLDistributionPoint"];
@@ -71,13 +74,13 @@ async function heldBy(client: Client, entryDn: string): Promise<Certificate[]> {
   const { searchEntries } = await client.search(entryDn, {
     scope: "base",
     attributes: [USER_CERTIFICATE],
-    explicitBufferAttributes: [USER_CERTIFICATE, `${USER_CERTIFICATE};binary`],
+    explicitBufferAttributes: [USER_CERTIFICATE],
   });
   return valuesOf(searchEntries[0]).flatMap(readable);
 }
 
 function valuesOf(entry: Entry | undefined): Buffer[] {
-  const value = entry?.[USER_CERTIFICATE] ?? entry?.[`${USER_CERTIFICATE};binary`] ?? [];
+  const value = entry?.[USER_CERTIFICATE] ?? [];
   const values: readonly (string | Buffer)[] = Array.isArray(value) ? value : [value];
   return values.filter((each) => Buffer.isBuffer(each));
 }
@@ -103,7 +106,6 @@ function change(operation: "add" | "delete" | "replace", type: string, der: Buff
   return new Change({ operation, modification: attribute(type, der) });
 }
 
-/** With the option that says that the value is DER (RFC 4522): for these attributes it may not be left out. */
 function attribute(type: string, der: Buffer): Attribute {
-  return new Attribute({ type: `${type};binary`, values: [der] });
+  return new Attribute({ type, values: [der] });
 }
