@@ -1,15 +1,13 @@
 import { generateKeyPairSync, X509Certificate } from "node:crypto";
-import { readdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeChallenge } from "@isthmus/cert-connector/main/fixture";
 import { publicKeyOf } from "@isthmus/shared/link/jws";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
-import { afterAll, afterEach, beforeEach, expect, type TestContext, test } from "vitest";
-import { missing, peer } from "../peers.ts";
+import { afterAll, afterEach, beforeEach, expect, test } from "vitest";
 import { startSite } from "../scep-clients/site.ts";
-import { findCurlPlugin } from "../setup/strongswan-plugin.ts";
-import { runPeer } from "./run-peer.ts";
+import { fetchAuthorities, type Pki, strongSwan } from "./strongswan.ts";
 
 /** A profile that wants a person's approval, and strongSwan's pki that asks again every second until it is given. */
 
@@ -26,27 +24,16 @@ beforeEach(async () => {
 afterEach(() => site?.[Symbol.asyncDispose]());
 afterAll(() => folder[Symbol.dispose]());
 
-type Pki = (...words: string[]) => Promise<Buffer>;
-
-function strongSwan(context: TestContext): Pki {
-  const path = peer("pki", context);
-  const plugin = findCurlPlugin() ?? missing("strongSwan's curl plugin", context);
-  return async (...words) => (await runPeer(path, words, { LD_PRELOAD: plugin })).stdout;
-}
-
 /** Starts an enrolment that polls every second, and returns when the request waits for a person. */
 async function begin(pki: Pki, name: string) {
   const file = (end: string) => join(folder.path, `${name}-${end}`);
   const url = `${site.url}/scep/device`;
-  await pki("--scepca", "--url", url, "--caout", file("ca.der"), "--raout", file("ra.der"));
+  const authorities = await fetchAuthorities(pki, url, folder.path);
   writeFileSync(file("key.der"), await pki("--gen", "--type", "rsa", "--size", "2048"));
   const challenge = await makeChallenge(tenant, site.kernel.clock.now(), { subject: `CN=${name}` });
-  const written = readdirSync(folder.path).filter((each) => each.startsWith(`${name}-ca`));
-  const authorities = written.flatMap((each) => ["--cacert", join(folder.path, each)]);
-  const ra = ["--cacert-enc", file("ra.der"), "--cacert-sig", file("ra.der")];
   const about = ["--url", url, "--dn", `CN=${name}`, "--in", file("key.der")];
   const polling = ["--interval", "1", "--maxpolltime", "20"];
-  const ended = pki("--scep", ...about, "--password", challenge, ...ra, ...authorities, ...polling);
+  const ended = pki("--scep", ...about, "--password", challenge, ...authorities, ...polling);
   ended.catch(() => undefined);
   const [pendingId] = await until(async () => {
     const waiting = (await control("request.list", {})) as { readonly id: number }[];

@@ -1,13 +1,11 @@
 import { X509Certificate } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DEMO } from "@isthmus/suite/configurations";
 import { challengeStandalone } from "@isthmus/suite/standalone";
-import { afterAll, beforeAll, expect, type TestContext, test } from "vitest";
-import { missing, peer } from "../peers.ts";
-import { findCurlPlugin } from "../setup/strongswan-plugin.ts";
-import { runPeer } from "./run-peer.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { type StandaloneSuite, startStandaloneSuite } from "./standalone-suite.ts";
+import { fetchAuthorities, strongSwan } from "./strongswan.ts";
 
 let running: StandaloneSuite;
 beforeAll(async () => {
@@ -19,7 +17,7 @@ test("strongSwan's pki enrols with a signed challenge and renews with a new key"
   const pki = strongSwan(context);
   const file = (name: string) => join(running.folder, name);
   const url = `${running.scepUrl}/${DEMO.profileId}`;
-  const authorities = await fetchAuthorities(pki, url);
+  const authorities = await fetchAuthorities(pki, url, running.folder);
   const challenge = await challengeStandalone(running.suite);
   const common = ["--scep", "--url", url, "--dn", `CN=${DEMO.deviceId}`, ...authorities];
 
@@ -47,28 +45,9 @@ test("strongSwan's pki enrols with a signed challenge and renews with a new key"
 test("strongSwan's pki gets no certificate for a challenge that is not ours", async (context) => {
   const pki = strongSwan(context);
   const url = `${running.scepUrl}/${DEMO.profileId}`;
-  const authorities = await fetchAuthorities(pki, url);
+  const authorities = await fetchAuthorities(pki, url, running.folder);
   const key = join(running.folder, "refused-key.der");
   writeFileSync(key, await pki("--gen", "--type", "rsa", "--size", "2048"));
   const words = ["--scep", "--url", url, "--dn", `CN=${DEMO.deviceId}`, ...authorities];
   await expect(pki(...words, "--in", key, "--password", "guess")).rejects.toThrow(/fail/i);
 });
-
-type Pki = (...words: string[]) => Promise<Buffer>;
-
-/** strongSwan's pki with its HTTP plugin; what it prints on stdout. */
-function strongSwan(context: TestContext): Pki {
-  const path = peer("pki", context);
-  const plugin = findCurlPlugin() ?? missing("strongSwan's curl plugin", context);
-  return async (...words) => (await runPeer(path, words, { LD_PRELOAD: plugin })).stdout;
-}
-
-/** Asks for the authorities' certificates; returns the options that name their files. */
-async function fetchAuthorities(pki: Pki, url: string): Promise<string[]> {
-  const folder = mkdtempSync(join(running.folder, "authorities-"));
-  const [ca, ra] = [join(folder, "ca.der"), join(folder, "ra.der")];
-  await pki("--scepca", "--url", url, "--caout", ca, "--raout", ra);
-  const written = readdirSync(folder).filter((name) => name.startsWith("ca"));
-  const authorities = written.flatMap((name) => ["--cacert", join(folder, name)]);
-  return ["--cacert-enc", ra, "--cacert-sig", ra, ...authorities];
-}

@@ -49,6 +49,12 @@ test("the key that was published last is the current one, whatever their order",
   expect(currentKey([waiting])).toBeUndefined();
 });
 
+test("of two that were published in one millisecond the one that was made later is current", () => {
+  const second = key({ id: "two", madeAt: 5 });
+  expect(currentKey([key(), second])?.id).toBe("two");
+  expect(currentKey([second, key()])?.id).toBe("two");
+});
+
 test("the previous key is accepted to the end of the overlap and no longer", () => {
   const keys = [key({ acceptedUntil: 100 }), key({ id: "two", publishedAt: 5 })];
   expect(acceptedKeys(keys, 100).map(({ id }) => id)).toEqual(["one", "two"]);

@@ -76,7 +76,10 @@ export function currentKey(
 ): StoredRegistrationKey | undefined {
   return keys
     .filter(({ publishedAt }) => publishedAt !== undefined)
-    .toSorted((one, other) => (other.publishedAt ?? 0) - (one.publishedAt ?? 0))
+    .toSorted(
+      (one, other) =>
+        (other.publishedAt ?? 0) - (one.publishedAt ?? 0) || other.madeAt - one.madeAt,
+    )
     .at(0);
 }
 

@@ -1,0 +1,51 @@
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { makeChallenge } from "@isthmus/cert-connector/main/fixture";
+import { publicKeyOf } from "@isthmus/shared/link/jws";
+import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startSite } from "../scep-clients/site.ts";
+import { fetchAuthorities, strongSwan } from "./strongswan.ts";
+
+/** strongSwan, which checks that the answer is signed by the RA that it was given, before and after the RA's key has changed. */
+
+const DAY_MS = 86_400_000;
+const tenant = generateKeyPairSync("ed25519").privateKey;
+const folder = temporaryFolder();
+let site: Awaited<ReturnType<typeof startSite>>;
+
+beforeAll(async () => {
+  // strongSwan compares certificates with the real clock.
+  const of = { now: Date.now(), algorithm: "rsa-2048", tenantKeys: [publicKeyOf(tenant)] } as const;
+  site = await startSite([{ id: "device" }], of);
+});
+afterAll(async () => {
+  await site?.[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+});
+
+test("who kept the RA's certificate from before a rollover enrols, and so does who asks anew", async (context) => {
+  const pki = strongSwan(context);
+  const url = `${site.url}/scep/device`;
+  const key = join(folder.path, "key.der");
+  writeFileSync(key, await pki("--gen", "--type", "rsa", "--size", "2048"));
+  const enrol = async (authorities: readonly string[]) => {
+    const challenge = await makeChallenge(tenant, site.kernel.clock.now(), {
+      subject: "CN=roller",
+    });
+    const about = ["--url", url, "--dn", "CN=roller", "--in", key, "--password", challenge];
+    return new X509Certificate(await pki("--scep", ...about, ...authorities));
+  };
+
+  const before = await fetchAuthorities(pki, url, folder.path);
+  expect((await enrol(before)).subject).toBe("CN=roller");
+  await site.service.controls?.["ca.renew-ra"]?.({});
+  const after = await fetchAuthorities(pki, url, folder.path);
+  expect((await enrol(before)).subject).toBe("CN=roller");
+  expect((await enrol(after)).subject).toBe("CN=roller");
+
+  site.kernel.clock.advance(31 * DAY_MS);
+  await expect(enrol(before)).rejects.toThrow(/fail/i);
+  expect((await enrol(after)).subject).toBe("CN=roller");
+});
