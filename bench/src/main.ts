@@ -8,10 +8,19 @@ import { describeMachine } from "./machine.ts";
 import { killChildren } from "./process/children.ts";
 import { relayBench } from "./relay/relay-bench.ts";
 import { asJson, asText, type BenchReport, missedBudgets } from "./report.ts";
+import { crlBench } from "./revocation/crl-bench.ts";
+import { ocspBench } from "./revocation/ocsp-bench.ts";
 import { scepBench } from "./scep/scep-bench.ts";
 import { startBench } from "./start/start-bench.ts";
 
-const BENCHES: readonly Bench[] = [scepBench, relayBench, linkBench, startBench];
+const BENCHES: readonly Bench[] = [
+  scepBench,
+  ocspBench,
+  crlBench,
+  relayBench,
+  linkBench,
+  startBench,
+];
 
 const EXIT = { ok: 0, missed: 1, usage: 2, stopped: 130 } as const;
 

@@ -5,9 +5,17 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { signJws } from "@isthmus/shared/link/jws";
 import { JWS_TYPES } from "@isthmus/shared/link/messages";
-import { entryOf, prepareService, type ServiceOptions, startService } from "../process/service.ts";
+import {
+  entryOf,
+  prepareService,
+  type RunningService,
+  type ServiceOptions,
+  startService,
+} from "../process/service.ts";
 import { standaloneConfiguration } from "../process/standalone.ts";
-import type { Enrollee } from "./device-messages.ts";
+import { DeviceMessages, type Enrollee, fetchRecipient } from "./device-messages.ts";
+import { fillLedger, type LedgerFilling } from "./filled-ledger.ts";
+import { fire } from "./http-load.ts";
 
 const runFile = promisify(execFile);
 
@@ -16,6 +24,11 @@ export interface MeasuredConnector extends AsyncDisposable {
   readonly pid: number;
   /** Of its only profile. */
   readonly url: string;
+  /** Of the listener, without path. */
+  readonly origin: string;
+  readonly folder: string;
+  /** Of some certificates that the ledger was filled with. */
+  readonly knownSerials: readonly string[];
   /** Devices with a signed one-time challenge each. */
   enrollees(commonNames: readonly string[]): Promise<Enrollee[]>;
 }
@@ -63,18 +76,50 @@ export async function prepareCertConnector(
   return options;
 }
 
-/** Starts it in a folder of its own. */
+/** Starts it in a folder of its own, with a ledger that is filled where that is asked for. */
 export async function startCertConnector(
   folder: string,
   algorithm: "rsa-2048" | "ec-p256",
+  filling?: LedgerFilling,
 ): Promise<MeasuredConnector> {
-  const service = await startService(await prepareCertConnector(folder, algorithm));
+  const options = await prepareCertConnector(folder, algorithm);
+  const knownSerials = filling === undefined ? [] : await fill(options, filling);
+  return measured(await startService(options), folder, knownSerials);
+}
+
+/** Has one device enrol, so that there is an entry to copy; then the connector is stopped. */
+async function fill(options: ServiceOptions, filling: LedgerFilling): Promise<string[]> {
+  const { folder } = options;
+  const service = await startService(options);
+  try {
+    const { url, enrollees } = measured(service, folder, []);
+    const transactions = await new DeviceMessages().make(
+      await fetchRecipient(new URL(url)),
+      await enrollees(["template"]),
+    );
+    const bodies = transactions.map(({ message }) => message);
+    const { answers } = await fire(new URL(`${url}?operation=PKIOperation`), bodies, 1);
+    if (answers[0]?.status !== 200) throw new Error("the first device could not enrol");
+  } finally {
+    await service[Symbol.asyncDispose]();
+  }
+  return fillLedger(join(folder, "state", "store.db"), filling);
+}
+
+function measured(
+  service: RunningService,
+  folder: string,
+  knownSerials: readonly string[],
+): MeasuredConnector {
   const challengeKey = createPrivateKey(readFileSync(join(folder, "state", "challenge-key.pem")));
   const challengeFor = (commonName: string) =>
     signJws(challengePayload(commonName), JWS_TYPES.challenge, challengeKey);
   return {
     pid: service.pid,
     url: `${service.run["scepUrl"]}/scep/${PROFILE_ID}`,
+    origin: String(service.run["scepUrl"]),
+    folder,
+    knownSerials,
     enrollees: (commonNames) =>
       Promise.all(
         commonNames.map(async (commonName) => ({

@@ -1,5 +1,7 @@
 import { Agent, request } from "node:http";
 
+const PKI_MESSAGE = "application/x-pki-message";
+
 /** A request that is fired, and what came back. */
 export interface HttpAnswer {
   readonly status: number;
@@ -16,6 +18,7 @@ export async function fire(
   url: URL,
   bodies: readonly Buffer[],
   concurrency: number,
+  contentType = PKI_MESSAGE,
 ): Promise<{ readonly answers: readonly HttpAnswer[]; readonly seconds: number }> {
   const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
   const answers: HttpAnswer[] = new Array(bodies.length);
@@ -23,7 +26,7 @@ export async function fire(
   const sender = async () => {
     while (next < bodies.length) {
       const index = next++;
-      answers[index] = await post(agent, url, bodies[index] ?? Buffer.alloc(0));
+      answers[index] = await post(agent, url, bodies[index] ?? Buffer.alloc(0), contentType);
     }
   };
   const started = performance.now();
@@ -34,8 +37,13 @@ export async function fire(
 }
 
 /** One POST over a kept connection. */
-export function post(agent: Agent, url: URL, body: Buffer): Promise<HttpAnswer> {
-  const headers = { "content-type": "application/x-pki-message", "content-length": body.length };
+export function post(
+  agent: Agent,
+  url: URL,
+  body: Buffer,
+  contentType = PKI_MESSAGE,
+): Promise<HttpAnswer> {
+  const headers = { "content-type": contentType, "content-length": body.length };
   const started = performance.now();
   return new Promise((resolve) => {
     const settle = (status: number, answer: Buffer) =>
