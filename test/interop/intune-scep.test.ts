@@ -178,6 +178,35 @@ describe("while Intune has not taken the notification", () => {
     expect((await it.device.send(transaction)).status).toBe("PENDING");
   });
 
+  test("a person sees what waits and why, and may have it sent at once", async () => {
+    await using it = await startIntuneConnector();
+    const { transaction } = await it.begin(PROFILE);
+    const headers = { "retry-after": "3600" };
+    it.simulator.faults.add("/successNotification", { status: 503, headers });
+    expect((await it.device.send(transaction)).status).toBe("PENDING");
+    expect(await it.service.controls?.["notification.list"]?.({})).toEqual([
+      expect.objectContaining({
+        id: 1,
+        state: "waiting",
+        event: "success",
+        target: "intune contoso",
+        transactionId: transaction.transactionId,
+        attempts: 1,
+        code: "intune-busy",
+        message: expect.stringContaining("503"),
+      }),
+    ]);
+    const retry = it.service.controls?.["notification.retry"];
+    expect(await retry?.({ id: 2 })).toEqual({ hurried: 0 });
+    expect(await retry?.({ id: 1 })).toEqual({ hurried: 1 });
+    await until(() => it.simulator.notifications.length === 1, "the notification");
+    await until(
+      async () => (await it.device.send(transaction)).status === "SUCCESS",
+      "the certificate",
+    );
+    expect(await it.service.controls?.["notification.list"]?.({})).toEqual([]);
+  });
+
   test("the health says what waits and since when", async () => {
     await using it = await startIntuneConnector();
     it.simulator.faults.add("/successNotification", { status: 503 });
