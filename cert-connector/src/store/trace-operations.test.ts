@@ -1,4 +1,5 @@
 import { openStore } from "@isthmus/shared/store/store";
+import { newStorePlace } from "@isthmus/shared/testing/store-place";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { expect, test } from "vitest";
 import type { CertificateOperations } from "./operations.ts";
@@ -9,7 +10,7 @@ const DAY_MS = 86_400_000;
 async function openTraces() {
   const folder = temporaryFolder();
   const store = await openStore<CertificateOperations>({
-    file: `${folder.path}/store.db`,
+    ...(await newStorePlace(folder.path)),
     module: new URL("./operations.ts", import.meta.url),
   });
   let count = 0;
