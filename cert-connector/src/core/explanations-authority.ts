@@ -135,6 +135,14 @@ export const AUTHORITY_EXPLANATIONS: Explanations = {
     "a certificate came back that nobody intended",
     "was the ledger restored while the service ran? report it with the log",
   ],
+  "ledger-elsewhere": [
+    "the ledger is in a shared database, and the backup is of a file, or the other way round",
+    "use the database's own backup for a shared ledger",
+  ],
+  "database-none": [
+    "the configuration names no database",
+    "`ca restore` puts back a ledger that is in a file",
+  ],
   "ledger-newer": [
     "the ledger in place is newer than the backup",
     "restoring it would forget certificates; move the newer one away only if it is lost anyway",
@@ -154,6 +162,10 @@ export const AUTHORITY_EXPLANATIONS: Explanations = {
   listen: [
     "the address or port cannot be listened on",
     "see what else listens there; change listen in the configuration",
+  ],
+  "code-unknown": [
+    "no error of this service has this code",
+    "`explain` without a code lists them all",
   ],
   "not-running": ["the service does not run", "start it, then ask again"],
   "not-standalone": [

@@ -79,6 +79,42 @@ export const PARTNER_EXPLANATIONS: Explanations = {
     "the directory does not accept this connector's credentials",
     "renew the password or ticket in the file that the configuration names",
   ],
+  "kerberos-": [
+    "there is no Kerberos ticket for the server, or it cannot be used",
+    "check keytab, krb5.conf and clock, and that the server's account has the service principal name of the URL",
+  ],
+  "kerberos-unavailable": [
+    "Kerberos is asked for, and its optional package is not installed",
+    "install libkrb5-dev and a C++ compiler, then `npm install` again",
+  ],
+  "kerberos-keytabs": [
+    "two authorities name different keytabs, and a process has one",
+    "put the keys of both accounts into one keytab",
+  ],
+  "credential-cache": [
+    "the Kerberos credential cache is not one that can be read",
+    "let KRB5CCNAME name a file, e.g. FILE:/run/isthmus/krb5cc",
+  ],
+  "wstep-answer": [
+    "the enrolment web service answered with something that cannot be read",
+    "compare the URL with the CES of the CA, and see the event log there",
+  ],
+  "pfx-import-": [
+    "Microsoft Graph did not take the imported PFX",
+    "see the message; run the same import again, which goes on where it stopped",
+  ],
+  "pfx-user-unknown": [
+    "Microsoft Graph knows no user of this name",
+    "compare the file's name with the user principal name in Entra ID",
+  ],
+  "pfx-folder": [
+    "the folder to import from is not as it has to be",
+    "name a folder of PFX files, each with the password file that the message asks for",
+  ],
+  "report-unreadable": [
+    "the report of an earlier import cannot be read",
+    "name another file for the report, and the import begins anew",
+  ],
   "pfx-owner": [
     "the PFX belongs to another user than the recipient",
     "compare the user principal names of both",
