@@ -26,6 +26,34 @@ export const AUTHORITY_EXPLANATIONS: Explanations = {
     "the CA issued something else than the profile asks for; it was revoked there",
     "make the CA's template give what the profile says: names, usages, validity",
   ],
+  "ca-names": [
+    "AD CS takes names from the device's request, which asks for others than the profile gives",
+    "let the device's SCEP profile ask for exactly the subject and names of the profile here",
+  ],
+  "ca-denied": [
+    "a manager or a policy of AD CS denied the request",
+    "see the CA's words, and its failed requests",
+  ],
+  "wstep-answer": [
+    "the enrolment web service answered with something that cannot be read",
+    "see authorities: urls has to end in /service.svc/CES, and no proxy may change answers",
+  ],
+  "kerberos-": [
+    "there is no Kerberos ticket for the CA's web server",
+    "see keytab, krb5.conf, the clock, and the service principal name of the server",
+  ],
+  "kerberos-unavailable": [
+    "the Kerberos library is not there",
+    "install libkrb5-dev and a C++ compiler, and run npm install again",
+  ],
+  "kerberos-key": [
+    "the ticket is not encrypted with AES",
+    "allow AES for the account of the CA's web server, and change its password once",
+  ],
+  "credential-cache": [
+    "the cache of Kerberos tickets cannot be read",
+    "remove the file, and let KRB5CCNAME name one of MIT Kerberos",
+  ],
   "ca-": ["the CA could not do what was asked", "see the message, and the CA's own log"],
   "ca-cannot-revoke": [
     "this kind of CA offers no way to revoke",

@@ -14,14 +14,15 @@ export const publicationMigrations: readonly Migration[] = [
     id: "directory-publication-1",
     sql: `
       CREATE TABLE directory_publication (
-        enrolment_id INTEGER PRIMARY KEY REFERENCES enrolment (id),
+        enrolment_id INTEGER NOT NULL REFERENCES enrolment (id),
         directory TEXT NOT NULL,
         look_up TEXT NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('intent', 'add', 'published', 'remove', 'failed')),
         entry_dn TEXT,
         attempts INTEGER NOT NULL DEFAULT 0,
         next_at INTEGER,
-        last_message TEXT
+        last_message TEXT,
+        PRIMARY KEY (enrolment_id)
       ) STRICT;
       CREATE INDEX directory_publication_due
         ON directory_publication (next_at) WHERE next_at IS NOT NULL;

@@ -1,0 +1,36 @@
+import { thrownCode } from "@isthmus/shared/testing/thrown-code";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { useKeytab } from "./kerberos-environment.ts";
+
+const NAMES = ["KRB5_CLIENT_KTNAME", "KRB5CCNAME"];
+const before = NAMES.map((name) => process.env[name]);
+beforeEach(() => {
+  for (const name of NAMES) delete process.env[name];
+});
+afterEach(() => {
+  for (const [at, name] of NAMES.entries()) {
+    const value = before[at];
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+});
+
+test("the library learns of the keytab, and keeps tickets in the state folder", () => {
+  useKeytab("/etc/isthmus/a.keytab", "/state");
+  useKeytab("/etc/isthmus/a.keytab", "/state");
+  expect(process.env["KRB5_CLIENT_KTNAME"]).toBe("FILE:/etc/isthmus/a.keytab");
+  expect(process.env["KRB5CCNAME"]).toBe("FILE:/state/kerberos.ccache");
+});
+
+test("what the machine says counts where no keytab is named, and its cache always", () => {
+  process.env["KRB5_CLIENT_KTNAME"] = "/etc/krb5.client.keytab";
+  process.env["KRB5CCNAME"] = "FILE:/run/krb5cc";
+  useKeytab(undefined, "/state");
+  expect(process.env["KRB5_CLIENT_KTNAME"]).toBe("/etc/krb5.client.keytab");
+  expect(process.env["KRB5CCNAME"]).toBe("FILE:/run/krb5cc");
+});
+
+test("a second keytab is refused: the library would use one of them for both", () => {
+  useKeytab("/a.keytab", "/state");
+  expect(thrownCode(() => useKeytab("/b.keytab", "/state"))).toBe("kerberos-keytabs");
+});
