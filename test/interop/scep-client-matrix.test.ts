@@ -208,6 +208,16 @@ describe("Cisco IOS and certmonger", () => {
   });
 });
 
+test.each(["modern", "legacy"])(
+  "MD5, which old IOS prefers, is badAlg under %s",
+  async (profile) => {
+    const ios = clientNamed("cisco-ios");
+    const client = { ...ios, signature: { ...ios.signature, digest: "md5" } } as const;
+    const answer = await enrol(client, enrolment(newKey()), `/scep/${profile}`);
+    expect(answerClass(answer)).toBe("FAILURE badAlg cms-digest-algorithm");
+  },
+);
+
 test("strongSwan 5.9.8 finds an empty line after the first capability", async () => {
   const { body } = await ask("/scep/modern", "operation=GetCACaps");
   expect(body.toString()).toMatch(/^[^\n]+\n\n/);

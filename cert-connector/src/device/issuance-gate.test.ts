@@ -77,3 +77,23 @@ test("devices are spread over a minute, each to the same second every time", () 
   expect(new Set(seconds).size).toBe(55);
   expect(retryAfterSeconds("device-1")).toBe(seconds[1]);
 });
+
+test("who comes again after it was turned away stands before those who wait since", async () => {
+  const clock = new FakeClock();
+  const gate = new IssuanceGate(clock, 1, 2);
+  const order: string[] = [];
+  const note = (name: string) => async () => void order.push(name);
+  const first = held(order, "first");
+  const running = [gate.run("first", first.act)];
+  running.push(gate.run("a", note("a")), gate.run("b", note("b")));
+  await expect(gate.run("unlucky", note("unlucky"))).rejects.toThrow();
+  first.end();
+  await Promise.all(running);
+  clock.advance(30_000);
+  const second = held(order, "second");
+  const later = [gate.run("second", second.act), gate.run("late", note("late"))];
+  later.push(gate.run("unlucky", note("unlucky")));
+  second.end();
+  await Promise.all(later);
+  expect(order).toEqual(["first", "a", "b", "second", "unlucky", "late"]);
+});
