@@ -7,7 +7,7 @@ import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import { until } from "@isthmus/shared/testing/until";
 import { subjectAltNameExtension } from "@isthmus/shared/x509/extensions";
 import { afterAll, describe, expect, type TestContext, test } from "vitest";
-import { peer } from "../peers.ts";
+import { missing, peer } from "../peers.ts";
 import { startAdcsSimulator } from "../simulators/adcs/adcs-simulator.ts";
 import { type GssAcceptor, startGssAcceptor } from "../simulators/adcs/gss-acceptor.ts";
 import { makeAuthorityFiles } from "./ca/authority-files.ts";
@@ -32,10 +32,13 @@ interface Kerberos {
 let started: Promise<Kerberos> | undefined;
 
 /** One domain for all: the Kerberos library reads its environment once. */
-function kerberos(context: TestContext) {
+async function kerberos(context: TestContext): Promise<Kerberos> {
   peer("gssapi", context);
   started ??= start(context);
-  return started;
+  const { tickets } = await started;
+  const code = await rejectedCode(() => tickets.authorization(HOST, undefined));
+  if (code === "kerberos-unavailable") missing("the npm package kerberos (libkrb5-dev)", context);
+  return await started;
 }
 
 async function start(context: TestContext): Promise<Kerberos> {

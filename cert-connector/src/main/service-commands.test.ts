@@ -39,6 +39,21 @@ test("challenge makes none for a profile that is not configured, and names those
   expect(refused.exitCode).toBe(1);
   expect(refused.stderr).toContain('no profile "nope"; there are: laptops, phones');
   expect(await challenge("phones")).toMatchObject({ exitCode: 0, stderr: "null" });
+  const words = [
+    "challenge",
+    "--config",
+    config,
+    "--profile",
+    "phones",
+    "--device",
+    "d1",
+    "--json",
+  ];
+  const { stdout } = await run([...words, "--attribute", "Device_Serial=5CG1=2"]);
+  expect(JSON.parse(stdout)).toMatchObject({ attributes: { Device_Serial: "5CG1=2" } });
+  for (const attribute of ["Nothing=1", "SerialNumber", "SerialNumber="]) {
+    expect((await run([...words, "--attribute", attribute])).exitCode).toBe(2);
+  }
   writeFileSync(desired, "{");
   expect(await challenge("nope")).toMatchObject({ exitCode: 0 });
 });

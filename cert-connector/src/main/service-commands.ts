@@ -12,6 +12,7 @@ import { systemRandom } from "@isthmus/shared/random";
 import type { ChallengePayload } from "../cloud/signed-challenge.ts";
 import { desiredConfiguration } from "../config/desired-configuration.ts";
 import type { AltNameType } from "../core/profile.ts";
+import { variableNamed } from "../core/variables.ts";
 import { localChallengeKey } from "./challenge-key.ts";
 import { loadLocal } from "./load-local.ts";
 import type { PendingSummary } from "./pending-requests.ts";
@@ -44,6 +45,13 @@ const challenge: CliCommand = {
       summary: "a further name: uri, dns, email or upn; may be repeated",
       isRepeatable: true,
     },
+    attribute: {
+      type: "string",
+      valueName: "NAME=VALUE",
+      summary:
+        "a further variable of the profile's templates, e.g. SerialNumber=5CG1; may be repeated",
+      isRepeatable: true,
+    },
     minutes: { type: "string", valueName: "N", summary: "how long it is valid", default: "60" },
   },
   run: async (call) => {
@@ -68,6 +76,7 @@ const challenge: CliCommand = {
       ...(userPrincipalName !== undefined && { userPrincipalName }),
       subject: call.text("subject") ?? `CN=${device}`,
       subjectAltNames: call.list("san").map(altName),
+      attributes: attributesIn(call.list("attribute")),
       iat: now,
       exp: now + minutes(call.required("minutes")) * MINUTE_MS,
     };
@@ -100,6 +109,17 @@ export function altName(text: string): ChallengePayload["subjectAltNames"][numbe
     throw new UsageError(`--san ${text}: expected uri:, dns:, email: or upn: and a value`);
   }
   return { type: type as AltNameType, value: rest.join(":") };
+}
+
+function attributesIn(texts: readonly string[]): Record<string, string> {
+  const pairs = texts.map((text) => {
+    const [, name, value] = /^([A-Za-z_]{1,64})=(.{1,256})$/.exec(text) ?? [];
+    if (name === undefined || value === undefined || variableNamed(name) === undefined) {
+      throw new UsageError(`--attribute ${text}: expected a variable's name, = and a value`);
+    }
+    return [name, value] as const;
+  });
+  return Object.fromEntries(pairs);
 }
 
 function minutes(text: string): number {
