@@ -1,5 +1,5 @@
 import { PassThrough } from "node:stream";
-import { pino } from "pino";
+import { makeLog } from "@isthmus/shared/kernel/log";
 import { expect, test } from "vitest";
 import { logWithEventIds } from "./event-log.ts";
 
@@ -7,7 +7,7 @@ function lines(
   write: (log: ReturnType<typeof logWithEventIds>) => void,
 ): Record<string, unknown>[] {
   const stream = new PassThrough();
-  write(logWithEventIds(pino({ level: "info" }, stream)));
+  write(logWithEventIds(makeLog("cert-connector", "info", stream)));
   const text = String(stream.read() ?? "");
   return text.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]));
 }

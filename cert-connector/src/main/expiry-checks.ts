@@ -1,5 +1,5 @@
+import { makeGauge } from "@isthmus/shared/kernel/gauge";
 import type { CheckResult } from "@isthmus/shared/kernel/service-definition";
-import { Gauge, type Registry } from "prom-client";
 import { type GuardedExpiry, thresholdOf } from "../core/expiry-guard.ts";
 
 const HOUR_MS = 3_600_000;
@@ -44,20 +44,17 @@ export function expiriesResult(expiries: readonly GuardedExpiry[], now: number):
 
 /** Seconds that are left, below 0 past the end. */
 export function publishExpiries(
-  registry: Registry,
+  registry: Parameters<typeof makeGauge>[0],
   expiries: () => readonly GuardedExpiry[],
   now: () => number,
 ): void {
-  new Gauge({
+  makeGauge(registry, {
     name: "isthmus_expiry_seconds",
     help: "Seconds until something that the connector needs ends",
-    labelNames: ["what"],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const { what, notAfter } of expiries()) {
-        if (notAfter !== undefined) this.set({ what }, Math.round((notAfter - now()) / 1_000));
-      }
-    },
+    label: "what",
+    read: () =>
+      expiries().flatMap(({ what, notAfter }) =>
+        notAfter === undefined ? [] : [[what, Math.round((notAfter - now()) / 1_000)] as const],
+      ),
   });
 }

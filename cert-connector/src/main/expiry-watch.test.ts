@@ -4,7 +4,6 @@ import { FakeClock } from "@isthmus/shared/testing/fake-clock";
 import { makeTestKernel } from "@isthmus/shared/testing/kernel";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { derToPem } from "@isthmus/shared/x509/pem";
-import { Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
 import type { CertificateOperations } from "../store/operations.ts";
 import { deviceKey, kernelOptions, makeRequest } from "./fixture.ts";
@@ -32,7 +31,7 @@ async function testKernel() {
 type TestKernel = Awaited<ReturnType<typeof testKernel>>["kernel"];
 
 /** The figures of the metric by what they are of, in whole days. */
-async function daysLeft(metrics: Registry): Promise<Record<string, number>> {
+async function daysLeft(metrics: CertificateKernel["metrics"]): Promise<Record<string, number>> {
   const metric = (await metrics.getMetricsAsJSON()).find(
     ({ name }) => name === "isthmus_expiry_seconds",
   );
@@ -45,8 +44,9 @@ async function daysLeft(metrics: Registry): Promise<Record<string, number>> {
 /** Starts and stops the service after so many more days. */
 async function runAfter(kernel: TestKernel, days: number): Promise<void> {
   kernel.clock.advance(days * DAY_MS);
-  const service = await startCertConnector({ ...kernel, metrics: new Registry() });
+  const service = await startCertConnector(kernel);
   await service[Symbol.asyncDispose]();
+  kernel.metrics.clear();
 }
 
 async function warnings(kernel: TestKernel): Promise<string[]> {
