@@ -171,6 +171,22 @@ describe.skipIf(postgres === undefined)("a store in PostgreSQL", () => {
     );
   });
 
+  test("a column that a newer release adds meanwhile disturbs no replica of the older one", async () => {
+    const postgresql = await server.newPlace();
+    await using store = await openStore<Counter>({ postgresql, module });
+    const kept = { n: 1, text: "", bytes: new Uint8Array([1]), absent: null };
+    await store.run("keep", kept);
+    const look = () =>
+      Promise.all([store.run("kept", 1), store.query("SELECT * FROM kept", [], 1)]);
+    for (let round = 0; round < 3; round++) {
+      const [row, [queried]] = await look();
+      expect(row).toMatchObject({ n: 1 });
+      expect(queried).toMatchObject({ n: 1 });
+      await server.sql(`ALTER TABLE kept ADD COLUMN more_${round} BIGINT`, postgresql);
+    }
+    expect(await store.run("keep", { ...kept, n: 2 })).toMatchObject({ id: 2 });
+  });
+
   test("an edited migration is refused", async () => {
     const postgresql = await server.newPlace();
     await (await openStore<Counter>({ postgresql, module }))[Symbol.asyncDispose]();

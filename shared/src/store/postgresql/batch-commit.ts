@@ -4,7 +4,7 @@ import type { Operations } from "../transaction.ts";
 import type { Outcome, QueuedOperation } from "../worker-messages.ts";
 import { DeferredTransaction, StatementFault } from "./deferred-transaction.ts";
 import type { Dialect } from "./dialect.ts";
-import { fromPostgresql } from "./failures.ts";
+import { endsConnection, fromPostgresql, isOutdated } from "./failures.ts";
 import type { PipelineFailure, PipelineOutcome, Statement } from "./pipeline.ts";
 import { lockNumber, SHARED_SCHEMA } from "./place.ts";
 import type { SessionBridge } from "./session-bridge.ts";
@@ -27,6 +27,8 @@ type Attempt =
   | { readonly kind: "committed"; readonly outcomes: Outcome[] }
   /** Nothing of the batch is there; run one by one, most of it may pass. */
   | { readonly kind: "broken"; readonly error: unknown }
+  /** Nothing of the batch is there; the next attempt has a connection on which all is prepared anew. */
+  | { readonly kind: "outdated"; readonly error: unknown }
   /** Nothing is to be had from the database now, whatever the operation. */
   | { readonly kind: "unavailable"; readonly error: unknown };
 
@@ -47,12 +49,14 @@ export class BatchCommit {
 
   /** The outcome of each operation, in order. A success is returned only once its commit is on the server's disk. */
   run(batch: readonly QueuedOperation[]): Outcome[] {
-    const attempt = this.#attempt(batch);
+    const first = this.#attempt(batch);
+    const attempt = first.kind === "outdated" ? this.#attempt(batch) : first;
     switch (attempt.kind) {
       case "committed":
         return attempt.outcomes;
       case "unavailable":
         return batch.map(() => failed(attempt.error));
+      case "outdated":
       case "broken":
         if (batch.length === 1) return [failed(attempt.error)];
         // Operations touch nothing but the database and can be run again.
@@ -100,7 +104,7 @@ export class BatchCommit {
       transaction.endOperation();
       return { ok: true, value };
     } catch (thrown) {
-      if (thrown instanceof StatementFault && !thrown.isWithinOperation) throw thrown;
+      if (thrown instanceof StatementFault && !isOfOperationAlone(thrown)) throw thrown;
       transaction.undoOperation();
       return failed(thrown instanceof StatementFault ? this.#errorOf(thrown.failure) : thrown);
     }
@@ -124,6 +128,7 @@ export class BatchCommit {
 
   #failure(failure: PipelineFailure): Attempt {
     const error = this.#errorOf(failure);
+    if (isOutdated(failure)) return { kind: "outdated", error };
     const isOpening = failure.index < OPENING_STATEMENTS && failure.sqlState === "55P03";
     const isOfServer = error instanceof ConnectorError && error.code === "store-unreachable";
     return { kind: isOpening || isOfServer ? "unavailable" : "broken", error };
@@ -141,4 +146,8 @@ export class BatchCommit {
       { isRetryable: true },
     );
   }
+}
+
+function isOfOperationAlone({ isWithinOperation, failure }: StatementFault): boolean {
+  return isWithinOperation && !endsConnection(failure);
 }

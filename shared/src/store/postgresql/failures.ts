@@ -57,6 +57,11 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     message: "refused a row that breaks a constraint of its table",
     isRetryable: false,
   },
+  "0A000": {
+    code: "store-locked",
+    message: "was changed by a newer release at this moment",
+    isRetryable: true,
+  },
   "22021": {
     code: "store-text",
     message: "refused a text with a character that it cannot store",
@@ -89,9 +94,18 @@ export function fromPostgresql(failure: PipelineFailure, place: string): Error {
   });
 }
 
-/** Whether the connection is of no use after this: broken, ended by the server, or to one that may not write. */
-export function endsConnection({ sqlState }: PipelineFailure): boolean {
-  if (sqlState === undefined || sqlState === "25006") return true;
+/**
+ * Whether a statement was prepared before a newer release added a column to what it selects ("cached plan must not change
+ * result type"): on a new connection it is prepared anew.
+ */
+export function isOutdated({ sqlState }: PipelineFailure): boolean {
+  return sqlState === "0A000";
+}
+
+/** Whether the connection is of no use after this: broken, ended by the server, outdated, or to one that may not write. */
+export function endsConnection(failure: PipelineFailure): boolean {
+  const { sqlState } = failure;
+  if (sqlState === undefined || sqlState === "25006" || isOutdated(failure)) return true;
   return sqlState.startsWith("57P") || sqlState.startsWith("08") || sqlState === "25P03";
 }
 

@@ -3,7 +3,7 @@ import { ConnectorError } from "../../errors.ts";
 import { toPortable } from "../store-errors.ts";
 import type { FromReader, ReaderSettings, ToReader } from "../worker-messages.ts";
 import { Dialect } from "./dialect.ts";
-import { fromPostgresql } from "./failures.ts";
+import { fromPostgresql, isOutdated } from "./failures.ts";
 import { requireStorable } from "./pipeline.ts";
 import { describePlace } from "./place.ts";
 import { Reconnector } from "./reconnector.ts";
@@ -37,9 +37,11 @@ async function answer(query: ToReader): Promise<FromReader> {
 async function rowsOf({ sql, parameters, maxRows }: ToReader): Promise<unknown[]> {
   requireStorable(parameters);
   const { text } = dialect.translate(sql);
-  const session = await reconnector.session();
   // One more than allowed, because the server cannot tell that there is no further one before it is asked.
-  const outcome = await session.run([{ text, values: parameters, maxRows: maxRows + 1 }]);
+  const statement = { text, values: parameters, maxRows: maxRows + 1 };
+  const run = async () => await (await reconnector.session()).run([statement]);
+  const first = await run();
+  const outcome = !first.ok && isOutdated(first.failure) ? await run() : first;
   if (!outcome.ok) throw fromPostgresql(outcome.failure, describePlace(place));
   const rows = outcome.results[0]?.rows ?? [];
   if (rows.length <= maxRows) return rows;
