@@ -1,5 +1,12 @@
+import { X509Certificate } from "node:crypto";
 import { AccountDirectory } from "@isthmus/cert-connector/directory/account-directory";
+import { CertificatePublication } from "@isthmus/cert-connector/directory/certificate-publication";
 import { DirectoryPool } from "@isthmus/cert-connector/directory/directory-pool";
+import {
+  type TestIdentity,
+  testAuthority,
+  testCertificate,
+} from "@isthmus/shared/testing/certificate-authority";
 import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import { until } from "@isthmus/shared/testing/until";
 import { parseNameText } from "@isthmus/shared/x509/name-text";
@@ -233,6 +240,47 @@ describe("a connection", () => {
     expect(relay.total).toBe(2);
   });
 });
+
+describe("certificates on an account", () => {
+  const NOW = Date.UTC(2026, 5, 1);
+  const DAY_MS = 86_400_000;
+
+  test("are the newest ten of an issuer; what others put there stays, and what expired goes", async (context) => {
+    const corp = await theDomain(context);
+    await using directory = directoryOf(corp);
+    const publication = new CertificatePublication(directory.pool);
+    const entry = await directory.accounts.find("user", grantOf("jane+doe=x@corp.test"));
+    const dn = entry?.distinguishedName ?? "";
+    const [ours, others] = [await testAuthority({ subject: "CN=Ours" }), await testAuthority()];
+    const made = async (days: number, issuer: TestIdentity, serialNumber: string) => {
+      const notAfter = NOW + days * DAY_MS;
+      const validity = { notBefore: NOW - 300 * DAY_MS, notAfter };
+      return (await testCertificate({ ...validity, serialNumber }, issuer)).certificate.der;
+    };
+    const foreign = await made(-10, others, "aa");
+    await publication.add(dn, foreign, NOW - 20 * DAY_MS);
+    await publication.add(dn, await made(-10, ours, "bb"), NOW - 20 * DAY_MS);
+    for (let each = 1; each <= 12; each += 1) {
+      const der = await made(each, ours, each.toString(16).padStart(2, "0"));
+      await publication.add(dn, der, NOW);
+      await publication.add(dn, der, NOW);
+    }
+    const kept = await serialsOn(corp, dn);
+    expect(kept).toEqual(["03", "04", "05", "06", "07", "08", "09", "0A", "0B", "0C", "AA"]);
+    await publication.remove(dn, foreign);
+    await publication.remove(dn, foreign);
+    expect(await serialsOn(corp, dn)).toHaveLength(10);
+    await publication.remove("CN=nobody,DC=corp,DC=test", foreign);
+  });
+});
+
+async function serialsOn(corp: SambaDomain, dn: string): Promise<string[]> {
+  const shown = await corp.search(dn, "-s", "base", "userCertificate");
+  return Array.from(
+    shown.matchAll(/^userCertificate:: (.*)$/gm),
+    ([, base64 = ""]) => new X509Certificate(Buffer.from(base64, "base64")).serialNumber,
+  ).sort();
+}
 
 /** Through a relay on this machine, whose name the controller's certificate has too. */
 function relayed(corp: SambaDomain, port: number) {
