@@ -57,6 +57,11 @@ test.each([{}, { userPrincipalName: "" }, { userPrincipalName: "x".repeat(513) }
   },
 );
 
+test("an attribute without a value finds nobody either", () => {
+  const grant = { attributes: { DeviceName: "" } };
+  expect(thrownCode(() => filterOf("(cn={{DeviceName}})", grant))).toBe("directory-key-missing");
+});
+
 test("a value of 512 characters is looked for", () => {
   const userPrincipalName = "x".repeat(512);
   expect(() => filterOf(DEFAULT_FILTERS.user, { userPrincipalName })).not.toThrow();
