@@ -208,8 +208,9 @@ export class RegistrationAuthority implements RegistrationKeys, AsyncDisposable 
     }
     const certificate = parseCertificate(stored.certificate);
     const responder = { certificate, privateKey };
-    this.#loaded.set(stored.id, { responder, opener: openerOf(responder) });
+    // Before it counts as loaded: what fails here is tried again at the next look, and nobody waits for it in vain.
     await store.hold(stored.id);
+    this.#loaded.set(stored.id, { responder, opener: openerOf(responder) });
   }
 
   #schedule(): void {

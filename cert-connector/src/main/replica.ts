@@ -144,7 +144,8 @@ export class Replica implements AsyncDisposable {
 
   async #beat(): Promise<void> {
     const { store, clock } = this.#kernel;
-    this.#others = await store.run("replicaSeen", { name: this.owner, at: clock.now() });
+    const seen = { name: this.owner, version: SUITE_VERSION, at: clock.now() };
+    this.#others = await store.run("replicaSeen", seen);
     this.#lastBeatAt = clock.now();
   }
 }

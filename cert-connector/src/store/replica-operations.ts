@@ -47,10 +47,17 @@ export function replicaStarted(
   { name, version, at }: { name: string; version: string; at: number },
 ): void {
   tx.run("DELETE FROM replica_key WHERE replica = ?", name);
+  tx.run("DELETE FROM replica WHERE name = ?", name);
+  noteSeen(tx, { name, version, at });
+}
+
+function noteSeen(
+  tx: Transaction,
+  { name, version, at }: { name: string; version: string; at: number },
+): void {
   tx.run(
     `INSERT INTO replica (name, version, started_at, seen_at) VALUES (?, ?, ?, ?)
-     ON CONFLICT (name) DO UPDATE SET
-       version = excluded.version, started_at = excluded.started_at, seen_at = excluded.seen_at`,
+     ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at`,
     name,
     version,
     at,
@@ -61,9 +68,9 @@ export function replicaStarted(
 /** Notes that a replica lives, and returns all that are remembered. */
 export function replicaSeen(
   tx: Transaction,
-  { name, at }: { name: string; at: number },
+  { name, version, at }: { name: string; version: string; at: number },
 ): ReplicaRow[] {
-  tx.run("UPDATE replica SET seen_at = ? WHERE name = ?", at, name);
+  noteSeen(tx, { name, version, at });
   tx.run("DELETE FROM replica WHERE seen_at < ?", at - MEMORY_MS);
   return tx.all("SELECT * FROM replica ORDER BY name LIMIT ?", MAX_LISTED).map((row) => ({
     name: row["name"] as string,
@@ -77,7 +84,7 @@ export function replicaSeen(
 export function replicaStopped(tx: Transaction, { name }: { name: string }): void {
   tx.run("DELETE FROM replica_key WHERE replica = ?", name);
   tx.run("DELETE FROM replica WHERE name = ?", name);
-  tx.run("DELETE FROM lease WHERE holder = ?", name);
+  tx.run("UPDATE lease SET held_until = 0 WHERE holder = ?", name);
 }
 
 export function holdKey(tx: Transaction, of: { name: string; keyId: string }): void {
