@@ -185,7 +185,18 @@ function encodeEntry(entry: Revocation & { readonly serialNumber: string }): Buf
   const head = [encodeSerialNumber(entry.serialNumber), time(entry.revokedAt)];
   // `unspecified` should be said by leaving the reason out (section 5.3.1).
   if (entry.reason === "unspecified") return sequence(...head);
-  return sequence(...head, encodeExtensions([reasonCodeExtension(entry.reason)]));
+  return sequence(...head, reasonExtensions(entry.reason));
+}
+
+/** There are ten reasons, and a list may have a million entries. */
+const REASON_EXTENSIONS = new Map<RevocationReason, Buffer>();
+
+function reasonExtensions(reason: RevocationReason): Buffer {
+  const known = REASON_EXTENSIONS.get(reason);
+  if (known !== undefined) return known;
+  const encoded = encodeExtensions([reasonCodeExtension(reason)]);
+  REASON_EXTENSIONS.set(reason, encoded);
+  return encoded;
 }
 
 function fault(message: string): ProtocolError {

@@ -162,18 +162,34 @@ export function nullValue(): Buffer {
 /** UTCTime until 2049, GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5), in whole seconds. */
 export function time(ms: number): Buffer {
   if (!(ms >= UTC_TIME_FROM && ms < UTC_TIME_UNTIL)) return generalizedTime(ms);
-  return element(TAG.utcTime, Buffer.from(digitsOf(ms).slice(2), "latin1"));
+  return element(TAG.utcTime, digitsOf(ms).subarray(2));
 }
 
 /** GeneralizedTime in whole seconds, as OCSP wants it for every date. */
 export function generalizedTime(ms: number): Buffer {
   if (!(ms >= 0 && ms < GENERALIZED_TIME_UNTIL)) throw unwritable("time", `${ms} is out of range`);
-  return element(TAG.generalizedTime, Buffer.from(digitsOf(ms), "latin1"));
+  return element(TAG.generalizedTime, digitsOf(ms));
 }
 
-/** `20260131235959Z` */
-function digitsOf(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19).replace(/[-:T]/g, "")}Z`;
+/** `20260131235959Z`. Long lists are full of times, so no text is made. */
+function digitsOf(ms: number): Buffer {
+  const date = new Date(ms);
+  const out = Buffer.allocUnsafe(15);
+  const year = date.getUTCFullYear();
+  putTwoDigits(out, 0, Math.floor(year / 100));
+  putTwoDigits(out, 2, year % 100);
+  putTwoDigits(out, 4, date.getUTCMonth() + 1);
+  putTwoDigits(out, 6, date.getUTCDate());
+  putTwoDigits(out, 8, date.getUTCHours());
+  putTwoDigits(out, 10, date.getUTCMinutes());
+  putTwoDigits(out, 12, date.getUTCSeconds());
+  out[14] = 0x5a;
+  return out;
+}
+
+function putTwoDigits(out: Buffer, at: number, number: number): void {
+  out[at] = 0x30 + Math.floor(number / 10);
+  out[at + 1] = 0x30 + (number % 10);
 }
 
 /** `[number] EXPLICIT` around a whole element. */
