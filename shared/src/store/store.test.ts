@@ -167,7 +167,7 @@ test("a schema newer than the code, or an edited migration, is refused", async (
   const database = new DatabaseSync(file);
   database.exec("UPDATE schema_migration SET sha256 = 'x'");
   expect(await codeOfRejection(open(file))).toBe("store-schema-changed");
-  database.exec("UPDATE schema_migration SET id = 'counter-99'");
+  database.exec("UPDATE schema_migration SET id = 'counter-99' WHERE id = 'counter-2'");
   expect(await codeOfRejection(open(file))).toBe("store-schema-newer");
   database.close();
 });
