@@ -42,7 +42,17 @@ export function encryptedKeyCustody(
   };
 }
 
+/** One block and nothing else: a key in the clear opens with any passphrase, and need not be one that was made here. */
+const ENCRYPTED_KEY =
+  /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n[A-Za-z0-9+/=\n]+-----END ENCRYPTED PRIVATE KEY-----\n?$/;
+
 function opened(id: string, material: string, passphrase: string): KeyObject {
+  if (!ENCRYPTED_KEY.test(material)) {
+    throw new ConnectorError(
+      "key-unreadable",
+      `the RA key ${id.slice(0, 16)} of the ledger is not encrypted: somebody else put it there`,
+    );
+  }
   try {
     return createPrivateKey({ key: material, passphrase });
   } catch (cause) {

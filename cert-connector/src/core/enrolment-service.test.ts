@@ -92,7 +92,12 @@ function service(
     authorities: new Authorities([authority]),
     challenges: { signed: verifier, static: verifier },
     ...(of.find && { directories: new Map([["ad", { find: of.find }]]) }),
-    guard: { judgeProfile: () => undefined, judgePlan: () => undefined, window: undefined },
+    guard: {
+      judgeProfile: () => undefined,
+      judgePlan: () => undefined,
+      judgeBytes: () => undefined,
+      window: undefined,
+    },
     signingObstacle: () => undefined,
     recordFailure: async ({ error }) => void failures.push(error),
     tellAuthority: async () => "revoked",

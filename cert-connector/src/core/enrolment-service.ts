@@ -342,6 +342,7 @@ export class EnrolmentService {
     trace?.enter("authority");
     this.#refuseObstacle();
     const authority = this.#parts.authorities.named(intent.authority);
+    this.#parts.guard.judgeBytes(intent, authority.issuer());
     if (authority.kind === "remote") return await this.#remote.ask(intent, authority);
     const order = { ...intent, isRepeated: false, reference: undefined };
     const answer = await authority.issue(order);

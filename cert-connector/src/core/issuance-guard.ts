@@ -1,6 +1,7 @@
 import { RefusalError } from "@isthmus/shared/errors";
 import type { CertificatePlan } from "./certificate-plan.ts";
 import { isSidUri, SID_URI_PREFIX } from "./grant.ts";
+import { byteFault } from "./guarded-bytes.ts";
 import type { IssuanceGuard } from "./ports.ts";
 import type { AltName, AltNameType, Profile } from "./profile.ts";
 
@@ -34,16 +35,27 @@ export function issuanceGuard(
     upn: whole(rules.subjectAltNames.upn),
   };
 
+  function judgeSecurityIdentifier(identifier: string): void {
+    if (!matches(identifiers, identifier)) throw refusal("securityIdentifiers", "a SID");
+  }
+
   function judgeName({ type, value }: AltName): void {
     if (type === "uri" && isSidUri(value)) {
-      const identifier = value.slice(SID_URI_PREFIX.length);
-      if (!matches(identifiers, identifier)) throw refusal("securityIdentifiers", "a SID");
-      return;
-    }
-    if (!matches(names[type], value)) {
+      judgeSecurityIdentifier(value.slice(SID_URI_PREFIX.length));
+    } else if (!matches(names[type], value)) {
       throw refusal(`subjectAltNames.${type}`, `the ${type} name "${value}"`);
     }
   }
+
+  function judgeSubject(text: string): void {
+    if (!matches(subjects, text)) throw refusal("subjects", `the subject "${text}"`);
+  }
+
+  const { extendedKeyUsage, maxValidityDays } = rules;
+  const byteRules = {
+    ...{ extendedKeyUsage, maxValidityDays },
+    ...{ judgeSubject, judgeName, judgeSecurityIdentifier },
+  };
 
   return {
     window,
@@ -54,14 +66,16 @@ export function issuanceGuard(
     judgePlan: (plan: CertificatePlan, profile) => {
       if (!matches(profiles, profile.id)) throw refusal("profiles", `profile ${profile.id}`);
       judgeProfileRules(profile, rules);
-      if (!matches(subjects, plan.subjectText)) {
-        throw refusal("subjects", `the subject "${plan.subjectText}"`);
-      }
+      judgeSubject(plan.subjectText);
       for (const name of plan.subjectAltNames) judgeName(name);
       const { securityIdentifier: sid } = plan;
-      if (sid !== undefined && !matches(identifiers, sid)) {
-        throw refusal("securityIdentifiers", "a SID");
-      }
+      if (sid !== undefined) judgeSecurityIdentifier(sid);
+    },
+    judgeBytes: ({ tbs, issuerKeyId }, issuer) => {
+      // Of another issuer nothing is signed here, and its authority says so.
+      if (issuerKeyId !== issuer.keyId) return;
+      const fault = byteFault(tbs, issuer, byteRules);
+      if (fault !== undefined) throw refusal("bytes", fault);
     },
   };
 }

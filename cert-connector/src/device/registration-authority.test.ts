@@ -9,6 +9,8 @@ import { RegistrationAuthority } from "./registration-authority.ts";
 
 const DAY_MS = 86_400_000;
 const YEAR_MS = 365 * DAY_MS;
+/** Replicas share the RA's key. */
+const key = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
 
 /** The store's contract in memory; `isHeld` is what the other replicas say. */
 function memoryStore() {
@@ -44,7 +46,6 @@ function memoryStore() {
 
 async function makeRa(clock: FakeClock, memory = memoryStore(), own?: Certificate) {
   const authority = await testAuthority();
-  const key = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
   let made = 0;
   const certificateAt = async (notBefore: number) => {
     made += 1;
@@ -181,4 +182,37 @@ test("envelopes to unknown certificates make it look for other keys, at most eve
   clock.advance(5_000);
   for (let time = 0; time < 10; time += 1) await ra.lookAgain();
   expect(memory.state.lists).toBe(before + 1);
+});
+
+test("a certificate that somebody put into the database in the place of ours is not given out", async () => {
+  const clock = new FakeClock();
+  const { ra, memory, failures } = await makeRa(clock);
+  await using _ = ra;
+  await ra.start();
+  const ours = ra.current();
+  const theirs = await testCertificate(
+    {
+      subject: "CN=RA",
+      key: generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey,
+      notBefore: clock.now(),
+      notAfter: clock.now() + YEAR_MS,
+      serialNumber: "6001",
+    },
+    await testAuthority(),
+  );
+  const { der, thumbprint } = theirs.certificate;
+  const published = {
+    certificate: der,
+    custody: "test",
+    material: "x",
+    madeAt: clock.now() + 1,
+    publishedAt: clock.now() + 1,
+    acceptedUntil: undefined,
+    notAfter: clock.now() + YEAR_MS,
+  };
+  for (const id of [thumbprint, "00".repeat(32)]) memory.keys.set(id, { ...published, id });
+  await ra.renew();
+  expect(ra.current()).toBe(ours);
+  expect(ra.accepted()).toEqual([ours]);
+  expect(failures).toContainEqual(expect.objectContaining({ code: "key-unreadable" }));
 });

@@ -1,6 +1,7 @@
 import type { Clock } from "@isthmus/shared/clock";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certificate";
+import { publicKeyInfoOf } from "@isthmus/shared/x509/issue";
 import type { SigningKey } from "@isthmus/shared/x509/signing-key";
 import {
   ACCEPT_PREVIOUS_MS,
@@ -207,6 +208,9 @@ export class RegistrationAuthority implements RegistrationKeys, AsyncDisposable 
       return onFailure(error);
     }
     const certificate = parseCertificate(stored.certificate);
+    // Devices would encrypt their challenges to whoever has put another certificate into the database.
+    const isPair = publicKeyInfoOf(privateKey).equals(certificate.publicKeyInfo);
+    if (!isPair || certificate.thumbprint !== stored.id) return onFailure(notAPair(stored));
     const responder = { certificate, privateKey };
     // Before it counts as loaded: what fails here is tried again at the next look, and nobody waits for it in vain.
     await store.hold(stored.id);
@@ -238,5 +242,12 @@ function noCustody({ id, custody }: StoredRegistrationKey): ConnectorError {
   return new ConnectorError(
     "key-unreadable",
     `the RA key ${id.slice(0, 16)} is kept by "${custody}", which this configuration does not have`,
+  );
+}
+
+function notAPair({ id }: StoredRegistrationKey): ConnectorError {
+  return new ConnectorError(
+    "key-unreadable",
+    `the RA key ${id.slice(0, 16)} of the ledger does not belong to the certificate beside it`,
   );
 }

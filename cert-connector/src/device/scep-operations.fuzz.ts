@@ -46,7 +46,12 @@ beforeAll(async () => {
     ledger,
     authorities: new Authorities([]),
     challenges: { signed: never, static: never },
-    guard: { judgeProfile: () => undefined, judgePlan: () => undefined, window: undefined },
+    guard: {
+      judgeProfile: () => undefined,
+      judgePlan: () => undefined,
+      judgeBytes: () => undefined,
+      window: undefined,
+    },
     signingObstacle: () => undefined,
     recordFailure,
     tellAuthority: async () => "revoked",
