@@ -1,6 +1,14 @@
 import { describe, expect, test } from "vitest";
 import type { Intent } from "../core/ledger.ts";
-import { code, HOUR_MS, intent, issuedOf, NOON, openLedger, pending } from "./ledger-fixture.ts";
+import {
+  code,
+  HOUR_MS,
+  intent,
+  issuedOf,
+  NOON,
+  openLedger,
+  pending,
+} from "../testing/ledger-fixture.ts";
 
 test("an intent is completed once: the first certificate stays, whoever stores another", async () => {
   await using it = await openLedger();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Intent } from "../core/ledger.ts";
-import { code, HOUR_MS, intent, issuedOf, NOON, openLedger } from "./ledger-fixture.ts";
+import { code, HOUR_MS, intent, issuedOf, NOON, openLedger } from "../testing/ledger-fixture.ts";
 
 describe("an intent for a remote authority", () => {
   const request = Buffer.from("certification request");

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { HOUR_MS, intent, issuedOf, NOON, openLedger } from "./ledger-fixture.ts";
+import { HOUR_MS, intent, issuedOf, NOON, openLedger } from "../testing/ledger-fixture.ts";
 
 describe("revocation lists", () => {
   test("numbers only grow, also where a restored backup has forgotten the last", async () => {

@@ -4,8 +4,8 @@ import { newStorePlace } from "@isthmus/shared/testing/store-place";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { expect } from "vitest";
 import type { Intent, PendingRequest } from "../core/ledger.ts";
-import type { CertificateOperations } from "./operations.ts";
-import { storeLedger } from "./store-ledger.ts";
+import type { CertificateOperations } from "../store/operations.ts";
+import { storeLedger } from "../store/store-ledger.ts";
 
 /** A ledger in a real store, and one good value of each kind for tests to change one thing of. */
 
@@ -16,7 +16,7 @@ export async function openLedger() {
   const folder = temporaryFolder();
   const store = await openStore<CertificateOperations>({
     ...(await newStorePlace(folder.path)),
-    module: new URL("./operations.ts", import.meta.url),
+    module: new URL("../store/operations.ts", import.meta.url),
   });
   const clock = new FakeClock(NOON);
   return {
