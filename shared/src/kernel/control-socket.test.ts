@@ -65,7 +65,11 @@ test("a state folder deeper than a socket address is long works too", async () =
 test.each([
   ["no JSON", "garbage", "internal"],
   ["a request without a method", "{}", "internal"],
-  ["a request at the limit", JSON.stringify({ method: "echo", argument: "" }).padEnd(131_072), "ok"],
+  [
+    "a request at the limit",
+    JSON.stringify({ method: "echo", argument: "" }).padEnd(131_072),
+    "ok",
+  ],
 ])("%s gets an answer", async (_what, sent, code) => {
   using folder = temporaryFolder();
   const path = join(folder.path, "control.sock");
