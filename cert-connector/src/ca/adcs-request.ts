@@ -2,6 +2,7 @@ import type { Certificate } from "@isthmus/shared/x509/certificate";
 import type { CertificationRequest } from "@isthmus/shared/x509/certification-request";
 import type { GeneralName } from "@isthmus/shared/x509/general-name";
 import { isSameName } from "@isthmus/shared/x509/name";
+import { OID } from "@isthmus/shared/x509/object-identifiers";
 
 /**
  * What goes to AD CS beside the request: `name:value` lines ([MS-WCCE] section 2.2.2.7). It makes certificates of what the
@@ -43,6 +44,8 @@ export function requestDeviation(
   planned: Certificate,
   { sanAttribute }: RequestAttributes,
 ): string | undefined {
+  const steering = steeringPart(request);
+  if (steering !== undefined) return steering;
   if (!isSameName(request.subject, planned.subject)) return "its subject is not the profile's";
   if (sanAttribute) return undefined;
   const [asked, wanted] = [request.requested.subjectAltNames, planned.subjectAltNames].map(
@@ -52,6 +55,27 @@ export function requestDeviation(
     asked?.size === wanted?.size && [...(asked ?? [])].every((name) => wanted?.has(name));
   if (isSame) return undefined;
   return "its alternative names are not the profile's";
+}
+
+/**
+ * Parts of a request by which whoever made it, and not we, would tell AD CS what to make: another template, further
+ * application policies (CVE-2024-49019), another account, attributes that belong beside the request.
+ */
+const STEERING: readonly string[] = [
+  OID.enrollCertificateType,
+  OID.certificateTemplate,
+  OID.applicationPolicies,
+  OID.applicationPolicyMappings,
+  OID.ntdsCaSecurity,
+];
+
+function steeringPart({ extensionRequest, attributeTypes }: CertificationRequest) {
+  const extension = extensionRequest.find(({ oid }) => STEERING.includes(oid));
+  if (extension !== undefined) return `it asks for the extension ${extension.oid}`;
+  if (attributeTypes.has(OID.enrolmentNameValuePair)) {
+    return "it holds attributes that belong beside a request";
+  }
+  return undefined;
 }
 
 function comparable({ type, value }: GeneralName): string {

@@ -1,11 +1,27 @@
 import { generateKeyPairSync } from "node:crypto";
 import { thrownCode } from "@isthmus/shared/testing/thrown-code";
-import type { Certificate } from "@isthmus/shared/x509/certificate";
+import { assembleSigned, type Certificate } from "@isthmus/shared/x509/certificate";
+import {
+  encodeCertificationRequest,
+  parseCertificationRequest,
+} from "@isthmus/shared/x509/certification-request";
+import {
+  implicit,
+  integer,
+  objectIdentifier,
+  sequence,
+  setOf,
+  utf8String,
+} from "@isthmus/shared/x509/der-writer";
+import { type Extension, sidExtension } from "@isthmus/shared/x509/extensions";
 import type { GeneralName } from "@isthmus/shared/x509/general-name";
+import { publicKeyInfoOf } from "@isthmus/shared/x509/issue";
+import { parseNameText } from "@isthmus/shared/x509/name-text";
+import { SIGNATURE } from "@isthmus/shared/x509/signature";
 import { describe, expect, test } from "vitest";
 import { adcsFailure } from "./adcs-outcome.ts";
 import { readAdcsPage, renewalsIn } from "./adcs-pages.ts";
-import { requestAttributes } from "./adcs-request.ts";
+import { requestAttributes, requestDeviation } from "./adcs-request.ts";
 import { encodeWstepRequest, parseWstepAnswer } from "./wstep-messages.ts";
 
 describe("a page of web enrolment", () => {
@@ -135,5 +151,47 @@ describe("a WSTEP message", () => {
     answer(`<RequestID>${"1".repeat(1_048_577)}</RequestID>`),
   ])("that is none of these is refused: %#", (xml) => {
     expect(thrownCode(() => parseWstepAnswer(xml))).toBe("wstep-answer");
+  });
+});
+
+describe("a request that would steer AD CS is not sent", () => {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const subject = parseNameText("CN=pc-1,O=Example");
+  const planned = { subject, subjectAltNames: [] } as unknown as Certificate;
+  const settings = { template: "Devices", sanAttribute: false };
+  const deviationOf = async (extensionRequest: readonly Extension[]) => {
+    const der = await encodeCertificationRequest({ subject, extensionRequest }, privateKey);
+    return requestDeviation(parseCertificationRequest(der), planned, settings);
+  };
+
+  test.each([
+    ["another template by name", "1.3.6.1.4.1.311.20.2"],
+    ["another template by identifier", "1.3.6.1.4.1.311.21.7"],
+    ["application policies beyond the template's", "1.3.6.1.4.1.311.21.10"],
+  ])("%s", async (_, oid) => {
+    const value = Buffer.from([0x30, 0]);
+    expect(await deviationOf([{ oid, critical: false, value }])).toContain(oid);
+    expect(await deviationOf([])).toBeUndefined();
+  });
+
+  test("another account", async () => {
+    const sid = sidExtension("S-1-5-21-1-2-3-500");
+    expect(await deviationOf([sid])).toContain(sid.oid);
+  });
+
+  test("attributes that belong beside a request, in it", () => {
+    const pair = sequence(
+      objectIdentifier("1.3.6.1.4.1.311.13.2.1"),
+      setOf(sequence(utf8String("san"), utf8String("upn=administrator@example.com"))),
+    );
+    const info = sequence(
+      integer(0),
+      subject.der,
+      publicKeyInfoOf(privateKey),
+      implicit(0, pair, true),
+    );
+    const der = assembleSigned(info, SIGNATURE.ecdsaWithSHA256, Buffer.alloc(70));
+    const request = parseCertificationRequest(der);
+    expect(requestDeviation(request, planned, settings)).toContain("beside");
   });
 });

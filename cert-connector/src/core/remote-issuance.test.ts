@@ -1,11 +1,18 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
-import { ConnectorError } from "@isthmus/shared/errors";
+import { ConnectorError, RefusalError } from "@isthmus/shared/errors";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
 import {
   assembleSigned,
   encodeTbsCertificate,
   type TbsCertificate,
 } from "@isthmus/shared/x509/certificate";
+import {
+  explicit,
+  implicit,
+  objectIdentifier,
+  sequence,
+  utf8String,
+} from "@isthmus/shared/x509/der-writer";
 import {
   basicConstraintsExtension,
   extendedKeyUsageExtension,
@@ -20,7 +27,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { AuthorityTold } from "./authority-revocation.ts";
 import { goodIssuer, goodPublicKeyInfo, NOON } from "./fixture.ts";
 import type { Issuer } from "./issuer.ts";
-import type { AskOutcome, IssuedRecord, UnfinishedIntent } from "./ledger.ts";
+import type { AskOutcome, IssuedCertificate, IssuedRecord, UnfinishedIntent } from "./ledger.ts";
 import type { CertificateAuthority, IssuanceAnswer, IssuanceOrder } from "./ports.ts";
 import { RemoteIssuance } from "./remote-issuance.ts";
 
@@ -49,6 +56,26 @@ const keyUsage = keyUsageExtension(["digitalSignature", "keyEncipherment"]);
 const clientAuth = extendedKeyUsageExtension([OID.clientAuth]);
 const names = subjectAltNameExtension([{ type: "dns", value: "a.example" }], false);
 
+/** [MS-WCCE]: certificate request agent, who may enrol for anybody else. */
+const AGENT = "1.3.6.1.4.1.311.20.2.1";
+const noted = (oid: string) => ({ oid, critical: false, value: Buffer.from([0x05, 0]) });
+const policies = (...oids: readonly string[]) => ({
+  oid: OID.applicationPolicies,
+  critical: false,
+  value: sequence(...oids.map((oid) => sequence(objectIdentifier(oid)))),
+});
+const netscape = (bits: number) => ({
+  oid: OID.netscapeCertificateType,
+  critical: false,
+  value: Buffer.from([0x03, 0x02, 0, bits]),
+});
+/** otherName id-pkinit-san: whom a KDC takes the holder for. */
+const kerberosName = implicit(
+  0,
+  Buffer.concat([objectIdentifier("1.3.6.1.5.2.2"), explicit(0, utf8String("admin"))]),
+  true,
+);
+
 async function signed(changes: Partial<TbsCertificate> = {}, key = issuerKey): Promise<Buffer> {
   const tbs = encodeTbsCertificate(content({ serialNumber: "0b", ...changes }));
   const { signatureAlgorithm } = issuer;
@@ -73,6 +100,8 @@ function remote(
     readonly asking?: AskOutcome;
     readonly told?: AuthorityTold;
     readonly trouble?: string;
+    /** In the ledger, of other orders. */
+    readonly known?: readonly Buffer[];
   } = {},
 ) {
   const steps: string[] = [];
@@ -95,7 +124,12 @@ function remote(
         void steps.push(
           revoke === undefined ? "refused" : `refused, ordered ${revoke.serialNumber}`,
         ),
+      findCertificates: async () =>
+        (of.known ?? []).map((certificate) => ({ certificate }) as unknown as IssuedCertificate),
       recordIssued: async (issued) => {
+        if (of.known?.some((each) => each.equals(issued.certificate))) {
+          throw new RefusalError("ca-mismatch", "ledger.serial", "of another order");
+        }
         steps.push("issued");
         issuedRecords.push(issued);
         return issued.certificate;
@@ -159,6 +193,48 @@ describe("a certificate beyond the plan is revoked there and refused", () => {
       () => issuedWith({ extensions: [keyUsage, clientAuth, names, sidExtension("S-1-5-21-1")] }),
     ],
     [
+      "it has application policies beyond",
+      () =>
+        issuedWith({
+          extensions: [keyUsage, clientAuth, names, policies(OID.clientAuth, AGENT)],
+        }),
+    ],
+    [
+      "it has application policies beyond",
+      () =>
+        issuedWith({ extensions: [keyUsage, clientAuth, names, noted(OID.applicationPolicies)] }),
+    ],
+    [
+      "its Netscape type is a CA's",
+      () => issuedWith({ extensions: [keyUsage, clientAuth, names, netscape(0x84)] }),
+    ],
+    [
+      "it may issue proxy certificates",
+      () =>
+        issuedWith({ extensions: [keyUsage, clientAuth, names, noted(OID.proxyCertificateInfo)] }),
+    ],
+    [
+      "it has unknown critical extensions: 1.2.3.4",
+      () =>
+        issuedWith({
+          extensions: [keyUsage, clientAuth, names, { ...noted("1.2.3.4"), critical: true }],
+        }),
+    ],
+    [
+      "its alternative names are others",
+      () =>
+        issuedWith({
+          extensions: [
+            keyUsage,
+            clientAuth,
+            subjectAltNameExtension([
+              { type: "dns", value: "a.example" },
+              { type: "other", value: kerberosName },
+            ]),
+          ],
+        }),
+    ],
+    [
       "it is not signed by the authority's issuer",
       () => issuedWith({}, generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey),
     ],
@@ -185,6 +261,38 @@ test("an authority that would not sign now is not asked, and the device waits", 
   const it = remote(() => Promise.reject(new Error("asked")), { trouble: "it is away" });
   expect(await it.ask()).toEqual({ kind: "pending" });
   expect(it.steps).toEqual([]);
+});
+
+test("what an authority adds of its own passes: policies of the same purposes, a Netscape client", async () => {
+  const own = [policies(OID.clientAuth), netscape(0xa0), noted("1.3.6.1.4.1.37476.9000.64.1")];
+  const it = await issuedWith({ extensions: [keyUsage, clientAuth, names, ...own] });
+  expect(await it.ask()).toMatchObject({ kind: "issued" });
+});
+
+describe("what is in the ledger for another order is not revoked for this one", () => {
+  const others = async () => ({ known: [await signed({ subject: parseNameText("CN=other") })] });
+
+  test("another device's certificate is refused", async () => {
+    const [certificate = Buffer.alloc(0)] = (await others()).known;
+    const it = remote(async () => ({ kind: "issued", certificate }), await others());
+    await expect(it.ask()).rejects.toThrow(/of another order; nothing is revoked/);
+    expect(it.steps).toEqual(["refused"]);
+  });
+
+  test("a stranger's certificate with the number of another device's is refused", async () => {
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const certificate = await signed({}, privateKey);
+    const it = remote(async () => ({ kind: "issued", certificate }), await others());
+    await expect(it.ask()).rejects.toMatchObject({ code: "ca-mismatch" });
+    expect(it.steps).toEqual(["refused"]);
+  });
+
+  test("the certificate of an earlier order of the same key is refused", async () => {
+    const certificate = await signed();
+    const it = remote(async () => ({ kind: "issued", certificate }), { known: [certificate] });
+    await expect(it.ask()).rejects.toMatchObject({ code: "ca-mismatch" });
+    expect(it.steps).toEqual(["refused"]);
+  });
 });
 
 test("names in another case are the same host", async () => {

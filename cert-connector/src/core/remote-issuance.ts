@@ -6,7 +6,7 @@ import { formatName } from "@isthmus/shared/x509/name-text";
 import type { AuthorityTold, TellAuthority } from "./authority-revocation.ts";
 import { deviationsFromPlan } from "./certificate-comparison.ts";
 import type { EnrolmentOutcome } from "./enrolment-request.ts";
-import type { Ledger, UnfinishedIntent } from "./ledger.ts";
+import type { IssuedRecord, Ledger, UnfinishedIntent } from "./ledger.ts";
 import type {
   CertificateAuthority,
   FailureRecorder,
@@ -24,7 +24,10 @@ const OUTCOMES: Readonly<Record<AuthorityTold, string>> = {
 };
 
 export interface RemoteIssuanceParts {
-  readonly ledger: Pick<Ledger, "beginAsking" | "endAsking" | "recordIssued" | "recordRefused">;
+  readonly ledger: Pick<
+    Ledger,
+    "beginAsking" | "endAsking" | "findCertificates" | "recordIssued" | "recordRefused"
+  >;
   readonly recordFailure: FailureRecorder;
   readonly tellAuthority: TellAuthority;
   readonly clock: Clock;
@@ -100,12 +103,11 @@ export class RemoteIssuance {
     der: Buffer,
     wasAskedAgain: boolean,
   ): Promise<EnrolmentOutcome> {
-    const { ledger, clock } = this.#parts;
     const issuer = authority.issuer();
     const made = readCertificate(der, authority.name);
     const deviations = deviationsFromPlan(intent.tbs, made, issuer);
     if (deviations.length > 0) return await this.#reject(intent, authority, made, deviations);
-    const certificate = await ledger.recordIssued({
+    const certificate = await this.#record({
       serialNumber: intent.serialNumber,
       certificate: der,
       thumbprint: hash("sha256", der, "hex"),
@@ -117,34 +119,50 @@ export class RemoteIssuance {
         notAfter: made.notAfter,
       },
       wasAskedAgain,
-      at: clock.now(),
+      at: this.#parts.clock.now(),
     });
     return { kind: "issued", certificate: Buffer.from(certificate), issuerKeyId: issuer.keyId };
   }
 
-  /** What is not in the ledger must not be valid anywhere: that is ordered before the authority is told of it. */
+  /** An authority that answers with the certificate of an earlier order would be asked in vain for ever. */
+  async #record(issued: IssuedRecord): Promise<Uint8Array> {
+    const { ledger } = this.#parts;
+    try {
+      return await ledger.recordIssued(issued);
+    } catch (error) {
+      if (!(error instanceof RefusalError)) throw error;
+      await ledger.recordRefused({ serialNumber: issued.serialNumber, at: issued.at });
+      throw error;
+    }
+  }
+
+  /**
+   * What is not in the ledger must not be valid anywhere: that is ordered before the authority is told of it. A number that
+   * is in the ledger is another device's, whatever certificate stands around it here: that one stays.
+   */
   async #reject(
     { serialNumber }: UnfinishedIntent,
     authority: CertificateAuthority,
     made: Certificate,
     deviations: readonly string[],
   ): Promise<never> {
+    const { ledger, clock, tellAuthority } = this.#parts;
     const of = { authority: authority.name, serialNumber: made.serialNumber };
-    await this.#parts.ledger.recordRefused({
+    const isAnothers = (await ledger.findCertificates(made.serialNumber)).length > 0;
+    const { der: certificate, notAfter } = made;
+    const revoke = { ...of, certificate, notAfter, reason: "cessationOfOperation" } as const;
+    await ledger.recordRefused({
       serialNumber,
-      revoke: {
-        ...of,
-        certificate: made.der,
-        notAfter: made.notAfter,
-        reason: "cessationOfOperation",
-      },
-      at: this.#parts.clock.now(),
+      ...(!isAnothers && { revoke }),
+      at: clock.now(),
     });
-    const told = await this.#parts.tellAuthority(of);
+    const outcome = isAnothers
+      ? "its number is of another order; nothing is revoked"
+      : OUTCOMES[await tellAuthority(of)];
     throw new RefusalError(
       "ca-mismatch",
       `authority.${authority.name}`,
-      `Certificate ${made.serialNumber} of ${authority.name} is not what the profile asks for: ${deviations.join("; ")}; ${OUTCOMES[told]}`,
+      `Certificate ${made.serialNumber} of ${authority.name} is not what the profile asks for: ${deviations.join("; ")}; ${outcome}`,
     );
   }
 }

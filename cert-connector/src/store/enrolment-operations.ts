@@ -228,7 +228,7 @@ function markIssuance(tx: Transaction, at: number): void {
 function refuseTooManyRenewals(tx: Transaction, serialNumber: string | undefined): void {
   if (serialNumber === undefined) return;
   const row = tx.get(
-    `SELECT count(*) AS successors FROM enrolment WHERE renews_serial_number = ? AND state <> 'rejected'`,
+    `SELECT count(*) AS successors FROM enrolment WHERE renews_serial_number = ? AND state NOT IN ('rejected', 'refused')`,
     serialNumber,
   );
   if ((row?.["successors"] as number) < MAX_RENEWALS) return;

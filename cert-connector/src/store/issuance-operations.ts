@@ -1,4 +1,4 @@
-import { ConnectorError } from "@isthmus/shared/errors";
+import { ConnectorError, RefusalError } from "@isthmus/shared/errors";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import type {
   AskOutcome,
@@ -39,6 +39,7 @@ export function enrolmentIssued(tx: Transaction, issued: IssuedRecord): Uint8Arr
     );
   }
   if (row["state"] === "issued") return keepFirst(tx, row, issued);
+  refuseAnothers(tx, row, issued);
   tx.run(
     `UPDATE enrolment SET state = 'issued', certificate = ?, thumbprint = ?, issued_at = ?, tbs = NULL,
        certification_request = NULL WHERE id = ?`,
@@ -54,13 +55,32 @@ export function enrolmentIssued(tx: Transaction, issued: IssuedRecord): Uint8Arr
   return issued.certificate;
 }
 
-function keepFirst(
-  tx: Transaction,
-  row: Row,
-  { certificate, actual, at }: IssuedRecord,
-): Uint8Array {
+/** Whether an authority has answered with the number of another order's certificate. */
+function isAnothers(tx: Transaction, row: Row, { actual }: IssuedRecord): boolean {
+  if (actual === undefined) return false;
+  const other = tx.get(
+    "SELECT 1 AS known FROM enrolment WHERE serial_number = ? AND issuer_key_id = ? AND id <> ?",
+    actual.serialNumber,
+    actual.issuerKeyId,
+    row["id"] as number,
+  );
+  return other !== undefined;
+}
+
+function refuseAnothers(tx: Transaction, row: Row, issued: IssuedRecord): void {
+  if (!isAnothers(tx, row, issued)) return;
+  throw new RefusalError(
+    "ca-mismatch",
+    "ledger.serial-number",
+    `The authority answered with certificate ${issued.actual?.serialNumber}, which is of another order`,
+  );
+}
+
+function keepFirst(tx: Transaction, row: Row, issued: IssuedRecord): Uint8Array {
+  const { certificate, actual, at } = issued;
   const first = row["certificate"] as Uint8Array;
-  if (actual === undefined || Buffer.compare(first, certificate) === 0) return first;
+  const isSame = actual === undefined || Buffer.compare(first, certificate) === 0;
+  if (isSame || isAnothers(tx, row, issued)) return first;
   const { serialNumber, notAfter } = actual;
   const authority = row["authority"] as string;
   const reason = "superseded";
@@ -68,11 +88,17 @@ function keepFirst(
   return first;
 }
 
-/** By the serial number that was planned, which is the certificate's own unless a remote authority chose another. */
+/**
+ * By the serial number that was planned, which is the certificate's own unless a remote authority chose another: what one
+ * has chosen may be what was planned for somebody else.
+ */
 function findIntended(tx: Transaction, serialNumber: string): Row | undefined {
   return (
     tx.get("SELECT * FROM enrolment WHERE planned_serial_number = ?", serialNumber) ??
-    tx.get("SELECT * FROM enrolment WHERE serial_number = ?", serialNumber)
+    tx.get(
+      "SELECT * FROM enrolment WHERE serial_number = ? AND planned_serial_number IS NULL",
+      serialNumber,
+    )
   );
 }
 
@@ -212,7 +238,15 @@ export function rejectPending(
 
 export function revokeCertificate(tx: Transaction, revocation: Revocation): RevocationOutcome {
   const row = findIssued(tx, revocation);
-  if (row === undefined) return { kind: "unknown" };
+  return row === undefined ? { kind: "unknown" } : revokeRow(tx, row, revocation);
+}
+
+/** The certificate of this row of `enrolment`. */
+export function revokeRow(
+  tx: Transaction,
+  row: Row,
+  revocation: Pick<Revocation, "reason" | "actor" | "at">,
+): RevocationOutcome {
   const about = {
     issuerKeyId: row["issuer_key_id"] as string,
     authority: row["authority"] as string,

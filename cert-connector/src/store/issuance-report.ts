@@ -38,7 +38,11 @@ export function reportIssued(
   });
 }
 
-export function reportRevoked(tx: Transaction, row: Row, revocation: Revocation): void {
+export function reportRevoked(
+  tx: Transaction,
+  row: Row,
+  revocation: Pick<Revocation, "reason" | "actor" | "at">,
+): void {
   const { at, reason, actor } = revocation;
   const entry: IssuanceEvent = {
     ...identityOf(row),

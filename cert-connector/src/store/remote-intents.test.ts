@@ -46,6 +46,43 @@ describe("an intent for a remote authority", () => {
     });
   });
 
+  test("is not stored under the number of another order's certificate, and revokes nothing of it", async () => {
+    await using it = await openLedger();
+    const [first, second] = [remote(), remote()];
+    for (const each of [first, second]) await it.ledger.recordIntent(each);
+    const actual = actualOf("0b");
+    await it.ledger.recordIssued({ ...issuedOf(first), actual });
+    const answered = { ...issuedOf(second), actual };
+    await expect(it.ledger.recordIssued(answered)).rejects.toThrow(code("ca-mismatch"));
+    await it.ledger.recordIssued({ ...issuedOf(second), actual: actualOf("0c") });
+    const late = { ...answered, certificate: Buffer.from("late") };
+    expect(Buffer.from(await it.ledger.recordIssued(late))).toEqual(
+      Buffer.from(second.serialNumber),
+    );
+    const ordered = await it.store.query("SELECT serial_number FROM authority_revocation", [], 9);
+    expect(ordered).toEqual([]);
+  });
+
+  test("is not taken for the order whose planned number another authority has chosen", async () => {
+    await using it = await openLedger();
+    const [first, second] = [remote(), remote()];
+    for (const each of [first, second]) await it.ledger.recordIntent(each);
+    const actual = { ...actualOf(second.serialNumber), issuerKeyId: "00" };
+    await it.ledger.recordIssued({ ...issuedOf(first), actual });
+    const own = await it.ledger.recordIssued({ ...issuedOf(second), actual: actualOf("0d") });
+    expect(Buffer.from(own)).toEqual(Buffer.from(second.serialNumber));
+    expect(await it.ledger.findCertificates("0d")).toHaveLength(1);
+  });
+
+  test("that was refused five times does not keep the certificate from being renewed", async () => {
+    await using it = await openLedger();
+    for (let time = 0; time < 6; time += 1) {
+      const each = remote({ renewsSerialNumber: "0f" });
+      expect(await it.ledger.recordIntent(each)).toEqual({ kind: "recorded" });
+      await it.ledger.recordRefused({ serialNumber: each.serialNumber, at: NOON });
+    }
+  });
+
   test("that is refused frees the request and its challenge", async () => {
     await using it = await openLedger();
     const first = remote();

@@ -10,7 +10,8 @@ import type {
   RevocationErrorCode,
   RevokedOnRequest,
 } from "../core/requested-revocations.ts";
-import { revokeCertificate } from "./issuance-operations.ts";
+import { grantOf } from "./enrolment-row.ts";
+import { revokeRow } from "./issuance-operations.ts";
 
 /** Our own limits: what is revoked and what is reported in one transaction. */
 const MAX_AT_ONCE = 500;
@@ -100,13 +101,7 @@ function isSettled(
     if (error instanceof RefusalError) return false;
     throw error;
   }
-  revokeCertificate(tx, {
-    serialNumber: certificate["serial_number"] as string,
-    issuer: certificate["issuer"] as string,
-    reason: "unspecified",
-    actor: `intune:${tenant}`,
-    at,
-  });
+  revokeRow(tx, certificate, { reason: "unspecified", actor: `intune:${tenant}`, at });
   tx.run(
     "UPDATE revocation_request SET state = 'revoked', enrolment_id = ? WHERE id = ?",
     certificate["id"] as number,
@@ -119,7 +114,10 @@ type Found =
   | { readonly certificate: Row }
   | { readonly errorCode: RevocationErrorCode; readonly errorMessage: string };
 
-/** By serial number, and by issuer where one is named: as the success notification called it. */
+/**
+ * By serial number, and by issuer where one is named, as the success notification called it. Of what this tenant has
+ * validated alone: others' certificates are none of its business, and their numbers are no secret.
+ */
 function certificateOf(tx: Transaction, request: Row): Found {
   const serialNumber = normalised(request["serial_number"] as string);
   if (!SERIAL_NUMBER.test(serialNumber)) {
@@ -135,6 +133,7 @@ function certificateOf(tx: Transaction, request: Row): Found {
       serialNumber,
       MAX_SAME_SERIAL,
     )
+    .filter((row) => isOfTenant(row, request["tenant"] as string))
     .filter((row) => issuerName === null || issuerName === "" || isIssuer(row, issuerName));
   if (certificate === undefined) {
     return {
@@ -147,6 +146,11 @@ function certificateOf(tx: Transaction, request: Row): Found {
     errorCode: "ParameterDataInvalidError",
     errorMessage: "Several issuers have used this serial number, and none is named",
   };
+}
+
+function isOfTenant(row: Row, tenant: string): boolean {
+  const { notify } = grantOf(row);
+  return notify?.kind === "intune" && notify.name === tenant;
 }
 
 /** Lower-case hex in whole octets, without zeros that only pad. */

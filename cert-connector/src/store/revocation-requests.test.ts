@@ -35,7 +35,7 @@ async function openInbox(max: number, serials: readonly (readonly [string, strin
       tbs: Buffer.from("tbs"),
       subject: "CN=device",
       ...validity,
-      grant: { subjectAltNames: [] },
+      grant: { subjectAltNames: [], notify: { kind: "intune", name: TENANT } },
       requesterKeyHash: Buffer.from("key"),
       maxPerHour: 100,
       window: undefined,
@@ -159,4 +159,15 @@ test("what was revoked before is a conflict", async () => {
   expect(revoked).toHaveLength(1);
   const [conflict] = await it.inbox.finished(TENANT);
   expect(conflict?.result).toMatchObject({ requestContext: "two", errorCode: "ConflictError" });
+});
+
+test("a tenant revokes what it has validated, and nothing of another tenant or of none", async () => {
+  await using it = await openInbox(9, [["0a", "CN=A"]]);
+  await it.inbox.keep({ tenant: "fabrikam", requests: [asked("one", "0a")], at: NOON });
+  expect(await it.inbox.revoke({ tenant: "fabrikam", at: NOON })).toEqual({
+    revoked: [],
+    heldBack: 0,
+  });
+  const [finished] = await it.inbox.finished("fabrikam");
+  expect(finished?.result).toMatchObject({ errorCode: "CertificateNotFoundError" });
 });

@@ -61,6 +61,28 @@ test("extensions in the attribute of older Windows are read", () => {
   expect(parseCertificationRequest(request).requested.keyUsage).toEqual(["keyAgreement"]);
 });
 
+test("a request with two sets of extensions, of which each reader may take another, is refused", () => {
+  const wish = (type: string, upn: string) =>
+    sequence(
+      objectIdentifier(type),
+      setOf(encodeExtensions([subjectAltNameExtension([{ type: "upn", value: upn }])])),
+    );
+  const both = [
+    wish(OID.extensionRequest, "ada@example.com"),
+    wish(OID.microsoftExtensionRequest, "administrator@example.com"),
+  ];
+  for (const attributes of [both, both.toReversed()]) {
+    const info = sequence(
+      integer(0),
+      subject.der,
+      publicKeyInfoOf(key),
+      implicit(0, Buffer.concat(attributes), true),
+    );
+    const request = assembleSigned(info, SIGNATURE.ecdsaWithSHA256, Buffer.alloc(70));
+    expect(thrownCode(() => parseCertificationRequest(request))).toBe("x509-certification-request");
+  }
+});
+
 test("a signature by another key is wrong", () => {
   const request = parseCertificationRequest(der);
   const other = parseCertificationRequest(der);

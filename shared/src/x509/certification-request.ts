@@ -46,6 +46,8 @@ export interface CertificationRequest {
   readonly extensionRequest: readonly Extension[];
   /** The meaning of `extensionRequest`. */
   readonly requested: CertificateExtensions;
+  /** Every attribute that is there, as dotted identifiers. */
+  readonly attributeTypes: ReadonlySet<string>;
   /** The public key, made at the first call. Throws `x509-public-key`. */
   publicKey(): KeyObject;
   /** Whether the requester holds the private key. `knownKey` spares making the key again where it is at hand. */
@@ -94,10 +96,7 @@ function withKey(parts: Parts, signed: ReturnType<typeof readSigned>): Certifica
   };
 }
 
-interface Attributes {
-  readonly challengePassword: string | undefined;
-  readonly extensionRequest: readonly Extension[];
-}
+type Attributes = Pick<Parts, "challengePassword" | "extensionRequest" | "attributeTypes">;
 
 /** That of PKCS#9, and the one that older Windows uses for the same. */
 const EXTENSION_REQUESTS: readonly string[] = [OID.extensionRequest, OID.microsoftExtensionRequest];
@@ -118,7 +117,9 @@ function readAttributes(set: DerReader | undefined): Attributes {
     if (type === OID.challengePassword) challengePassword = readChallenge(values);
     if (EXTENSION_REQUESTS.includes(type)) extensionRequest = readExtensionRequest(values);
   }
-  return { challengePassword, extensionRequest };
+  // Who checks the request elsewhere (Intune, a CA) may read the other one of the two.
+  if (EXTENSION_REQUESTS.every((type) => seen.has(type))) throw fault("two extension requests");
+  return { challengePassword, extensionRequest, attributeTypes: seen };
 }
 
 function readChallenge(values: DerReader): string {

@@ -38,6 +38,16 @@ export const OID = {
   /** Microsoft's strong mapping to an account: szOID_NTDS_CA_SECURITY_EXT. */
   ntdsCaSecurity: "1.3.6.1.4.1.311.25.2",
   ntdsObjectSid: "1.3.6.1.4.1.311.25.2.1",
+  /** Microsoft's own form of extended key usages, which Windows prefers where it is there. */
+  applicationPolicies: "1.3.6.1.4.1.311.21.10",
+  applicationPolicyMappings: "1.3.6.1.4.1.311.21.11",
+  /** Which template AD CS is to use: by name, and by identifier. */
+  enrollCertificateType: "1.3.6.1.4.1.311.20.2",
+  certificateTemplate: "1.3.6.1.4.1.311.21.7",
+  /** An attribute of requests to AD CS: `name` and `value` as they could stand beside the request. */
+  enrolmentNameValuePair: "1.3.6.1.4.1.311.13.2.1",
+  proxyCertificateInfo: "1.3.6.1.5.5.7.1.14",
+  netscapeCertificateType: "2.16.840.1.113730.1.1",
 
   // Access methods
   ocsp: "1.3.6.1.5.5.7.48.1",
