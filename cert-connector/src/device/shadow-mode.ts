@@ -21,7 +21,8 @@ import {
 /** Our own limit on what is judged at once; NDES answers the device whether we come along or not. */
 const MAX_JUDGING = 32;
 
-const NDES_PATH = /^\/certsrv\/mscep\/mscep\.dll(\/.*)?$/i;
+/** The addresses of SCEP and no others: what follows goes to a server that has pages which are nobody's business. */
+const NDES_PATH = /^\/certsrv\/mscep\/mscep\.dll(\/pkiclient\.exe)?\/?$/i;
 
 export interface ShadowModeParts {
   readonly ndes: NdesServer;
