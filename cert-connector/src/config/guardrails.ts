@@ -14,6 +14,11 @@ const patterns = z.array(pattern).max(100);
  */
 export const guardrails = z.object({
   profiles: patterns.default([".*"]),
+  /**
+   * What profiles may write as `ca`: names and labels. Worth narrowing where one of the authorities is trusted for more than
+   * another, e.g. for logon to the domain: profiles are the cloud's to write.
+   */
+  authorities: patterns.default([".*"]),
   /** Of the subject as RFC 4514 text. */
   subjects: patterns.default([".*"]),
   subjectAltNames: z

@@ -135,6 +135,10 @@ describe("a security identifier (strong mapping)", () => {
   const granted = (value: string): Partial<Grant> => ({
     subjectAltNames: [{ type: "uri", value }],
   });
+  const validated = (value: string): Partial<Grant> => ({
+    ...granted(value),
+    notify: { kind: "intune", name: "t" },
+  });
   const urisOf = ({ plan }: ReturnType<typeof planned>) =>
     plan.subjectAltNames.flatMap(({ type, value }) => (type === "uri" ? [value] : []));
 
@@ -203,14 +207,25 @@ describe("a security identifier (strong mapping)", () => {
   );
 
   test("of a request that Intune validated has to be the directory's, where there is one", () => {
-    expect(urisOf(planned(intune, granted(OWN), { entry: goodEntry }))).toContain(OWN);
+    expect(urisOf(planned(intune, validated(OWN), { entry: goodEntry }))).toContain(OWN);
     for (const rest of [{ entry: goodEntry }, {}]) {
-      expect(() => planned(intune, granted(FOREIGN), rest)).toThrow(
+      expect(() => planned(intune, validated(FOREIGN), rest)).toThrow(
         expect.objectContaining({ code: "sid-mismatch" }),
       );
     }
     const alone: Partial<Profile> = { ...intune, directory: undefined };
-    expect(urisOf(planned(alone, granted(FOREIGN)))).toContain(FOREIGN);
+    expect(urisOf(planned(alone, validated(FOREIGN)))).toContain(FOREIGN);
+  });
+
+  test.each<[string, Partial<Grant>]>([
+    ["a signed challenge", {}],
+    ["another tenant", { notify: { kind: "intune", name: "other" } }],
+    ["a webhook", { notify: { kind: "webhook", name: "t" } }],
+  ])("of %s is not Intune's because the profile was changed to Intune since", (_, origin) => {
+    const alone: Partial<Profile> = { ...intune, directory: undefined };
+    expect(() => planned(alone, { ...granted(FOREIGN), ...origin })).toThrow(
+      expect.objectContaining({ code: "sid-unproven" }),
+    );
   });
 });
 

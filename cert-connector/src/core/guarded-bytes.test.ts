@@ -35,6 +35,7 @@ const DAY_MS = 86_400_000;
 const KEY_INFO = goodPublicKeyInfo();
 const rules: IssuanceRules = {
   profiles: [".*"],
+  authorities: [".*"],
   subjects: ["CN=[^,]+,O=Example"],
   subjectAltNames: { uri: ["urn:isthmus:device:.+"], dns: [".*"], email: [".*"], upn: [".*"] },
   securityIdentifiers: ["S-1-5-21-1-2-3-[1-9][0-9]{3,8}"],

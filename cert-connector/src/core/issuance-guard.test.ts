@@ -15,6 +15,7 @@ import type { Profile } from "./profile.ts";
 
 const openRules: IssuanceRules = {
   profiles: [".*"],
+  authorities: [".*"],
   subjects: [".*"],
   subjectAltNames: { uri: [".*"], dns: [".*"], email: [".*"], upn: [".*"] },
   securityIdentifiers: [],
@@ -66,6 +67,7 @@ test("what no rule speaks against passes", () => {
 describe("a hostile cloud's profile is refused by the rule's name", () => {
   test.each<[string, Partial<Profile>, Partial<IssuanceRules>]>([
     ["certificates.profiles", {}, { profiles: ["server-.*"] }],
+    ["certificates.authorities", { ca: "adcs" }, { authorities: ["embedded", "devices"] }],
     ["certificates.maxValidityDays", { validityDays: 399 }, {}],
     ["certificates.extendedKeyUsage", { extendedKeyUsage: ["clientAuth", "serverAuth"] }, {}],
     ["certificates.minRsaBits", {}, { minRsaBits: 3072 }],

@@ -8,6 +8,7 @@ import type { AltName, AltNameType, Profile } from "./profile.ts";
 /** The local guardrails on certificates; patterns are regular expressions that a whole value must match. */
 export interface IssuanceRules {
   readonly profiles: readonly string[];
+  readonly authorities: readonly string[];
   readonly subjects: readonly string[];
   readonly subjectAltNames: Readonly<Record<AltNameType, readonly string[]>>;
   readonly securityIdentifiers: readonly string[];
@@ -26,6 +27,7 @@ export function issuanceGuard(
   window: IssuanceGuard["window"],
 ): IssuanceGuard {
   const profiles = whole(rules.profiles);
+  const authorities = whole(rules.authorities);
   const subjects = whole(rules.subjects);
   const identifiers = whole(rules.securityIdentifiers);
   const names: Readonly<Record<AltNameType, readonly RegExp[]>> = {
@@ -51,6 +53,13 @@ export function issuanceGuard(
     if (!matches(subjects, text)) throw refusal("subjects", `the subject "${text}"`);
   }
 
+  function judgeProfile(profile: Profile): void {
+    const { id, ca } = profile;
+    if (!matches(profiles, id)) throw refusal("profiles", `profile ${id}`);
+    if (!matches(authorities, ca)) throw refusal("authorities", `profile ${id}: authority ${ca}`);
+    judgeProfileRules(profile, rules);
+  }
+
   const { extendedKeyUsage, maxValidityDays } = rules;
   const byteRules = {
     ...{ extendedKeyUsage, maxValidityDays },
@@ -59,13 +68,9 @@ export function issuanceGuard(
 
   return {
     window,
-    judgeProfile: (profile) => {
-      if (!matches(profiles, profile.id)) throw refusal("profiles", `profile ${profile.id}`);
-      judgeProfileRules(profile, rules);
-    },
+    judgeProfile,
     judgePlan: (plan: CertificatePlan, profile) => {
-      if (!matches(profiles, profile.id)) throw refusal("profiles", `profile ${profile.id}`);
-      judgeProfileRules(profile, rules);
+      judgeProfile(profile);
       judgeSubject(plan.subjectText);
       for (const name of plan.subjectAltNames) judgeName(name);
       const { securityIdentifier: sid } = plan;

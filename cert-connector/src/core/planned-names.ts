@@ -54,8 +54,8 @@ export function plannedNames(profile: Profile, sources: VariableSources): readon
   const own = profile.subjectAltNames.map(({ type, template }) => {
     return { type, value: filledName(type, template, sources) };
   });
-  for (const name of granted) refuseUnprovenSid(name, "challenge", profile, sources.entry);
-  for (const name of own) refuseUnprovenSid(name, "template", profile, sources.entry);
+  for (const name of granted) refuseUnprovenSid(name, "challenge", profile, sources);
+  for (const name of own) refuseUnprovenSid(name, "template", profile, sources);
   const names = withoutRepeats([...proven, ...granted, ...own]);
   for (const name of names) refuseForeignDevice(name, grant);
   return names;

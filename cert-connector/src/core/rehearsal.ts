@@ -38,7 +38,7 @@ export function rehearse(
   const publicUrls = parts.publicUrls();
   const plan = planCertificate({
     profile,
-    grant: grantAsAsked(certificationRequest),
+    grant: grantAsAsked(certificationRequest, profile),
     publicKeyInfo: certificationRequest.publicKeyInfo,
     issuer,
     publicUrls,
@@ -50,7 +50,7 @@ export function rehearse(
 }
 
 /** As if the challenge, which only its maker can judge, allowed all that the request asks for. */
-function grantAsAsked({ subject, requested }: CertificationRequest): Grant {
+function grantAsAsked({ subject, requested }: CertificationRequest, { challenge }: Profile): Grant {
   const subjectAltNames = requested.subjectAltNames.flatMap((name): AltName[] =>
     name.type === "uri" || name.type === "dns" || name.type === "email" || name.type === "upn"
       ? [{ type: name.type, value: name.value }]
@@ -63,5 +63,6 @@ function grantAsAsked({ subject, requested }: CertificationRequest): Grant {
     ...(subject.attributes.length > 0 && { subject: formatName(subject) }),
     subjectAltNames,
     requestedCommonName: commonName,
+    ...(challenge.kind === "intune" && { notify: { kind: "intune", name: challenge.tenant } }),
   };
 }

@@ -1,7 +1,8 @@
 import { RefusalError } from "@isthmus/shared/errors";
 import type { DirectoryEntry } from "./directory-entry.ts";
-import { isSidUri, SID_URI_PREFIX } from "./grant.ts";
+import { type Grant, isSidUri, SID_URI_PREFIX } from "./grant.ts";
 import type { AltName, Profile } from "./profile.ts";
+import type { VariableSources } from "./variables.ts";
 
 /**
  * Strong mapping: Active Directory takes a certificate for the account whose SID is in it. One taken from a request would
@@ -43,10 +44,10 @@ export function refuseUnprovenSid(
   { type, value }: AltName,
   from: "challenge" | "template",
   profile: Profile,
-  entry: DirectoryEntry | undefined,
+  { grant, entry }: VariableSources,
 ): void {
   if (type !== "uri" || !isSidUri(value)) return;
-  const isIntunes = from === "challenge" && profile.challenge.kind === "intune";
+  const isIntunes = from === "challenge" && isValidatedByIntune(grant, profile);
   if (from === "challenge" && !isIntunes) {
     throw refusal(
       "sid-unproven",
@@ -58,6 +59,13 @@ export function refuseUnprovenSid(
   throw refusal(
     "sid-mismatch",
     "A security identifier is not the one of the account in the directory",
+  );
+}
+
+/** By the grant's own word too: the profile may be another by now than when the challenge was verified. */
+function isValidatedByIntune({ notify }: Grant, { challenge }: Profile): boolean {
+  return (
+    challenge.kind === "intune" && notify?.kind === "intune" && notify.name === challenge.tenant
   );
 }
 

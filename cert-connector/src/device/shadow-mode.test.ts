@@ -37,7 +37,9 @@ async function startBefore() {
         headers: {},
         body: undefined,
       })),
-    [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(resolve)),
+    async [Symbol.asyncDispose]() {
+      await new Promise((resolve) => server.close(resolve));
+    },
   };
 }
 
