@@ -12,7 +12,7 @@ export const REQUEST_EXPLANATIONS: Explanations = {
   ],
   "challenge-invalid": [
     "the challenge is not one that this connector trusts, or is for another connector",
-    "make it at the control plane (or, standalone, with `challenge`) of this very connector",
+    "make it at the control plane (or, standalone, with `challenge`) of this very connector; a static one has to be what the file under secrets holds",
   ],
   "challenge-expired": ["the challenge is older than it may be", NEW_CHALLENGE],
   "challenge-profile": [

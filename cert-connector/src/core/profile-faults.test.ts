@@ -42,6 +42,14 @@ test("a subject that is no name is a fault", () => {
   ]);
 });
 
+test("a static challenge without a subject's template would be refused at every device", () => {
+  const challenge = { kind: "static", secretName: "s", deviceId: "none" } as const;
+  expect(faults({ challenge, subject: "fromChallenge" })).toEqual([
+    expect.stringMatching(/^profiles\.device\.subject\.template: is missing/),
+  ]);
+  expect(faults({ challenge, subject: { template: "CN={{requestedCommonName}}" } })).toEqual([]);
+});
+
 test("a security identifier stands in a URI only, and needs a directory", () => {
   const template = "{{OnPremisesSecurityIdentifier}}";
   expect(faults({ subject: { template: `CN=${template}` }, directory })).toHaveLength(1);
@@ -54,7 +62,8 @@ test("a security identifier stands in a URI only, and needs a directory", () => 
 
 test("no account is mapped by a static challenge, which proves none", () => {
   const challenge = { kind: "static", secretName: "s", deviceId: "requestedCommonName" } as const;
-  expect(faults({ challenge, directory, securityIdentifier: "directory" })).toEqual([
+  const subject = { template: "CN={{deviceId}}" };
+  expect(faults({ challenge, subject, directory, securityIdentifier: "directory" })).toEqual([
     expect.stringMatching(/^profiles\.device\.securityIdentifier: a static challenge/),
   ]);
 });

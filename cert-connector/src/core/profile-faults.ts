@@ -18,8 +18,15 @@ export function templateFaults(profile: Profile, directories: ReadonlySet<string
   ];
 }
 
-function subjectFaults({ subject }: Profile, at: string): string[] {
-  if (subject === "fromChallenge") return [];
+function subjectFaults({ subject, challenge, pfx }: Profile, at: string): string[] {
+  if (subject === "fromChallenge") {
+    const isBrought = challenge.kind !== "static" || pfx !== undefined;
+    return isBrought
+      ? []
+      : [
+          `${at}: is missing; a static challenge brings no subject, e.g. "CN={{requestedCommonName}}"`,
+        ];
+  }
   const faults = unknownVariables(subject.template, at);
   if (!isWholeName(subject.template) && !isName(subject.template)) {
     faults.push(`${at}: not a name as in RFC 4514`);

@@ -51,7 +51,7 @@ function listedRecipient(der: Uint8Array, { listed }: RecipientRules): Recipient
   if (listed.includes(certificate.thumbprint)) return { certificate, grant: undefined };
   throw refusal(
     "unknown",
-    "The guardrails of this connector do not list the recipient's certificate",
+    "The guardrails do not list the recipient's certificate under recipients.thumbprints; one of this connector is named by its serial number",
   );
 }
 

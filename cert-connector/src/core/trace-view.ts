@@ -231,7 +231,9 @@ function standingVerdict(
     case "intent":
       return {
         outcome: "waiting",
-        sentence: `The intent is stored, and ${ledger.authority ?? "the CA"} has not signed yet; it is asked again at the next poll and at the next start.`,
+        sentence: `The intent is stored, and ${ledger.authority ?? "the CA"} has not signed yet; it is asked again every minute and at the device's next poll.`,
+        remedy:
+          "`status` says why a CA cannot sign, and what to do; else somebody has to approve the request there",
       };
     default:
       return { outcome: "issued", sentence: "The certificate was issued." };

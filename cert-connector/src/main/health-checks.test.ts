@@ -19,3 +19,17 @@ test("check finds a listen port that another program has before a start does", a
   server.close();
   expect(await check?.run()).toMatchObject({ status: "healthy" });
 });
+
+test("check says how an authority is made where there is none yet, not that its passphrase is missing", async () => {
+  using folder = temporaryFolder();
+  const ca = { folder: `${folder.path}/ca`, passphraseFile: `${folder.path}/passphrase` };
+  const local = localConfiguration.parse({ ca });
+  const check = offlineChecks({ ...local, stateFolder: folder.path }).find(
+    ({ name }) => name === "issuing-ca",
+  );
+  expect(await check?.run()).toMatchObject({
+    status: "unhealthy",
+    reason: expect.stringContaining("root.pem"),
+    remedy: expect.stringContaining("ca init"),
+  });
+});

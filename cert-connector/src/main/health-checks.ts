@@ -15,6 +15,7 @@ import { authorityRevocationsResult } from "./authority-revocations.ts";
 import { databaseChecks } from "./database.ts";
 import { directoryChecks, directoryHealth } from "./directories.ts";
 import { expiriesResult, expiryResult } from "./expiry-checks.ts";
+import { explainedChecks } from "./explained-checks.ts";
 import { hsmCheck, offlineHsmResult } from "./hsm.ts";
 import { notificationsResult } from "./notifications.ts";
 import { authorityChecks, authorityHealth } from "./remote-authorities.ts";
@@ -38,7 +39,7 @@ export function healthChecks(
 ): readonly HealthCheck[] {
   const { clock } = kernel;
   const { publisher, configuration } = connector;
-  return [
+  return explainedChecks([
     ...OWN_EXPIRIES.map((name) => ({
       name,
       run: () => {
@@ -62,7 +63,7 @@ export function healthChecks(
     { name: "authority-revocations", run: () => authorityRevocationsResult(kernel) },
     ...directoryHealth(connector.directories, clock),
     { name: "profiles", run: () => profilesResult(connector) },
-  ];
+  ]);
 }
 
 /** What `check` can tell without the service: whether the authority's files are readable and valid, and the port free. */
@@ -75,7 +76,7 @@ export function offlineChecks(
     const expiry = own.find(({ what }) => what === name);
     return expiry === undefined ? unwatched : expiryResult(expiry, Date.now());
   };
-  return [
+  return explainedChecks([
     ...["root-ca", "issuing-ca", "scep-ra"].map((name) => ({ name, run: () => expiryOf(name) })),
     ...(local.ca.hsm === undefined ? [] : [{ name: "hsm", run: () => offlineHsmResult(local) }]),
     ...databaseChecks(local),
@@ -87,13 +88,14 @@ export function offlineChecks(
     }),
     ...directoryChecks(local.directories),
     portCheck(local),
-  ];
+  ]);
 }
 
 /** Keys in files are tried, too; those in a token have a check of their own. */
 function authorityOf({ ca }: LocalConfiguration): AuthorityCertificates {
+  const certificates = readAuthorityCertificates(ca.folder);
   if (ca.hsm === undefined) readAuthorityFolder(ca.folder, readSecretFile(ca.passphraseFile));
-  return readAuthorityCertificates(ca.folder);
+  return certificates;
 }
 
 function listResult(

@@ -92,6 +92,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   "hsm-token-missing": "see that the HSM is on, reachable, and that the token's name is right",
   "hsm-key-missing":
     "see with the vendor's tool which keys the token has, and what they are called",
+  "hsm-package-missing": "install it where g++, make and python3 are, and restart the service",
   "hsm-module-unusable": "see that the vendor's library and its configuration are there",
   "secret-unreadable": "see that the pinFile is there and readable",
 };

@@ -12,6 +12,7 @@ export function traceText(traces: readonly TransactionTrace[]): string {
     return [
       "Nothing of this transaction, device or certificate has reached this connector, or it is older than what is kept.",
       "Is the address in the device's profile the one of this connector? Requests that were never understood are in the log.",
+      "Where the challenge proves no device, as a static one, ask with the transaction id (in the log) or the serial number.",
     ].join("\n");
   }
   return traces.map(blockOf).join("\n\n");
