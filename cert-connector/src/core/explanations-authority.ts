@@ -34,25 +34,9 @@ export const AUTHORITY_EXPLANATIONS: Explanations = {
     "a manager or a policy of AD CS denied the request",
     "see the CA's words, and its failed requests",
   ],
-  "wstep-answer": [
-    "the enrolment web service answered with something that cannot be read",
-    "see authorities: urls has to end in /service.svc/CES, and no proxy may change answers",
-  ],
-  "kerberos-": [
-    "there is no Kerberos ticket for the CA's web server",
-    "see keytab, krb5.conf, the clock, and the service principal name of the server",
-  ],
-  "kerberos-unavailable": [
-    "the Kerberos library is not there",
-    "install libkrb5-dev and a C++ compiler, and run npm install again",
-  ],
   "kerberos-key": [
     "the ticket is not encrypted with AES",
     "allow AES for the account of the CA's web server, and change its password once",
-  ],
-  "credential-cache": [
-    "the cache of Kerberos tickets cannot be read",
-    "remove the file, and let KRB5CCNAME name one of MIT Kerberos",
   ],
   "ca-": ["the CA could not do what was asked", "see the message, and the CA's own log"],
   "ca-cannot-revoke": [
@@ -138,6 +122,10 @@ export const AUTHORITY_EXPLANATIONS: Explanations = {
   ],
   "file-exists": ["a file is where the result would go", "name another, or move it away"],
   "file-unreadable": ["a file that was named cannot be read", "see its name and its rights"],
+  "secret-unreadable": [
+    "a file that holds a secret is not there, empty, or closed to this user",
+    "correct its path in the local configuration; the service's user has to read it (mode 600)",
+  ],
   "key-unreadable": [
     "a private key cannot be opened",
     "the passphrase file is not the one that it was made with; `ca restore` brings both back",

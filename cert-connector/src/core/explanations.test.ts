@@ -2,6 +2,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { EXPLANATIONS, explained, explanationOf } from "./explanations.ts";
+import { AUTHORITY_EXPLANATIONS } from "./explanations-authority.ts";
+import { MESSAGE_EXPLANATIONS } from "./explanations-message.ts";
+import { PARTNER_EXPLANATIONS } from "./explanations-partner.ts";
+import { REQUEST_EXPLANATIONS } from "./explanations-request.ts";
 
 const SOURCE = fileURLToPath(new URL("..", import.meta.url));
 
@@ -90,6 +94,17 @@ test("a code of a family is explained by the longest beginning that has an entry
   expect(explanationOf("cms-attribute")).toEqual(explanationOf("cms-"));
   expect(explanationOf("cms-algorithm")).not.toEqual(explanationOf("cms-"));
   expect(explanationOf("nothing-of-ours").cause).toBe("this code is not in the table");
+});
+
+test("no code has two explanations", () => {
+  const tables = [
+    AUTHORITY_EXPLANATIONS,
+    MESSAGE_EXPLANATIONS,
+    PARTNER_EXPLANATIONS,
+    REQUEST_EXPLANATIONS,
+  ];
+  const codes = tables.flatMap((table) => Object.keys(table));
+  expect(codes.toSorted()).toEqual(Object.keys(EXPLANATIONS).toSorted());
 });
 
 test("causes and remedies are sentences without a full stop, which the reader adds", () => {

@@ -109,10 +109,10 @@ test.each([
   expect(stderr).toContain(message);
 });
 
-test("an error is one sentence on stderr and exit code 1", async () => {
+test("an error is one sentence with its code on stderr, and exit code 1", async () => {
   const error = new ConnectorError("too-late", "it is too late");
   const said = await run(line(failing(error)), "fail");
-  expect(said).toEqual({ exitCode: 1, stdout: "", stderr: "prog: it is too late\n" });
+  expect(said).toEqual({ exitCode: 1, stdout: "", stderr: "prog: it is too late [too-late]\n" });
 });
 
 test.each([

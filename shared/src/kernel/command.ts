@@ -93,7 +93,7 @@ const GLOBAL_OPTIONS: Readonly<Record<string, CliOption>> = {
 
 /**
  * Runs one command line: finds the subcommand, checks its arguments, prints its answer. `arguments_` is what follows
- * the program's name. Never throws; an error is one sentence on stderr and, with `--json`, an object on stdout.
+ * the program's name. Never throws; an error is one sentence with its code on stderr and, with `--json`, an object on stdout.
  *
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage.
  */
@@ -272,7 +272,8 @@ function completionCommand(line: CommandLine): CliLeaf {
 
 function errorText(error: unknown): string {
   if (error instanceof UsageError) return `${error.message} (see --help)`;
-  if (error instanceof ConnectorError) return error.message;
+  if (error instanceof ConfigurationError) return error.message;
+  if (error instanceof ConnectorError) return `${error.message} [${error.code}]`;
   return `internal error: ${error instanceof Error ? (error.stack ?? error.message) : error}`;
 }
 
