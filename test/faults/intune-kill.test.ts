@@ -1,7 +1,7 @@
 import { generateKeyPairSync, randomInt } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
-import { ScepDevice } from "@isthmus/cert-connector/main/fixture";
+import { ScepDevice } from "@isthmus/cert-connector/testing/scep-device";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { expect, test } from "vitest";
 import { startTenant, tenantConfiguration } from "../interop/intune/tenant-fixture.ts";

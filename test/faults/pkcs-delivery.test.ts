@@ -3,14 +3,14 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
+import { openDelivery } from "@isthmus/cert-connector/testing/pfx-fixture";
 import {
   deviceKey,
   issued,
   makeChallenge,
   makeRequest,
   ScepDevice,
-} from "@isthmus/cert-connector/main/fixture";
-import { openDelivery } from "@isthmus/cert-connector/testing/pfx-fixture";
+} from "@isthmus/cert-connector/testing/scep-device";
 import {
   type ApiClient,
   ControlPlaneFixture,

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ScepDevice } from "@isthmus/cert-connector/main/fixture";
+import { ScepDevice } from "@isthmus/cert-connector/testing/scep-device";
 import { testCertificate } from "@isthmus/shared/testing/certificate-authority";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";

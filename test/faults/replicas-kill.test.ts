@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { ScepDevice } from "@isthmus/cert-connector/main/fixture";
+import { ScepDevice } from "@isthmus/cert-connector/testing/scep-device";
 import type { PostgresqlPlace } from "@isthmus/shared/store/postgresql/place";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";

@@ -1,4 +1,4 @@
-import { issued } from "@isthmus/cert-connector/main/fixture";
+import { issued } from "@isthmus/cert-connector/testing/scep-device";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
 import { parseCertificationRequest } from "@isthmus/shared/x509/certification-request";

@@ -1,26 +1,23 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { makeChallenge } from "@isthmus/cert-connector/main/fixture";
-import { publicKeyOf } from "@isthmus/shared/link/jws";
+import { startConnector } from "@isthmus/cert-connector/testing/connector-under-test";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
 import { afterAll, beforeAll, expect, type TestContext, test } from "vitest";
 import { peer } from "../peers.ts";
-import { startSite } from "../scep-clients/site.ts";
 import { runPeer } from "./run-peer.ts";
 
 /** Debian's certmonger: its daemon with a socket and folders of its own, and its `scep-submit` between it and us. */
 
 const WAIT_MS = 60_000;
-const tenant = generateKeyPairSync("ed25519").privateKey;
-let site: Awaited<ReturnType<typeof startSite>>;
+let site: Awaited<ReturnType<typeof startConnector>>;
 beforeAll(async () => {
   // certmonger compares certificates with the real clock.
-  const of = { now: Date.now(), algorithm: "rsa-2048", tenantKeys: [publicKeyOf(tenant)] } as const;
-  site = await startSite([{ id: "device", renewalWindowPercent: 100 }], of);
+  const of = { now: Date.now(), algorithm: "rsa-2048" } as const;
+  site = await startConnector([{ id: "device", renewalWindowPercent: 100 }], of);
 });
 afterAll(() => site?.[Symbol.asyncDispose]());
 
@@ -93,7 +90,7 @@ test("certmonger enrols by scep-submit, and renews with a new key signed by the 
   const [file, key] = [join(folder.path, "device.pem"), join(folder.path, "device.key")];
   await certmonger.run("add-scep-ca", "-c", "isthmus", "-u", `${site.url}/scep/device`);
   const about = { deviceId: "monitored-1", subject: "CN=monitored-1" };
-  const challenge = await makeChallenge(tenant, Date.now(), about);
+  const challenge = await site.challenge(about);
   const subject = ["-N", "CN=monitored-1", "-L", challenge];
   await certmonger.run("request", "-c", "isthmus", "-f", file, "-k", key, ...subject);
   const enrolled = await certmonger.certificateIn(file);

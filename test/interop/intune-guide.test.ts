@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { issued, ScepDevice } from "@isthmus/cert-connector/main/fixture";
+import { issued, ScepDevice } from "@isthmus/cert-connector/testing/scep-device";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
 import { expect, test } from "vitest";

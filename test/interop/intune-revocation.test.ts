@@ -1,4 +1,4 @@
-import { issued } from "@isthmus/cert-connector/main/fixture";
+import { issued } from "@isthmus/cert-connector/testing/scep-device";
 import { until } from "@isthmus/shared/testing/until";
 import { formatName } from "@isthmus/shared/x509/name-text";
 import { describe, expect, test } from "vitest";

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
-import { issued } from "@isthmus/cert-connector/main/fixture";
 import type { ScepAnswer } from "@isthmus/cert-connector/protocol/scep-client";
+import { issued } from "@isthmus/cert-connector/testing/scep-device";
 import { testRsaKey } from "@isthmus/shared/testing/certificate-authority";
 import { until } from "@isthmus/shared/testing/until";
 import { formatName, parseNameText } from "@isthmus/shared/x509/name-text";

@@ -2,10 +2,9 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } fr
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createAuthority } from "@isthmus/cert-connector/ca/create-authority";
-import { makeChallenge } from "@isthmus/cert-connector/main/fixture";
 import { parsePkiMessage, readNonce } from "@isthmus/cert-connector/protocol/scep-message";
 import { parseSignedData } from "@isthmus/cert-connector/protocol/signed-data";
-import { publicKeyOf } from "@isthmus/shared/link/jws";
+import { startConnector } from "@isthmus/cert-connector/testing/connector-under-test";
 import { systemRandom } from "@isthmus/shared/random";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
@@ -27,27 +26,25 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { answerClass, openAnswer } from "../scep-clients/answer-class.ts";
 import { clientNamed, type Enrolment, enrolmentMessage } from "../scep-clients/clients.ts";
 import { postRequest, sendRaw } from "../scep-clients/http-request.ts";
-import { SITE_PASSWORD, startSite, staticProfile } from "../scep-clients/site.ts";
+import { STATIC_PASSWORD, staticProfile } from "../scep-clients/static-profile.ts";
 
 /** Faults that certificate services shipped and had to mend, each tried on the real service over HTTP. */
 
 const DAY_MS = 86_400_000;
 const SIGNING_TIME = "1.2.840.113549.1.9.5";
 const client = clientNamed("strongswan");
-const tenant = generateKeyPairSync("ed25519").privateKey;
 const newKey = () => generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
 
-type Site = Awaited<ReturnType<typeof startSite>>;
+type Site = Awaited<ReturnType<typeof startConnector>>;
 let site: Site;
 let key: KeyObject;
 beforeAll(async () => {
   key = newKey();
-  const tenantKeys = [publicKeyOf(tenant)];
-  const rules = { maxValidityDays: 398, extendedKeyUsage: ["clientAuth"], subjectAltNames: {} };
-  site = await startSite([staticProfile("closed"), { id: "device", renewalWindowPercent: 100 }], {
-    tenantKeys,
-    rules: { ...rules, subjectAltNames: undefined },
-  });
+  const rules = { maxValidityDays: 398, extendedKeyUsage: ["clientAuth"] };
+  site = await startConnector(
+    [staticProfile("closed"), { id: "device", renewalWindowPercent: 100 }],
+    { rules },
+  );
 });
 afterAll(() => site?.[Symbol.asyncDispose]());
 
@@ -64,7 +61,7 @@ async function enrolmentOf(changes: Partial<Enrolment> = {}, of: Site = site): P
     recipient,
     key,
     subject: `CN=device-${randomBytes(4).toString("hex")}`,
-    challengePassword: SITE_PASSWORD,
+    challengePassword: STATIC_PASSWORD,
     now: of.kernel.clock.now(),
     noise: randomBytes,
     ...changes,
@@ -95,7 +92,7 @@ function commonNames({ attributes }: DistinguishedName): string[] {
 async function wishing(extensionRequest: readonly Extension[]): Promise<Buffer> {
   const subject = parseNameText("CN=device-1");
   return await encodeCertificationRequest(
-    { subject, challengePassword: SITE_PASSWORD, extensionRequest },
+    { subject, challengePassword: STATIC_PASSWORD, extensionRequest },
     key,
   );
 }
@@ -127,7 +124,7 @@ describe("what a request asks for", () => {
     expect(certificate.extendedKeyUsage).toEqual([OID.clientAuth]);
     for (const extendedKeyUsage of [["ocspSigning"], ["timeStamping"], ["anyExtendedKeyUsage"]]) {
       await expect(
-        (async () => site.configure([staticProfile("closed", { extendedKeyUsage })]))(),
+        (async () => site.configure(staticProfile("closed", { extendedKeyUsage })))(),
       ).rejects.toThrow();
     }
   });
@@ -156,7 +153,7 @@ describe("who may enrol", () => {
 
   test("the end of a challenge is applied, not only written down", async () => {
     const now = site.kernel.clock.now();
-    const until = (exp: number) => makeChallenge(tenant, now - 60_000, { exp });
+    const until = (exp: number) => site.challenge({ iat: now - 60_000, exp });
     const late = await enrol({ challengePassword: await until(now - 1) }, site, "device");
     expect(answerClass(late)).toBe("FAILURE badRequest challenge-expired");
     const inTime = await enrol({ challengePassword: await until(now + 1_000) }, site, "device");
@@ -285,7 +282,7 @@ describe("the issuing CA", () => {
     using folder = temporaryFolder();
     const ca = await makeAuthority(folder.path);
     await addToIssuing(ca, [extendedKeyUsageExtension([OID.serverAuth])]);
-    await using bound = await startSite([staticProfile("closed")], { ca });
+    await using bound = await startConnector([staticProfile("closed")], { local: { ca } });
     expect(answerClass(await enrol({}, bound))).toMatch(/^FAILURE badRequest lint/);
   });
 
@@ -294,7 +291,7 @@ describe("the issuing CA", () => {
     const ca = await makeAuthority(folder.path, ["example.com"]);
     const names = [{ type: "dns", template: "{{deviceId}}.example.com" }];
     const profile = staticProfile("closed", { subjectAltNames: names });
-    await using bound = await startSite([profile], { ca });
+    await using bound = await startConnector([profile], { local: { ca } });
     const first = await issued({ subject: "CN=laptop" }, bound);
     expect(first.subjectAltNames.map(({ value }) => value)).toContain("laptop.example.com");
     const signer = { certificate: first, privateKey: key };

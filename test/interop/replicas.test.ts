@@ -1,24 +1,21 @@
 import { generateKeyPairSync } from "node:crypto";
 import { desiredConfiguration } from "@isthmus/cert-connector/config/desired-configuration";
 import type { Intent } from "@isthmus/cert-connector/core/ledger";
+import { assembleConnector, openDoors } from "@isthmus/cert-connector/main/service";
+import {
+  kernelOptions,
+  makeConnectorKernel,
+} from "@isthmus/cert-connector/testing/connector-under-test";
 import {
   type DeviceRequest,
   issued,
-  kernelOptions,
   makeChallenge,
   makeRequest,
   ScepDevice,
-} from "@isthmus/cert-connector/main/fixture";
-import {
-  assembleConnector,
-  type CertificateKernel,
-  openDoors,
-} from "@isthmus/cert-connector/main/service";
-import type { CertificateOperations } from "@isthmus/cert-connector/store/operations";
+} from "@isthmus/cert-connector/testing/scep-device";
 import { publicKeyOf } from "@isthmus/shared/link/jws";
 import type { PostgresqlPlace } from "@isthmus/shared/store/postgresql/place";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
-import { makeTestKernel } from "@isthmus/shared/testing/kernel";
 import { storeElsewhere } from "@isthmus/shared/testing/store-place";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
@@ -43,13 +40,9 @@ async function startReplica(options: Options, database: PostgresqlPlace) {
   const stack = new AsyncDisposableStack();
   placeOfNext = database;
   const kernel = stack.use(
-    await makeTestKernel<
-      CertificateKernel["local"],
-      CertificateKernel["guardrails"],
-      CertificateOperations
-    >({
+    await makeConnectorKernel({
       ...options,
-      local: { ...options.local, database } as unknown as CertificateKernel["local"],
+      local: { ...options.local, database },
       connectorId: `connector-${database.replica}`,
     }),
   );

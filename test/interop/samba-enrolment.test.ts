@@ -1,20 +1,7 @@
-import { generateKeyPairSync, X509Certificate } from "node:crypto";
-import { desiredConfiguration } from "@isthmus/cert-connector/config/desired-configuration";
-import { directories as directoriesSchema } from "@isthmus/cert-connector/config/directories";
-import {
-  issued,
-  kernelOptions,
-  makeChallenge,
-  makeRequest,
-  ScepDevice,
-} from "@isthmus/cert-connector/main/fixture";
-import type { CertificateKernel } from "@isthmus/cert-connector/main/service";
-import { startCertConnector } from "@isthmus/cert-connector/main/start";
+import { X509Certificate } from "node:crypto";
 import type { ScepAnswer } from "@isthmus/cert-connector/protocol/scep-client";
-import type { CertificateOperations } from "@isthmus/cert-connector/store/operations";
-import { publicKeyOf } from "@isthmus/shared/link/jws";
-import { FakeClock } from "@isthmus/shared/testing/fake-clock";
-import { makeTestKernel } from "@isthmus/shared/testing/kernel";
+import { startConnector } from "@isthmus/cert-connector/testing/connector-under-test";
+import { issued, makeRequest, ScepDevice } from "@isthmus/cert-connector/testing/scep-device";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
 import { parseCertificateList } from "@isthmus/shared/x509/certificate-list";
@@ -26,7 +13,6 @@ import { startTcpRelay, type TcpRelay } from "./samba/tcp-relay.ts";
 
 /** Devices enrol at a connector whose directory is a real domain; what the domain then holds, its own programs tell. */
 
-const tenant = generateKeyPairSync("ed25519").privateKey;
 const SID_URI = "tag:microsoft.com,2022-09-14:sid:";
 const CDP = "CN=CDP,CN=Public Key Services,CN=Services,CN=Configuration,DC=corp,DC=test";
 const stack = new AsyncDisposableStack();
@@ -53,13 +39,11 @@ function theDomain(context: TestContext): Promise<SambaDomain> {
 }
 
 /** A connector with the domain behind a relay, which can cut it off. */
-async function startConnector(corp: SambaDomain, profile: Record<string, unknown> = {}) {
+async function startWithDomain(corp: SambaDomain, profile: Record<string, unknown> = {}) {
   const { path } = stack.use(temporaryFolder());
   const relay = stack.use(await startTcpRelay({ host: corp.address, port: 636 }));
-  const clock = new FakeClock(Date.now() - 3_600_000);
   const rules = { securityIdentifiers: ["S-1-5-21-.*-\\d{4,}"] };
-  const options = await kernelOptions(path, clock, { tenantKeys: [publicKeyOf(tenant)], rules });
-  const directories = directoriesSchema.parse({
+  const directories = {
     ad: {
       urls: [`ldaps://localhost:${relay.port}`],
       caFile: corp.caFile,
@@ -70,34 +54,23 @@ async function startConnector(corp: SambaDomain, profile: Record<string, unknown
       },
       revocationListDn: `CN=Isthmus,${CDP}`,
     },
-  });
-  const kernel = stack.use(
-    await makeTestKernel<
-      CertificateKernel["local"],
-      CertificateKernel["guardrails"],
-      CertificateOperations
-    >({
-      ...options,
-      local: { ...options.local, directories } as unknown as CertificateKernel["local"],
-    }),
-  );
-  kernel.clock.set(Date.now());
-  const service = stack.use(await startCertConnector(kernel));
-  const directory = { name: "ad", lookUp: "user", publish: true };
-  await service.applyConfiguration(
-    desiredConfiguration.parse({
-      profiles: [{ id: "device", directory, securityIdentifier: "directory", ...profile }],
-    }),
-    1,
-  );
-  const device = new ScepDevice(`${kernel.announced["scepUrl"]}/scep/device`);
-  const enrol = async (challenge: Record<string, unknown>): Promise<ScepAnswer> => {
-    const now = kernel.clock.now();
-    const challengePassword = await makeChallenge(tenant, now, challenge);
-    const subject = parseNameText("CN=Administrator");
-    return await device.enrol(await makeRequest({ subject, challengePassword }, now));
   };
-  return { kernel, service, relay, enrol };
+  const directory = { name: "ad", lookUp: "user", publish: true };
+  const connector = stack.use(
+    await startConnector(
+      [{ id: "device", directory, securityIdentifier: "directory", ...profile }],
+      { now: Date.now(), rules, local: { directories } },
+    ),
+  );
+  const device = new ScepDevice(`${connector.url}/scep/device`);
+  const enrol = async (challenge: Record<string, unknown>): Promise<ScepAnswer> => {
+    const challengePassword = await connector.challenge(challenge);
+    const subject = parseNameText("CN=Administrator");
+    return await device.enrol(
+      await makeRequest({ subject, challengePassword }, connector.clock.now()),
+    );
+  };
+  return { ...connector, relay, enrol };
 }
 
 const ADA = { userPrincipalName: "ada@corp.test" };
@@ -115,7 +88,7 @@ test("the certificate carries the account's SID and names as samba-tool shows th
   const subject = {
     template: "CN={{OnPremisesSamAccountName}}+emailAddress={{EmailAddress}},O=Example",
   };
-  const { enrol } = await startConnector(corp, { subject });
+  const { enrol } = await startWithDomain(corp, { subject });
   const certificate = issued(await enrol(ADA));
   const shown = await corp.tool("user", "show", "ada", "--attributes=objectSid");
   const [, sid] = /objectSid: (\S+)/.exec(shown) ?? [];
@@ -127,14 +100,14 @@ test("the certificate carries the account's SID and names as samba-tool shows th
 test("the name of the entry can be the subject, whatever is in it", async (context) => {
   const corp = await theDomain(context);
   const subject = { template: "{{OnPrem_Distinguished_Name}}" };
-  const { enrol } = await startConnector(corp, { subject });
+  const { enrol } = await startWithDomain(corp, { subject });
   const certificate = issued(await enrol(ADA));
   expect(formatName(certificate.subject)).toBe("CN=Lovelace\\, Ada,OU=People,DC=corp,DC=test");
 });
 
 test("nobody becomes an administrator: whoever the request or the challenge names", async (context) => {
   const corp = await theDomain(context);
-  const { enrol } = await startConnector(corp);
+  const { enrol } = await startWithDomain(corp);
   const shown = await corp.tool("user", "show", "Administrator", "--attributes=objectSid");
   const [, sid = ""] = /objectSid: (\S+)/.exec(shown) ?? [];
   const claimed = await enrol({ ...ADA, subjectAltNames: [{ type: "uri", value: SID_URI + sid }] });
@@ -151,7 +124,7 @@ test("nobody becomes an administrator: whoever the request or the challenge name
 
 test("certificates are on the account while they are valid, through an hour without the domain", async (context) => {
   const corp = await theDomain(context);
-  const { kernel, service, relay, enrol } = await startConnector(corp);
+  const { kernel, service, relay, enrol } = await startWithDomain(corp);
   const { serialNumber } = issued(await enrol(ADA));
   await until(
     async () => (await onAccount(corp)).includes(serialNumber),
@@ -177,7 +150,7 @@ test("certificates are on the account while they are valid, through an hour with
 
 test("the revocation list is in the domain's configuration, and follows a revocation", async (context) => {
   const corp = await theDomain(context);
-  const { service, enrol } = await startConnector(corp, {
+  const { service, enrol } = await startWithDomain(corp, {
     directory: { name: "ad", lookUp: "user" },
   });
   const { serialNumber } = issued(await enrol(ADA));

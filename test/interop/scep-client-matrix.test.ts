@@ -4,6 +4,7 @@ import {
   encodeCertificatesOnly,
   parseSignedData,
 } from "@isthmus/cert-connector/protocol/signed-data";
+import { startConnector } from "@isthmus/cert-connector/testing/connector-under-test";
 import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certificate";
 import { verifyIssuedBy } from "@isthmus/shared/x509/chain";
 import { publicKeyInfoOf } from "@isthmus/shared/x509/issue";
@@ -19,7 +20,7 @@ import {
   enrolmentMessage,
 } from "../scep-clients/clients.ts";
 import { sendRaw } from "../scep-clients/http-request.ts";
-import { SITE_PASSWORD, startSite, staticProfile } from "../scep-clients/site.ts";
+import { STATIC_PASSWORD, staticProfile } from "../scep-clients/static-profile.ts";
 
 /**
  * The quirks of docs/cert-connector/scep-clients.md, each against the real service. The clients are emulated by the bytes
@@ -32,10 +33,10 @@ const PROFILES = [
   staticProfile("single", { caCertificates: "single" }),
 ];
 
-let site: Awaited<ReturnType<typeof startSite>>;
+let site: Awaited<ReturnType<typeof startConnector>>;
 let ra: Certificate;
 beforeAll(async () => {
-  site = await startSite(PROFILES, { algorithm: "rsa-2048", isOwnRa: true });
+  site = await startConnector(PROFILES, { algorithm: "rsa-2048", isOwnRa: true });
   const [first] = parseSignedData((await caCert("/scep/modern")).body).certificates;
   if (first === undefined) throw new Error("no RA certificate");
   ra = parseCertificate(first);
@@ -56,7 +57,7 @@ function enrolment(key: KeyObject, changes: Partial<Enrolment> = {}): Enrolment 
     recipient: ra,
     key,
     subject: `CN=device-${randomBytes(4).toString("hex")}`,
-    challengePassword: SITE_PASSWORD,
+    challengePassword: STATIC_PASSWORD,
     now: site.kernel.clock.now(),
     noise: randomBytes,
     ...changes,

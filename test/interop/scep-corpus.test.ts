@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { startConnector } from "@isthmus/cert-connector/testing/connector-under-test";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { answerClass, openAnswer } from "../scep-clients/answer-class.ts";
@@ -13,17 +14,16 @@ import {
 import { corpusProfiles } from "../scep-clients/corpus-profiles.ts";
 import { sendRaw } from "../scep-clients/http-request.ts";
 import { recordCorpus } from "../scep-clients/record-corpus.ts";
-import { startSite } from "../scep-clients/site.ts";
 
 /** Requests as they were recorded once, played to the service of today: what a client of then is answered may not change. */
 
 if (process.env["RECORD_SCEP_CORPUS"] === "1") await recordCorpus();
 
 const folder = temporaryFolder();
-let site: Awaited<ReturnType<typeof startSite>>;
+let site: Awaited<ReturnType<typeof startConnector>>;
 beforeAll(async () => {
   const ca = copyAuthority(join(folder.path, "authority"));
-  site = await startSite(corpusProfiles, { ca, now: CORPUS_NOW });
+  site = await startConnector(corpusProfiles, { local: { ca }, now: CORPUS_NOW });
 });
 afterAll(async () => {
   await site?.[Symbol.asyncDispose]();

@@ -1,25 +1,22 @@
-import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { makeChallenge } from "@isthmus/cert-connector/main/fixture";
-import { publicKeyOf } from "@isthmus/shared/link/jws";
+import { startConnector } from "@isthmus/cert-connector/testing/connector-under-test";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
 import { afterAll, afterEach, beforeEach, expect, test } from "vitest";
-import { startSite } from "../scep-clients/site.ts";
 import { fetchAuthorities, type Pki, strongSwan } from "./strongswan.ts";
 
 /** A profile that wants a person's approval, and strongSwan's pki that asks again every second until it is given. */
 
 const DAY_MS = 86_400_000;
-const tenant = generateKeyPairSync("ed25519").privateKey;
 const folder = temporaryFolder();
-let site: Awaited<ReturnType<typeof startSite>>;
+let site: Awaited<ReturnType<typeof startConnector>>;
 
 beforeEach(async () => {
   // strongSwan compares certificates with the real clock.
-  const of = { now: Date.now(), algorithm: "rsa-2048", tenantKeys: [publicKeyOf(tenant)] } as const;
-  site = await startSite([{ id: "device", approval: true }], of);
+  const of = { now: Date.now(), algorithm: "rsa-2048" } as const;
+  site = await startConnector([{ id: "device", approval: true }], of);
 });
 afterEach(() => site?.[Symbol.asyncDispose]());
 afterAll(() => folder[Symbol.dispose]());
@@ -30,7 +27,7 @@ async function begin(pki: Pki, name: string) {
   const url = `${site.url}/scep/device`;
   const authorities = await fetchAuthorities(pki, url, folder.path);
   writeFileSync(file("key.der"), await pki("--gen", "--type", "rsa", "--size", "2048"));
-  const challenge = await makeChallenge(tenant, site.kernel.clock.now(), { subject: `CN=${name}` });
+  const challenge = await site.challenge({ subject: `CN=${name}` });
   const about = ["--url", url, "--dn", `CN=${name}`, "--in", file("key.der")];
   const polling = ["--interval", "1", "--maxpolltime", "20"];
   const ended = pki("--scep", ...about, "--password", challenge, ...authorities, ...polling);

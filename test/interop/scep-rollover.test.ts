@@ -1,24 +1,21 @@
-import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { makeChallenge } from "@isthmus/cert-connector/main/fixture";
-import { publicKeyOf } from "@isthmus/shared/link/jws";
+import { startConnector } from "@isthmus/cert-connector/testing/connector-under-test";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startSite } from "../scep-clients/site.ts";
 import { fetchAuthorities, strongSwan } from "./strongswan.ts";
 
 /** strongSwan, which checks that the answer is signed by the RA that it was given, before and after the RA's key has changed. */
 
 const DAY_MS = 86_400_000;
-const tenant = generateKeyPairSync("ed25519").privateKey;
 const folder = temporaryFolder();
-let site: Awaited<ReturnType<typeof startSite>>;
+let site: Awaited<ReturnType<typeof startConnector>>;
 
 beforeAll(async () => {
   // strongSwan compares certificates with the real clock.
-  const of = { now: Date.now(), algorithm: "rsa-2048", tenantKeys: [publicKeyOf(tenant)] } as const;
-  site = await startSite([{ id: "device" }], of);
+  const of = { now: Date.now(), algorithm: "rsa-2048" } as const;
+  site = await startConnector([{ id: "device" }], of);
 });
 afterAll(async () => {
   await site?.[Symbol.asyncDispose]();
@@ -31,9 +28,7 @@ test("who kept the RA's certificate from before a rollover enrols, and so does w
   const key = join(folder.path, "key.der");
   writeFileSync(key, await pki("--gen", "--type", "rsa", "--size", "2048"));
   const enrol = async (authorities: readonly string[]) => {
-    const challenge = await makeChallenge(tenant, site.kernel.clock.now(), {
-      subject: "CN=roller",
-    });
+    const challenge = await site.challenge({ subject: "CN=roller" });
     const about = ["--url", url, "--dn", "CN=roller", "--in", key, "--password", challenge];
     return new X509Certificate(await pki("--scep", ...about, ...authorities));
   };

@@ -4,8 +4,11 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { ShadowFigures } from "@isthmus/cert-connector/core/shadow-figures";
-import { makeAuthority } from "@isthmus/cert-connector/main/fixture";
 import { parseSignedData } from "@isthmus/cert-connector/protocol/signed-data";
+import {
+  makeAuthority,
+  startConnector,
+} from "@isthmus/cert-connector/testing/connector-under-test";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
 import { freePort } from "@isthmus/shared/testing/free-port";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
@@ -15,7 +18,7 @@ import { peer } from "../peers.ts";
 import { answerClass, openAnswer } from "../scep-clients/answer-class.ts";
 import { clientNamed, type Enrolment, enrolmentMessage } from "../scep-clients/clients.ts";
 import { sendRaw } from "../scep-clients/http-request.ts";
-import { SITE_PASSWORD, startSite, staticProfile } from "../scep-clients/site.ts";
+import { STATIC_PASSWORD, staticProfile } from "../scep-clients/static-profile.ts";
 import { PeerProcess } from "./ca/peer-process.ts";
 import { runPeer } from "./run-peer.ts";
 
@@ -36,12 +39,14 @@ async function startBoth(
   const { path } = stack.use(temporaryFolder());
   const ca = await makeAuthority(join(path, "ndes"), new FakeClock());
   const ndes = stack.use(
-    await startSite([staticProfile("theirs", { ndesPath: true, ...of.ndes })], { ca }),
+    await startConnector([staticProfile("theirs", { ndesPath: true, ...of.ndes })], {
+      local: { ca },
+    }),
   );
   const exported = exportRa(path, ca.folder);
   const shadow = { ndesUrl: of.ndesUrl ?? `${ndes.url}${PATH}`, timeoutMs: 10_000 };
   const own = stack.use(
-    await startSite([staticProfile("ours", { ndesPath: true, ...of.own })], {
+    await startConnector([staticProfile("ours", { ndesPath: true, ...of.own })], {
       local: { shadow: { ...shadow, ...((of.hasRaKey ?? true) && exported) } },
     }),
   );
@@ -81,7 +86,7 @@ async function enrol({ own }: Both, changes: Partial<Enrolment> = {}, name = "wi
   const message = enrolmentMessage(client, {
     recipient: parseCertificate(ra ?? Buffer.alloc(0)),
     subject: "CN=laptop",
-    challengePassword: SITE_PASSWORD,
+    challengePassword: STATIC_PASSWORD,
     now: own.kernel.clock.now(),
     noise: randomBytes,
     ...changes,
@@ -189,7 +194,7 @@ test("before Debian's scepserver, with Debian's scepclient: it enrols there, and
   const ndesUrl = `http://127.0.0.1:${port}/scep`;
   await process.answers(ndesUrl, { path: "?operation=GetCACaps" });
 
-  await using own = await startSite([staticProfile("ours", { ndesPath: true })], {
+  await using own = await startConnector([staticProfile("ours", { ndesPath: true })], {
     local: { shadow: { ndesUrl } },
   });
   const about = ["-cn", "laptop", "-private-key", at("key.pem"), "-certificate", at("client.pem")];

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { issued, ScepDevice } from "@isthmus/cert-connector/main/fixture";
+import { issued, ScepDevice } from "@isthmus/cert-connector/testing/scep-device";
 import { until } from "@isthmus/shared/testing/until";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import { derToPem } from "@isthmus/shared/x509/pem";

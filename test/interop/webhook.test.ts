@@ -2,8 +2,9 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { webhooks } from "@isthmus/cert-connector/config/webhooks";
-import { issued, makeRequest } from "@isthmus/cert-connector/main/fixture";
 import type { ScepAnswer } from "@isthmus/cert-connector/protocol/scep-client";
+import { startConnector } from "@isthmus/cert-connector/testing/connector-under-test";
+import { issued, makeRequest, ScepDevice } from "@isthmus/cert-connector/testing/scep-device";
 import { testAuthority, testCertificate } from "@isthmus/shared/testing/certificate-authority";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
@@ -11,7 +12,6 @@ import { subjectAltNameExtension } from "@isthmus/shared/x509/extensions";
 import { formatName, parseNameText } from "@isthmus/shared/x509/name-text";
 import { derToPem } from "@isthmus/shared/x509/pem";
 import { describe, expect, test } from "vitest";
-import { startInProcess } from "./in-process-connector.ts";
 import { DecisionService, type ServiceAnswer } from "./webhook/decision-service.ts";
 
 const SECRET = `whsec_${randomBytes(32).toString("base64")}`;
@@ -32,10 +32,11 @@ async function start(
   const decisions = stack.use(of.service ?? (await DecisionService.start(SECRET)));
   decisions.decide(GOOD);
   const inventory = { url: `${decisions.url}/decide`, secretFile, timeoutMs: 500, ...of.webhook };
-  const connector = await startInProcess(path, stack, {
-    webhooks: { inventory },
-    profile: { challenge: { kind: "webhook", name: "inventory" }, ...of.profile },
-  });
+  const challenge = { kind: "webhook", name: "inventory" };
+  const profiles = [{ id: "device", renewalWindowPercent: 100, challenge, ...of.profile }];
+  const local = { webhooks: { inventory } };
+  const connector = stack.use(await startConnector(profiles, { local }));
+  const device = new ScepDevice(`${connector.url}/scep/device`);
   const begin = async (
     challengePassword = randomBytes(8).toString("hex"),
     name = "device says",
@@ -43,12 +44,12 @@ async function start(
     const subject = parseNameText(`CN=what the ${name}`);
     const request = await makeRequest({ subject, challengePassword }, connector.clock.now());
     const { certificationRequest, signer } = request;
-    return await connector.device.begin({ messageType: "PKCSReq", certificationRequest }, signer);
+    return await device.begin({ messageType: "PKCSReq", certificationRequest }, signer);
   };
   return {
-    ...{ ...connector, decisions, begin },
+    ...{ ...connector, device, decisions, begin },
     enrol: async (challenge?: string, name?: string) =>
-      await connector.device.send(await begin(challenge, name)),
+      await device.send(await begin(challenge, name)),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

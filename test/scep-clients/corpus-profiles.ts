@@ -1,5 +1,5 @@
 import type { EmulatedClient } from "./clients.ts";
-import { staticProfile } from "./site.ts";
+import { staticProfile } from "./static-profile.ts";
 
 /** The profiles that recorded requests are for. */
 export const corpusProfiles = [

@@ -2,6 +2,7 @@ import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createAuthority } from "@isthmus/cert-connector/ca/create-authority";
+import { startConnector } from "@isthmus/cert-connector/testing/connector-under-test";
 import { systemRandom } from "@isthmus/shared/random";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
 import { hostileBytes } from "@isthmus/shared/testing/mutations";
@@ -21,7 +22,7 @@ import {
 } from "./corpus.ts";
 import { corpusProfiles, profileOf } from "./corpus-profiles.ts";
 import { sendRaw } from "./http-request.ts";
-import { SITE_PASSWORD, startSite } from "./site.ts";
+import { STATIC_PASSWORD } from "./static-profile.ts";
 
 /**
  * Records the corpus anew, as `RECORD_SCEP_CORPUS=1 npx vitest run --project interop scep-corpus` has it done: for each
@@ -37,7 +38,7 @@ export async function recordCorpus(): Promise<Readonly<Record<string, number>>> 
   if (!existsSync(AUTHORITY_FOLDER)) await makeAuthority();
   using folder = temporaryFolder();
   const ca = copyAuthority(join(folder.path, "authority"));
-  await using site = await startSite(corpusProfiles, { ca, now: CORPUS_NOW });
+  await using site = await startConnector(corpusProfiles, { local: { ca }, now: CORPUS_NOW });
   const counts: Record<string, number> = {};
   for (const client of CLIENTS) {
     const recorded = await record(client, site.url);
@@ -111,7 +112,7 @@ function message(client: EmulatedClient, device: number, changes: Partial<Enrolm
     recipient: parseCertificate(ra),
     key: corpusDeviceKey(),
     subject: `CN=${client.name}-device-${device}`,
-    challengePassword: SITE_PASSWORD,
+    challengePassword: STATIC_PASSWORD,
     now: CORPUS_NOW,
     noise: randomBytes,
     ...changes,

@@ -11,8 +11,8 @@ import { createImportKey } from "../ca/import-key.ts";
 import type { Intent } from "../core/ledger.ts";
 import type { CertificateOperations } from "../store/operations.ts";
 import { storeLedger } from "../store/store-ledger.ts";
+import { makeAuthority } from "../testing/connector-under-test.ts";
 import { backUp, restore } from "./backup.ts";
-import { makeAuthority } from "./fixture.ts";
 
 const clock = new FakeClock();
 

@@ -1,12 +1,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
-import { makeTestKernel } from "@isthmus/shared/testing/kernel";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { derToPem } from "@isthmus/shared/x509/pem";
 import { describe, expect, test } from "vitest";
-import type { CertificateOperations } from "../store/operations.ts";
-import { deviceKey, kernelOptions, makeRequest } from "./fixture.ts";
+import { kernelOptions, makeConnectorKernel } from "../testing/connector-under-test.ts";
+import { deviceKey, makeRequest } from "../testing/scep-device.ts";
 import type { CertificateKernel } from "./service.ts";
 import { startCertConnector } from "./start.ts";
 import { foreignExpiries } from "./watched-expiries.ts";
@@ -18,13 +17,7 @@ async function testKernel() {
   const stack = new AsyncDisposableStack();
   const { path } = stack.use(temporaryFolder());
   const options = await kernelOptions(path, new FakeClock());
-  const kernel = stack.use(
-    await makeTestKernel<
-      CertificateKernel["local"],
-      CertificateKernel["guardrails"],
-      CertificateOperations
-    >({ ...options, local: options.local as unknown as CertificateKernel["local"] }),
-  );
+  const kernel = stack.use(await makeConnectorKernel(options));
   return { kernel, path, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 

@@ -18,7 +18,7 @@ import { describe, expect, test } from "vitest";
 import { createImportKey, readImportPublicKey } from "../ca/import-key.ts";
 import { encodePkcs12 } from "../protocol/pkcs12-writer.ts";
 import { openDelivery, type PfxConnector, startPfxConnector } from "../testing/pfx-fixture.ts";
-import { deviceKey } from "./fixture.ts";
+import { deviceKey } from "../testing/scep-device.ts";
 import { makeRecord, type UserPfxCertificate } from "./pfx-record.ts";
 
 const code = (value: string) => expect.objectContaining({ code: value });

@@ -7,7 +7,7 @@ import {
 import { formatName } from "@isthmus/shared/x509/name-text";
 import { describe, expect, test } from "vitest";
 import { openDelivery, pkcsOrder, startPfxConnector } from "../testing/pfx-fixture.ts";
-import { deviceKey } from "./fixture.ts";
+import { deviceKey } from "../testing/scep-device.ts";
 
 /** Valid whenever the test's clock stands. */
 const ANY_TIME = { notBefore: Date.UTC(2000), notAfter: Date.UTC(2040) };

@@ -5,7 +5,7 @@ import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { expect, test } from "vitest";
 import { readAuthorityFolder } from "../ca/authority-folder.ts";
 import { encryptedKeyCustody } from "../ca/registration-custody.ts";
-import { makeAuthority } from "./fixture.ts";
+import { makeAuthority } from "../testing/connector-under-test.ts";
 
 test("a key counts only if it was encrypted under the CA's passphrase", async () => {
   using folder = temporaryFolder();

@@ -1,34 +1,30 @@
 import { generateKeyPairSync } from "node:crypto";
 import { publicKeyOf } from "@isthmus/shared/link/jws";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
-import { makeTestKernel } from "@isthmus/shared/testing/kernel";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { verifyIssuedBy } from "@isthmus/shared/x509/chain";
 import { expect, test } from "vitest";
 import { desiredConfiguration } from "../config/desired-configuration.ts";
-import type { CertificateOperations } from "../store/operations.ts";
-import { issued, kernelOptions, makeChallenge, makeRequest, ScepDevice } from "./fixture.ts";
-import type { CertificateKernel } from "./service.ts";
+import {
+  type KernelParts,
+  kernelOptions,
+  makeConnectorKernel,
+} from "../testing/connector-under-test.ts";
+import { issued, makeChallenge, makeRequest, ScepDevice } from "../testing/scep-device.ts";
 import { startCertConnector } from "./start.ts";
 
 const DAY_MS = 86_400_000;
 const YEAR_MS = 365 * DAY_MS;
 const tenant = generateKeyPairSync("ed25519").privateKey;
 
-async function makeSite(limits: Parameters<typeof kernelOptions>[2] = {}) {
+async function makeSite(limits: KernelParts = {}) {
   const stack = new AsyncDisposableStack();
   const { path } = stack.use(temporaryFolder());
   const options = await kernelOptions(path, new FakeClock(), {
     tenantKeys: [publicKeyOf(tenant)],
     ...limits,
   });
-  const kernel = stack.use(
-    await makeTestKernel<
-      CertificateKernel["local"],
-      CertificateKernel["guardrails"],
-      CertificateOperations
-    >({ ...options, local: options.local as unknown as CertificateKernel["local"] }),
-  );
+  const kernel = stack.use(await makeConnectorKernel(options));
   return { kernel, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 type Site = Awaited<ReturnType<typeof makeSite>>;

@@ -9,7 +9,7 @@ import { goodIssuer, goodProfile } from "../core/fixture.ts";
 import type { Issuer } from "../core/issuer.ts";
 import type { CertificateAuthority } from "../core/ports.ts";
 import type { RegistrationKeys } from "../device/registration-authority.ts";
-import { makeAuthority } from "./fixture.ts";
+import { makeAuthority } from "../testing/connector-under-test.ts";
 import { ownRegistration, profileAuthorities } from "./registration.ts";
 
 const folder = temporaryFolder();

@@ -1,48 +1,19 @@
-import { generateKeyPairSync } from "node:crypto";
-import { publicKeyOf } from "@isthmus/shared/link/jws";
-import { FakeClock } from "@isthmus/shared/testing/fake-clock";
-import { makeTestKernel } from "@isthmus/shared/testing/kernel";
-import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import { formatName } from "@isthmus/shared/x509/name-text";
 import { expect, test } from "vitest";
-import { desiredConfiguration } from "../config/desired-configuration.ts";
 import type { ScepAnswer } from "../protocol/scep-client.ts";
-import type { CertificateOperations } from "../store/operations.ts";
-import {
-  deviceKey,
-  issued,
-  kernelOptions,
-  makeChallenge,
-  makeRequest,
-  ScepDevice,
-} from "./fixture.ts";
-import type { CertificateKernel } from "./service.ts";
-import { startCertConnector } from "./start.ts";
+import { startConnector } from "../testing/connector-under-test.ts";
+import { deviceKey, issued, makeRequest, ScepDevice } from "../testing/scep-device.ts";
 
 const DAY_MS = 86_400_000;
-const tenant = generateKeyPairSync("ed25519").privateKey;
 
 async function startService(profile: Record<string, unknown>) {
-  const stack = new AsyncDisposableStack();
-  const { path } = stack.use(temporaryFolder());
-  const tenantKeys = [publicKeyOf(tenant)];
-  const options = await kernelOptions(path, new FakeClock(), { tenantKeys });
-  const kernel = stack.use(
-    await makeTestKernel<
-      CertificateKernel["local"],
-      CertificateKernel["guardrails"],
-      CertificateOperations
-    >({ ...options, local: options.local as unknown as CertificateKernel["local"] }),
-  );
-  const service = stack.use(await startCertConnector(kernel));
-  const desired = { profiles: [{ id: "device", validityDays: 30, ...profile }] };
-  await service.applyConfiguration(desiredConfiguration.parse(desired), 1);
-  const device = new ScepDevice(`${kernel.announced["scepUrl"]}/scep/device`);
+  const it = await startConnector([{ id: "device", validityDays: 30, ...profile }]);
+  const { clock, service } = it;
+  const device = new ScepDevice(`${it.url}/scep/device`);
   const enrol = async () => {
-    const now = kernel.clock.now();
-    const challengePassword = await makeChallenge(tenant, now);
-    return issued(await device.enrol(await makeRequest({ challengePassword }, now)));
+    const challengePassword = await it.challenge();
+    return issued(await device.enrol(await makeRequest({ challengePassword }, clock.now())));
   };
   let renewals = 0;
   /** As RenewalReq, or as PKCSReq without a challenge. */
@@ -52,17 +23,14 @@ async function startService(profile: Record<string, unknown>) {
     const extensionRequest = [
       { oid: `1.2.3.${renewals}`, critical: false, value: Buffer.from([5, 0]) },
     ];
-    const { certificationRequest } = await makeRequest({ extensionRequest }, kernel.clock.now());
+    const { certificationRequest } = await makeRequest({ extensionRequest }, clock.now());
     const signer = { certificate, privateKey: deviceKey() };
     const wish = { messageType: how, certificationRequest } as const;
     return await device.send(await device.begin(wish, signer));
   };
   const revoke = (serialNumber: string, reason: string) =>
     service.controls?.["certificate.revoke"]?.({ serialNumber, reason });
-  return {
-    ...{ kernel, clock: kernel.clock, enrol, renew, revoke },
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
-  };
+  return { ...it, enrol, renew, revoke };
 }
 
 function refusal(answer: ScepAnswer): string | undefined {

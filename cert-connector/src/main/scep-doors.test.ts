@@ -2,10 +2,6 @@ import { generateKeyPairSync } from "node:crypto";
 import { copyFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { publicKeyOf } from "@isthmus/shared/link/jws";
-import { FakeClock } from "@isthmus/shared/testing/fake-clock";
-import { makeTestKernel } from "@isthmus/shared/testing/kernel";
-import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import { parseCertificateList } from "@isthmus/shared/x509/certificate-list";
 import { parseNameText } from "@isthmus/shared/x509/name-text";
@@ -15,54 +11,32 @@ import { verifyOcspResponse } from "@isthmus/shared/x509/ocsp-verification";
 import { keyIdentifierOf } from "@isthmus/shared/x509/public-key";
 import { verify } from "@isthmus/shared/x509/signature";
 import { describe, expect, test } from "vitest";
-import { desiredConfiguration } from "../config/desired-configuration.ts";
 import type { ScepWish } from "../protocol/scep-client.ts";
-import type { CertificateOperations } from "../store/operations.ts";
-import { issued, kernelOptions, makeChallenge, makeRequest, ScepDevice } from "./fixture.ts";
-import type { CertificateKernel } from "./service.ts";
-import { startCertConnector } from "./start.ts";
+import { startConnector } from "../testing/connector-under-test.ts";
+import { issued, makeRequest, ScepDevice } from "../testing/scep-device.ts";
 
 const HOUR_MS = 3_600_000;
-const tenant = generateKeyPairSync("ed25519").privateKey;
 
 async function startService(
   profile: Record<string, unknown> = {},
-  prepare: (caFolder: string) => void = () => undefined,
+  prepare?: (caFolder: string) => void,
 ) {
-  const stack = new AsyncDisposableStack();
-  const { path } = stack.use(temporaryFolder());
-  const tenantKeys = [publicKeyOf(tenant)];
-  const options = await kernelOptions(path, new FakeClock(), { tenantKeys });
-  prepare(options.local.ca.folder);
-  const kernel = stack.use(
-    await makeTestKernel<
-      CertificateKernel["local"],
-      CertificateKernel["guardrails"],
-      CertificateOperations
-    >({ ...options, local: options.local as unknown as CertificateKernel["local"] }),
-  );
-  const service = stack.use(await startCertConnector(kernel));
-  const desired = { profiles: [{ id: "device", ...profile }] };
-  await service.applyConfiguration(desiredConfiguration.parse(desired), 1);
-  const url = kernel.announced["scepUrl"] ?? "";
-  const device = new ScepDevice(`${url}/scep/device`);
+  const it = await startConnector([{ id: "device", ...profile }], prepare && { prepare });
+  const { service } = it;
+  const device = new ScepDevice(`${it.url}/scep/device`);
   const [, issuing] = await device.caCertificates();
   if (issuing === undefined) throw new Error("no issuing CA");
   const keyId = keyIdentifierOf(issuing.publicKeyInfo).toString("hex");
   const request = async () => {
-    const now = kernel.clock.now();
-    return await makeRequest({ challengePassword: await makeChallenge(tenant, now) }, now);
+    return await makeRequest({ challengePassword: await it.challenge() }, it.clock.now());
   };
   const ask = async (wish: ScepWish) => {
-    const { signer } = await makeRequest({}, kernel.clock.now());
+    const { signer } = await makeRequest({}, it.clock.now());
     return await device.send(await device.begin(wish, signer));
   };
   const control = (name: string, argument: unknown) =>
     service.controls?.[name]?.(argument) as Promise<Record<string, unknown>>;
-  return {
-    ...{ kernel, service, url, device, issuing, keyId, request, ask, control },
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
-  };
+  return { ...it, device, issuing, keyId, request, ask, control };
 }
 type Service = Awaited<ReturnType<typeof startService>>;
 

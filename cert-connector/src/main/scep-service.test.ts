@@ -1,8 +1,4 @@
 import { generateKeyPairSync } from "node:crypto";
-import { publicKeyOf } from "@isthmus/shared/link/jws";
-import { FakeClock } from "@isthmus/shared/testing/fake-clock";
-import { makeTestKernel } from "@isthmus/shared/testing/kernel";
-import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import {
   basicConstraintsExtension,
   extendedKeyUsageExtension,
@@ -11,56 +7,30 @@ import {
 import { formatName, parseNameText } from "@isthmus/shared/x509/name-text";
 import { OID } from "@isthmus/shared/x509/object-identifiers";
 import { describe, expect, test } from "vitest";
-import { desiredConfiguration } from "../config/desired-configuration.ts";
 import { readScepAnswer, type ScepAnswer } from "../protocol/scep-client.ts";
 import type { ScepSigner } from "../protocol/scep-writer.ts";
-import type { CertificateOperations } from "../store/operations.ts";
+import { type KernelParts, startConnector } from "../testing/connector-under-test.ts";
 import {
   deviceKey,
   issued,
-  kernelOptions,
   makeChallenge,
   makeRequest,
   ScepDevice,
-} from "./fixture.ts";
-import type { CertificateKernel } from "./service.ts";
-import { startCertConnector } from "./start.ts";
+} from "../testing/scep-device.ts";
 
-type KernelParts = Parameters<typeof kernelOptions>[2];
 const DAY_MS = 86_400_000;
-const tenant = generateKeyPairSync("ed25519").privateKey;
 
 async function startService(profile: Record<string, unknown> = {}, parts: KernelParts = {}) {
-  const stack = new AsyncDisposableStack();
-  const { path } = stack.use(temporaryFolder());
-  const tenantKeys = [publicKeyOf(tenant)];
-  const options = await kernelOptions(path, new FakeClock(), { tenantKeys, ...parts });
-  const kernel = stack.use(
-    await makeTestKernel<
-      CertificateKernel["local"],
-      CertificateKernel["guardrails"],
-      CertificateOperations
-    >({ ...options, local: options.local as unknown as CertificateKernel["local"] }),
-  );
-  const service = stack.use(await startCertConnector(kernel));
-  const configure = (...profiles: readonly Record<string, unknown>[]) =>
-    service.applyConfiguration(desiredConfiguration.parse({ profiles }), 1);
-  await configure({ id: "device", renewalWindowPercent: 100, ...profile });
-  const url = kernel.announced["scepUrl"] ?? "";
-  const device = new ScepDevice(`${url}/scep/device`);
-  const challenge = (changes?: Record<string, unknown>) =>
-    makeChallenge(tenant, kernel.clock.now(), changes);
+  const it = await startConnector([{ id: "device", renewalWindowPercent: 100, ...profile }], parts);
+  const device = new ScepDevice(`${it.url}/scep/device`);
   const enrol = async (challengePassword: string | undefined, subject = "CN=whatever") => {
     const content = {
       subject: parseNameText(subject),
       ...(challengePassword !== undefined && { challengePassword }),
     };
-    return await device.enrol(await makeRequest(content, kernel.clock.now()));
+    return await device.enrol(await makeRequest(content, it.clock.now()));
   };
-  return {
-    ...{ kernel, service, configure, url, device, challenge, enrol },
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
-  };
+  return { ...it, device, enrol };
 }
 
 /** The code that a refused device reads. */
@@ -123,7 +93,7 @@ describe("enrolment", () => {
   });
 
   test("sixty-four requests at once: each gets its own, none fails", async () => {
-    await using it = await startService({}, { envelopeThreads: 1 });
+    await using it = await startService({}, { local: { envelopeThreads: 1 } });
     const answers = await Promise.all(
       Array.from({ length: 64 }, async () => it.enrol(await it.challenge())),
     );

@@ -1,43 +1,19 @@
-import { generateKeyPairSync } from "node:crypto";
-import { publicKeyOf } from "@isthmus/shared/link/jws";
-import { FakeClock } from "@isthmus/shared/testing/fake-clock";
-import { makeTestKernel } from "@isthmus/shared/testing/kernel";
-import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { parseNameText } from "@isthmus/shared/x509/name-text";
 import { describe, expect, test } from "vitest";
-import { desiredConfiguration } from "../config/desired-configuration.ts";
 import type { TransactionTrace } from "../core/trace-view.ts";
-import type { CertificateOperations } from "../store/operations.ts";
-import { issued, kernelOptions, makeChallenge, makeRequest, ScepDevice } from "./fixture.ts";
-import type { CertificateKernel } from "./service.ts";
-import { startCertConnector } from "./start.ts";
+import { startConnector } from "../testing/connector-under-test.ts";
+import { issued, makeRequest, ScepDevice } from "../testing/scep-device.ts";
 import { traceText } from "./trace-text.ts";
 
-const tenant = generateKeyPairSync("ed25519").privateKey;
-
 async function startService(profile: Record<string, unknown> = {}, rules: object = {}) {
-  const stack = new AsyncDisposableStack();
-  const { path } = stack.use(temporaryFolder());
-  const tenantKeys = [publicKeyOf(tenant)];
-  const options = await kernelOptions(path, new FakeClock(), { tenantKeys, rules });
-  const kernel = stack.use(
-    await makeTestKernel<
-      CertificateKernel["local"],
-      CertificateKernel["guardrails"],
-      CertificateOperations
-    >({ ...options, local: options.local as unknown as CertificateKernel["local"] }),
-  );
-  const service = stack.use(await startCertConnector(kernel));
-  const profiles = [{ id: "device", ...profile }];
-  await service.applyConfiguration(desiredConfiguration.parse({ profiles }), 1);
-  const url = `${kernel.announced["scepUrl"]}/scep/device`;
+  const it = await startConnector([{ id: "device", ...profile }], { rules });
+  const url = `${it.url}/scep/device`;
   const device = new ScepDevice(url);
   /** Sends a PKCSReq with a challenge; `changes` are made to it. */
   const enrol = async (changes?: Record<string, unknown>) => {
-    const now = kernel.clock.now();
-    const challengePassword = await makeChallenge(tenant, now, changes);
+    const challengePassword = await it.challenge(changes);
     const subject = parseNameText("CN=whatever");
-    const request = await makeRequest({ subject, challengePassword }, now);
+    const request = await makeRequest({ subject, challengePassword }, it.clock.now());
     const { certificationRequest, signer } = request;
     const wish = { messageType: "PKCSReq", certificationRequest } as const;
     const transaction = await device.begin(wish, signer);
@@ -46,15 +22,12 @@ async function startService(profile: Record<string, unknown> = {}, rules: object
     return { answer, transactionId, challengePassword, certificationRequest, signer };
   };
   const trace = async (question: object) => {
-    const answer = (await service.controls?.["certificate.trace"]?.(question)) as {
+    const answer = (await it.service.controls?.["certificate.trace"]?.(question)) as {
       traces: TransactionTrace[];
     };
     return answer.traces;
   };
-  return {
-    ...{ kernel, service, url, device, enrol, trace },
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
-  };
+  return { ...it, url, device, enrol, trace };
 }
 
 function steps({ events }: TransactionTrace): string[] {

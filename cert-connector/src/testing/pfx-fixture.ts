@@ -1,49 +1,17 @@
-import { generateKeyPairSync, type KeyObject } from "node:crypto";
-import { publicKeyOf } from "@isthmus/shared/link/jws";
+import type { KeyObject } from "node:crypto";
 import type { PfxDelivery, SignedCommand } from "@isthmus/shared/link/messages";
-import { FakeClock } from "@isthmus/shared/testing/fake-clock";
-import { makeTestKernel } from "@isthmus/shared/testing/kernel";
-import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import { parseNameText } from "@isthmus/shared/x509/name-text";
-import { desiredConfiguration } from "../config/desired-configuration.ts";
-import {
-  deviceKey,
-  issued,
-  kernelOptions,
-  makeChallenge,
-  makeRequest,
-  ScepDevice,
-} from "../main/fixture.ts";
-import type { CertificateKernel } from "../main/service.ts";
-import { startCertConnector } from "../main/start.ts";
 import { openEnvelope } from "../protocol/envelope-opening.ts";
 import { parseEnvelopedData, sealedFor } from "../protocol/enveloped-data.ts";
 import { identityIn, type Pkcs12Identity } from "../protocol/pkcs12-identity.ts";
 import { parsePkcs12 } from "../protocol/pkcs12-reader.ts";
-import type { CertificateOperations } from "../store/operations.ts";
+import { type KernelParts, startConnector } from "./connector-under-test.ts";
+import { deviceKey, issued, makeRequest, ScepDevice } from "./scep-device.ts";
 
 /** A running connector with a device that has its first certificate, for tests of what is encrypted to devices. */
 
-type Rules = NonNullable<NonNullable<Parameters<typeof kernelOptions>[2]>["rules"]>;
-
-const tenant = generateKeyPairSync("ed25519").privateKey;
-
-export async function startPfxConnector(rules: Rules = {}) {
-  const stack = new AsyncDisposableStack();
-  const { path } = stack.use(temporaryFolder());
-  const options = await kernelOptions(path, new FakeClock(), {
-    tenantKeys: [publicKeyOf(tenant)],
-    rules,
-  });
-  const kernel = stack.use(
-    await makeTestKernel<
-      CertificateKernel["local"],
-      CertificateKernel["guardrails"],
-      CertificateOperations
-    >({ ...options, local: options.local as unknown as CertificateKernel["local"] }),
-  );
-  const service = stack.use(await startCertConnector(kernel));
+export async function startPfxConnector(rules: NonNullable<KernelParts["rules"]> = {}) {
   const pfx = { format: "modern", keyType: "rsa-2048" };
   const profiles = [
     { id: "device" },
@@ -51,16 +19,17 @@ export async function startPfxConnector(rules: Rules = {}) {
     { id: "old", pfx: { format: "legacy" } },
     { id: "approved", pfx, approval: true },
   ];
-  await service.applyConfiguration(desiredConfiguration.parse({ profiles }), 1);
-  const scep = new ScepDevice(`${kernel.announced["scepUrl"]}/scep/device`);
+  const it = await startConnector(profiles, { rules });
+  const { service } = it;
+  const scep = new ScepDevice(`${it.url}/scep/device`);
   const enrol = async (
     deviceId = "device-1",
     key: KeyObject = deviceKey(),
   ): Promise<Certificate> => {
     const of = { deviceId, subject: `CN=${deviceId}` };
-    const challengePassword = await makeChallenge(tenant, kernel.clock.now(), of);
+    const challengePassword = await it.challenge(of);
     const content = { subject: parseNameText(`CN=${deviceId}`), challengePassword };
-    return issued(await scep.enrol(await makeRequest(content, kernel.clock.now(), key)));
+    return issued(await scep.enrol(await makeRequest(content, it.clock.now(), key)));
   };
   /** Runs a command as the link does once the guardrails let it through. */
   const command = async (kind: string, payload: unknown): Promise<PfxDelivery> => {
@@ -69,10 +38,7 @@ export async function startPfxConnector(rules: Rules = {}) {
     const context = { id: "command-1", signal: new AbortController().signal };
     return (await handler.run(handler.payload.parse(payload), context)) as PfxDelivery;
   };
-  return {
-    ...{ kernel, service, enrol, command, folder: path },
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
-  };
+  return { ...it, enrol, command };
 }
 export type PfxConnector = Awaited<ReturnType<typeof startPfxConnector>>;
 

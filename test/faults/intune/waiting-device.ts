@@ -1,7 +1,7 @@
 import { hash, type KeyObject } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { issued, makeRequest, type ScepDevice } from "@isthmus/cert-connector/main/fixture";
 import type { ScepTransaction } from "@isthmus/cert-connector/protocol/scep-client";
+import { issued, makeRequest, type ScepDevice } from "@isthmus/cert-connector/testing/scep-device";
 import { systemRandom } from "@isthmus/shared/random";
 import { parseNameText } from "@isthmus/shared/x509/name-text";
 import type { IntuneSimulator } from "../../simulators/intune/intune-simulator.ts";

@@ -1,11 +1,11 @@
 import type { KeyObject } from "node:crypto";
+import type { ScepTransaction } from "@isthmus/cert-connector/protocol/scep-client";
 import {
   issued,
   makeChallenge,
   makeRequest,
   type ScepDevice,
-} from "@isthmus/cert-connector/main/fixture";
-import type { ScepTransaction } from "@isthmus/cert-connector/protocol/scep-client";
+} from "@isthmus/cert-connector/testing/scep-device";
 import { systemRandom } from "@isthmus/shared/random";
 
 /** What came of one enrolment, over however many attempts. */

@@ -3,21 +3,21 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { authorities as authoritiesSchema } from "@isthmus/cert-connector/config/authorities";
 import { desiredConfiguration } from "@isthmus/cert-connector/config/desired-configuration";
+import { startCertConnector } from "@isthmus/cert-connector/main/start";
+import {
+  kernelOptions,
+  makeConnectorKernel,
+} from "@isthmus/cert-connector/testing/connector-under-test";
 import {
   type DeviceRequest,
   issued,
-  kernelOptions,
   makeChallenge,
   makeRequest,
   ScepDevice,
-} from "@isthmus/cert-connector/main/fixture";
-import type { CertificateKernel } from "@isthmus/cert-connector/main/service";
-import { startCertConnector } from "@isthmus/cert-connector/main/start";
-import type { CertificateOperations } from "@isthmus/cert-connector/store/operations";
+} from "@isthmus/cert-connector/testing/scep-device";
 import type { CheckResult } from "@isthmus/shared/kernel/service-definition";
 import { publicKeyOf } from "@isthmus/shared/link/jws";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
-import { makeTestKernel } from "@isthmus/shared/testing/kernel";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import { parseNameText } from "@isthmus/shared/x509/name-text";
@@ -136,18 +136,8 @@ export async function startCaLab(
 async function testKernel(folder: string, authorities: Readonly<Record<string, unknown>>) {
   const clock = new FakeClock(Date.now() - 3_600_000);
   const tenantKeys = [publicKeyOf(tenant)];
-  const options = await kernelOptions(folder, clock, { tenantKeys });
-  return await makeTestKernel<
-    CertificateKernel["local"],
-    CertificateKernel["guardrails"],
-    CertificateOperations
-  >({
-    ...options,
-    local: {
-      ...options.local,
-      authorities: authoritiesSchema.parse(authorities),
-    } as unknown as CertificateKernel["local"],
-  });
+  const local = { authorities: authoritiesSchema.parse(authorities) };
+  return await makeConnectorKernel(await kernelOptions(folder, clock, { tenantKeys, local }));
 }
 
 /** Writes a file that only its owner reads; its path. */

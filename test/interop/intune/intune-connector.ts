@@ -1,7 +1,10 @@
-import { makeRequest } from "@isthmus/cert-connector/main/fixture";
+import {
+  type KernelParts,
+  startConnector,
+} from "@isthmus/cert-connector/testing/connector-under-test";
+import { makeRequest, ScepDevice } from "@isthmus/cert-connector/testing/scep-device";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import type { AssignedProfile } from "../../simulators/intune/scep-requests.ts";
-import { type InProcessOptions, startInProcess } from "../in-process-connector.ts";
 import { requestFor, startTenant, tenantConfiguration } from "./tenant-fixture.ts";
 
 export const SID_URI = "tag:microsoft.com,2022-09-14:sid:S-1-5-21-1-2-3-1104";
@@ -11,7 +14,9 @@ export async function startIntuneConnector({
   profile,
   revocations,
   ...options
-}: Partial<Pick<InProcessOptions, "profile" | "rules" | "limits">> & {
+}: Pick<KernelParts, "rules" | "limits"> & {
+  /** Further keys of the profile `device`. */
+  readonly profile?: Readonly<Record<string, unknown>>;
   readonly revocations?: Readonly<Record<string, unknown>>;
 } = {}) {
   const stack = new AsyncDisposableStack();
@@ -21,12 +26,10 @@ export async function startIntuneConnector({
   stack.use(simulator);
   const contoso = tenantConfiguration(tenant, tenant.credentials.secret, revocations);
   const challenge = { kind: "intune", tenant: "contoso" };
-  const connector = await startInProcess(path, stack, {
-    ...options,
-    tenants: { contoso },
-    profile: { challenge, ...profile },
-  });
-  const { device } = connector;
+  const profiles = [{ id: "device", renewalWindowPercent: 100, challenge, ...profile }];
+  const local = { tenants: { contoso } };
+  const connector = stack.use(await startConnector(profiles, { ...options, local }));
+  const device = new ScepDevice(`${connector.url}/scep/device`);
   /** One enrolment of a device that got this profile from Intune. */
   const begin = async (
     assigned: AssignedProfile,
@@ -40,7 +43,7 @@ export async function startIntuneConnector({
   const enrol = async (...of: Parameters<typeof begin>) =>
     await device.send((await begin(...of)).transaction);
   return {
-    ...{ ...connector, simulator, begin, enrol, makeRequest },
+    ...{ ...connector, device, simulator, begin, enrol, makeRequest },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

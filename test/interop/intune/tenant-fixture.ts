@@ -7,7 +7,7 @@ import type {
   TenantCredential,
   TenantSettings,
 } from "@isthmus/cert-connector/intune/tenant-settings";
-import { makeRequest } from "@isthmus/cert-connector/main/fixture";
+import { makeRequest } from "@isthmus/cert-connector/testing/scep-device";
 import { type Clock, systemClock } from "@isthmus/shared/clock";
 import { systemRandom } from "@isthmus/shared/random";
 import { testCertificate } from "@isthmus/shared/testing/certificate-authority";

@@ -6,14 +6,16 @@ import { desiredConfiguration } from "@isthmus/cert-connector/config/desired-con
 import { guardrails } from "@isthmus/cert-connector/config/guardrails";
 import { localConfiguration } from "@isthmus/cert-connector/config/local-configuration";
 import { caCommands } from "@isthmus/cert-connector/main/ca-commands";
-import { makeChallenge, makeRequest, ScepDevice } from "@isthmus/cert-connector/main/fixture";
-import type { CertificateKernel } from "@isthmus/cert-connector/main/service";
 import { startCertConnector } from "@isthmus/cert-connector/main/start";
-import type { CertificateOperations } from "@isthmus/cert-connector/store/operations";
+import { makeConnectorKernel } from "@isthmus/cert-connector/testing/connector-under-test";
+import {
+  makeChallenge,
+  makeRequest,
+  ScepDevice,
+} from "@isthmus/cert-connector/testing/scep-device";
 import { runCommandLine } from "@isthmus/shared/kernel/command";
 import { runCheck } from "@isthmus/shared/kernel/health";
 import { publicKeyOf } from "@isthmus/shared/link/jws";
-import { makeTestKernel } from "@isthmus/shared/testing/kernel";
 import type { SoftToken } from "./soft-token.ts";
 
 const tenant = generateKeyPairSync("ed25519").privateKey;
@@ -98,14 +100,8 @@ async function start(
     ca: caKeys(token, hsm),
   });
   const kernel = stack.use(
-    await makeTestKernel<
-      CertificateKernel["local"],
-      CertificateKernel["guardrails"],
-      CertificateOperations
-    >({
-      service: "cert-connector",
-      storeModule: new URL("../../../cert-connector/src/store/operations.ts", import.meta.url),
-      local: local as unknown as CertificateKernel["local"],
+    await makeConnectorKernel({
+      local,
       guardrails: guardrails.parse({}),
       tenantKeys: [publicKeyOf(tenant)],
     }),
