@@ -189,3 +189,11 @@ test("a file with RC2, which our own reader leaves out, is imported", async (con
   expect(wrong).toMatchObject({ code: 1 });
   expect(wrong.stderr).toMatch(/password does not fit/);
 });
+
+test("a PEM file in place of a PFX is called what it is", async () => {
+  writeFileSync(file("mail.pem"), "-----BEGIN CERTIFICATE-----\n");
+  const key = ["--public-key", file("import.pub.pem"), "--key-name", "mail", "--out", file("none")];
+  const refused = await run("--file", file("mail.pem"), ...one, ...key);
+  expect(refused).toMatchObject({ code: 1 });
+  expect(refused.stderr).toMatch(/mail\.pem is PEM text, not PKCS#12/);
+});

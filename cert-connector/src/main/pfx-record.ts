@@ -58,6 +58,9 @@ export async function makeRecord(of: {
   };
 }
 
+/** What people take for a PFX most often. */
+const PEM_BEGIN = Buffer.from("-----BEGIN ");
+
 async function readPfxFile(file: string, password: string): Promise<Pkcs12Identity> {
   const { size } = statSync(file);
   if (size > MAX_PKCS12_BYTES) {
@@ -67,6 +70,12 @@ async function readPfxFile(file: string, password: string): Promise<Pkcs12Identi
     );
   }
   const der = readFileSync(file);
+  if (der.subarray(0, PEM_BEGIN.length).equals(PEM_BEGIN)) {
+    throw new ConnectorError(
+      "pfx-unreadable",
+      `${file} is PEM text, not PKCS#12; "openssl pkcs12 -export" makes a PFX of certificate and key`,
+    );
+  }
   try {
     return identityIn(await parsePkcs12(der, password));
   } catch (error) {
