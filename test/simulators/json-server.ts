@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type ServerOptions } from "node:https";
 import type { AddressInfo } from "node:net";
+import { wholeBody } from "@isthmus/shared/link/message-body";
 
 /** What a simulator answers: a status and JSON, or nothing at all. */
 export type JsonAnswer = { readonly status: number; readonly body?: unknown } | "hang";
@@ -22,7 +23,7 @@ export interface JsonServer extends AsyncDisposable {
   readonly url: string;
 }
 
-const MAX_BODY_BYTES = 1_048_576;
+const BODY_LIMIT = { maxBytes: 1_048_576, code: "body-too-large" };
 
 /** Over TLS where `tls` is given. What `answer` throws is a fault of the simulator: status 500 with its words. */
 export async function startJsonServer(
@@ -54,7 +55,7 @@ async function respond(
   response: ServerResponse,
   answer: (request: JsonRequest) => JsonAnswer | Promise<JsonAnswer>,
 ): Promise<void> {
-  const text = await bodyOf(request);
+  const text = (await wholeBody(request, BODY_LIMIT)).toString("utf8");
   const url = new URL(request.url ?? "", "http://simulator");
   const parsed = text === "" ? { value: undefined } : jsonOf(text);
   const result: JsonAnswer =
@@ -71,17 +72,6 @@ async function respond(
   if (result === "hang") return;
   response.writeHead(result.status, { "content-type": "application/json" });
   response.end(result.body === undefined ? "" : JSON.stringify(result.body));
-}
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let total = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    total += chunk.length;
-    if (total > MAX_BODY_BYTES) throw new Error("the request is too long");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 function jsonOf(text: string): { readonly value: unknown } | undefined {

@@ -1,4 +1,4 @@
-import { fileKey, secretFileKey } from "@isthmus/shared/kernel/configuration-keys";
+import { fileKey, proxyKey, secretFileKey } from "@isthmus/shared/kernel/configuration-keys";
 import { z } from "zod";
 import { localName } from "./names.ts";
 
@@ -52,16 +52,7 @@ const tenant = z.strictObject({
   hosts,
   /** CAs of a proxy that breaks TLS open, or of a simulator. */
   caFile: fileKey().optional(),
-  proxy: z
-    .strictObject({
-      url: z
-        .url({ protocol: /^https?$/ })
-        .max(2_048)
-        .refine((url) => !url.includes("@"), "holds credentials: use credentialsFile"),
-      /** `user:password`. */
-      credentialsFile: secretFileKey().optional(),
-    })
-    .optional(),
+  proxy: proxyKey().optional(),
   /** For one HTTP request; three of them have to end before another replica takes a notification over. */
   timeoutMs: z.number().int().min(1_000).max(25_000).default(10_000),
   /** Revocations that Intune asks for, e.g. when a device is wiped or a profile no longer applies. */

@@ -1,30 +1,10 @@
 import { z } from "zod";
+import type { FailurePayload, SuccessPayload } from "../core/notification.ts";
 import { IntuneCallError, type IntuneClient } from "./intune-client.ts";
 
 /** microsoft/Intune-Resource-Access, IntuneScepValidator. */
 export const VALIDATION_SERVICE = "ScepRequestValidationFEService";
 const API_VERSION = "2018-02-20";
-
-export interface SuccessNotification {
-  readonly transactionId: string;
-  /** DER in base64. */
-  readonly certificateRequest: string;
-  readonly certificateThumbprint: string;
-  readonly certificateSerialNumber: string;
-  /** ISO 8601 with ms, UTC. */
-  readonly certificateExpirationDateUtc: string;
-  readonly issuingCertificateAuthority: string;
-  readonly caConfiguration: string;
-  readonly certificateAuthority: string;
-}
-
-export interface FailureNotification {
-  readonly transactionId: string;
-  readonly certificateRequest: string;
-  /** A signed 32-bit HRESULT. */
-  readonly hResult: number;
-  readonly errorDescription: string;
-}
 
 /** `Success`, or why not. Intune answers 200 either way. */
 const answer = z.object({ code: z.string().min(1).max(128) });
@@ -48,7 +28,7 @@ export class ScepValidation {
   }
 
   /** One attempt: an outbox repeats it. */
-  notifySuccess(of: SuccessNotification): Promise<string> {
+  notifySuccess(of: SuccessPayload): Promise<string> {
     const notification = {
       transactionId: of.transactionId,
       certificateRequest: of.certificateRequest,
@@ -64,7 +44,7 @@ export class ScepValidation {
   }
 
   /** One attempt: an outbox repeats it. */
-  notifyFailure(of: FailureNotification): Promise<string> {
+  notifyFailure(of: FailurePayload): Promise<string> {
     const { transactionId, certificateRequest, hResult, errorDescription } = of;
     const callerInfo = this.#callerInfo;
     const notification = {

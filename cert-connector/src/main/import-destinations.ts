@@ -8,9 +8,9 @@ import type { TenantConfiguration } from "../config/tenants.ts";
 import { TenantHttp } from "../intune/tenant-http.ts";
 import { TokenClient } from "../intune/token-client.ts";
 import { UserPfxClient, type UserPfxService } from "../intune/user-pfx-client.ts";
+import { ask } from "./ask-service.ts";
 import type { ImportDestination } from "./pfx-import.ts";
 import type { UserPfxCertificate } from "./pfx-record.ts";
-import { ask } from "./service-commands.ts";
 import { settingsOf } from "./tenants.ts";
 
 /** Our own limit on one request; a record has about 10 KB. */

@@ -1,9 +1,9 @@
 import { type CliCommand, UsageError } from "@isthmus/shared/kernel/command";
 import { CONFIG_OPTION } from "@isthmus/shared/kernel/local-configuration";
 import { z } from "zod";
+import { ask } from "./ask-service.ts";
 import { listNotifications, type NotificationSummary } from "./notifications.ts";
 import type { CertificateKernel } from "./service.ts";
-import { ask } from "./service-commands.ts";
 
 const retryArgument = z.object({ id: z.number().int().positive().optional() });
 

@@ -15,6 +15,7 @@ import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
 import { createImportKey, readImportPublicKey } from "../ca/import-key.ts";
 import { INTENDED_PURPOSES, type IntendedPurpose } from "../core/imported-pfx.ts";
 import { PADDING_SCHEMES, type PaddingScheme } from "../protocol/imported-pfx.ts";
+import { ask } from "./ask-service.ts";
 import {
   connectorDestination,
   controlPlaneDestination,
@@ -26,7 +27,6 @@ import { loadLocal } from "./load-local.ts";
 import { type ImportDestination, type ImportItem, importAll, itemsIn } from "./pfx-import.ts";
 import { type ImportTarget, makeRecord } from "./pfx-record.ts";
 import { DELIVERY_OPTIONS, deliveryTarget, takeDelivery } from "./pkcs-commands.ts";
-import { ask } from "./service-commands.ts";
 
 const KEY_NAME: CliOption = {
   type: "string",

@@ -10,7 +10,8 @@ import { pfxDelivery } from "@isthmus/shared/link/messages";
 import { systemRandom } from "@isthmus/shared/random";
 import { parseCertificate } from "@isthmus/shared/x509/certificate";
 import { pemToDer } from "@isthmus/shared/x509/pem";
-import { altName, ask } from "./service-commands.ts";
+import { ask } from "./ask-service.ts";
+import { NAME_OPTIONS, namesIn } from "./name-options.ts";
 
 const REQUEST_ID_OCTETS = 16;
 
@@ -85,29 +86,14 @@ const issue: CliCommand = {
       summary: "a profile with a pfx section",
       isRequired: true,
     },
-    upn: { type: "string", valueName: "NAME", summary: "the user principal name" },
-    subject: {
-      type: "string",
-      valueName: "NAME",
-      summary: "the subject as in RFC 4514; CN=<device> where it is not given",
-    },
-    san: {
-      type: "string",
-      valueName: "TYPE:VALUE",
-      summary: "a further name: uri, dns, email or upn; may be repeated",
-      isRepeatable: true,
-    },
+    ...NAME_OPTIONS,
   },
-  run: (call) => {
-    const userPrincipalName = call.text("upn");
-    return takeDelivery(call, "certificate.pkcs", {
+  run: (call) =>
+    takeDelivery(call, "certificate.pkcs", {
       ...deliveryTarget(call),
       profileId: call.required("profile"),
-      subject: call.text("subject") ?? `CN=${call.required("device")}`,
-      subjectAltNames: call.list("san").map(altName),
-      ...(userPrincipalName !== undefined && { userPrincipalName }),
-    });
-  },
+      ...namesIn(call),
+    }),
 };
 
 export const pkcsCommands: CliCommand = {

@@ -16,8 +16,8 @@ import { envelopeOpener } from "../device/envelope-opener.ts";
 import type { RegistrationKey } from "../device/registration-authority.ts";
 import { capabilitiesOf } from "../device/scep-handler.ts";
 import { ShadowMode } from "../device/shadow-mode.ts";
+import { ask } from "./ask-service.ts";
 import type { CertificateConnector, CertificateKernel } from "./service.ts";
-import { ask } from "./service-commands.ts";
 
 type Settings = NonNullable<LocalConfiguration["shadow"]>;
 

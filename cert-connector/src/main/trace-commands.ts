@@ -5,8 +5,8 @@ import { commandHandler } from "@isthmus/shared/kernel/service-definition";
 import { commandPayloads } from "@isthmus/shared/link/messages";
 import { EXPLANATIONS, explained } from "../core/explanations.ts";
 import type { TransactionTrace } from "../core/trace-view.ts";
+import { ask } from "./ask-service.ts";
 import type { CertificateConnector, CertificateKernel } from "./service.ts";
-import { ask } from "./service-commands.ts";
 import { traceOf } from "./trace-query.ts";
 import { traceText } from "./trace-text.ts";
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { addressKey, fileKey, pathKey, portKey, secretFileKey } from "./configuration-keys.ts";
+import { addressKey, fileKey, pathKey, portKey, proxyKey } from "./configuration-keys.ts";
 
 /** Keys that a connector's local configuration file has whatever the service. */
 export const commonConfiguration = z.strictObject({
@@ -9,15 +9,7 @@ export const commonConfiguration = z.strictObject({
   cloud: z
     .strictObject({
       caFile: fileKey().optional(),
-      proxy: z
-        .strictObject({
-          url: z
-            .url({ protocol: /^https?$/ })
-            .max(2_048)
-            .refine((url) => !url.includes("@"), "holds credentials: use credentialsFile"),
-          credentialsFile: secretFileKey().optional(),
-        })
-        .optional(),
+      proxy: proxyKey().optional(),
       transport: z.enum(["websocket", "long-poll", "auto"]).default("auto"),
     })
     .prefault({}),

@@ -82,6 +82,17 @@ function isReadable(path: string): boolean {
   }
 }
 
+/** An HTTP proxy; its credentials, `user:password`, are in a file of their own. */
+export function proxyKey() {
+  return z.strictObject({
+    url: z
+      .url({ protocol: /^https?$/ })
+      .max(2_048)
+      .refine((url) => !url.includes("@"), "holds credentials: use credentialsFile"),
+    credentialsFile: secretFileKey().optional(),
+  });
+}
+
 /** An IPv4 or IPv6 address to listen on. */
 export function addressKey() {
   return z.string().refine((text) => isIP(text) !== 0, "is no IP address");

@@ -3,6 +3,7 @@ import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { TLSSocket } from "node:tls";
 import { ConnectorError } from "../errors.ts";
+import { wholeBody } from "../link/message-body.ts";
 
 /** Our own limit: a host that swallows packets must leave time to try the next. */
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -99,7 +100,10 @@ export class OutboundHttp implements Disposable {
       }
       request.end(of.body);
       const { statusCode = 0, headers } = await response.promise;
-      const body = await wholeBody(await response.promise, maxAnswerBytes);
+      const body = await wholeBody(await response.promise, {
+        maxBytes: maxAnswerBytes,
+        code: "http-answer-too-large",
+      });
       return { status: statusCode, headers, body };
     } catch (cause) {
       request.destroy();
@@ -149,19 +153,6 @@ function watchConnection(request: ClientRequest, event: "connect" | "secureConne
 function connectionOf({ hostname }: URL, { socket }: ClientRequest): OutboundConnection {
   const certificate = socket instanceof TLSSocket ? socket.getPeerCertificate(true) : undefined;
   return { host: hostname.replace(/^\[|\]$/g, ""), serverCertificate: certificate?.raw };
-}
-
-async function wholeBody(response: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let total = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    total += chunk.length;
-    if (total > maxBytes) {
-      throw new ConnectorError("http-answer-too-large", `the answer exceeds ${maxBytes} bytes`);
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 function failure(

@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { ConnectorError } from "../errors.ts";
 import type { CloudAddress } from "./cloud-address.ts";
 import { connectToCloud } from "./cloud-address.ts";
+import { wholeBody } from "./message-body.ts";
 
 const MAX_SOCKETS = 4;
 
@@ -53,7 +54,10 @@ export class CloudHttp implements Disposable {
     request.end(of.body);
     try {
       const response = await answer.promise;
-      const body = await wholeBody(response, of.maxAnswerBytes);
+      const body = await wholeBody(response, {
+        maxBytes: of.maxAnswerBytes,
+        code: "cloud-http-too-large",
+      });
       return { status: response.statusCode ?? 0, headers: response.headers, body };
     } catch (cause) {
       if (cause instanceof ConnectorError) throw cause;
@@ -69,19 +73,6 @@ export class CloudHttp implements Disposable {
     this.#stop.abort();
     this.#agent.destroy();
   }
-}
-
-async function wholeBody(response: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let total = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    total += chunk.length;
-    if (total > maxBytes) {
-      throw new ConnectorError("cloud-http-too-large", `answer exceeds ${maxBytes} bytes`);
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 /** Plain HTTP to Node, whatever the sockets do underneath: `connectToCloud` has put TLS into them. */

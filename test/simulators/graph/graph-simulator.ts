@@ -2,13 +2,14 @@ import { randomBytes, randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
+import { wholeBody } from "@isthmus/shared/link/message-body";
 import { testAuthority, testCertificate } from "@isthmus/shared/testing/certificate-authority";
 import { subjectAltNameExtension } from "@isthmus/shared/x509/extensions";
 import { derToPem } from "@isthmus/shared/x509/pem";
 import { type RegisteredApplication, TokenEndpoint } from "../intune/token-endpoint.ts";
 import { faultOfChange, faultOfNew } from "./user-pfx-contract.ts";
 
-const MAX_BODY_BYTES = 1_048_576;
+const BODY_LIMIT = { maxBytes: 1_048_576, code: "body-too-large" };
 const YEAR_MS = 365 * 86_400_000;
 const GRAPH_SCOPE = /^https:\/\/[^/]+\/\.default$/;
 
@@ -94,7 +95,7 @@ export class GraphSimulator implements AsyncDisposable {
   }
 
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await bodyOf(request);
+    const body = (await wholeBody(request, BODY_LIMIT)).toString("utf8");
     const url = new URL(request.url ?? "", this.origin);
     const { status, body: said, headers } = this.#answer(request, url, body);
     response.writeHead(status, { "content-type": "application/json", ...headers });
@@ -188,15 +189,4 @@ function refusal(status: number, code: string, message = code): Answer {
 
 function blanked(value: Readonly<Record<string, unknown>>) {
   return { ...value, encryptedPfxBlob: "", encryptedPfxPassword: "" };
-}
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let total = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    total += chunk.length;
-    if (total > MAX_BODY_BYTES) throw new Error(`a body over ${MAX_BODY_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
+import { wholeBody } from "@isthmus/shared/link/message-body";
 import { testAuthority, testCertificate } from "@isthmus/shared/testing/certificate-authority";
 import { subjectAltNameExtension } from "@isthmus/shared/x509/extensions";
 import { derToPem } from "@isthmus/shared/x509/pem";
@@ -19,7 +20,7 @@ import { RevocationQueue } from "./revocation-queue.ts";
 import { ScepRequests } from "./scep-requests.ts";
 import { type RegisteredApplication, TokenEndpoint } from "./token-endpoint.ts";
 
-const MAX_BODY_BYTES = 4_194_304;
+const BODY_LIMIT = { maxBytes: 4_194_304, code: "body-too-large" };
 const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const TOKEN_LIFETIME_S = 3_599;
 const YEAR_MS = 365 * 86_400_000;
@@ -127,7 +128,7 @@ export class IntuneSimulator implements AsyncDisposable {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url ?? "";
     this.asked.set(path, (this.asked.get(path) ?? 0) + 1);
-    const body = await bodyOf(request);
+    const body = await wholeBody(request, BODY_LIMIT);
     const fault = this.faults.take(path);
     if (faultBefore(fault, response)) return;
     const { status, value } = await this.#answer(request, body);
@@ -317,15 +318,4 @@ function parsed(bytes: Buffer): unknown {
   } catch {
     return undefined;
   }
-}
-
-async function bodyOf(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let total = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    total += chunk.length;
-    if (total > MAX_BODY_BYTES) throw new Error("body too large");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
