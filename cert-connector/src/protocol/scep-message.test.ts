@@ -103,6 +103,21 @@ describe("a message", () => {
     ],
     ["an empty transactionID", { [OID.scepTransactionId]: printableString("") }, "scep-message"],
     [
+      "a transactionID with a NUL, which PostgreSQL does not store",
+      { [OID.scepTransactionId]: utf8String("tx\0") },
+      "scep-message",
+    ],
+    [
+      "a transactionID that steers a terminal",
+      { [OID.scepTransactionId]: utf8String("\u001b[2Jtx") },
+      "scep-message",
+    ],
+    [
+      "a transactionID that turns its line round",
+      { [OID.scepTransactionId]: utf8String("tx\u202e") },
+      "scep-message",
+    ],
+    [
       "a transactionID that is no string",
       { [OID.scepTransactionId]: octetString(Buffer.from("tx")) },
       "scep-message",

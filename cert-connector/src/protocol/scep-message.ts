@@ -103,6 +103,8 @@ function readTransactionId(der: Buffer): string {
   if (text === undefined || text.length === 0 || text.length > MAX_TRANSACTION_ID_CHARACTERS) {
     throw fault(`the transactionID is not of 1..${MAX_TRANSACTION_ID_CHARACTERS} characters`);
   }
+  // It is stored and shown to people before anything is known of its sender.
+  if (/\p{C}/u.test(text)) throw fault("a control character in the transactionID");
   return text;
 }
 

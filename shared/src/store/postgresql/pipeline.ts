@@ -218,6 +218,10 @@ export class Pipeline {
 /** Checks what an operation hands over, where its error can still reach the operation. @throws TypeError */
 export function requireStorable(values: readonly SqlValue[]): void {
   for (const value of values as readonly unknown[]) {
+    // Sent, it would break the batch of all who wait, and not its own operation alone.
+    if (typeof value === "string" && value.includes("\0")) {
+      throw new TypeError("a text with NUL cannot be stored");
+    }
     const isPlain = value === null || typeof value === "string" || typeof value === "bigint";
     if (isPlain || Number.isFinite(value) || value instanceof Uint8Array) continue;
     throw new TypeError(`a value of type ${typeof value} cannot be stored`);
