@@ -11,6 +11,27 @@ test.each(DOCUMENTS)("%s links to files that exist", (document) => {
   expect(missing).toEqual([]);
 });
 
+test.each(DOCUMENTS)("%s links to headings that exist", (document) => {
+  const text = readFileSync(document, "utf8");
+  const links = [...text.matchAll(/\]\(([^)#:]*)#([^)]+)\)/g)];
+  const missing = links.filter(([, target = "", anchor = ""]) => {
+    const file = target === "" ? document : join(dirname(document), target);
+    return !anchorsOf(file).includes(anchor);
+  });
+  expect(missing.map(([link]) => link)).toEqual([]);
+});
+
+/** As GitHub makes them of headings. */
+function anchorsOf(file: string): string[] {
+  const headings = readFileSync(file, "utf8").matchAll(/^#+ (.*)$/gm);
+  return [...headings].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
 test.each(DOCUMENTS)("%s names TypeScript files that exist", (document) => {
   const text = readFileSync(document, "utf8");
   const names = [...text.matchAll(/`([\w*][\w./*-]*\.ts)`/g)].map(([, name = ""]) => name);
