@@ -10,8 +10,9 @@ import { expect, test } from "vitest";
 import { startTenant, tenantConfiguration } from "../interop/intune/tenant-fixture.ts";
 import { runPeer } from "../interop/run-peer.ts";
 import { peer } from "../peers.ts";
+import type { IntuneSimulator } from "../simulators/intune/intune-simulator.ts";
+import { beginIntuneEnrolment } from "./intune/waiting-device.ts";
 import { ConnectorProcess } from "./scep/connector-process.ts";
-import { beginEnrolment } from "./scep/persistent-device.ts";
 
 /** One whole page of Intune. */
 const REQUESTS = 500;
@@ -28,10 +29,11 @@ test("500 revocations of one page are done and reported, though the connector is
   const credential = tenant.credentials.certificate;
   await using connector = new ConnectorProcess(folder.path, {
     local: { tenants: { contoso: tenantConfiguration(tenant, credential, revocations) } },
+    profile: { challenge: { kind: "intune", tenant: "contoso" } },
     limits: { "certificate-revocations": { max: 2 * REQUESTS, perMinutes: 60 } },
   });
   let url = await connector.start();
-  const serials = await enrolAll(new ScepDevice(url), connector);
+  const serials = await enrolAll(new ScepDevice(url), simulator);
   const killed = Promise.withResolvers<void>();
   simulator.onResults = async () => {
     simulator.onResults = () => undefined;
@@ -84,15 +86,19 @@ function checkStore(file: string): void {
   expect(audited("revocation-list.published")).toBeLessThan(8);
 }
 
-async function enrolAll(device: ScepDevice, { challengeKey }: ConnectorProcess) {
+async function enrolAll(device: ScepDevice, simulator: IntuneSimulator) {
   const numbers: string[] = [];
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   let certificate: ReturnType<typeof issued> | undefined;
   const enrolSome = async () => {
     while (numbers.length < REQUESTS) {
       const place = numbers.push("") - 1;
-      const { transaction } = await beginEnrolment(device, challengeKey, privateKey);
-      certificate = issued(await device.send(transaction));
+      const transaction = await beginIntuneEnrolment(device, simulator, privateKey);
+      const send = async () => {
+        const answer = await device.send(transaction);
+        return answer.status === "PENDING" ? undefined : answer;
+      };
+      certificate = issued(await until(send, "a certificate that Intune knows of", 60_000));
       numbers[place] = certificate.serialNumber;
     }
   };
