@@ -168,7 +168,7 @@ export class EnrolmentService {
     let completed = 0;
     for (const intent of intents) {
       try {
-        const { kind } = await this.#sign(intent);
+        const { kind } = await this.#resume(intent);
         if (kind === "issued") completed += 1;
       } catch (error) {
         const { transactionId } = intent;
@@ -307,7 +307,7 @@ export class EnrolmentService {
       }
       case "unfinished": {
         const { intent } = standing;
-        return await this.#told(await this.#sign(intent, trace), intent.notificationId, trace);
+        return await this.#told(await this.#resume(intent, trace), intent.notificationId, trace);
       }
       case "pending":
         return { kind: "pending" };
@@ -337,12 +337,18 @@ export class EnrolmentService {
     }
   }
 
+  /** An intent that was read from the ledger: who can write there must not have bytes signed that nobody judged. */
+  async #resume(intent: UnfinishedIntent, trace?: StepTrace): Promise<EnrolmentOutcome> {
+    const issuer = this.#parts.authorities.named(intent.authority).issuer();
+    this.#parts.guard.judgeBytes(intent, issuer);
+    return await this.#sign(intent, trace);
+  }
+
   /** The same bytes each time it is called for an intent; the ledger keeps the first certificate. */
   async #sign(intent: UnfinishedIntent, trace?: StepTrace): Promise<EnrolmentOutcome> {
     trace?.enter("authority");
     this.#refuseObstacle();
     const authority = this.#parts.authorities.named(intent.authority);
-    this.#parts.guard.judgeBytes(intent, authority.issuer());
     if (authority.kind === "remote") return await this.#remote.ask(intent, authority);
     const order = { ...intent, isRepeated: false, reference: undefined };
     const answer = await authority.issue(order);
