@@ -32,7 +32,7 @@ import type {
 import type { Profile, PublicUrls } from "./profile.ts";
 import { requireKey } from "./public-key.ts";
 import { RemoteIssuance } from "./remote-issuance.ts";
-import { renewalGrant } from "./renewal.ts";
+import { isValidatedElsewhere, renewalGrant, renewalInstead } from "./renewal.ts";
 
 /** RFC 5280 allows 20 octets: 158 of their 160 bits are random. */
 const SERIAL_NUMBER_OCTETS = 20;
@@ -383,19 +383,3 @@ export class EnrolmentService {
 }
 
 const NOTIFICATION_REFUSED = "notification-refused";
-
-/**
- * The same as a renewal, where a challenge was refused and the message is signed with what may be a certificate of ours:
- * certmonger puts its first challenge, used up long ago, into each request that renews.
- */
-function renewalInstead(request: EnrolmentRequest, error: unknown): EnrolmentRequest | undefined {
-  const { proof, profile } = request;
-  if (proof.kind !== "challenge" || proof.signer === undefined) return undefined;
-  const isChallengeRefused = error instanceof RefusalError && error.code.startsWith("challenge-");
-  if (!isChallengeRefused || isValidatedElsewhere(profile)) return undefined;
-  return { ...request, proof: { kind: "renewal", certificate: proof.signer } };
-}
-
-function isValidatedElsewhere({ challenge }: Profile): boolean {
-  return challenge.kind === "intune" || challenge.kind === "webhook";
-}

@@ -1,5 +1,6 @@
 import { RefusalError } from "@isthmus/shared/errors";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
+import type { EnrolmentRequest } from "./enrolment-request.ts";
 import type { Grant } from "./grant.ts";
 import type { IssuedCertificate } from "./ledger.ts";
 import type { Profile } from "./profile.ts";
@@ -100,4 +101,24 @@ function refuseTooEarly(shown: Certificate, profile: Profile, now: number): void
 
 function refusal(code: string, rule: string, message: string): RefusalError {
   return new RefusalError(code, rule, message);
+}
+
+/**
+ * The same as a renewal, where a challenge was refused and the message is signed with what may be a certificate of ours:
+ * certmonger puts its first challenge, used up long ago, into each request that renews.
+ */
+export function renewalInstead(
+  request: EnrolmentRequest,
+  error: unknown,
+): EnrolmentRequest | undefined {
+  const { proof, profile } = request;
+  if (proof.kind !== "challenge" || proof.signer === undefined) return undefined;
+  const isChallengeRefused = error instanceof RefusalError && error.code.startsWith("challenge-");
+  if (!isChallengeRefused || isValidatedElsewhere(profile)) return undefined;
+  return { ...request, proof: { kind: "renewal", certificate: proof.signer } };
+}
+
+/** Who validates each request of the profile would not know of a renewal that only the old certificate proves. */
+export function isValidatedElsewhere({ challenge }: Profile): boolean {
+  return challenge.kind === "intune" || challenge.kind === "webhook";
 }

@@ -19,14 +19,9 @@ export interface EnvelopeOpener extends AsyncDisposable {
   open(sealed: SealedEnvelope): Promise<OpenedEnvelope>;
 }
 
-/** What goes to a thread and comes back. */
-export interface ToEnvelopeWorker {
-  readonly id: number;
-  readonly sealed: SealedEnvelope;
-}
-export interface FromEnvelopeWorker extends OpenedEnvelope {
-  readonly id: number;
-}
+/** What goes to a thread and comes back, several at a time: crossing a thread costs as much for one as for ten. */
+export type ToEnvelopeWorker = readonly { readonly id: number; readonly sealed: SealedEnvelope }[];
+export type FromEnvelopeWorker = readonly (OpenedEnvelope & { readonly id: number })[];
 
 /**
  * `threads` 0 opens on the calling thread, which then serves nothing else for about 0.6 ms an envelope. A key that is held
@@ -61,7 +56,9 @@ class ThreadedOpener implements EnvelopeOpener {
   readonly #privateKey: KeyObject;
   readonly #workers: Worker[];
   readonly #waiting = new Map<number, Waiting>();
+  #gathered: { readonly id: number; readonly sealed: SealedEnvelope }[] = [];
   #lastId = 0;
+  #next = 0;
   #isEnded = false;
 
   constructor(privateKey: KeyObject, threads: number) {
@@ -78,11 +75,23 @@ class ThreadedOpener implements EnvelopeOpener {
       );
     }
     const id = ++this.#lastId;
-    const worker = this.#workers[id % this.#workers.length];
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      worker?.postMessage({ id, sealed: compact(sealed) } satisfies ToEnvelopeWorker);
+      this.#gathered.push({ id, sealed: compact(sealed) });
+      if (this.#gathered.length === 1) setImmediate(() => this.#send());
     });
+  }
+
+  /** Shares what came in one turn of the event loop among the threads. */
+  #send(): void {
+    const gathered = this.#gathered;
+    this.#gathered = [];
+    const share = Math.ceil(gathered.length / this.#workers.length);
+    for (let first = 0; first < gathered.length; first += share) {
+      this.#next = (this.#next + 1) % this.#workers.length;
+      const some: ToEnvelopeWorker = gathered.slice(first, first + share);
+      this.#workers[this.#next]?.postMessage(some);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -97,9 +106,11 @@ class ThreadedOpener implements EnvelopeOpener {
       execArgv: [],
     });
     worker.unref();
-    worker.on("message", ({ id, plaintext, isIntact }: FromEnvelopeWorker) => {
-      this.#waiting.get(id)?.resolve({ plaintext: Buffer.from(plaintext.buffer), isIntact });
-      this.#waiting.delete(id);
+    worker.on("message", (opened: FromEnvelopeWorker) => {
+      for (const { id, plaintext, isIntact } of opened) {
+        this.#waiting.get(id)?.resolve({ plaintext: Buffer.from(plaintext.buffer), isIntact });
+        this.#waiting.delete(id);
+      }
     });
     // What waited at the thread that ended is lost: its devices ask again, and a new thread is there for them.
     worker.on("error", () => undefined);

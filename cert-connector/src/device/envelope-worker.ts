@@ -6,8 +6,10 @@ import type { FromEnvelopeWorker, ToEnvelopeWorker } from "./envelope-opener.ts"
 /** A thread that opens envelopes with the RA's key. Started by `envelope-opener.ts`. */
 const privateKey = workerData as KeyObject;
 
-parentPort?.on("message", ({ id, sealed }: ToEnvelopeWorker) => {
-  const { plaintext, isIntact } = openEnvelope(sealed, privateKey);
-  const answer: FromEnvelopeWorker = { id, plaintext: new Uint8Array(plaintext), isIntact };
-  parentPort?.postMessage(answer);
+parentPort?.on("message", (envelopes: ToEnvelopeWorker) => {
+  const opened: FromEnvelopeWorker = envelopes.map(({ id, sealed }) => {
+    const { plaintext, isIntact } = openEnvelope(sealed, privateKey);
+    return { id, plaintext: new Uint8Array(plaintext), isIntact };
+  });
+  parentPort?.postMessage(opened);
 });
