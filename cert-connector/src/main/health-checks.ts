@@ -18,6 +18,7 @@ import { expiriesResult, expiryResult } from "./expiry-checks.ts";
 import { explainedChecks } from "./explained-checks.ts";
 import { hsmCheck, offlineHsmResult } from "./hsm.ts";
 import { notificationsResult } from "./notifications.ts";
+import { profilesCheck } from "./profiles-check.ts";
 import { authorityChecks, authorityHealth } from "./remote-authorities.ts";
 import type { CertificateConnector, CertificateKernel } from "./service.ts";
 import { tenantChecks } from "./tenants.ts";
@@ -87,6 +88,7 @@ export function offlineChecks(
       stateFolder: local.stateFolder,
     }),
     ...directoryChecks(local.directories),
+    ...profilesCheck(local),
     portCheck(local),
   ]);
 }

@@ -56,7 +56,7 @@ export class RevocationLoops implements AsyncDisposable {
         };
       }
     }
-    return { status: "healthy", reason: `${this.#loops.length} tenants are asked` };
+    return { status: "healthy", reason: `tenants that are asked: ${this.#loops.length}` };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
