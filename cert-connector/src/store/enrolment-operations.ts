@@ -34,6 +34,7 @@ export function enrolmentIntent(tx: Transaction, intent: Intent): IntentOutcome 
   const known = knownStanding(tx, intent, intent.grant, intent.at);
   if (known !== undefined) return known;
   refuseClockBehind(tx, intent.at);
+  refuseRevoked(tx, intent);
   refuseTooManyRenewals(tx, intent.renewsSerialNumber);
   admitRescue(tx, intent);
   takeRate(tx, intent);
@@ -100,6 +101,7 @@ export function enrolmentPending(tx: Transaction, request: PendingRequest): Stan
 
 function intentOfApproved(tx: Transaction, intent: Intent, pendingId: number): IntentOutcome {
   refuseClockBehind(tx, intent.at);
+  refuseRevoked(tx, intent);
   const { changes } = tx.run(
     `UPDATE enrolment SET state = 'intent', certification_request = ?, decided_by = 'local', authority = ?, issuer_key_id = ?, issuer = ?,
        serial_number = ?, tbs = ?, not_before = ?, not_after = ?, intent_at = ?
@@ -222,6 +224,22 @@ function refuseClockBehind(tx: Transaction, at: number): void {
 
 function markIssuance(tx: Transaction, at: number): void {
   tx.run("UPDATE ledger_mark SET value = max(value, ?) WHERE name = 'last-issuance-at'", at);
+}
+
+/** Days may lie between a renewal and a person's word on it, in which the device was lost. */
+function refuseRevoked(tx: Transaction, { renewsSerialNumber, profileId }: Intent): void {
+  if (renewsSerialNumber === undefined) return;
+  const revoked = tx.get(
+    "SELECT 1 AS revoked FROM enrolment WHERE serial_number = ? AND profile_id = ? AND revoked_at IS NOT NULL LIMIT 1",
+    renewsSerialNumber,
+    profileId,
+  );
+  if (revoked === undefined) return;
+  throw new RefusalError(
+    "renewal-revoked",
+    "ledger.revoked",
+    "The certificate to renew was revoked",
+  );
 }
 
 /** Each successor is valid until its own end: without a bound one certificate would become any number. */

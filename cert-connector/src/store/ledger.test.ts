@@ -210,6 +210,24 @@ describe("one certificate renewed again and again, each time with a new key", ()
 });
 
 describe("approval", () => {
+  test("of a renewal whose certificate was revoked meanwhile comes too late", async () => {
+    await using it = await openLedger();
+    const first = intent();
+    await it.ledger.recordIntent(first);
+    await it.ledger.recordIssued(issuedOf(first));
+    const renewal = { renewsSerialNumber: first.serialNumber, grant: { subjectAltNames: [] } };
+    const request = pending(renewal);
+    const standing = await it.ledger.recordPending(request);
+    if (standing.kind !== "pending") throw new Error("not pending");
+    const { serialNumber } = first;
+    const reason = "keyCompromise";
+    await it.ledger.revoke({ serialNumber, reason, actor: "local", at: NOON });
+    const revoked = code("renewal-revoked");
+    const approved = { ...intent(), ...request, pendingId: standing.pendingId };
+    await expect(it.ledger.recordIntent(approved)).rejects.toThrow(revoked);
+    await expect(it.ledger.recordIntent(intent(renewal))).rejects.toThrow(revoked);
+  });
+
   test("a pending request is completed by its approval and by nothing else", async () => {
     await using it = await openLedger();
     const request = pending();
