@@ -59,7 +59,7 @@ test("SIGKILL while a remote authority makes the certificate: the device gets th
   const { transaction } = await beginEnrolment(device, connector.challengeKey, key);
   const known = await device.server();
 
-  ejbca.losesNextAnswer = true;
+  ejbca.losesNextAnswer = "hang";
   const lost = device.send(transaction).catch(() => "lost");
   await until(() => ejbca.issued.length === 1, "a certificate at the authority", 30_000);
   await connector.kill();

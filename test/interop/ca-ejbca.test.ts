@@ -92,9 +92,9 @@ describe("a certificate of EJBCA", () => {
 
   test("whose answer was lost is looked for by its end entity, and no second one is made", async () => {
     const server = await ejbca();
-    await using lab = await startCaLab(configuration(server, { timeoutMs: 1_000 }));
+    await using lab = await startCaLab(configuration(server));
     const request = await lab.request();
-    server.losesNextAnswer = true;
+    server.losesNextAnswer = "cut";
     expect((await lab.device.enrol(request)).status).toBe("PENDING");
     await lab.restart();
     await until(async () => (await lab.device.enrol(request)).status === "SUCCESS");
@@ -104,10 +104,10 @@ describe("a certificate of EJBCA", () => {
 
   test("whose answer was lost is made again where the search is switched off", async () => {
     const server = await ejbca();
-    await using lab = await startCaLab(configuration(server, { timeoutMs: 1_000 }));
+    await using lab = await startCaLab(configuration(server));
     const request = await lab.request();
     server.intercept = ({ path }) => (path.endsWith("/search") ? { status: 403 } : undefined);
-    server.losesNextAnswer = true;
+    server.losesNextAnswer = "cut";
     expect((await lab.device.enrol(request)).status).toBe("PENDING");
     await lab.restart();
     await until(async () => (await lab.device.enrol(request)).status === "SUCCESS");

@@ -185,7 +185,7 @@ describe("a token that goes away", () => {
   test("or hangs is given up, and a new process takes over", async (context) => {
     using token = await softToken(context);
     await initInToken(token, "ec-p256");
-    await using it = await startHsmConnector(token, { timeoutMs: 1_500 });
+    await using it = await startHsmConnector(token, { timeoutMs: 4_000 });
     const [pid] = moduleProcesses();
     process.kill(pid ?? 0, "SIGSTOP");
     expect(issued(await it.device.enrol(await it.request("device-1")))).toBeDefined();

@@ -31,7 +31,7 @@ async function start(
   writeFileSync(secretFile, `${SECRET}\n`, { mode: 0o600 });
   const decisions = stack.use(of.service ?? (await DecisionService.start(SECRET)));
   decisions.decide(GOOD);
-  const inventory = { url: `${decisions.url}/decide`, secretFile, timeoutMs: 500, ...of.webhook };
+  const inventory = { url: `${decisions.url}/decide`, secretFile, ...of.webhook };
   const challenge = { kind: "webhook", name: "inventory" };
   const profiles = [{ id: "device", renewalWindowPercent: 100, challenge, ...of.profile }];
   const local = { webhooks: { inventory } };
@@ -142,7 +142,7 @@ describe("no certificate", () => {
 });
 
 test("a service that fails, hangs or breaks off is asked again with the same id", async () => {
-  await using it = await start();
+  await using it = await start({ webhook: { timeoutMs: 2_000 } });
   it.decisions.answerNext({ status: 503 }, "cut");
   issued(await it.enrol());
   it.decisions.answerNext("hang");

@@ -3,8 +3,8 @@ import { createServer as createTlsServer, type ServerOptions } from "node:https"
 import type { AddressInfo } from "node:net";
 import { wholeBody } from "@isthmus/shared/link/message-body";
 
-/** What a simulator answers: a status and JSON, or nothing at all. */
-export type JsonAnswer = { readonly status: number; readonly body?: unknown } | "hang";
+/** What a simulator answers: a status and JSON, nothing at all, or the end of the connection. */
+export type JsonAnswer = { readonly status: number; readonly body?: unknown } | "hang" | "cut";
 
 export interface JsonRequest {
   readonly method: string;
@@ -70,6 +70,10 @@ async function respond(
           isAuthorized: "authorized" in request.socket && request.socket.authorized === true,
         });
   if (result === "hang") return;
+  if (result === "cut") {
+    request.socket.destroy();
+    return;
+  }
   response.writeHead(result.status, { "content-type": "application/json" });
   response.end(result.body === undefined ? "" : JSON.stringify(result.body));
 }

@@ -1,13 +1,12 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { execFile } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { askRunningService } from "@isthmus/shared/kernel/control-socket";
 import { stateFolderAt } from "@isthmus/shared/kernel/state-folder";
-import { until } from "@isthmus/shared/testing/until";
+import { CONNECTOR_MAIN, ConnectorChild } from "../connector-child.ts";
 
 const execute = promisify(execFile);
-const MAIN = resolve("cert-connector/src/main.ts");
 
 /** What the connector wants to be: SCEP for the devices' first certificates, and keys made here. */
 export const PROFILES = [{ id: "device" }, { id: "pkcs", pfx: { format: "modern" } }];
@@ -15,10 +14,11 @@ export const PROFILES = [{ id: "device" }, { id: "pkcs", pfx: { format: "modern"
 /** A certificate connector as a process of its own, with files of its own, that a test may kill and start again. */
 export class ConnectorHost implements AsyncDisposable {
   readonly folder: string;
-  #child: ChildProcess | undefined;
+  readonly #child: ConnectorChild;
 
   private constructor(folder: string) {
     this.folder = folder;
+    this.#child = new ConnectorChild(folder);
   }
 
   /** Writes configuration and CA into `folder`; nothing runs yet. `local` is added to the local configuration. */
@@ -66,17 +66,13 @@ export class ConnectorHost implements AsyncDisposable {
 
   /** Runs a subcommand to its end; throws where its exit code is not 0. */
   async run(...words: readonly string[]): Promise<string> {
-    const args = [MAIN, ...words, "--config", this.path("config.json")];
+    const args = [CONNECTOR_MAIN, ...words, "--config", this.path("config.json")];
     return (await execute(process.execPath, args)).stdout;
   }
 
-  /** Starts it and returns the SCEP address of its first profile once it is ready. */
+  /** Starts it and returns its SCEP address once it is ready. */
   async start(): Promise<string> {
-    const args = [MAIN, "run", "--config", this.path("config.json")];
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
-    this.#child = child;
-    const ready = await until(() => this.#runFileOf(child), "a running connector", 60_000);
-    return `${ready.scepUrl}/scep/device`;
+    return await this.#child.start();
   }
 
   /** Asks the running process what its command line would; undefined where nobody answers. */
@@ -87,26 +83,10 @@ export class ConnectorHost implements AsyncDisposable {
 
   /** SIGKILL, in the middle of whatever it does. */
   async kill(): Promise<void> {
-    const child = this.#child;
-    this.#child = undefined;
-    if (child === undefined || child.exitCode !== null) return;
-    const ended = new Promise((done) => child.once("exit", done));
-    child.kill("SIGKILL");
-    await ended;
+    await this.#child.end("SIGKILL");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
-  }
-
-  /** A killed process leaves its file behind: only the one of this process counts. */
-  #runFileOf(child: ChildProcess): { readonly scepUrl: string } | undefined {
-    if (child.exitCode !== null) throw new Error(`the connector ended with ${child.exitCode}`);
-    try {
-      const run = JSON.parse(readFileSync(this.path("state/run.json"), "utf8"));
-      return run.pid === child.pid ? run : undefined;
-    } catch {
-      return undefined;
-    }
   }
 }

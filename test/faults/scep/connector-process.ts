@@ -1,15 +1,13 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { until } from "@isthmus/shared/testing/until";
-
-const MAIN = resolve("cert-connector/src/main.ts");
+import { join } from "node:path";
+import { CONNECTOR_MAIN, ConnectorChild } from "../connector-child.ts";
 
 /** A certificate connector as a process of its own, standalone, that a test may kill and start again. */
 export class ConnectorProcess implements AsyncDisposable {
   readonly #folder: string;
-  #child: ChildProcess | undefined;
+  readonly #child: ConnectorChild;
 
   /** Writes configuration and CA into `folder`; nothing runs yet. `of` adds to the files. */
   constructor(
@@ -23,6 +21,7 @@ export class ConnectorProcess implements AsyncDisposable {
     } = {},
   ) {
     this.#folder = folder;
+    this.#child = new ConnectorChild(folder);
     mkdirSync(folder, { recursive: true });
     const write = (name: string, value: unknown) =>
       writeFileSync(join(folder, name), JSON.stringify(value), { mode: 0o600 });
@@ -75,49 +74,25 @@ export class ConnectorProcess implements AsyncDisposable {
 
   /** Runs a subcommand to its end; throws where its exit code is not 0. */
   run(...words: string[]): string {
-    const args = [MAIN, ...words, "--config", join(this.#folder, "config.json")];
+    const args = [CONNECTOR_MAIN, ...words, "--config", join(this.#folder, "config.json")];
     return execFileSync(process.execPath, args, { encoding: "utf8" });
   }
 
   /** Starts it and returns its SCEP address once it is ready. */
   async start(): Promise<string> {
-    const args = [MAIN, "run", "--config", join(this.#folder, "config.json")];
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
-    this.#child = child;
-    const ready = await until(() => this.#runFileOf(child), "a running connector", 30_000);
-    return `${ready.scepUrl}/scep/device`;
+    return await this.#child.start();
   }
 
   /** SIGKILL, in the middle of whatever it does. */
   async kill(): Promise<void> {
-    await this.#end("SIGKILL");
+    await this.#child.end("SIGKILL");
   }
 
   async stop(): Promise<void> {
-    await this.#end("SIGTERM");
+    await this.#child.end("SIGTERM");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
-  }
-
-  async #end(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#child;
-    this.#child = undefined;
-    if (child === undefined || child.exitCode !== null) return;
-    const ended = new Promise((done) => child.once("exit", done));
-    child.kill(signal);
-    await ended;
-  }
-
-  /** A killed process leaves its file behind: only the one of this process counts. */
-  #runFileOf(child: ChildProcess): { readonly scepUrl: string } | undefined {
-    if (child.exitCode !== null) throw new Error(`the connector ended with ${child.exitCode}`);
-    try {
-      const run = JSON.parse(readFileSync(join(this.#folder, "state", "run.json"), "utf8"));
-      return run.pid === child.pid ? run : undefined;
-    } catch {
-      return undefined;
-    }
   }
 }

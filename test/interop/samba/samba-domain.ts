@@ -63,7 +63,7 @@ export async function startSambaDomain(context: TestContext): Promise<SambaDomai
   const ldbsearch = peer("ldbsearch", context);
   if (process.getuid?.() !== 0)
     missing("root (Samba's domain listens on ports below 1024)", context);
-  const stack = new AsyncDisposableStack();
+  await using stack = new AsyncDisposableStack();
   const folder = stack.use(temporaryFolder()).path;
   const address = `127.${randomInt(64, 192)}.${randomInt(0, 256)}.${randomInt(1, 255)}`;
   const configFile = join(folder, "dc/etc/smb.conf");

@@ -42,7 +42,7 @@ export interface EjbcaSimulator extends JsonServer {
   readonly requests: string[];
   intercept: ((request: JsonRequest) => JsonAnswer | undefined) | undefined;
   /** The line is cut after the next certificate was made. */
-  losesNextAnswer: boolean;
+  losesNextAnswer: "hang" | "cut" | undefined;
   /** Somebody has to approve each enrolment there. */
   needsApproval: boolean;
 }
@@ -84,7 +84,7 @@ export async function startEjbcaSimulator(options: EjbcaOptions): Promise<EjbcaS
     revoked: new Map<string, string>(),
     requests: [] as string[],
     intercept: undefined as EjbcaSimulator["intercept"],
-    losesNextAnswer: false,
+    losesNextAnswer: undefined,
     needsApproval: false,
   };
   const tls = { ...options.tls, requestCert: true, rejectUnauthorized: false };
@@ -183,9 +183,10 @@ export async function startEjbcaSimulator(options: EjbcaOptions): Promise<EjbcaS
     const der = await signForEndEntity(request, names, options.issuer, options.profile);
     const certificate = parseCertificate(der);
     state.issued.push({ username: of.username, certificate });
-    if (state.losesNextAnswer) {
-      state.losesNextAnswer = false;
-      return "hang";
+    if (state.losesNextAnswer !== undefined) {
+      const loss = state.losesNextAnswer;
+      state.losesNextAnswer = undefined;
+      return loss;
     }
     const serial_number = certificate.serialNumber.toUpperCase();
     const body = { certificate: der.toString("base64"), serial_number, response_format: "DER" };
