@@ -25,7 +25,7 @@ test("check says how an authority is made where there is none yet, not that its 
   const ca = { folder: `${folder.path}/ca`, passphraseFile: `${folder.path}/passphrase` };
   const local = localConfiguration.parse({ ca });
   const check = offlineChecks({ ...local, stateFolder: folder.path }).find(
-    ({ name }) => name === "issuing-ca",
+    ({ name }) => name === "ca-keys",
   );
   expect(await check?.run()).toMatchObject({
     status: "unhealthy",

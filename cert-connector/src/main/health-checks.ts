@@ -4,11 +4,7 @@ import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
 import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import { MAX_CLOCK_OFFSET_MS } from "@isthmus/shared/link/messages";
 import { systemRandom } from "@isthmus/shared/random";
-import {
-  type AuthorityCertificates,
-  readAuthorityCertificates,
-  readAuthorityFolder,
-} from "../ca/authority-folder.ts";
+import { readAuthorityCertificates, readAuthorityFolder } from "../ca/authority-folder.ts";
 import type { LocalConfiguration } from "../config/local-configuration.ts";
 import { CLOCK_TOLERANCE_MS } from "../core/ledger.ts";
 import { authorityRevocationsResult } from "./authority-revocations.ts";
@@ -72,14 +68,16 @@ export function offlineChecks(
   local: LocalConfiguration & { readonly stateFolder: string },
 ): readonly HealthCheck[] {
   const expiryOf = (name: string): CheckResult => {
-    const { root, issuing, ra } = authorityOf(local);
+    const { root, issuing, ra } = readAuthorityCertificates(local.ca.folder);
     const own = [...authorityExpiries({ root, issuing }), registrationExpiry(ra.notAfter)];
     const expiry = own.find(({ what }) => what === name);
     return expiry === undefined ? unwatched : expiryResult(expiry, Date.now());
   };
   return explainedChecks([
     ...["root-ca", "issuing-ca", "scep-ra"].map((name) => ({ name, run: () => expiryOf(name) })),
-    ...(local.ca.hsm === undefined ? [] : [{ name: "hsm", run: () => offlineHsmResult(local) }]),
+    local.ca.hsm === undefined
+      ? { name: "ca-keys", run: () => keysResult(local) }
+      : { name: "hsm", run: () => offlineHsmResult(local) },
     ...databaseChecks(local),
     ...tenantChecks(local),
     ...authorityChecks(local.authorities, {
@@ -93,11 +91,11 @@ export function offlineChecks(
   ]);
 }
 
-/** Keys in files are tried, too; those in a token have a check of their own. */
-function authorityOf({ ca }: LocalConfiguration): AuthorityCertificates {
-  const certificates = readAuthorityCertificates(ca.folder);
-  if (ca.hsm === undefined) readAuthorityFolder(ca.folder, readSecretFile(ca.passphraseFile));
-  return certificates;
+/** Whether the keys in files open, and are those of the certificates. Those in a token have a check of their own. */
+function keysResult({ ca }: LocalConfiguration): CheckResult {
+  readAuthorityCertificates(ca.folder);
+  readAuthorityFolder(ca.folder, readSecretFile(ca.passphraseFile));
+  return { status: "healthy", reason: "the passphrase opens the keys in ca.folder" };
 }
 
 function listResult(
