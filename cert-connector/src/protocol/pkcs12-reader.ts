@@ -21,6 +21,16 @@ const MAX_CONTENTS = 16;
 const MAX_ATTRIBUTES = 16;
 /** NSS writes 600,000. */
 const DEFAULT_MAX_ITERATIONS = 1_000_000;
+/** PKCS#12's own derivation gives 20 octets a time: 24 of a key take two, the initialization vector a third. */
+const HASH_ROUNDS_PER_ITERATION = 3;
+
+/** What a reader is willing to spend on a file. */
+export interface Pkcs12Effort {
+  /** On each count in the file; four times as many in all. */
+  readonly maxIterations?: number;
+  /** Of PKCS#12's own derivation in all: it is synchronous, and nothing else is served meanwhile. */
+  readonly maxHashRounds?: number;
+}
 
 /** What is in a PFX. */
 export interface Pkcs12 {
@@ -42,7 +52,10 @@ interface BagNames {
 export async function parsePkcs12(
   der: Uint8Array,
   password: string,
-  { maxIterations = DEFAULT_MAX_ITERATIONS }: { readonly maxIterations?: number } = {},
+  {
+    maxIterations = DEFAULT_MAX_ITERATIONS,
+    maxHashRounds = Number.POSITIVE_INFINITY,
+  }: Pkcs12Effort = {},
 ): Promise<Pkcs12> {
   if (der.length > MAX_PKCS12_BYTES) throw broken(`${der.length} bytes exceed ${MAX_PKCS12_BYTES}`);
   const outer = new DerReader(der, { allowBer: true });
@@ -52,6 +65,8 @@ export async function parsePkcs12(
   const safe = readData(pfx.enter());
   const mac = pfx.isAtEnd ? undefined : readMac(pfx.enter(), maxIterations);
   pfx.end();
+  const rounds = new HashRounds(maxHashRounds);
+  rounds.take((mac?.iterations ?? 0) * bothForms(password).length);
   const forms = mac === undefined ? bothForms(password)[0] : fittingForm(mac, safe, password);
   if (forms === undefined) {
     throw new ProtocolError(
@@ -59,7 +74,7 @@ export async function parsePkcs12(
       "PKCS#12: the password does not fit, or the file was changed since it was written",
     );
   }
-  const opener = new SafeOpener(forms, mac !== undefined, maxIterations);
+  const opener = new SafeOpener(forms, mac !== undefined, maxIterations, rounds);
   return await opener.open(safe);
 }
 
@@ -111,17 +126,44 @@ function bothForms(text: string): PasswordForms[] {
   return text === "" ? [...forms, { bmp: Buffer.alloc(0), text }] : forms;
 }
 
+/** Counts what is left of the rounds. */
+class HashRounds {
+  readonly #max: number;
+  #left: number;
+
+  constructor(max: number) {
+    this.#max = max;
+    this.#left = max;
+  }
+
+  take(rounds: number): void {
+    this.#left -= rounds;
+    if (this.#left >= 0) return;
+    throw new ProtocolError(
+      "pkcs12-iterations",
+      `PKCS#12: over ${this.#max} rounds of hashing in all`,
+    );
+  }
+}
+
 class SafeOpener {
   readonly #password: PasswordForms;
   /** Whether the MAC has shown that the password fits: what does not open then is broken. */
   readonly #isPasswordSure: boolean;
   readonly #maxIterations: number;
+  readonly #rounds: HashRounds;
   readonly #keys: Pkcs12["keys"][number][] = [];
   readonly #certificates: Pkcs12["certificates"][number][] = [];
   #bags = 0;
   #iterationsLeft: number;
 
-  constructor(password: PasswordForms, isPasswordSure: boolean, maxIterations: number) {
+  constructor(
+    password: PasswordForms,
+    isPasswordSure: boolean,
+    maxIterations: number,
+    rounds: HashRounds,
+  ) {
+    this.#rounds = rounds;
     this.#password = password;
     this.#isPasswordSure = isPasswordSure;
     this.#maxIterations = maxIterations;
@@ -160,6 +202,9 @@ class SafeOpener {
     if (this.#iterationsLeft < 0) {
       const all = 4 * this.#maxIterations;
       throw new ProtocolError("pkcs12-iterations", `PKCS#12: over ${all} iterations in all`);
+    }
+    if (encryption.scheme === "pkcs12") {
+      this.#rounds.take(encryption.iterations * HASH_ROUNDS_PER_ITERATION);
     }
     const content = info.readOctetString(tag);
     info.end();

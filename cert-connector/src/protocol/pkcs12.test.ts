@@ -86,6 +86,14 @@ describe("a reader", () => {
     expect(await codeOf(parsePkcs12(file("modern"), PASSWORD, below))).toBe("pkcs12-iterations");
   });
 
+  test("takes as many rounds of hashing in all as it is told, those of the MAC among them", async () => {
+    // The MAC, and for each of two bags two parts of a key and an initialization vector.
+    const rounds = 2_048 * (1 + 2 * 3);
+    const [at, below] = [{ maxHashRounds: rounds }, { maxHashRounds: rounds - 1 }];
+    expect(await codeOf(parsePkcs12(file("legacy"), PASSWORD, at))).toBe("read");
+    expect(await codeOf(parsePkcs12(file("legacy"), PASSWORD, below))).toBe("pkcs12-iterations");
+  });
+
   test("refuses a billion iterations of the MAC before it makes the first", async () => {
     // The MAC's count is the last element.
     const count = integer(2_048);
