@@ -21,6 +21,12 @@ test.each(["zz", "", "0".repeat(41)])("revoke --serial %j is wrong usage", async
   expect(stderr).toContain(`--serial ${serial}: expected up to 40 hexadecimal`);
 });
 
+test.each(["laptop-1", "0", "1.5", "1e3"])("request approve %j is wrong usage", async (id) => {
+  const { exitCode, stderr } = await run(["request", "approve", "--config", "none.json", id]);
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain("expected the number that `request list` shows");
+});
+
 test("challenge makes none for a profile that is not configured, and names those that are", async () => {
   using folder = temporaryFolder();
   const config = `${folder.path}/config.json`;

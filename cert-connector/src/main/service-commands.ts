@@ -51,7 +51,11 @@ function decision(name: "approve" | "reject", summary: string): CliCommand {
     options: { config: CONFIG_OPTION },
     positionals: [{ name: "id", summary: "as `request list` shows it" }],
     run: async (call) => {
-      const pendingId = Number(call.positionals[0]);
+      const [text = ""] = call.positionals;
+      if (!/^[1-9]\d{0,14}$/.test(text)) {
+        throw new UsageError(`${text}: expected the number that \`request list\` shows`);
+      }
+      const pendingId = Number(text);
       const value = await ask(call.required("config"), `request.${name}`, { pendingId });
       return { text: `request ${pendingId}: ${(value as { state: string }).state}`, value };
     },
