@@ -4,8 +4,8 @@ import type { Grant } from "../core/grant.ts";
 import type { ChallengeVerifier } from "../core/ports.ts";
 import type { Profile } from "../core/profile.ts";
 
-/** Our own limits. */
-const MAX_LIFETIME_MS = 7 * 86_400_000;
+/** Our own limit on how long a challenge may live. */
+export const MAX_LIFETIME_MS = 7 * 86_400_000;
 /** Clocks of the signer and of this machine may differ by this much. */
 const CLOCK_TOLERANCE_MS = 300_000;
 

@@ -7,7 +7,7 @@ import { makeStateFolder } from "@isthmus/shared/kernel/state-files";
 import { signJws } from "@isthmus/shared/link/jws";
 import { JWS_TYPES } from "@isthmus/shared/link/messages";
 import { systemRandom } from "@isthmus/shared/random";
-import type { ChallengePayload } from "../cloud/signed-challenge.ts";
+import { type ChallengePayload, MAX_LIFETIME_MS } from "../cloud/signed-challenge.ts";
 import { desiredConfiguration } from "../config/desired-configuration.ts";
 import { variableNamed } from "../core/variables.ts";
 import { localChallengeKey } from "./challenge-key.ts";
@@ -38,7 +38,12 @@ export const challengeCommand: CliCommand = {
         "a further variable of the profile's templates, e.g. SerialNumber=5CG1; may be repeated",
       isRepeatable: true,
     },
-    minutes: { type: "string", valueName: "N", summary: "how long it is valid", default: "60" },
+    minutes: {
+      type: "string",
+      valueName: "N",
+      summary: "how long it is valid, 7 days at most",
+      default: "60",
+    },
   },
   run: async (call) => {
     const local = loadLocal(call.required("config"));
@@ -98,6 +103,7 @@ function attributesIn(texts: readonly string[]): Record<string, string> {
 
 function minutes(text: string): number {
   const number = Number(text);
-  if (Number.isInteger(number) && number > 0) return number;
-  throw new UsageError(`--minutes ${text}: expected a whole number above 0`);
+  const most = MAX_LIFETIME_MS / MINUTE_MS;
+  if (Number.isInteger(number) && number > 0 && number <= most) return number;
+  throw new UsageError(`--minutes ${text}: expected a whole number from 1 to ${most}`);
 }

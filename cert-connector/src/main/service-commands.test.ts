@@ -60,6 +60,11 @@ test("challenge makes none for a profile that is not configured, and names those
   for (const attribute of ["Nothing=1", "SerialNumber", "SerialNumber="]) {
     expect((await run([...words, "--attribute", attribute])).exitCode).toBe(2);
   }
+  // Longer than 7 days would be refused when the device comes.
+  expect((await run([...words, "--minutes", "10080"])).exitCode).toBe(0);
+  for (const minutes of ["10081", "0", "1e300"]) {
+    expect((await run([...words, "--minutes", minutes])).exitCode).toBe(2);
+  }
   writeFileSync(desired, "{");
   expect(await challenge("nope")).toMatchObject({ exitCode: 0 });
 });
