@@ -6,12 +6,12 @@ import type {
   AuthorityTold,
   ClaimedAuthorityRevocation,
 } from "../core/authority-revocation.ts";
+import { pauseAfter } from "./pause-after.ts";
+import { Rounds } from "./rounds.ts";
 import type { CertificateKernel } from "./service.ts";
 
-/** Our own: how often is looked for what is due, and how long it is left alone after a failure, doubled each time. */
+/** Our own: how often is looked for what is due. */
 const LOOK_MS = 15_000;
-const FIRST_PAUSE_MS = 30_000;
-const MAX_PAUSE_MS = 3_600_000;
 /** One attempt takes less: an authority gives up an order before. */
 const CLAIM_MS = 60_000;
 const MAX_AT_ONCE = 100;
@@ -20,8 +20,7 @@ const MAX_AT_ONCE = 100;
 export class AuthorityRevocations implements Disposable {
   readonly #kernel: Pick<CertificateKernel, "store" | "clock" | "log">;
   readonly #authorities: Authorities;
-  #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> | undefined;
+  readonly #rounds: Rounds;
 
   constructor(
     kernel: Pick<CertificateKernel, "store" | "clock" | "log">,
@@ -29,16 +28,15 @@ export class AuthorityRevocations implements Disposable {
   ) {
     this.#kernel = kernel;
     this.#authorities = authorities;
+    this.#rounds = new Rounds(
+      () => this.#retryDue(),
+      (error) => kernel.log.error({ err: error }, "authority.revocation-failed"),
+    );
   }
 
   start(): void {
-    const look = () => {
-      this.retryDue().catch((error: unknown) =>
-        this.#kernel.log.error({ err: error }, "authority.revocation-failed"),
-      );
-    };
-    look();
-    this.#timer ??= setInterval(look, LOOK_MS).unref();
+    this.#rounds.begin();
+    this.#rounds.start(LOOK_MS);
   }
 
   /** See `TellAuthority`. */
@@ -47,14 +45,6 @@ export class AuthorityRevocations implements Disposable {
   ): Promise<AuthorityTold> {
     const [ordered] = await this.#claim(1, only);
     return ordered === undefined ? "revoked" : await this.#attempt(ordered);
-  }
-
-  /** One round over what is due; a second call joins the one under way. */
-  async retryDue(): Promise<void> {
-    this.#round ??= this.#retryDue().finally(() => {
-      this.#round = undefined;
-    });
-    await this.#round;
   }
 
   async #retryDue(): Promise<void> {
@@ -88,12 +78,8 @@ export class AuthorityRevocations implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    this.#rounds.stop();
   }
-}
-
-function pauseAfter(attempts: number): number {
-  return Math.min(FIRST_PAUSE_MS * 2 ** Math.min(attempts, 10), MAX_PAUSE_MS);
 }
 
 interface Waiting {

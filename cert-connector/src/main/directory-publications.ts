@@ -4,12 +4,12 @@ import type { ClaimedPublication } from "../core/publication.ts";
 import type { PublishedList } from "../core/revocation-ledger.ts";
 import { CertificatePublication } from "../directory/certificate-publication.ts";
 import type { OpenDirectory } from "./directories.ts";
+import { pauseAfter } from "./pause-after.ts";
+import { Rounds } from "./rounds.ts";
 import type { CertificateKernel } from "./service.ts";
 
-/** Our own: how often is looked for what is due, and how long it is left alone after a failure, doubled each time. */
+/** Our own: how often is looked for what is due. */
 const LOOK_MS = 2_000;
-const FIRST_PAUSE_MS = 30_000;
-const MAX_PAUSE_MS = 3_600_000;
 /** After about two weeks of trying each hour. */
 const MAX_ATTEMPTS = 350;
 const CLAIM_MS = 120_000;
@@ -30,32 +30,20 @@ export class DirectoryPublications implements AsyncDisposable {
   readonly #parts: DirectoryPublicationParts;
   /** Number of the list that a directory has, by its name. */
   readonly #lists = new Map<string, number>();
-  #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> | undefined;
+  readonly #rounds: Rounds;
 
   constructor(parts: DirectoryPublicationParts) {
     this.#parts = parts;
+    this.#rounds = new Rounds(
+      () => this.#publishDue(),
+      (error) => parts.kernel.log.error({ err: error }, "directory.publication-failed"),
+    );
   }
 
   start(): void {
     if (this.#parts.directories.size === 0) return;
-    this.#timer ??= setInterval(() => this.look(), LOOK_MS).unref();
-    this.look();
-  }
-
-  /** Looks now, without waiting for it. */
-  look(): void {
-    this.publishDue().catch((error: unknown) =>
-      this.#parts.kernel.log.error({ err: error }, "directory.publication-failed"),
-    );
-  }
-
-  /** One round over what is due; a second call joins the one under way. */
-  async publishDue(): Promise<void> {
-    this.#round ??= this.#publishDue().finally(() => {
-      this.#round = undefined;
-    });
-    await this.#round;
+    this.#rounds.start(LOOK_MS);
+    this.#rounds.begin();
   }
 
   async #publishDue(): Promise<void> {
@@ -136,13 +124,8 @@ export class DirectoryPublications implements AsyncDisposable {
 
   /** Waits for the round under way, which ends with its connections. */
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#round?.catch(() => undefined);
+    await this.#rounds[Symbol.asyncDispose]();
   }
-}
-
-function pauseAfter(attempts: number): number {
-  return Math.min(FIRST_PAUSE_MS * 2 ** Math.min(attempts, 10), MAX_PAUSE_MS);
 }
 
 interface Waiting {

@@ -1,3 +1,4 @@
+import { Rounds } from "./rounds.ts";
 import type { CertificateConnector, CertificateKernel } from "./service.ts";
 
 /** Our own: how often orders that nobody asks after are asked for again. */
@@ -18,20 +19,14 @@ export async function startRemoteUpkeep(
   if (local.database === undefined) await store.run("releaseAsking");
   for (const authority of remote) authority.start();
   authorityRevocations.start();
-  let isResuming = false;
-  const resume = async () => {
-    if (isResuming) return;
-    isResuming = true;
-    try {
+  const resuming = new Rounds(
+    async () => {
       const { completed } = await enrolments.completeUnfinished("remote");
       if (completed > 0) log.warn({ completed }, "enrolment.resumed");
-    } catch (error) {
-      log.error({ err: error }, "enrolment.resume-failed");
-    } finally {
-      isResuming = false;
-    }
-  };
-  const timer = setInterval(() => void resume(), RESUME_EVERY_MS).unref();
-  void resume();
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+    },
+    (error) => log.error({ err: error }, "enrolment.resume-failed"),
+  );
+  resuming.start(RESUME_EVERY_MS);
+  resuming.begin();
+  return { [Symbol.dispose]: () => resuming.stop() };
 }

@@ -4,6 +4,7 @@ import type { RevocationPublisher } from "../ca/revocation-publisher.ts";
 import type { EnrolmentService } from "../core/enrolment-service.ts";
 import type { RegistrationKeyStore } from "../core/registration-keys.ts";
 import type { ReplicaRow } from "../store/replica-operations.ts";
+import { Rounds } from "./rounds.ts";
 import type { CertificateKernel } from "./service.ts";
 
 /** Own limits, ms. A replica says that it lives so often, and is taken for dead after six times that. */
@@ -30,8 +31,7 @@ interface Parts {
 export class Replica implements AsyncDisposable {
   readonly #kernel: CertificateKernel;
   readonly #name: string | undefined;
-  readonly #timers: NodeJS.Timeout[] = [];
-  readonly #running = new Set<Promise<void>>();
+  readonly #rounds: Rounds[] = [];
   #others: readonly ReplicaRow[] = [];
   #lastBeatAt: number;
   #isStarted = false;
@@ -118,8 +118,7 @@ export class Replica implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer);
-    await Promise.all(this.#running);
+    await Promise.all(this.#rounds.map((rounds) => rounds[Symbol.asyncDispose]()));
     const name = this.#name;
     if (!this.#isStarted || name === undefined) return;
     // A database that is away does not keep a replica from stopping.
@@ -127,19 +126,10 @@ export class Replica implements AsyncDisposable {
   }
 
   #every(ms: number, step: () => Promise<void>): void {
-    let isRunning = false;
-    const timer = setInterval(() => {
-      if (isRunning) return;
-      isRunning = true;
-      const running = step()
-        .catch((error: unknown) => this.#kernel.log.warn({ err: error }, "replica.failed"))
-        .finally(() => {
-          isRunning = false;
-          this.#running.delete(running);
-        });
-      this.#running.add(running);
-    }, ms);
-    this.#timers.push(timer.unref());
+    const { log } = this.#kernel;
+    const rounds = new Rounds(step, (error) => log.warn({ err: error }, "replica.failed"));
+    rounds.start(ms);
+    this.#rounds.push(rounds);
   }
 
   async #beat(): Promise<void> {
