@@ -14,10 +14,13 @@ export type AdcsPage =
   | { readonly kind: "failed"; readonly message: string; readonly code: number | undefined }
   | { readonly kind: "unknown" };
 
+/** Our own limit, ten times what these pages have. Each part below is bounded too: what is read by patterns costs its square. */
+const MAX_CHARACTERS = 131_072;
+
 const ISSUED = /certnew\.cer\?ReqID=(\d{1,10})&/i;
-const PENDING_ID = /ID="?locInfoReqID"?[^>]*>[^<]*?(\d{1,10})/i;
+const PENDING_ID = /ID="?locInfoReqID"?[^>]{0,200}>[^<]{0,500}?(\d{1,10})/i;
 const STILL_PENDING = /ID="?locInfoChkPnd"?/i;
-const DENIED = /ID="?loc(?:Denied|IssRev)"?[^>]*>([^<]*)/i;
+const DENIED = /ID="?loc(?:Denied|IssRev)"?[^>]{0,200}>([^<]{0,2000})/i;
 const FAILED = /ID="?loc(?:ReqFailed|ChkPndFailed|DispMsgLabel)"?/i;
 /** Of the denied page of today's versions, which says why in quotation marks. */
 const QUOTED = /"([^"<>]{1,1000})"/;
@@ -27,7 +30,8 @@ const RESULT = /ID="?locResultLabel"?[\s\S]{0,200}?<DD>([\s\S]{0,2000}?)<\/DD>/i
 const HRESULT = /\b0x(8[0-9a-f]{7})\b/i;
 
 /** What a page says. Never throws: a page that is none of these is `unknown`. */
-export function readAdcsPage(html: string): AdcsPage {
+export function readAdcsPage(page: string): AdcsPage {
+  const html = page.slice(0, MAX_CHARACTERS);
   const [, issued] = ISSUED.exec(html) ?? [];
   if (issued !== undefined) return { kind: "issued", requestId: issued };
   const [, pending] = PENDING_ID.exec(html) ?? [];

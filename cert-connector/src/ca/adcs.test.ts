@@ -47,6 +47,17 @@ describe("a page of web enrolment", () => {
     });
   });
 
+  test.each([
+    ["ID=locInfoReqID", 70_000],
+    ["ID=locInfoReqID>", 65_000],
+    ["ID=locDenied", 80_000],
+    ['ID=locReqFailed ID="locDispMsgLabel"<DD>', 25_000],
+  ])("of %j, %i times, costs no minute in which nothing else is served", (part, times) => {
+    const began = performance.now();
+    readAdcsPage(part.repeat(times));
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
+
   test("tells how often the CA's certificate was renewed", () => {
     expect(renewalsIn("<script>var nRenewals=3;</script>")).toBe(3);
     expect(renewalsIn("<script></script>")).toBeUndefined();
