@@ -1,6 +1,7 @@
 import { type IncomingMessage, request as plainRequest } from "node:http";
 import { request as tlsRequest } from "node:https";
 import { ConnectorError } from "@isthmus/shared/errors";
+import { wholeBody } from "@isthmus/shared/link/message-body";
 import type { HttpAnswer } from "./http-answer.ts";
 
 /** Our own limit on an answer: certificates and lists of a large CA have room. */
@@ -34,45 +35,32 @@ export async function forwardToNdes(
   const send = target.protocol === "https:" ? tlsRequest : plainRequest;
   const options = { method, headers, timeout: timeoutMs, ...(ca !== undefined && { ca }) };
   return await new Promise((resolve, reject) => {
-    const unreachable = (cause: unknown) =>
-      reject(
-        new ConnectorError("ndes-unreachable", `NDES at ${target.host} does not answer`, {
-          isRetryable: true,
-          cause,
-        }),
-      );
+    const fail = (cause: unknown) =>
+      reject(cause instanceof ConnectorError ? cause : unreachable(target, cause));
     // As it stands: the URL class would escape what macOS leaves unescaped.
     const outgoing = send(target, { ...options, path: pathOf(url) + rest }, (response) => {
-      readAnswer(response).then(resolve, reject);
-      response.once("error", unreachable);
+      readAnswer(response).then(resolve, fail);
     });
     outgoing.once("timeout", () => outgoing.destroy(new Error(`nothing for ${timeoutMs} ms`)));
-    outgoing.once("error", unreachable);
+    outgoing.once("error", fail);
     outgoing.end(body);
   });
+}
+
+function unreachable({ host }: URL, cause: unknown): ConnectorError {
+  const message = `NDES at ${host} does not answer`;
+  return new ConnectorError("ndes-unreachable", message, { isRetryable: true, cause });
 }
 
 function pathOf(url: string): string {
   return new URL(url).pathname.replace(/\/+$/, "");
 }
 
-function readAnswer(response: IncomingMessage): Promise<HttpAnswer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    response.on("data", (chunk: Buffer) => {
-      length += chunk.length;
-      chunks.push(chunk);
-      if (length <= MAX_ANSWER_BYTES) return;
-      response.destroy();
-      reject(new ConnectorError("ndes-answer", `NDES answered over ${MAX_ANSWER_BYTES} bytes`));
-    });
-    response.once("end", () =>
-      resolve({
-        status: response.statusCode ?? 502,
-        contentType: response.headers["content-type"] ?? "application/octet-stream",
-        body: Buffer.concat(chunks),
-      }),
-    );
-  });
+async function readAnswer(response: IncomingMessage): Promise<HttpAnswer> {
+  const body = await wholeBody(response, { maxBytes: MAX_ANSWER_BYTES, code: "ndes-answer" });
+  return {
+    status: response.statusCode ?? 502,
+    contentType: response.headers["content-type"] ?? "application/octet-stream",
+    body,
+  };
 }

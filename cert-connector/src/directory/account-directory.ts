@@ -4,10 +4,10 @@ import type { DirectoryEntry, DirectoryLookUp, DirectoryLookup } from "../core/d
 import type { Grant } from "../core/grant.ts";
 import { filterFaults } from "../core/profile-faults.ts";
 import { accountFilter, DEFAULT_FILTERS } from "./account-filter.ts";
+import { formatGuid, formatSecurityIdentifier } from "./binary-identifiers.ts";
 import { RESULT, resultCodeOf } from "./directory-error.ts";
 import type { DirectoryPool } from "./directory-pool.ts";
 import { type FilterTemplate, parseFilterTemplate, variablesOf } from "./filter-template.ts";
-import { formatGuid, formatSecurityIdentifier } from "./security-identifier.ts";
 
 const BINARY_ATTRIBUTES = ["objectSid", "objectGUID"];
 const TEXT_ATTRIBUTES = [

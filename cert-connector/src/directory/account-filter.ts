@@ -10,8 +10,8 @@ import {
 } from "ldapts";
 import type { Grant } from "../core/grant.ts";
 import { variableNamed, variableValue } from "../core/variables.ts";
+import { guidBytes } from "./binary-identifiers.ts";
 import type { FilterTemplate, ValuePart } from "./filter-template.ts";
-import { guidBytes } from "./security-identifier.ts";
 
 /** Our own limit on a value that an account is looked for by. */
 const MAX_VALUE_CHARACTERS = 512;

@@ -3,8 +3,8 @@ import { fuzzRuns } from "@isthmus/shared/testing/fuzz-runs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { DEFAULT_FILTERS } from "./account-filter.ts";
+import { formatGuid, formatSecurityIdentifier, guidBytes } from "./binary-identifiers.ts";
 import { parseFilterTemplate } from "./filter-template.ts";
-import { formatGuid, formatSecurityIdentifier, guidBytes } from "./security-identifier.ts";
 
 /** Runs `parse`: it returns or throws ProtocolError, and nothing else. */
 function returnsOrRefuses(parse: () => unknown): void {

@@ -1,6 +1,6 @@
 import { thrownCode } from "@isthmus/shared/testing/thrown-code";
 import { expect, test } from "vitest";
-import { formatGuid, formatSecurityIdentifier, guidBytes } from "./security-identifier.ts";
+import { formatGuid, formatSecurityIdentifier, guidBytes } from "./binary-identifiers.ts";
 
 test.each([
   ["01050000000000051500000001000000020000000300000050040000", "S-1-5-21-1-2-3-1104"],
