@@ -1,4 +1,5 @@
 import { ProtocolError, RefusalError } from "@isthmus/shared/errors";
+import { orderedAltNames } from "@isthmus/shared/link/messages";
 import { z } from "zod";
 import type { Grant } from "../core/grant.ts";
 import type { ChallengeVerifier } from "../core/ports.ts";
@@ -19,15 +20,7 @@ export const challengePayload = z.object({
   userPrincipalName: z.string().min(1).max(256).optional(),
   /** RFC 4514. */
   subject: z.string().min(1).max(1_024).optional(),
-  subjectAltNames: z
-    .array(
-      z.object({
-        type: z.enum(["uri", "dns", "email", "upn"]),
-        value: z.string().min(1).max(512),
-      }),
-    )
-    .max(20)
-    .default([]),
+  subjectAltNames: orderedAltNames,
   /** Further variables of templates, e.g. `SerialNumber`. A security identifier is none of them. */
   attributes: z
     .record(z.string().regex(/^[A-Za-z_]{1,64}$/), z.string().min(1).max(256))

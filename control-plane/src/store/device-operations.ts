@@ -81,7 +81,8 @@ function removeDevice(
   announceDevice(transaction, readDevice(transaction, id), act);
 }
 
-function presentDevice(transaction: Transaction, id: string): Row {
+/** The row of a device that is not removed. Throws ConnectorError `device-unknown`. */
+export function presentDevice(transaction: Transaction, id: string): Row {
   const row = transaction.get(
     "SELECT * FROM managed_device WHERE id = ? AND removed_at IS NULL",
     id,

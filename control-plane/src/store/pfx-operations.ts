@@ -11,6 +11,7 @@ import {
   type WantedRecipient,
 } from "../core/pfx-records.ts";
 import { insertCommand } from "./command-operations.ts";
+import { presentDevice } from "./device-operations.ts";
 import { recordAct } from "./own-audit.ts";
 
 export const pfxMigrations: readonly Migration[] = [
@@ -223,15 +224,6 @@ function recipientOf(
     "recipient-unknown",
     `Connector ${connectorId} has issued device ${deviceId} no certificate that is valid now; name a recipient`,
   );
-}
-
-function presentDevice(transaction: Transaction, id: string): Row {
-  const row = transaction.get(
-    "SELECT * FROM managed_device WHERE id = ? AND removed_at IS NULL",
-    id,
-  );
-  if (row === undefined) throw new ConnectorError("device-unknown", `There is no device ${id}`);
-  return row;
 }
 
 function about({ connectorId, deviceId, requestId, commandId }: PkcsRequest | PfxDeliveryRequest) {

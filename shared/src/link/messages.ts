@@ -376,6 +376,17 @@ export const deviceState = z.object({
 });
 export type DeviceState = z.infer<typeof deviceState>;
 
+/** The alternative names of a certificate that somebody orders, beside those of its profile. */
+export const orderedAltNames = z
+  .array(
+    z.object({
+      type: z.enum(["uri", "dns", "email", "upn"]),
+      value: z.string().min(1).max(512),
+    }),
+  )
+  .max(20)
+  .default([]);
+
 /** Who may read a private key: a certificate that the connector issued to the device, or one that its guardrails list. */
 const recipient = z.discriminatedUnion("kind", [
   z.object({
@@ -438,15 +449,7 @@ export const commandPayloads = {
     userPrincipalName: z.string().min(1).max(256).optional(),
     /** RFC 4514, for profiles that take the subject from who asks. */
     subject: z.string().min(1).max(1_024).optional(),
-    subjectAltNames: z
-      .array(
-        z.object({
-          type: z.enum(["uri", "dns", "email", "upn"]),
-          value: z.string().min(1).max(512),
-        }),
-      )
-      .max(20)
-      .default([]),
+    subjectAltNames: orderedAltNames,
     recipient,
   }),
   /** cert-connector: encrypts a user's imported PFX to one of the user's devices, and answers with a `pfxDelivery`. */
