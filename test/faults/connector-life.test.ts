@@ -100,6 +100,19 @@ describe("without a control plane", () => {
     });
   });
 
+  test("status tells how it is now, not how it was a moment ago", async () => {
+    await using host = standaloneHost();
+    await host.run();
+    await host.json("status");
+    host.write("desired.json", { version: 2, configuration: {} });
+    const { health } = await until(async () => {
+      const status = await host.json("status");
+      return status.configurationVersion === 2 ? status : undefined;
+    }, "version 2");
+    const check = health.checks.find(({ name }: { name: string }) => name.startsWith("desired"));
+    expect(check.reason).toBe("desired configuration 2 is in force");
+  });
+
   test("every fault of a broken local file is in one message, exit code 1", async () => {
     await using host = standaloneHost({ colour: "red", log: { level: "loud" }, strict: "yes" });
     const { exitCode, stderr } = await host.command("run");

@@ -274,7 +274,7 @@ class Connector<Local, Desired, Rules, Ops extends Operations> {
       connectorId,
       configurationVersion: this.#desired?.version ?? 0,
       guardrails: guardrails.source,
-      health: await board.snapshot(this.#about()),
+      health: await board.snapshot(this.#about(), true),
       listeners: { healthUrl, ...this.#listeners },
     };
   }
