@@ -49,6 +49,12 @@ export const guardrails = z.object({
     })
     .prefault({}),
   /**
+   * To whom imported PFX files may be encrypted: `listed`, to certificates under `recipients.thumbprints` alone; `ledger`, also
+   * as `recipients.ledger` says. Whoever signs challenges can enrol a key of its own in a user's name, and would read the
+   * user's mail with such a file.
+   */
+  importedPfxRecipients: z.enum(["listed", "ledger"]).default("listed"),
+  /**
    * Whose imported PFX a device may get: `certificate`, that of the user whom both certificates name; `any` trusts the
    * control plane's word for it.
    */

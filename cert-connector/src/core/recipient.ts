@@ -64,7 +64,10 @@ async function issuedRecipient(
   }: { readonly ledger: Pick<Ledger, "findCertificates">; readonly rules: RecipientRules },
 ): Promise<Recipient> {
   if (!rules.fromLedger) {
-    throw refusal("unknown", "The guardrails allow listed recipients only");
+    throw refusal(
+      "unknown",
+      "The guardrails allow recipients under recipients.thumbprints only: that this connector issued the certificate is not enough",
+    );
   }
   const issued = await ledger.findCertificates(serialNumber);
   const found = issued.find(({ grant }) => grant.deviceId === deviceId);

@@ -121,6 +121,15 @@ describe("an imported PFX", () => {
     expect(await audited(it, "pfx.re-encryption-failed")).toBe(2);
   });
 
+  test("goes to no certificate that the control plane had enrolled, unless the guardrails let it", async () => {
+    await using it = await startPfxConnector({ importedPfxRecipients: undefined });
+    const order = await orderOf(it, await withRecord(it));
+    const { serialNumber } = await it.enrol();
+    const recipient = { kind: "issued", serialNumber };
+    const stolen = it.command("pfx.deliver", { ...order, recipient });
+    await expect(stolen).rejects.toThrow(code("recipient-unknown"));
+  });
+
   test("is refused to a recipient key that comes from the cloud alone", async () => {
     await using it = await startPfxConnector();
     const order = await orderOf(it, await withRecord(it));

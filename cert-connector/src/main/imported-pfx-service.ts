@@ -67,7 +67,13 @@ export function importedPfxService(
   const reencrypt = async (order: DeliverCommand): Promise<PfxDelivery> => {
     const { requestId, deviceId, format } = order;
     const { record, source } = await recordOf(order.pfx);
-    const known = { ledger, rules: recipientRules(kernel), now: clock.now() };
+    const rules = recipientRules(kernel);
+    const isIssuedEnough = kernel.guardrails.importedPfxRecipients === "ledger";
+    const known = {
+      ledger,
+      rules: { ...rules, fromLedger: rules.fromLedger && isIssuedEnough },
+      now: clock.now(),
+    };
     const { certificate: recipient } = await recipientFor(
       referenceOf(order.recipient),
       deviceId,

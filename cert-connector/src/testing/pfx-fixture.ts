@@ -19,7 +19,9 @@ export async function startPfxConnector(rules: NonNullable<KernelParts["rules"]>
     { id: "old", pfx: { format: "legacy" } },
     { id: "approved", pfx, approval: true },
   ];
-  const it = await startConnector(profiles, { rules });
+  const it = await startConnector(profiles, {
+    rules: { importedPfxRecipients: "ledger", ...rules },
+  });
   const { service } = it;
   const scep = new ScepDevice(`${it.url}/scep/device`);
   const enrol = async (

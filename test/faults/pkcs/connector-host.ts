@@ -45,6 +45,7 @@ export class ConnectorHost implements AsyncDisposable {
     this.write("desired.json", { version: 1, configuration: { profiles: PROFILES } });
     this.write("guardrails.json", {
       commands: { allow: ["certificate.pkcs", "pfx.deliver", "health.report"] },
+      "cert-connector": { importedPfxRecipients: "ledger" },
     });
     const algorithm = ["--algorithm", "ec-p256"];
     const root = ["--root-key-out", join(folder, "root")];
