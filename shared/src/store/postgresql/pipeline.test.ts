@@ -6,8 +6,11 @@ test("what both databases hold passes", () => {
   expect(() => requireStorable([null, "", "ä", 1, 0.5, 2n, new Uint8Array([0])])).not.toThrow();
 });
 
+test("a text with NUL is refused before it is sent, and fails its own operation alone", () => {
+  expect(() => requireStorable(["a\0b"])).toThrow(expect.objectContaining({ code: "store-text" }));
+});
+
 test.each<[string, unknown]>([
-  ["a text with NUL", "a\0b"],
   ["undefined", undefined],
   ["no number", Number.NaN],
   ["an object", {}],

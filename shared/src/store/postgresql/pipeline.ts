@@ -1,3 +1,4 @@
+import { ConnectorError } from "../../errors.ts";
 import type { Row, SqlValue } from "../transaction.ts";
 
 /** Statements sent in one go, and their answers: the part of the driver's protocol that it offers to query classes. */
@@ -215,12 +216,15 @@ export class Pipeline {
   }
 }
 
-/** Checks what an operation hands over, where its error can still reach the operation. @throws TypeError */
+/**
+ * Checks what an operation hands over, where its error can still reach the operation. Throws ConnectorError `store-text` for
+ * a text that PostgreSQL cannot hold, TypeError for what is no value at all.
+ */
 export function requireStorable(values: readonly SqlValue[]): void {
   for (const value of values as readonly unknown[]) {
     // Sent, it would break the batch of all who wait, and not its own operation alone.
     if (typeof value === "string" && value.includes("\0")) {
-      throw new TypeError("a text with NUL cannot be stored");
+      throw new ConnectorError("store-text", "the store cannot hold a text with a NUL character");
     }
     const isPlain = value === null || typeof value === "string" || typeof value === "bigint";
     if (isPlain || Number.isFinite(value) || value instanceof Uint8Array) continue;
