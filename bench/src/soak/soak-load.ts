@@ -94,6 +94,14 @@ const handlers = {
     running = undefined;
   },
 
+  /** A certificate that was revoked is not renewed: it would be refused, and rightly. */
+  forget: (serialNumber: string): void => {
+    const index = remembered.findIndex(
+      ({ certificate }) => certificate.serialNumber === serialNumber,
+    );
+    if (index >= 0) remembered.splice(index, 1);
+  },
+
   /** Forgets what was counted, e.g. after the capacity was measured. */
   reset: (): void => {
     counts = { enrolled: 0, renewed: 0, failed: 0 };

@@ -180,7 +180,10 @@ async function observe({ options, load, watch, pid, now }: Observed): Promise<Ob
     if (performance.now() < nextMinute) continue;
     nextMinute += MINUTE_MS;
     const serialNumber = seen.serialNumbers.at(-1);
-    if (serialNumber !== undefined) await watch.revoke(serialNumber);
+    if (serialNumber !== undefined) {
+      await load.ask("forget", serialNumber);
+      await watch.revoke(serialNumber);
+    }
     const { enrolled, renewed, failed } = progress;
     const time = new Date(now()).toISOString().slice(0, 16);
     const memory = (treeResidentBytes(pid) / 1_048_576).toFixed(0);
