@@ -6,6 +6,7 @@ import {
   renameSync,
   writeFileSync,
 } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import type { TestContext } from "vitest";
@@ -21,6 +22,14 @@ const MODULES = [
   "/usr/lib64/pkcs11/libsofthsm2.so",
 ];
 
+function isInstalled(name: string): boolean {
+  try {
+    return createRequire(import.meta.url).resolve(name) !== "";
+  } catch {
+    return false;
+  }
+}
+
 /** A token of SoftHSM in a folder of its own, and that folder for what else a test writes. */
 export interface SoftToken extends Disposable {
   readonly folder: string;
@@ -35,6 +44,9 @@ export interface SoftToken extends Disposable {
 /** SoftHSM reads where its tokens are from the environment, which the connector's own process for the module inherits. */
 export async function softToken(context: TestContext): Promise<SoftToken> {
   const utility = peer("softhsm", context);
+  if (!isInstalled("pkcs11js")) {
+    missing("the npm package pkcs11js (built by npm ci with g++, make and python3)", context);
+  }
   const module = MODULES.find((path) => existsSync(path)) ?? missing("SoftHSM's module", context);
   const folder = temporaryFolder();
   const at = (name: string) => join(folder.path, name);
