@@ -34,6 +34,7 @@ export class ConfigurationInForce {
   #byId = new Map<string, Profile>();
   #byPath = new Map<string, Profile>();
   #ndes: Profile | undefined;
+  #isKnown = false;
 
   constructor(guard: IssuanceGuard, names: LocalNames) {
     this.#guard = guard;
@@ -46,10 +47,16 @@ export class ConfigurationInForce {
     for (const profile of profiles) this.#guard.judgeProfile(profile);
     const faults = profiles.flatMap((profile) => this.#faultsOf(profile));
     if (faults.length > 0) throw new ConfigurationError("desired configuration", faults);
+    this.#isKnown = true;
     this.#configuration = configuration;
     this.#byId = new Map(profiles.map((profile) => [profile.id, profile]));
     this.#byPath = new Map(profiles.map((profile) => [scepPathOf(profile), profile]));
     this.#ndes = profiles.find(({ ndesPath }) => ndesPath);
+  }
+
+  /** False from the start until the first configuration: what there is to be served is not known yet. */
+  get isKnown(): boolean {
+    return this.#isKnown;
   }
 
   get profiles(): readonly Profile[] {

@@ -25,6 +25,7 @@ function listenWith(
     port: 0,
     scep: noScep,
     publication: { answer } as unknown as PublicationHandler,
+    isConfigured: () => true,
     onFault: (error) => {
       throw error;
     },

@@ -1,7 +1,7 @@
 import { Agent, get } from "node:http";
 import { describe, expect, test } from "vitest";
 import { plainAnswer } from "./http-answer.ts";
-import { type HttpListener, startHttpListener } from "./http-listener.ts";
+import { type HttpListener, type HttpListenerParts, startHttpListener } from "./http-listener.ts";
 import type { PublicationHandler } from "./publication-handler.ts";
 import type { ScepHandler } from "./scep-handler.ts";
 
@@ -10,14 +10,25 @@ const noScep = { profileAt: () => undefined } as unknown as ScepHandler;
 /** A listener whose every answer is that of `answer`. */
 function listenWith(
   answer: PublicationHandler["answer"],
-  rest: { readonly maxRequestsInFlight?: number; readonly port?: number } = {},
+  rest: Partial<HttpListenerParts> = {},
   faults: unknown[] = [],
 ): Promise<HttpListener> {
   const publication = { answer } as unknown as PublicationHandler;
   const address = "127.0.0.1";
   const onFault = (error: unknown) => void faults.push(error);
-  return startHttpListener({ address, port: 0, scep: noScep, publication, onFault, ...rest });
+  const isConfigured = () => true;
+  const parts = { address, port: 0, scep: noScep, publication, isConfigured, onFault };
+  return startHttpListener({ ...parts, ...rest });
 }
+
+test("before a configuration is in force a device is told to come again, not that there is nothing", async () => {
+  let isKnown = false;
+  await using listener = await listenWith(async () => undefined, { isConfigured: () => isKnown });
+  const early = await fetch(`${listener.url}/scep/device`);
+  expect([early.status, early.headers.get("retry-after")]).toEqual([503, "5"]);
+  isKnown = true;
+  expect((await fetch(`${listener.url}/scep/device`)).status).toBe(404);
+});
 
 test("over its limit of requests in flight a listener says when to come back, and serves on", async () => {
   const held = Promise.withResolvers<undefined>();

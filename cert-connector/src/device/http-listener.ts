@@ -26,6 +26,8 @@ export interface HttpListenerParts {
   readonly port: number;
   readonly scep: ScepHandler;
   readonly publication: PublicationHandler;
+  /** Whether a configuration is in force: without one nobody knows what is to be served. */
+  readonly isConfigured: () => boolean;
   /** Takes what comes under NDES's own path, where shadow mode is on. */
   readonly shadow?: ShadowMode | undefined;
   /** An answer failed for no fault of the client. */
@@ -143,10 +145,14 @@ async function answerTo(parts: HttpListenerParts, request: IncomingMessage): Pro
   if (profile !== undefined) {
     return await parts.scep.answer(profile, query, body, request.socket.remoteAddress);
   }
-  return (
-    (await parts.publication.answer(path, body)) ??
-    plainAnswer(404, "http-path", "Nothing is served under this path")
-  );
+  return (await parts.publication.answer(path, body)) ?? unserved(parts.isConfigured());
+}
+
+/** Right after a start the profiles are not there yet: a device that came in that moment is to come again. */
+function unserved(isConfigured: boolean): HttpAnswer {
+  if (isConfigured) return plainAnswer(404, "http-path", "Nothing is served under this path");
+  const starting = plainAnswer(503, "http-unconfigured", "No configuration is in force yet");
+  return { ...starting, retryAfterSeconds: RETRY_AFTER_SECONDS };
 }
 
 /** What says something of the body and of who asks; the rest belongs to this connection. */

@@ -243,6 +243,7 @@ export function openDoors(
     ...local.listen,
     scep,
     publication,
+    isConfigured: () => configuration.isKnown,
     shadow,
     onFault: (error) => log.error({ err: error }, "http.fault"),
   });

@@ -174,8 +174,10 @@ async function exchange(
   });
   const body = Buffer.from(await answer.arrayBuffer());
   if (answer.ok) return { contentType: answer.headers.get("content-type") ?? "", body };
+  const isRetryable = answer.status === 503;
   throw new ConnectorError(
-    "scep-refused",
+    isRetryable ? "scep-busy" : "scep-refused",
     `${url} answered ${answer.status}: ${body.toString("utf8").slice(0, 200)}`,
+    { isRetryable },
   );
 }

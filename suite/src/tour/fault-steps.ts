@@ -1,6 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ScepTransaction } from "@isthmus/cert-connector/protocol/scep-client";
+import { ConnectorError } from "@isthmus/shared/errors";
 import { SERVICES } from "@isthmus/shared/link/messages";
 import { until } from "@isthmus/shared/testing/until";
 import { DEMO } from "../configurations.ts";
@@ -158,13 +159,13 @@ async function insist<T>(attempt: () => Promise<T>): Promise<T> {
     try {
       return await attempt();
     } catch (error) {
-      if (!isUnreachable(error) || performance.now() > deadline) throw error;
+      if (!isPassing(error) || performance.now() > deadline) throw error;
       await delay(RETRY_MS);
     }
   }
 }
 
-/** What fetch throws when the connection is refused or breaks off. */
-function isUnreachable(error: unknown): boolean {
-  return error instanceof TypeError;
+/** What fetch throws when the connection is refused or breaks off, or an answer that says to come again. */
+function isPassing(error: unknown): boolean {
+  return error instanceof TypeError || (error instanceof ConnectorError && error.isRetryable);
 }
