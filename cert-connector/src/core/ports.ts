@@ -79,7 +79,7 @@ export interface ChallengeVerifier<Shown = ShownChallenge> {
 export interface IssuanceGuard {
   judgeProfile(profile: Profile): void;
   judgePlan(plan: CertificatePlan, profile: Profile): void;
-  /** The very bytes that the ledger says are to be signed, just before they are. */
+  /** The very bytes of an intent that was read from the ledger, before they are signed. */
   judgeBytes(of: Pick<IssuanceOrder, "tbs" | "issuerKeyId">, issuer: Issuer): void;
   /** The sliding window over all that is issued, counted in the intent's own transaction. */
   readonly window: { readonly max: number; readonly windowMs: number } | undefined;
