@@ -1,0 +1,85 @@
+import type { ChildProcess } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { endChild, type Lab, LAB } from "./namespaces.ts";
+
+export interface OcservOptions {
+  readonly folder: string;
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  /** The CA of the client certificates. */
+  readonly clientCaFile: string;
+  readonly port: number;
+  /** ocserv's address pool. */
+  readonly network: string;
+}
+
+/** ocserv in the gateway's namespace, as its own sample configuration has it where speed is concerned. */
+export interface OcservPeer extends AsyncDisposable {
+  readonly process: ChildProcess;
+  output(): string;
+}
+
+const LISTEN_TIMEOUT_MS = 10_000;
+
+/** Starts it and waits until its port answers. */
+export async function startOcserv(lab: Lab, options: OcservOptions): Promise<OcservPeer> {
+  mkdirSync(options.folder, { recursive: true });
+  const file = join(options.folder, "ocserv.conf");
+  writeFileSync(file, configuration(options));
+  const process = lab.start("gateway", ["ocserv", "--foreground", "--config", file]);
+  let output = "";
+  process.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  process.stderr?.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  const from = performance.now();
+  for (;;) {
+    const sockets = await lab.run("gateway", ["ss", "-Hltn", `sport = :${options.port}`]);
+    if (sockets.trim() !== "") break;
+    if (process.exitCode !== null || performance.now() - from > LISTEN_TIMEOUT_MS) {
+      await endChild(process);
+      throw new Error(`ocserv does not listen:\n${output}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return { process, output: () => output, [Symbol.asyncDispose]: () => endChild(process) };
+}
+
+function configuration(options: OcservOptions): string {
+  return `auth = "certificate"
+ca-cert = ${options.clientCaFile}
+cert-user-oid = 2.5.4.3
+tcp-port = ${options.port}
+udp-port = ${options.port}
+run-as-user = nobody
+run-as-group = nogroup
+socket-file = ${join(options.folder, "socket")}
+pid-file = ${join(options.folder, "pid")}
+server-cert = ${options.certificateFile}
+server-key = ${options.keyFile}
+isolate-workers = true
+max-clients = 4096
+max-same-clients = 0
+rate-limit-ms = 0
+keepalive = 300
+dpd = 90
+mobile-dpd = 1800
+try-mtu-discovery = false
+tls-priorities = "NORMAL:%SERVER_PRECEDENCE:-VERS-SSL3.0:-VERS-TLS1.0:-VERS-TLS1.1"
+auth-timeout = 240
+min-reauth-time = 0
+max-ban-score = 0
+cookie-timeout = 300
+deny-roaming = false
+rekey-time = 172800
+rekey-method = ssl
+use-occtl = false
+device = vpns
+predictable-ips = true
+ipv4-network = ${options.network}
+route = ${LAB.internal.network}
+ping-leases = false
+cisco-client-compat = true
+dtls-legacy = true
+log-level = 1
+`;
+}
