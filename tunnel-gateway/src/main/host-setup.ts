@@ -1,0 +1,46 @@
+import { ConnectorError } from "@isthmus/shared/errors";
+import type { CliCall, CliCommand } from "@isthmus/shared/kernel/command";
+import { CONFIG_OPTION, loadLocalConfiguration } from "@isthmus/shared/kernel/local-configuration";
+import { localConfiguration } from "../config/local-configuration.ts";
+import { tunnelSlices } from "../core/vpn/tunnel-slices.ts";
+import { hostPlan, removalPlan } from "../packets/host-plan.ts";
+import { asScript, carryOut } from "../packets/host-setup.ts";
+
+/** Of the TUN devices; a client's own MTU is smaller and kept by the packet threads. */
+export const TUNNEL_MTU = 1_500;
+
+/** `host-setup`: what needs root, once, so that the gateway needs no capability afterwards. */
+export const hostSetup: CliCommand = {
+  name: "host-setup",
+  summary:
+    "make the tunnels, addresses, forwarding and address translation of the VPN (as root, once per boot)",
+  options: {
+    config: CONFIG_OPTION,
+    user: {
+      type: "string",
+      valueName: "USER",
+      summary: "who will run the gateway; name or number",
+      default: "1000",
+    },
+    print: { type: "boolean", summary: "print a shell script instead of doing it" },
+    remove: { type: "boolean", summary: "take it all away again" },
+  },
+  async run(call) {
+    const steps = stepsOf(call);
+    if (call.flag("print")) return { text: asScript(steps), value: steps };
+    carryOut(steps, (line) => call.note(line));
+    const done = call.flag("remove") ? "removed" : "the gateway can start now";
+    return { text: `${steps.length} steps: ${done}`, value: { steps: steps.length } };
+  },
+};
+
+function stepsOf(call: CliCall) {
+  const { vpn } = loadLocalConfiguration({ localConfiguration }, call.required("config"));
+  if (vpn === undefined) {
+    throw new ConnectorError("vpn-not-configured", "the configuration file has no section vpn");
+  }
+  const slices = tunnelSlices({ ...vpn, ipv6Network: vpn.ipv6Network });
+  if (call.flag("remove")) return removalPlan(slices);
+  const { masquerade, interfaces } = vpn.nat;
+  return hostPlan({ slices, user: call.required("user"), mtu: TUNNEL_MTU, masquerade, interfaces });
+}

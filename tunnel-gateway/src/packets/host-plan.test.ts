@@ -1,0 +1,51 @@
+import { expect, test } from "vitest";
+import { tunnelSlices } from "../core/vpn/tunnel-slices.ts";
+import { hostPlan, removalPlan } from "./host-plan.ts";
+import { asScript } from "./host-setup.ts";
+
+const slices = tunnelSlices({
+  network: "10.98.0.0/16",
+  ipv6Network: "fd98::/112",
+  tunnels: { name: "isthmus", count: 2 },
+});
+const good = { slices, user: "1000", mtu: 1_500, masquerade: true, interfaces: undefined };
+
+test("every tunnel gets a device of the gateway's user with offload, both addresses, and is up", () => {
+  const commands = hostPlan(good).map(({ command }) => command.join(" "));
+  expect(commands).toEqual([
+    "ip tuntap add dev isthmus0 mode tun user 1000 vnet_hdr",
+    "ip link set dev isthmus0 mtu 1500 txqueuelen 1000 up",
+    "ip address replace 10.98.0.1/17 dev isthmus0",
+    "ip -6 address replace fd98::1/113 dev isthmus0",
+    "ip tuntap add dev isthmus1 mode tun user 1000 vnet_hdr",
+    "ip link set dev isthmus1 mtu 1500 txqueuelen 1000 up",
+    "ip address replace 10.98.128.1/17 dev isthmus1",
+    "ip -6 address replace fd98::8001/113 dev isthmus1",
+    "sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1",
+    "nft -f -",
+  ]);
+});
+
+test("clients are translated on their way out of every interface but the tunnels, or of those that are named", () => {
+  const rules = hostPlan(good).at(-1)?.input;
+  expect(rules).toContain(
+    'ip saddr { 10.98.0.0/17, 10.98.128.0/17 } oifname != { "isthmus0", "isthmus1" } masquerade',
+  );
+  expect(rules).toContain("ip6 saddr { fd98::/113, fd98::8000/113 }");
+  const named = hostPlan({ ...good, interfaces: ["eth1"] }).at(-1)?.input;
+  expect(named).toContain('oifname { "eth1" } masquerade');
+});
+
+test("without translation our table is there and empty, whatever an earlier run left in it", () => {
+  const rules = hostPlan({ ...good, masquerade: false }).at(-1)?.input;
+  expect(rules).toBe("table inet isthmus\ndelete table inet isthmus\ntable inet isthmus {\n}\n");
+});
+
+test("the script does the same and may be run again", () => {
+  const script = asScript(hostPlan(good));
+  expect(script).toContain(
+    "test -e /sys/class/net/isthmus0 || ip tuntap add dev isthmus0 mode tun user 1000 vnet_hdr",
+  );
+  expect(script).toContain("nft -f - <<'RULES'\ntable inet isthmus\n");
+  expect(asScript(removalPlan(slices))).toContain("ip link delete isthmus1");
+});

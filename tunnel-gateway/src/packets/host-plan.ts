@@ -1,0 +1,130 @@
+import { gatewayAddress, type TunnelSlice } from "../core/vpn/tunnel-slices.ts";
+import { formatAddress } from "../core/ip-address.ts";
+
+/** One thing that the host needs; `isDone` is asked first, so that the plan may be run again at any time. */
+export interface HostStep {
+  /** For a person: what it is for. */
+  readonly why: string;
+  /** The program and its words. */
+  readonly command: readonly string[];
+  /** Given to the program's standard input. */
+  readonly input?: string;
+  /** A TUN device that makes the step superfluous when it is already there. */
+  readonly unlessDevice?: string;
+}
+
+export interface HostPlanOptions {
+  readonly slices: readonly TunnelSlice[];
+  /** Who will run the gateway: name or number. */
+  readonly user: string;
+  readonly mtu: number;
+  readonly masquerade: boolean;
+  /** Interfaces to the internal network; all but the tunnels where undefined. */
+  readonly interfaces: readonly string[] | undefined;
+}
+
+/** Our table in nftables; the plan replaces it whole and touches no other. */
+const TABLE = "isthmus";
+/** Packets that wait for a packet thread; more only adds delay. */
+const QUEUE_PACKETS = 1_000;
+
+/**
+ * What has to be done once as root, so that the gateway itself needs no capability: devices that belong to its user,
+ * addresses, forwarding, and address translation on the way out.
+ */
+export function hostPlan(options: HostPlanOptions): readonly HostStep[] {
+  const { slices } = options;
+  return [
+    ...slices.flatMap((slice) => deviceSteps(slice, options)),
+    { why: "packets pass between clients and networks", command: forwarding(slices) },
+    {
+      why: options.masquerade
+        ? "clients appear under the gateway's own addresses"
+        : "clients keep their addresses; networks need a route back to them",
+      command: ["nft", "-f", "-"],
+      input: ruleset(options),
+    },
+  ];
+}
+
+/** What takes all of it away again. */
+export function removalPlan(slices: readonly TunnelSlice[]): readonly HostStep[] {
+  return [
+    ...slices.map(({ device }) => ({
+      why: `${device} goes`,
+      command: ["ip", "link", "delete", device],
+    })),
+    {
+      why: "its rules go",
+      command: ["nft", "-f", "-"],
+      input: `table inet ${TABLE}\ndelete table inet ${TABLE}\n`,
+    },
+  ];
+}
+
+function deviceSteps(slice: TunnelSlice, { user, mtu }: HostPlanOptions): HostStep[] {
+  const { device, ipv4, ipv6 } = slice;
+  const on = ["dev", device];
+  const words = ["ip", "tuntap", "add", ...on, "mode", "tun", "user", user, "vnet_hdr"];
+  const address = (one: string, family: string[]) => ({
+    why: `the gateway's own address on ${device}, which brings the route to its clients`,
+    command: ["ip", ...family, "address", "replace", one, ...on],
+  });
+  return [
+    {
+      why: `${device} belongs to ${user}, with segmentation offload`,
+      command: words,
+      unlessDevice: device,
+    },
+    {
+      why: `${device} is up`,
+      command: [
+        "ip",
+        "link",
+        "set",
+        ...on,
+        "mtu",
+        `${mtu}`,
+        "txqueuelen",
+        `${QUEUE_PACKETS}`,
+        "up",
+      ],
+    },
+    address(gatewayAddress(ipv4), []),
+    ...(ipv6 ? [{ ...address(gatewayAddress(ipv6), ["-6"]) }] : []),
+  ];
+}
+
+function forwarding(slices: readonly TunnelSlice[]): string[] {
+  const ipv6 = slices.some((slice) => slice.ipv6) ? ["net.ipv6.conf.all.forwarding=1"] : [];
+  return ["sysctl", "-q", "-w", "net.ipv4.ip_forward=1", ...ipv6];
+}
+
+/** nftables' own language; what stands in it comes from checked configuration. */
+function ruleset({ slices, masquerade, interfaces }: HostPlanOptions): string {
+  const devices = slices.map(({ device }) => `"${device}"`).join(", ");
+  const out = interfaces
+    ? `oifname { ${interfaces.map((name) => `"${name}"`).join(", ")} }`
+    : `oifname != { ${devices} }`;
+  const sources = (family: "ipv4" | "ipv6") =>
+    slices
+      .flatMap((slice) => slice[family] ?? [])
+      .map((network) => `${formatAddress(network)}/${network.prefix}`)
+      .join(", ");
+  const ipv6 = sources("ipv6");
+  const translation = [
+    "  chain translation {",
+    "    type nat hook postrouting priority srcnat; policy accept;",
+    `    ip saddr { ${sources("ipv4")} } ${out} masquerade`,
+    ...(ipv6 === "" ? [] : [`    ip6 saddr { ${ipv6} } ${out} masquerade`]),
+    "  }",
+  ];
+  return [
+    `table inet ${TABLE}`,
+    `delete table inet ${TABLE}`,
+    `table inet ${TABLE} {`,
+    ...(masquerade ? translation : []),
+    "}",
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,62 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { ConnectorError } from "@isthmus/shared/errors";
+import type { HostStep } from "./host-plan.ts";
+
+/** Does the steps of a plan in order. @throws ConnectorError `host-setup-failed` with the command and what it said */
+export function carryOut(steps: readonly HostStep[], note: (line: string) => void): void {
+  for (const step of steps) {
+    const { unlessDevice } = step;
+    if (unlessDevice !== undefined && hasDevice(unlessDevice)) {
+      note(`already there: ${unlessDevice}`);
+      continue;
+    }
+    note(`${commandLine(step)}   # ${step.why}`);
+    run(step);
+  }
+}
+
+/** A plan as a shell script, for those who would rather read it and run it themselves. */
+export function asScript(steps: readonly HostStep[]): string {
+  const lines = steps.flatMap((step) => {
+    const line = commandLine(step);
+    const guarded =
+      step.unlessDevice === undefined
+        ? line
+        : `test -e /sys/class/net/${step.unlessDevice} || ${line}`;
+    const whole = step.input === undefined ? guarded : `${guarded} <<'RULES'\n${step.input}RULES`;
+    return [`# ${step.why}`, whole];
+  });
+  return ["#!/bin/sh", "set -e", ...lines, ""].join("\n");
+}
+
+/** Whether the host has a network device of this name. */
+export function hasDevice(name: string): boolean {
+  return existsSync(`/sys/class/net/${name}`);
+}
+
+function run(step: HostStep): void {
+  const [program = "", ...words] = step.command;
+  const { status, error, stderr } = spawnSync(program, words, {
+    input: step.input ?? "",
+    encoding: "utf8",
+  });
+  if (status === 0) return;
+  throw new ConnectorError(
+    "host-setup-failed",
+    `${commandLine(step)}: ${reasonOf(program, error, stderr)}`,
+  );
+}
+
+function reasonOf(program: string, error: Error | undefined, stderr: string | null): string {
+  if ((error as NodeJS.ErrnoException | undefined)?.code === "ENOENT") {
+    const debian = program === "nft" ? "nftables" : program === "ip" ? "iproute2" : "procps";
+    return `${program} is not installed (Debian: apt-get install ${debian})`;
+  }
+  const said = (stderr ?? "").trim() || error?.message || "failed";
+  return /not permitted|denied/i.test(said) ? `${said}; host-setup needs root` : said;
+}
+
+function commandLine(step: HostStep): string {
+  return step.command.join(" ");
+}
