@@ -12,12 +12,14 @@ import { crlBench } from "./revocation/crl-bench.ts";
 import { ocspBench } from "./revocation/ocsp-bench.ts";
 import { scepBench } from "./scep/scep-bench.ts";
 import { startBench } from "./start/start-bench.ts";
+import { vpnBench } from "./vpn/vpn-bench.ts";
 
 const BENCHES: readonly Bench[] = [
   scepBench,
   ocspBench,
   crlBench,
   relayBench,
+  vpnBench,
   linkBench,
   startBench,
 ];
