@@ -1,6 +1,9 @@
 import { ConnectorError } from "@isthmus/shared/errors";
 import type { Client } from "ldapts";
-import { connectToDirectory, type DirectoryAddress } from "./directory-connection.ts";
+import {
+  connectToDirectory,
+  type DirectoryAddress,
+} from "@isthmus/shared/directory/directory-connection";
 import { directoryError, resultCodeOf } from "./directory-error.ts";
 
 /** Our own limit: who waits beyond it is turned away at once, rather than after the device has given up. */
