@@ -20,6 +20,21 @@ export const REFUSAL_CODES = [
   "limit-connections",
   "cut-by-operator",
   "stopping",
+  "credentials-wrong",
+  "token-invalid",
+  "authenticator-unreachable",
+  "login-refused",
+  "login-busy",
+  "user-mismatch",
+  "group-unknown",
+  "group-not-member",
+  "certificate-missing",
+  "authenticator-unreachable",
+  "limit-sessions",
+  "session-unknown",
+  "session-ended",
+  "address-exhausted",
+  "address-family",
 ] as const;
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 
@@ -28,4 +43,6 @@ export interface Refusal {
   readonly code: RefusalCode;
   readonly rule: string;
   readonly message: string;
+  /** When it may be worth trying again; what a client is told as `Retry-After`. */
+  readonly retryAfterSeconds?: number | undefined;
 }
