@@ -1,5 +1,6 @@
 import { deviceState } from "@isthmus/shared/link/messages";
 import { z } from "zod";
+import { vpnConfiguration } from "./vpn-configuration.ts";
 
 /** Our own limits on one configuration. */
 const MAX_POLICIES = 1_000;
@@ -20,23 +21,47 @@ const ports = z
   .min(1)
   .max(MAX_PORTS);
 
-/** One exact host name, or one network such as `10.0.0.0/8` or a single address; exactly one of the two. */
-export const destinationSchema = z
-  .strictObject({
-    name: z.string().min(1).max(253).optional(),
-    cidr: z.string().min(2).max(64).optional(),
-    ports,
-  })
-  .refine(
-    (destination) => (destination.name === undefined) !== (destination.cidr === undefined),
-    "needs either name or cidr",
-  );
+const place = {
+  name: z.string().min(1).max(253).optional(),
+  cidr: z.string().min(2).max(64).optional(),
+};
+const isOnePlace = (at: { readonly name?: unknown; readonly cidr?: unknown }) =>
+  (at.name === undefined) !== (at.cidr === undefined);
+const EITHER = "needs either name or cidr";
 
-const rule = z.strictObject({
-  name,
-  action: z.enum(["allow", "deny"]),
-  destinations: z.array(destinationSchema).min(1).max(MAX_DESTINATIONS),
-});
+/** One exact host name, or one network such as `10.0.0.0/8` or a single address; exactly one of the two. */
+export const destinationSchema = z.strictObject({ ...place, ports }).refine(isOnePlace, EITHER);
+const ruleDestination = z
+  .strictObject({ ...place, ports: ports.optional() })
+  .refine(isOnePlace, EITHER);
+
+const protocol = z.enum(["tcp", "udp", "icmp", "any"]);
+
+const rule = z
+  .strictObject({
+    name,
+    action: z.enum(["allow", "deny"]),
+    /**
+     * For packets of the VPN; the relay is TCP, and rules for `udp` and `icmp` say nothing to it. Without one, `allow` opens
+     * TCP and UDP on the ports, `deny` closes them for every protocol. `any` is every protocol, those without ports too where
+     * the destination names no ports. `icmp` is ICMP and ICMPv6, and names none. Destinations by `name` hold for the relay
+     * alone: packets carry addresses.
+     */
+    protocol: protocol.optional(),
+    destinations: z.array(ruleDestination).min(1).max(MAX_DESTINATIONS),
+  })
+  .superRefine((value, context) => {
+    for (const [index, { ports: named }] of value.destinations.entries()) {
+      const path = ["destinations", index, "ports"];
+      const isPortless = value.protocol === "icmp" || value.protocol === "any";
+      if (named === undefined && !isPortless) {
+        context.addIssue({ code: "custom", path, message: "needs ports, or protocol any or icmp" });
+      }
+      if (named !== undefined && value.protocol === "icmp") {
+        context.addIssue({ code: "custom", path, message: "icmp has no ports" });
+      }
+    }
+  });
 
 const policy = z.strictObject({
   name,
@@ -90,5 +115,6 @@ export const desiredConfiguration = z.strictObject({
   revocation: revocation.prefault({}),
   limits: limits.prefault({}),
   accessLog: accessLog.prefault({}),
+  vpn: vpnConfiguration.prefault({}),
 });
 export type DesiredConfiguration = z.infer<typeof desiredConfiguration>;

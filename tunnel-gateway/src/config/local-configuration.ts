@@ -6,6 +6,7 @@ import {
   secretFileKey,
 } from "@isthmus/shared/kernel/configuration-keys";
 import { z } from "zod";
+import { vpnLocalConfiguration } from "./vpn-local-configuration.ts";
 
 const url = (protocol: RegExp) => z.url({ protocol }).max(2_048);
 const cidr = z.string().min(2).max(64);
@@ -70,5 +71,6 @@ export const localConfiguration = z.strictObject({
       handshakeSeconds: z.number().int().min(1).max(120).default(10),
     })
     .prefault({}),
+  vpn: vpnLocalConfiguration.optional(),
 });
 export type LocalConfiguration = z.infer<typeof localConfiguration>;

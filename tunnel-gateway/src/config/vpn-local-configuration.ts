@@ -109,6 +109,11 @@ export const vpnLocalConfiguration = z.strictObject({
       authenticatorConfiguration,
     )
     .default({}),
+  /**
+   * Domains that a user name may be given without: `alice` is then the same user as `alice@<domain>`, where two authenticators
+   * have to agree, and for counting.
+   */
+  userNameDomains: z.array(z.string().min(1).max(253)).max(32).default([]),
   /** The AnyConnect profile (XML) that clients fetch. */
   profileFile: pathKey().optional(),
   /** What `host-setup` does about addresses leaving the gateway. */

@@ -11,8 +11,8 @@ import {
   judgeDevice,
 } from "./gate.ts";
 import { issuerIdOf, type PeerCertificate, type TrustAnchor } from "./identity.ts";
-import type { OpenConnection } from "./open-connections.ts";
-import type { PolicyMatcher } from "./policy.ts";
+import type { OpenConnection, OpenSession } from "./open-connections.ts";
+import type { Policy, PolicyMatcher } from "./policy.ts";
 import type { Refusal } from "./refusal.ts";
 import {
   judgeRevocation,
@@ -20,10 +20,14 @@ import {
   type RevocationFreshness,
   type RevocationKnowledge,
 } from "./revocation.ts";
+import type { VpnGroup, VpnRules } from "./vpn/vpn-rules.ts";
 
 /** What the configuration says, compiled; replaced as a whole. */
 export interface AccessRules {
   readonly policy: PolicyMatcher;
+  /** What `policy` was made of, for deciding about packets. */
+  readonly policies: readonly Policy[];
+  readonly vpn: VpnRules;
   readonly ageLimits: DeviceAgeLimits;
   readonly freshness: RevocationFreshness;
 }
@@ -38,6 +42,19 @@ export interface LocalRules {
 export type DestinationVerdict =
   | { readonly rule: string; readonly refusal?: undefined }
   | { readonly rule?: undefined; readonly refusal: Refusal };
+
+/** What decides about a session of the VPN. */
+export type SessionHolder = Pick<OpenSession, "certificate" | "group" | "userGroups">;
+
+/** The group of a session, the device behind it where one counts, and the groups by which policies are chosen. */
+export type SessionVerdict =
+  | {
+      readonly group: VpnGroup;
+      readonly device: Device | undefined;
+      readonly policyGroups: readonly string[];
+      readonly refusal?: undefined;
+    }
+  | { readonly refusal: Refusal };
 
 /**
  * Decides whether a device may connect, where to, and whether it may go on: the same questions at connect and whenever
@@ -107,11 +124,25 @@ export class AccessControl {
 
   /** Why an open connection may not go on; undefined when it may. `devices` stands for a state not yet in force. */
   rejudge(connection: OpenConnection, devices = this.#devices()): Refusal | undefined {
-    const refusal = this.#judgeCertificate(connection.certificate, this.#clock.now());
-    if (refusal && endsConnections(refusal)) return refusal;
+    if (connection.kind === "session") return this.rejudgeSession(connection, devices).refusal;
+    const refusal = this.#judgeStanding(connection.certificate);
+    if (refusal) return refusal;
     const gate = this.#judgeHolder(connection.certificate, devices);
     if (gate.refusal) return gate.refusal;
     return this.judgeDestination(gate.device, connection.destination).refusal;
+  }
+
+  /** Whether somebody may have a session of the VPN, at the login and at each connection. */
+  admitSession(holder: SessionHolder): SessionVerdict {
+    const { certificate } = holder;
+    const refusal = certificate && this.#judgeCertificate(certificate, this.#clock.now());
+    return refusal ? { refusal } : this.#judgeSession(holder, this.#devices());
+  }
+
+  /** Whether a session may go on. */
+  rejudgeSession(holder: SessionHolder, devices = this.#devices()): SessionVerdict {
+    const refusal = holder.certificate && this.#judgeStanding(holder.certificate);
+    return refusal ? { refusal } : this.#judgeSession(holder, devices);
   }
 
   /** The same with other rules, to see what they would do. */
@@ -124,6 +155,25 @@ export class AccessControl {
       knowledge: this.#knowledge,
       deviceFreshness: this.#deviceFreshness,
     });
+  }
+
+  /** A device stands behind it where the group wants one, and counts where it passes the gate. */
+  #judgeSession(holder: SessionHolder, devices: DeviceDirectory): SessionVerdict {
+    const group = this.rules.vpn.groups.find(({ name }) => name === holder.group);
+    if (!group) return { refusal: noGroup(holder.group) };
+    const gate = holder.certificate && this.#judgeHolder(holder.certificate, devices);
+    if (group.requireDevice && !gate?.device) return { refusal: gate?.refusal ?? NO_CERTIFICATE };
+    const device = gate?.device;
+    const groups = [...new Set([...(device?.groups ?? []), ...holder.userGroups])];
+    if (group.members && !group.members.some((one) => one === "*" || groups.includes(one))) {
+      return { refusal: notMember(group) };
+    }
+    return { group, device, policyGroups: [...new Set([...groups, ...group.policyGroups])] };
+  }
+
+  #judgeStanding(certificate: PeerCertificate): Refusal | undefined {
+    const refusal = this.#judgeCertificate(certificate, this.#clock.now());
+    return refusal && endsConnections(refusal) ? refusal : undefined;
   }
 
   #judgeCertificate(certificate: PeerCertificate, now: number): Refusal | undefined {
@@ -148,6 +198,21 @@ export class AccessControl {
 /** Not knowing about revocations any more keeps new connections out; it is no reason to end those that stand. */
 function endsConnections(refusal: Refusal): boolean {
   return refusal.code !== "revocation-outdated" && refusal.code !== "revocation-unknown";
+}
+
+const NO_CERTIFICATE: Refusal = {
+  code: "certificate-missing",
+  rule: "gate/certificate",
+  message: "the device has to show a certificate",
+};
+
+function noGroup(name: string): Refusal {
+  return { code: "group-unknown", rule: "vpn/groups", message: `there is no group ${name}` };
+}
+
+function notMember({ name, label }: VpnGroup): Refusal {
+  const message = `neither user nor device may choose ${label}`;
+  return { code: "group-not-member", rule: `group/${name}/members`, message };
 }
 
 function denied(rule: string, message: string): Refusal {

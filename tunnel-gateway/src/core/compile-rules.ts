@@ -3,8 +3,10 @@ import type { AccessRules } from "./access.ts";
 import { type DestinationBound, type DestinationSet, isWithinBound } from "./destination.ts";
 import type { Exception } from "./egress.ts";
 import { type Cidr, parseCidr } from "./ip-address.ts";
-import { compilePolicies, type Policy } from "./policy.ts";
+import { compilePolicies, type Policy, type RuleProtocol } from "./policy.ts";
 import { ALL_PORTS, type PortRange, parsePortRange } from "./port-range.ts";
+import { compileVpnRules, type VpnDocument, type VpnFacilities } from "./vpn/compile-vpn-rules.ts";
+import { NO_VPN } from "./vpn/vpn-rules.ts";
 
 /** The parts of a desired configuration that decide about access, as they are written. */
 export interface RulesDocument {
@@ -14,23 +16,28 @@ export interface RulesDocument {
     readonly rules: readonly {
       readonly name: string;
       readonly action: "allow" | "deny";
+      readonly protocol?: RuleProtocol | undefined;
       readonly destinations: readonly DestinationText[];
     }[];
   }[];
   readonly devices: { readonly maximumAgeMinutes: number; readonly graceMinutes: number };
   readonly revocation: { readonly softAgeMinutes: number; readonly hardAgeMinutes: number };
+  readonly vpn?: VpnDocument | undefined;
 }
 
 export interface DestinationText {
   readonly name?: string | undefined;
   readonly cidr?: string | undefined;
-  readonly ports: readonly (number | string)[];
+  /** All where none are given. */
+  readonly ports?: readonly (number | string)[] | undefined;
 }
 
 export interface RuleBounds {
   readonly destinations: DestinationBound;
   readonly maximumDeviceAgeMinutes?: number | undefined;
   readonly maximumRevocationAgeMinutes?: number | undefined;
+  /** What the local configuration has for the VPN; undefined where it has none, and then no group of it is in force. */
+  readonly vpn?: VpnFacilities | undefined;
 }
 
 const MINUTE_MS = 60_000;
@@ -56,11 +63,15 @@ export function compileRules(document: RulesDocument, bounds: RuleBounds): Acces
     })),
   }));
   faults.push(...duplicates(policies));
+  const vpn =
+    document.vpn && bounds.vpn ? compileVpnRules(document.vpn, bounds.vpn, faults) : NO_VPN;
   if (faults.length > 0) throw new ConfigurationError("the desired configuration", faults);
   refuseExcess(policies, document, bounds);
   const { devices, revocation } = document;
   return {
     policy: compilePolicies(policies),
+    policies,
+    vpn,
     ageLimits: {
       maximumAgeMs: devices.maximumAgeMinutes * MINUTE_MS,
       graceMs: devices.graceMinutes * MINUTE_MS,
@@ -80,7 +91,7 @@ export function compileDestinations(
 ): DestinationSet[] {
   return texts.flatMap((text, index): DestinationSet[] => {
     const at = `${key}.${index}`;
-    const ports = compilePorts(text.ports, at, faults);
+    const ports = text.ports ? compilePorts(text.ports, at, faults) : ALL_PORTS;
     if (text.cidr !== undefined) {
       const network = compileNetwork(text.cidr, `${at}.cidr`, faults);
       return network ? [{ kind: "network", network, ports }] : [];

@@ -15,6 +15,8 @@ import type { Refusal } from "./refusal.ts";
  * addresses that reach the gateway's own host, its cloud's metadata service, or many hosts at once.
  */
 export interface EgressGuard {
+  /** What it was made of, for deciding about packets. */
+  readonly surroundings: EgressSurroundings;
   /** Why a connection to `address` is forbidden; undefined when it is not. */
   judge(address: IpAddress, port: number): Refusal | undefined;
 }
@@ -82,6 +84,7 @@ export function compileEgress(surroundings: EgressSurroundings): EgressGuard {
   }
 
   return {
+    surroundings,
     judge(address, port) {
       for (const candidate of [address, ...embeddedAddresses(address)]) {
         const rule = judgeOne(candidate, port);

@@ -9,15 +9,18 @@ export interface Cut {
   readonly refusal: Refusal;
 }
 
+/** What is open, of one kind or of several. */
+export type Open = Pick<OpenConnections, "all" | "ofDevice" | "ofCertificate">;
+
 /** Ends open connections that the present rules, states and revocations no longer allow. */
 export class Enforcement {
   readonly #access: AccessControl;
-  readonly #connections: OpenConnections;
+  readonly #connections: Open;
   readonly #onCut: (cuts: readonly Cut[]) => void;
 
   constructor(options: {
     readonly access: AccessControl;
-    readonly connections: OpenConnections;
+    readonly connections: Open;
     /** Called once for all connections of one act. */
     readonly onCut: (cuts: readonly Cut[]) => void;
   }) {
@@ -34,7 +37,9 @@ export class Enforcement {
   /** From time to time, for what time alone changes: cheap enough for every second and many connections. */
   expired(now: number): number {
     const all = this.#connections.all();
-    return this.#enforce(all.filter((connection) => connection.certificate.notAfter < now));
+    return this.#enforce(
+      all.filter(({ certificate }) => certificate && certificate.notAfter < now),
+    );
   }
 
   /** After the states of these devices changed. */
@@ -71,6 +76,7 @@ export class Enforcement {
     return this.#cut(
       connections.flatMap((connection) => {
         const refusal = this.#access.rejudge(connection);
+        if (!refusal && connection.kind === "session") connection.refresh();
         return refusal ? [{ connection, refusal }] : [];
       }),
     );
@@ -89,4 +95,13 @@ function count(
   judge: (connection: OpenConnection) => Refusal | undefined,
 ): number {
   return connections.filter((connection) => judge(connection) !== undefined).length;
+}
+
+/** Two kinds as one. */
+export function bothOf(one: Open, other: Open): Open {
+  return {
+    all: () => [...one.all(), ...other.all()],
+    ofDevice: (deviceId) => [...one.ofDevice(deviceId), ...other.ofDevice(deviceId)],
+    ofCertificate: (key) => [...one.ofCertificate(key), ...other.ofCertificate(key)],
+  };
 }

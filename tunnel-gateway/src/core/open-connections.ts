@@ -2,21 +2,41 @@ import type { Destination } from "./destination.ts";
 import type { PeerCertificate } from "./identity.ts";
 import type { Refusal } from "./refusal.ts";
 
-/** One relayed connection, as far as deciding about it goes. */
-export interface OpenConnection {
+/** Something that a device or user has open through the gateway, as far as deciding about it goes. */
+export type OpenConnection = OpenRelay | OpenSession;
+
+interface Open {
   readonly id: string;
-  readonly deviceId: string;
   readonly userPrincipalName: string | undefined;
-  readonly certificate: PeerCertificate;
-  readonly destination: Destination;
-  /** The policy rule that allowed it. */
-  readonly rule: string;
   readonly openedAt: number;
   /** Ends it now, both ways, without a clean end that could pass for the end of the data. */
   cut(refusal: Refusal): void;
 }
 
-/** The open connections, found by device and by certificate. */
+/** One relayed connection. */
+export interface OpenRelay extends Open {
+  readonly kind: "relay";
+  readonly deviceId: string;
+  readonly certificate: PeerCertificate;
+  readonly destination: Destination;
+  /** The policy rule that allowed it. */
+  readonly rule: string;
+}
+
+/** One session of the VPN: its packets are judged one by one, it is judged by who holds it. */
+export interface OpenSession extends Open {
+  readonly kind: "session";
+  /** Undefined for a user whose device does not count. */
+  readonly deviceId: string | undefined;
+  readonly certificate: PeerCertificate | undefined;
+  /** The VPN's group that it was opened in, and the groups that the authenticators vouched for. */
+  readonly group: string;
+  readonly userGroups: readonly string[];
+  /** It was judged again and goes on; what its packets may do may be something else now. */
+  refresh(): void;
+}
+
+/** What is open, found by device and by certificate. */
 export class OpenConnections<Connection extends OpenConnection = OpenConnection> {
   readonly #all = new Map<string, Connection>();
   readonly #byDevice = new Map<string, Set<Connection>>();
@@ -28,14 +48,16 @@ export class OpenConnections<Connection extends OpenConnection = OpenConnection>
 
   add(connection: Connection): void {
     this.#all.set(connection.id, connection);
-    insert(this.#byDevice, connection.deviceId, connection);
-    insert(this.#byCertificate, connection.certificate.key, connection);
+    const { deviceId, certificate } = connection;
+    if (deviceId !== undefined) insert(this.#byDevice, deviceId, connection);
+    if (certificate) insert(this.#byCertificate, certificate.key, connection);
   }
 
   remove(connection: Connection): void {
     this.#all.delete(connection.id);
-    erase(this.#byDevice, connection.deviceId, connection);
-    erase(this.#byCertificate, connection.certificate.key, connection);
+    const { deviceId, certificate } = connection;
+    if (deviceId !== undefined) erase(this.#byDevice, deviceId, connection);
+    if (certificate) erase(this.#byCertificate, certificate.key, connection);
   }
 
   /** A copy, so that the caller may cut what it walks over. */
@@ -52,11 +74,11 @@ export class OpenConnections<Connection extends OpenConnection = OpenConnection>
     return [...(this.#byCertificate.get(key) ?? [])];
   }
 
-  /** Keys of the certificates under which connections are open. */
+  /** The certificates under which connections are open. */
   certificates(): PeerCertificate[] {
     return [...this.#byCertificate.values()].flatMap((connections) => {
       const [first] = connections;
-      return first ? [first.certificate] : [];
+      return first?.certificate ? [first.certificate] : [];
     });
   }
 }

@@ -13,8 +13,18 @@ export interface Policy {
 export interface Rule {
   readonly name: string;
   readonly action: "allow" | "deny";
+  /** What of the packets it holds for; see `RULE_PROTOCOLS`. The relay is TCP. */
+  readonly protocol?: RuleProtocol | undefined;
   readonly destinations: readonly DestinationSet[];
 }
+
+/**
+ * Of a rule on the VPN. Without one, an allowing rule opens TCP and UDP on its ports, a denying rule closes its ports for every
+ * protocol, and for protocols without ports too where it names all. `any` holds for every protocol in the same way. `icmp` is
+ * ICMP and ICMPv6 and has no ports.
+ */
+export const RULE_PROTOCOLS = ["tcp", "udp", "icmp", "any"] as const;
+export type RuleProtocol = (typeof RULE_PROTOCOLS)[number];
 
 /** What the policies say of one destination. `rule` is `policy/rule`, or `default-deny` where no rule matches. */
 export interface Verdict {
@@ -56,6 +66,7 @@ export function compilePolicies(policies: readonly Policy[]): PolicyMatcher {
   for (const policy of policies) {
     for (const rule of policy.rules) {
       order += 1;
+      if (rule.protocol === "udp" || rule.protocol === "icmp") continue;
       const verdict = { action: rule.action, rule: `${policy.name}/${rule.name}` };
       for (const set of rule.destinations) {
         const entry = { order, verdict, groups: policy.groups, ports: set.ports };

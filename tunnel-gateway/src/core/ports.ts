@@ -1,7 +1,7 @@
 import type { Device } from "./device.ts";
 import type { PeerCertificate } from "./identity.ts";
 import type { IpAddress } from "./ip-address.ts";
-import type { OpenConnection } from "./open-connections.ts";
+import type { OpenRelay } from "./open-connections.ts";
 import type { Refusal } from "./refusal.ts";
 
 /** Turns a host name into addresses. */
@@ -54,7 +54,7 @@ export interface RelayLimits {
 /** Why a relayed connection ended; a closed set, fit for a metric label. */
 export type RelayEnd = "complete" | "device-error" | "target-error" | "idle" | "cut";
 
-export interface RelayedConnection extends OpenConnection {
+export interface RelayedConnection extends OpenRelay {
   readonly bytesUp: number;
   readonly bytesDown: number;
 }

@@ -175,6 +175,7 @@ export class RelayService implements Disposable {
     const id = this.#options.newId();
     let cutBy: Refusal | undefined;
     const connection: RelayedConnection = {
+      kind: "relay",
       id,
       deviceId: device.deviceId,
       userPrincipalName: device.userPrincipalName ?? certificate.identity.userPrincipalName,

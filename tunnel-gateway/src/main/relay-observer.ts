@@ -63,5 +63,5 @@ export function cutRecorder(kernel: GatewayKernel, metrics: RelayMetrics) {
 function described({ connection, refusal }: Cut) {
   const { id, deviceId, certificate } = connection;
   const { code, rule } = refusal;
-  return { connectionId: id, deviceId, serialNumber: certificate.serialNumber, code, rule };
+  return { connectionId: id, deviceId, serialNumber: certificate?.serialNumber, code, rule };
 }

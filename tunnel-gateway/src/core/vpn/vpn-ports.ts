@@ -1,0 +1,119 @@
+import type { Refusal } from "../refusal.ts";
+import type { SessionTraffic } from "../vpn-engine.ts";
+import type { Ban } from "./scores.ts";
+import type { SessionEnd } from "./session-state.ts";
+import type { ClientFacts } from "./vpn-service-port.ts";
+import type { VpnSession } from "./vpn-session.ts";
+
+/** Which tunnel, and which address of its slice. */
+export interface Place {
+  readonly tunnel: number;
+  readonly slot: number;
+}
+
+/** A session as it is kept: all that a restart needs to let its client come back to the same address. */
+export interface SessionRecord {
+  readonly id: string;
+  /** SHA-256 of the cookie, hex; the cookie itself is kept nowhere. */
+  readonly tokenHash: string;
+  readonly userName: string;
+  /** Groups that the authenticators vouched for at the login. */
+  readonly userGroups: readonly string[];
+  readonly group: string;
+  readonly deviceId: string | undefined;
+  /** The certificate of the login, DER; undefined where none was asked for. */
+  readonly certificate: Uint8Array | undefined;
+  readonly client: ClientFacts;
+  readonly remoteAddress: string;
+  readonly createdAt: number;
+  /** Undefined: the session has no end of its own. */
+  readonly expiresAt: number | undefined;
+  readonly lastSeenAt: number;
+  /** Undefined until the first connection. */
+  readonly place: Place | undefined;
+}
+
+/** Keeps sessions across restarts, and the address that a device had last. */
+export interface SessionStore {
+  load(): Promise<{
+    readonly sessions: readonly SessionRecord[];
+    readonly habits: readonly AddressHabit[];
+  }>;
+  add(record: SessionRecord): Promise<void>;
+  place(placed: PlacedSession): Promise<void>;
+  /** Notes when and from where sessions were last there. */
+  seen(seen: readonly SeenSession[]): Promise<void>;
+  remove(ended: EndedSession): Promise<void>;
+}
+
+/** Which address somebody had last. */
+export interface AddressHabit {
+  /** `habitOf` a session. */
+  readonly key: string;
+  readonly place: Place;
+  readonly usedAt: number;
+}
+
+export interface PlacedSession {
+  readonly id: string;
+  readonly place: Place;
+  readonly habit: string;
+  readonly at: number;
+}
+
+export interface SeenSession {
+  readonly id: string;
+  readonly remoteAddress: string;
+  readonly at: number;
+}
+
+export interface EndedSession {
+  readonly id: string;
+  readonly at: number;
+  readonly end: SessionEnd;
+  readonly refusal: Refusal | undefined;
+}
+
+/** A login that was not accepted. */
+export interface RefusedLogin {
+  readonly refusal: Refusal;
+  readonly group: string | undefined;
+  readonly userName: string | undefined;
+  readonly deviceId: string | undefined;
+  readonly remoteAddress: string;
+  /** It was a guess: points were counted. */
+  readonly isAttempt: boolean;
+  /** What the client is told is less: it stands as a wrong password. */
+  readonly isBanned: boolean;
+}
+
+/** Is told what happens on the VPN, for logs, metrics and the audit. */
+export interface VpnObserver {
+  loginRefused(login: RefusedLogin): void;
+  loginAccepted(session: VpnSession): void;
+  banned(ban: Ban): void;
+  connectRefused(refusal: Refusal, session: VpnSession | undefined, remoteAddress: string): void;
+  connected(session: VpnSession, isReturn: boolean): void;
+  disconnected(session: VpnSession, reason: string): void;
+  dtlsUp(session: VpnSession, cipher: string): void;
+  dtlsDown(session: VpnSession, reason: string): void;
+  ended(session: VpnSession, end: SessionEnd, ended: EndDetails): void;
+  denied(session: VpnSession, denied: DeniedPacket): void;
+  /** A fault of our own on the way of something that cannot wait for it. */
+  failed(event: "store" | "policy" | "login", error: unknown): void;
+}
+
+export interface EndDetails {
+  readonly refusal: Refusal | undefined;
+  /** Undefined where the session had no tunnel. */
+  readonly traffic: SessionTraffic | undefined;
+}
+
+export interface DeniedPacket {
+  /** `policy/rule`, `egress/...`, `guardrails/destinations` or `default-deny`. */
+  readonly rule: string;
+  /** IANA number. */
+  readonly protocol: number;
+  readonly address: string;
+  readonly port: number;
+}

@@ -1,0 +1,89 @@
+import type { PeerCertificate } from "../identity.ts";
+import type { OpenSession } from "../open-connections.ts";
+import type { Refusal } from "../refusal.ts";
+import type { PolicyLease } from "./policy-leases.ts";
+import type { SessionState } from "./session-state.ts";
+import type { Place, SessionRecord } from "./vpn-ports.ts";
+
+/** A session of the VPN in memory: what is kept of it, where it stands, and what the engine knows it by. */
+export class VpnSession implements OpenSession {
+  readonly kind = "session";
+  readonly record: SessionRecord;
+  readonly certificate: PeerCertificate | undefined;
+  state: SessionState;
+  place: Place | undefined;
+  remoteAddress: string;
+  lastSeenAt: number;
+  /** By which number the engine knows it, while it does. */
+  engineId: number | undefined;
+  /** What its packets may do, while the engine knows it. */
+  policy: PolicyLease | undefined;
+  /** What the engine was last told of mtu, families and path, to tell it again with another policy. */
+  path: SessionPath | undefined;
+  hasDtls = false;
+  readonly #cut: (session: VpnSession, refusal: Refusal) => void;
+  readonly #refresh: (session: VpnSession) => void;
+
+  constructor(options: {
+    readonly record: SessionRecord;
+    readonly certificate: PeerCertificate | undefined;
+    readonly state: SessionState;
+    readonly cut: (session: VpnSession, refusal: Refusal) => void;
+    readonly refresh: (session: VpnSession) => void;
+  }) {
+    const { record } = options;
+    this.record = record;
+    this.certificate = options.certificate;
+    this.state = options.state;
+    this.place = record.place;
+    this.remoteAddress = record.remoteAddress;
+    this.lastSeenAt = record.lastSeenAt;
+    this.#cut = options.cut;
+    this.#refresh = options.refresh;
+  }
+
+  get id(): string {
+    return this.record.id;
+  }
+
+  get deviceId(): string | undefined {
+    return this.record.deviceId;
+  }
+
+  get userPrincipalName(): string {
+    return this.record.userName;
+  }
+
+  get group(): string {
+    return this.record.group;
+  }
+
+  get userGroups(): readonly string[] {
+    return this.record.userGroups;
+  }
+
+  get openedAt(): number {
+    return this.record.createdAt;
+  }
+
+  cut(refusal: Refusal): void {
+    this.#cut(this, refusal);
+  }
+
+  refresh(): void {
+    this.#refresh(this);
+  }
+}
+
+/** What a connection brought about the way its packets go. */
+export interface SessionPath {
+  readonly hasIpv4: boolean;
+  readonly hasIpv6: boolean;
+  readonly mtu: number;
+}
+
+/** Who a session belongs to as far as addresses go: a device, or a user's client by its own number. */
+export function habitOf(record: SessionRecord): string {
+  if (record.deviceId !== undefined) return `device:${record.deviceId}`;
+  return `user:${record.userName.toLowerCase()}:${record.client.uniqueId ?? ""}`;
+}
