@@ -62,18 +62,13 @@ export function compilePolicies(policies: readonly Policy[]): PolicyMatcher {
   const names = new Map<string, Entry[]>();
   const networks = { 4: new Map<number, PrefixTable>(), 6: new Map<number, PrefixTable>() };
   const allowingNetworks: Entry[] = [];
-  let order = 0;
-  for (const policy of policies) {
-    for (const rule of policy.rules) {
-      order += 1;
-      if (rule.protocol === "udp" || rule.protocol === "icmp") continue;
-      const verdict = { action: rule.action, rule: `${policy.name}/${rule.name}` };
-      for (const set of rule.destinations) {
-        const entry = { order, verdict, groups: policy.groups, ports: set.ports };
-        if (set.kind === "name") append(names, set.name, entry);
-        else append(tableOf(networks[set.network.family], set.network).entries, keyOf(set), entry);
-        if (set.kind === "network" && rule.action === "allow") allowingNetworks.push(entry);
-      }
+  for (const { policy, rule, order } of rulesOfRelay(policies)) {
+    const verdict = { action: rule.action, rule: `${policy.name}/${rule.name}` };
+    for (const set of rule.destinations) {
+      const entry = { order, verdict, groups: policy.groups, ports: set.ports };
+      if (set.kind === "name") append(names, set.name, entry);
+      else append(tableOf(networks[set.network.family], set.network).entries, keyOf(set), entry);
+      if (set.kind === "network" && rule.action === "allow") allowingNetworks.push(entry);
     }
   }
 
@@ -107,6 +102,14 @@ export function compilePolicies(policies: readonly Policy[]): PolicyMatcher {
       return named?.verdict.action === "allow" ? undefined : (named?.verdict ?? DEFAULT_DENY);
     },
   };
+}
+
+/** The rules that say something about TCP, each with its place. */
+function rulesOfRelay(policies: readonly Policy[]) {
+  return policies
+    .flatMap((policy) => policy.rules.map((rule) => ({ policy, rule })))
+    .map((one, order) => ({ ...one, order }))
+    .filter(({ rule: { protocol } }) => protocol !== "udp" && protocol !== "icmp");
 }
 
 /** A rule that denies an IPv4 address holds for that address behind a translator too. */
