@@ -11,7 +11,7 @@ static void map_ipv4(const void *ipv4, uint8_t address[16]) {
   memcpy(address + sizeof MAPPED, ipv4, 4);
 }
 
-bool endpoint_of_socket(const struct sockaddr_storage *socket_address, struct endpoint *endpoint) {
+bool ip_endpoint_of_socket(const struct sockaddr_storage *socket_address, struct ip_endpoint *endpoint) {
   if (socket_address->ss_family == AF_INET) {
     const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)socket_address;
     map_ipv4(&ipv4->sin_addr, endpoint->address);

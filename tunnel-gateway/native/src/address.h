@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-struct endpoint {
+struct ip_endpoint {
   uint8_t address[16];
   uint16_t port; /* host order */
 };
@@ -24,7 +24,7 @@ struct network {
 #define ADDRESS_TEXT_BYTES INET6_ADDRSTRLEN
 
 /* False where the family is neither of IP. */
-bool endpoint_of_socket(const struct sockaddr_storage *socket_address, struct endpoint *endpoint);
+bool ip_endpoint_of_socket(const struct sockaddr_storage *socket_address, struct ip_endpoint *endpoint);
 
 void address_text(const uint8_t address[16], char text[ADDRESS_TEXT_BYTES]);
 /* The usual text form alone: no zone, no octal, no short IPv4. */

@@ -17,7 +17,8 @@ enum event_kind {
   EVENT_CONNECTION_BYTES = 2,  /* bytes: decrypted, in order */
   EVENT_CONNECTION_CLOSED = 3, /* by the peer or by an error; the id is never used again. text: reason */
   EVENT_SOCKET_HANDED = 4,     /* for Node's own servers. numbers: [fd, peer port, local port]; text: "peer address\nlocal address" */
-  EVENT_HANDSHAKE_FAILED = 5,  /* numbers: [port]. text: "peer address\nreason" */
+  EVENT_HANDSHAKE_FAILED = 5,  /* numbers: [port]. text: "peer address\nreason\ndetail". Reason: too-many, timeout, closed, proxy-header,
+                                  client-hello, handshake or internal; detail may be empty */
 
   /* --- of a packet thread; `id` is the session --- */
   EVENT_SESSION_TLS_UP = 20,
@@ -49,5 +50,14 @@ struct event *event_new(enum event_kind kind, uint32_t id, size_t length);
 
 /* Gives the event away; where JavaScript has gone it is freed. */
 void events_emit(struct event *event);
+
+/* event_new and events_emit of an event without bytes; `text` as by printf. */
+void events_tell(enum event_kind kind, uint32_t id, const char *text, ...) __attribute__((format(printf, 3, 4)));
+
+/* Frees what was not given away. A socket that was to be handed over is closed, bytes are wiped. */
+void event_free(struct event *event);
+
+/* Bytes of events that JavaScript has not taken yet. The front stops reading where they are many. */
+size_t events_waiting(void);
 
 #endif

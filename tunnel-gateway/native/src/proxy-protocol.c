@@ -69,7 +69,7 @@ static enum parse_outcome read_v1(const uint8_t *bytes, size_t length, struct pr
 /* --- version 2 --- */
 
 static bool read_endpoints(struct cursor *rest, size_t address_bytes, struct proxy_header *header) {
-  struct endpoint *ends[] = {&header->source, &header->destination};
+  struct ip_endpoint *ends[] = {&header->source, &header->destination};
   for (int i = 0; i < 2; i++) {
     struct cursor address;
     if (!cursor_take(rest, address_bytes, &address)) return false;

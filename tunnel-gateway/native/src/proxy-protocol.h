@@ -18,7 +18,7 @@
 struct proxy_header {
   size_t length;      /* of the header; the client's bytes follow */
   bool has_addresses; /* false: the balancer speaks for itself (a health check), or does not know */
-  struct endpoint source, destination;
+  struct ip_endpoint source, destination;
 };
 
 /* Reads the beginning of a stream. PARSE_SHORT: come again with at least `needed` bytes. */
