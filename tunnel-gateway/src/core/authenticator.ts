@@ -27,6 +27,11 @@ export interface LoginContext {
   /** Own base URL, `https://host:port`, as the client addressed it. */
   readonly publicUrl: string;
   readonly deviceId: string | undefined;
+  /**
+   * `X-AnyConnect-STRAP-DH-Pubkey` of a client that hands logins to the system's browser: what the token is sealed to on its
+   * way back. Undefined where the client has a browser of its own, or none.
+   */
+  readonly browserKey?: string | undefined;
 }
 
 /** Where an authentication stands. `state` stays in the gateway's memory between rounds, bound to the client's opaque token. */
