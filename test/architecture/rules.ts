@@ -35,7 +35,7 @@ const SHARED_RANK: Readonly<Record<string, number>> = {
 
 /** Folders that decide or translate and never act; all that they may import from outside. */
 const PURE = ["protocol", "core"];
-const PURE_MODULES = /^(node:(buffer|crypto|util|zlib|assert|net)|zod|ipaddr\.js)$/;
+const PURE_MODULES = /^(node:(buffer|crypto|util|zlib|assert|net)|zod|ipaddr\.js|fast-xml-parser)$/;
 const PURE_SHARED =
   /^@isthmus\/shared\/(x509\/|link\/messages$|(errors|clock|random|bytes|limits)$)/;
 const HIDDEN_DOORS =
