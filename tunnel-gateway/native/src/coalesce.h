@@ -32,7 +32,7 @@ struct coalesced_flow {
 struct coalescer {
   coalesce_output output;
   void *owner;
-  uint32_t open; /* flows[0..open) hold packets, oldest first */
+  uint32_t open; /* flows[0..open) may hold packets */
   struct coalesced_flow flows[COALESCED_FLOWS];
 };
 

@@ -3,7 +3,7 @@
  * cost one look-up. All memory is taken once.
  *
  * Flows are allowed ones: what a rule denies is judged each time and takes no place, so that a scan displaces nothing. A session
- * at its limit, or at its share of a full table, displaces its own oldest flow, never another session's.
+ * at its limit, or at its share of a full table, displaces its own oldest flow; below its share, that of a session above it.
  */
 #ifndef ISTHMUS_FLOW_TABLE_H
 #define ISTHMUS_FLOW_TABLE_H

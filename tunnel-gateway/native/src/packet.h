@@ -52,7 +52,8 @@ struct packet {
 /* False where `bytes` do not begin with a well-formed packet that is there whole. */
 bool packet_read(const uint8_t *bytes, size_t length, struct packet *packet);
 
-/* Of a packet that an ICMP error quotes: it may be cut off behind its first 8 transport bytes. `payload` = `transport`, TCP flags 0. */
+/* Of a packet that an ICMP error quotes: it may be cut off behind its first 8 transport bytes. `payload` = `transport`,
+ * TCP flags 0. */
 bool packet_read_quoted(const uint8_t *bytes, size_t length, struct packet *packet);
 
 /* An ICMP message about another packet, which follows at `payload`: unreachable, too big, time exceeded, parameter problem. */

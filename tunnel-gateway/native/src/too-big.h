@@ -14,13 +14,14 @@
 
 /* Writes ICMPv4 "fragmentation needed" or ICMPv6 "packet too big" from `gateway` (4 or 16 bytes) to the packet's source.
  * Returns its length; 0 where none must be sent: IPv4 without DF, ICMP errors, later fragments, no unicast source. */
-size_t too_big_answer(uint8_t into[TOO_BIG_ANSWER_AT_MOST], const uint8_t *packet, const struct packet *view, const uint8_t *gateway,
-                      uint16_t mtu);
+size_t too_big_answer(uint8_t into[TOO_BIG_ANSWER_AT_MOST], const uint8_t *packet, const struct packet *view,
+                      const uint8_t *gateway, uint16_t mtu);
 
 struct ipv4_fragmenter {
   const uint8_t *packet;
   uint32_t total, at;
   uint16_t header, later_header, mtu;
+  uint8_t later[60]; /* the header of all but the first: with the options that are copied */
 };
 
 /* False where DF forbids it, it is no IPv4, or the MTU holds no 8 bytes behind the header. */
