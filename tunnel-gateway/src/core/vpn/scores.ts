@@ -1,4 +1,5 @@
 import type { Clock } from "@isthmus/shared/clock";
+import { formatAddress, parseAddress } from "../ip-address.ts";
 import type { BanRules } from "./vpn-rules.ts";
 
 export type Scored = "address" | "account";
@@ -128,4 +129,12 @@ export class Scores {
     const halves = Math.max(0, now - at) / (this.#rules().halfLifeSeconds * 1_000);
     return points * 0.5 ** halves;
   }
+}
+
+/** What an address is counted by: of IPv6 the network that one customer has at least, for its addresses cost nothing. */
+export function scoredAddress(text: string): string {
+  const address = parseAddress(text);
+  if (!address) return text;
+  if (address.family === 4) return formatAddress(address);
+  return `${formatAddress({ family: 6, value: (address.value >> 64n) << 64n })}/64`;
 }
