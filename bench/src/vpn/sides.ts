@@ -1,12 +1,9 @@
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { endChild, type Lab, LAB } from "../../../test/vpn-lab/namespaces.ts";
+import { startLabGateway } from "../../../test/vpn-lab/gateway.ts";
+import { type Lab, LAB } from "../../../test/vpn-lab/namespaces.ts";
 import { connectOpenconnect, type OpenconnectClient } from "../../../test/vpn-lab/openconnect.ts";
 import { startOcserv } from "../../../test/vpn-lab/ocserv.ts";
 import { DEVICE_ID, SERVER_NAME, type TlsCertificates } from "../fixtures/tls-certificates.ts";
 import { remember } from "../process/children.ts";
-import { entryOf, prepareService } from "../process/service.ts";
-import { standaloneConfiguration } from "../process/standalone.ts";
 
 export type Transport = "tls" | "dtls";
 
@@ -18,26 +15,29 @@ export interface Side extends AsyncDisposable {
   output(): string;
 }
 
-const START_TIMEOUT_MS = 20_000;
-const LOOK_EVERY_MS = 50;
-
 /** The gateway in standalone mode in the gateway's namespace; everything that it checks and records stays on. */
 export async function startGatewaySide(
   lab: Lab,
   folder: string,
   certificates: TlsCertificates,
 ): Promise<Side> {
-  mkdirSync(folder, { recursive: true });
-  const port = 443;
-  const { configurationFile } = prepareService({
-    name: "tunnel-gateway",
+  const gateway = await startLabGateway(lab, {
     folder,
-    configuration: gatewayConfiguration(folder, certificates, port),
+    ...certificates.server,
+    deviceCaFile: certificates.caFile,
+    port: 443,
+    deviceIds: [DEVICE_ID],
+    local: { log: { level: "warn" } },
   });
-  const entry = [process.execPath, entryOf("tunnel-gateway")];
-  const config = ["--config", configurationFile];
-  await lab.run("gateway", [...entry, "host-setup", ...config, "--user", "root"]);
-  return serve(lab, "gateway", port, [...entry, "run", ...config]);
+  remember(gateway.process);
+  const { pid, port, output } = gateway;
+  return {
+    name: "gateway",
+    pid,
+    port,
+    output,
+    [Symbol.asyncDispose]: () => gateway[Symbol.asyncDispose](),
+  };
 }
 
 /** ocserv beside it. */
@@ -74,66 +74,4 @@ export function connectTo(
   const words = [...identity, ...resolve, ...(transport === "tls" ? ["--no-dtls"] : [])];
   const url = `https://${SERVER_NAME}:${side.port}/`;
   return connectOpenconnect(lab, { folder: options.folder, url, caFile, words });
-}
-
-async function serve(
-  lab: Lab,
-  name: "gateway",
-  port: number,
-  words: readonly string[],
-): Promise<Side> {
-  const child = lab.start("gateway", words);
-  remember(child);
-  let output = "";
-  child.stdout?.on(
-    "data",
-    (chunk: Buffer) => (output = (output + chunk.toString()).slice(-20_000)),
-  );
-  child.stderr?.on(
-    "data",
-    (chunk: Buffer) => (output = (output + chunk.toString()).slice(-20_000)),
-  );
-  const from = performance.now();
-  for (;;) {
-    const sockets = await lab.run("gateway", ["ss", "-Hltn", `sport = :${port}`]);
-    if (sockets.trim() !== "") break;
-    if (child.exitCode !== null || performance.now() - from > START_TIMEOUT_MS) {
-      await endChild(child);
-      throw new Error(`the ${name} does not listen:\n${output}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-  }
-  const pid = child.pid ?? 0;
-  return { name, pid, port, output: () => output, [Symbol.asyncDispose]: () => endChild(child) };
-}
-
-function gatewayConfiguration(folder: string, certificates: TlsCertificates, port: number) {
-  const destinations = [
-    { cidr: LAB.internal.network, ports: ["1-65535"] },
-    { cidr: LAB.internal.ipv6Network, ports: ["1-65535"] },
-  ];
-  const group = {
-    name: "bench",
-    authentication: [["certificate"]],
-    routesInclude: [LAB.internal.network, LAB.internal.ipv6Network],
-    sessionsPerUser: 10_000,
-  };
-  const desired = {
-    policies: [
-      { name: "bench", groups: ["*"], rules: [{ name: "inside", action: "allow", destinations }] },
-    ],
-    devices: {
-      source: "list",
-      list: [{ deviceId: DEVICE_ID, groups: [], compliance: "compliant" }],
-    },
-    vpn: { groups: [group] },
-  };
-  const guardrails = { commands: { allow: ["health.report"] } };
-  return {
-    ...standaloneConfiguration(join(folder), { desired, guardrails }),
-    listen: { address: "0.0.0.0", port },
-    tls: certificates.server,
-    trustAnchors: { bench: { file: certificates.caFile, mayAssert: ["deviceId"] } },
-    vpn: { network: "10.98.0.0/16", ipv6Network: "fd98::/112", tunnels: { count: 2 } },
-  };
 }

@@ -1,0 +1,168 @@
+import type { ChildProcess } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { endChild, type Lab, LAB } from "./namespaces.ts";
+
+const ENTRY = fileURLToPath(new URL("../../tunnel-gateway/src/main.ts", import.meta.url));
+const START_TIMEOUT_MS = 30_000;
+const LOOK_EVERY_MS = 50;
+const KEPT_CHARACTERS = 50_000;
+
+export interface GatewayOptions {
+  readonly folder: string;
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  /** The CA of the devices' certificates. */
+  readonly deviceCaFile: string;
+  readonly port: number;
+  /** Devices that are known and compliant. */
+  readonly deviceIds: readonly string[];
+  /** Added to the one group's keys. */
+  readonly group?: Readonly<Record<string, unknown>>;
+  /** In place of the one group. */
+  readonly groups?: readonly Readonly<Record<string, unknown>>[];
+  /** Added to the desired configuration's keys. */
+  readonly desired?: Readonly<Record<string, unknown>>;
+  /** Added to the local configuration's keys, and to those of its section `vpn`. */
+  readonly local?: Readonly<Record<string, unknown>>;
+  readonly vpn?: Readonly<Record<string, unknown>>;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** A standalone gateway in the gateway's namespace. */
+export interface LabGateway extends AsyncDisposable {
+  readonly process: ChildProcess;
+  readonly pid: number;
+  readonly port: number;
+  readonly configurationFile: string;
+  readonly desiredFile: string;
+  output(): string;
+  /** Runs one of its commands on its host and answers what `--json` prints. */
+  command(...words: readonly string[]): Promise<unknown>;
+  /** Puts another desired configuration in force: the file is watched. */
+  configure(options: Pick<GatewayOptions, "group" | "groups" | "desired" | "deviceIds">): void;
+  kill(): Promise<void>;
+}
+
+/** The keys of the VPN that every lab gateway has: two packet threads, both families inside. */
+export const LAB_POOL = { network: "10.98.0.0/16", ipv6Network: "fd98::/112" } as const;
+
+/** Prepares the host as root, starts the gateway and waits until its port is open. */
+export async function startLabGateway(lab: Lab, options: GatewayOptions): Promise<LabGateway> {
+  mkdirSync(options.folder, { recursive: true });
+  const configurationFile = writeConfiguration(options);
+  const config = ["--config", configurationFile];
+  await lab.run("gateway", [process.execPath, ENTRY, "host-setup", ...config, "--user", "root"]);
+  return runLabGateway(lab, options, configurationFile);
+}
+
+/** Starts it again on the state that it left. */
+export async function runLabGateway(
+  lab: Lab,
+  options: GatewayOptions,
+  configurationFile: string,
+): Promise<LabGateway> {
+  const config = ["--config", configurationFile];
+  const words = [process.execPath, ENTRY, "run", ...config];
+  const child = lab.start("gateway", words, options.environment ?? {});
+  let output = "";
+  const keep = (chunk: Buffer) => (output = (output + chunk.toString()).slice(-KEPT_CHARACTERS));
+  child.stdout?.on("data", keep);
+  child.stderr?.on("data", keep);
+  const from = performance.now();
+  for (;;) {
+    const sockets = await lab.run("gateway", ["ss", "-Hltn", `sport = :${options.port}`]);
+    if (sockets.trim() !== "") break;
+    if (child.exitCode !== null || performance.now() - from > START_TIMEOUT_MS) {
+      await endChild(child);
+      throw new Error(`the gateway does not listen:\n${output}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+  const desiredFile = join(options.folder, "desired.json");
+  let version = 1;
+  return {
+    process: child,
+    pid: child.pid ?? 0,
+    port: options.port,
+    configurationFile,
+    desiredFile,
+    output: () => output,
+    async command(...words) {
+      const call = [process.execPath, ENTRY, ...words, ...config, "--json"];
+      return JSON.parse(await lab.run("gateway", call));
+    },
+    configure(change) {
+      version += 1;
+      writeJson(desiredFile, desiredConfiguration({ ...options, ...change }, version));
+    },
+    kill: () => endChild(child, "SIGKILL"),
+    [Symbol.asyncDispose]: () => endChild(child),
+  };
+}
+
+function writeConfiguration(options: GatewayOptions): string {
+  const { folder } = options;
+  writeJson(join(folder, "desired.json"), desiredConfiguration(options, 1));
+  writeJson(join(folder, "guardrails.json"), { commands: { allow: ["health.report"] } });
+  mkdirSync(join(folder, "state"), { recursive: true, mode: 0o700 });
+  const file = join(folder, "config.json");
+  writeJson(file, {
+    stateFolder: join(folder, "state"),
+    standalone: { desiredConfigurationFile: join(folder, "desired.json") },
+    guardrailsFile: join(folder, "guardrails.json"),
+    health: { address: "127.0.0.1", port: 9_100 },
+    log: { level: "info" },
+    listen: { address: "::", port: options.port },
+    tls: { certificateFile: options.certificateFile, keyFile: options.keyFile },
+    trustAnchors: { devices: { file: options.deviceCaFile } },
+    ...options.local,
+    vpn: { ...LAB_POOL, tunnels: { count: 2 }, ...options.vpn },
+  });
+  return file;
+}
+
+function desiredConfiguration(
+  options: Pick<GatewayOptions, "group" | "groups" | "desired" | "deviceIds">,
+  version: number,
+) {
+  const inside = [
+    { cidr: LAB.internal.network, ports: ["1-65535"] },
+    { cidr: LAB.internal.ipv6Network, ports: ["1-65535"] },
+  ];
+  const group = {
+    name: "staff",
+    authentication: [["certificate"]],
+    routesInclude: [LAB.internal.network, LAB.internal.ipv6Network],
+    sessionsPerUser: 1_000,
+    ...options.group,
+  };
+  const list = options.deviceIds.map((deviceId) => ({
+    deviceId,
+    groups: [],
+    compliance: "compliant",
+  }));
+  return {
+    version,
+    configuration: {
+      policies: [
+        {
+          name: "inside",
+          groups: ["*"],
+          rules: [
+            { name: "everything", action: "allow", destinations: inside },
+            { name: "ping", action: "allow", protocol: "icmp", destinations: inside },
+          ],
+        },
+      ],
+      devices: { source: "list", list },
+      vpn: { groups: options.groups ?? [group] },
+      ...options.desired,
+    },
+  };
+}
+
+function writeJson(file: string, content: unknown): void {
+  writeFileSync(file, JSON.stringify(content, null, 2), { mode: 0o600 });
+}
