@@ -1,0 +1,147 @@
+/* What a frame of the client is about, and what its packets may do. */
+#include <arpa/inet.h>
+#include <string.h>
+#include "events.h"
+#include "mss-clamp.h"
+#include "worker-state.h"
+
+/* --- our own limits --- */
+#define DENIALS_PER_SECOND 5
+/* A client that sends packets over TLS after so long without a word over DTLS has left it. Less could be reordering. */
+#define DTLS_SILENT_MS 1000
+
+static bool is_own_ipv4(const struct session *session, const struct packet *view) {
+  uint32_t source;
+  memcpy(&source, view->source, sizeof source);
+  return session->options.has_ipv4 && ntohl(source) == session->worker->options.first_ipv4 + session->options.slot;
+}
+
+static bool is_own_ipv6(const struct session *session, const struct packet *view) {
+  return session->options.has_ipv6 && slot_of_ipv6(session->worker, view->source) == session->options.slot;
+}
+
+/* Neighbour discovery and the like, which every system sends on every link: no reason to count a spoofed packet. */
+static bool is_link_chatter(const struct packet *view) {
+  static const uint8_t unspecified[16];
+  if (view->family != 6) return false;
+  bool is_link_local = view->source[0] == 0xfe && (view->source[1] & 0xc0) == 0x80;
+  return is_link_local || memcmp(view->source, unspecified, sizeof unspecified) == 0;
+}
+
+static void tell_denied(struct session *session, const struct packet *view, uint32_t rule) {
+  uint64_t second = session->worker->now_ms / 1000;
+  if (second != session->denials_second) {
+    session->denials_second = second;
+    session->denials_told = 0;
+  }
+  if (session->denials_told >= DENIALS_PER_SECOND) return;
+  session->denials_told++;
+  struct event *event = event_new(EVENT_SESSION_DENIED, session->options.id, 0);
+  if (event == NULL) return;
+  event->numbers[0] = rule;
+  event->numbers[1] = view->protocol;
+  event->numbers[2] = view->destination_port;
+  inet_ntop(view->family == 4 ? AF_INET : AF_INET6, view->destination, event->text, INET6_ADDRSTRLEN);
+  events_emit(event);
+}
+
+static bool may_pass(struct session *session, const uint8_t *bytes, const struct packet *view) {
+  struct worker *worker = session->worker;
+  struct flow_session flow = session_flow(session);
+  if (flow.policy == NULL) {
+    count_drop(session, COUNT_DROPPED_DENIED);
+    return false;
+  }
+  struct flow_decision decision = flow_up(worker->flows, &flow, bytes, view, (uint32_t)(worker->now_ms / 1000));
+  switch (decision.outcome) {
+    case FLOW_ALLOWED:
+      return true;
+    case FLOW_DENIED:
+      count_drop(session, COUNT_DROPPED_DENIED);
+      tell_denied(session, view, decision.rule);
+      return false;
+    case FLOW_UNSOLICITED:
+      count_drop(session, COUNT_DROPPED_UNSOLICITED);
+      return false;
+    case FLOW_LIMIT:
+      count_drop(session, COUNT_DROPPED_FLOW_LIMIT);
+      return false;
+  }
+  return false;
+}
+
+static void up_packet(struct session *session, uint8_t *bytes, size_t length) {
+  struct worker *worker = session->worker;
+  struct packet view;
+  if (!packet_read(bytes, length, &view)) {
+    count_drop(session, COUNT_DROPPED_MALFORMED);
+    return;
+  }
+  if (!(view.family == 4 ? is_own_ipv4(session, &view) : is_own_ipv6(session, &view))) {
+    if (!is_link_chatter(&view)) count_drop(session, COUNT_DROPPED_SPOOFED);
+    return;
+  }
+  if (!may_pass(session, bytes, &view)) return;
+  if (!rate_limit_take(&session->up, view.total_length, worker->now_us)) {
+    count_drop(session, COUNT_DROPPED_RATE);
+    return;
+  }
+  if ((view.tcp_flags & TCP_SYN) != 0 && mss_clamp(bytes, &view, session_mtu(session))) count(worker, COUNT_MSS_CLAMPED);
+  count(worker, COUNT_PACKETS_UP);
+  add_to(&worker->counters[COUNT_BYTES_UP], view.total_length);
+  add_to(&session->record->packets_up, 1);
+  add_to(&session->record->bytes_up, view.total_length);
+  session_active(session);
+  coalesce_packet(&worker->coalescer, bytes, &view);
+}
+
+/* Answered on the transport it came by: the whole payload goes back, as a client finds its MTU by what returns. */
+static void answer_dpd(struct session *session, enum transport_kind way, const uint8_t *payload, size_t length) {
+  uint8_t *answer = session->worker->plain + CSTP_HEADER_BYTES;
+  if (length > CSTP_PAYLOAD_AT_MOST) return;
+  memcpy(answer, payload, length);
+  if (way == OVER_TLS) tls_send(session, CSTP_DPD_RESPONSE, answer, length);
+  else dtls_send(session, CSTP_DPD_RESPONSE, answer, length);
+}
+
+static void tell_disconnected(struct session *session, const uint8_t *payload, size_t length) {
+  if (session->is_disconnect_told) return;
+  session->is_disconnect_told = true;
+  struct event *event = event_new(EVENT_SESSION_DISCONNECTED, session->options.id, length);
+  if (event == NULL) return;
+  event->numbers[0] = length > 0 ? payload[0] : -1;
+  memcpy(event->bytes, payload, length);
+  events_emit(event);
+}
+
+/* The client uses the way it trusts at the moment; what we send takes the same. */
+static void follow(struct session *session, enum transport_kind way, uint8_t type) {
+  if (way == OVER_DTLS) session->is_dtls_active = true;
+  else if (type == CSTP_DATA && session->is_dtls_active &&
+           session->worker->now_ms > session->dtls.last_received_ms + DTLS_SILENT_MS)
+    session->is_dtls_active = false;
+}
+
+void up_frame(struct session *session, enum transport_kind way, uint8_t type, uint8_t *payload, size_t length) {
+  follow(session, way, type);
+  if (type == CSTP_DATA) {
+    up_packet(session, payload, length);
+    return;
+  }
+  count(session->worker, COUNT_CONTROL_FRAMES);
+  switch (type) {
+    case CSTP_DPD_REQUEST:
+      answer_dpd(session, way, payload, length);
+      break;
+    case CSTP_DPD_RESPONSE: /* that it came is all */
+    case CSTP_KEEPALIVE:
+      break;
+    case CSTP_DISCONNECT:
+    case CSTP_TERMINATE:
+      tell_disconnected(session, payload, length);
+      break;
+    case CSTP_COMPRESSED: /* never agreed upon */
+    default:
+      count_drop(session, COUNT_DROPPED_MALFORMED);
+  }
+}
