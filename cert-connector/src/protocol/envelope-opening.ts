@@ -1,5 +1,6 @@
 import { constants, createDecipheriv, type KeyObject, privateDecrypt } from "node:crypto";
 import { type Random, systemRandom } from "@isthmus/shared/random";
+import { withoutStack } from "@isthmus/shared/x509/without-stack";
 import { CIPHERS, type ContentCipher, cipherKey } from "./content-cipher.ts";
 import type { KeyEncryption } from "./key-encryption.ts";
 
@@ -77,11 +78,12 @@ const NO_KEY = Buffer.alloc(0);
 function unwrapKey({ keyEncryption, encryptedKey }: SealedEnvelope, key: KeyObject): Buffer {
   try {
     if (keyEncryption.scheme === "pkcs1") {
-      return privateDecrypt({ key, padding: constants.RSA_PKCS1_PADDING }, encryptedKey);
+      const padding = constants.RSA_PKCS1_PADDING;
+      return withoutStack(() => privateDecrypt({ key, padding }, encryptedKey));
     }
     const padding = constants.RSA_PKCS1_OAEP_PADDING;
     const { digest: oaepHash } = keyEncryption;
-    return privateDecrypt({ key, padding, oaepHash }, encryptedKey);
+    return withoutStack(() => privateDecrypt({ key, padding, oaepHash }, encryptedKey));
   } catch {
     return NO_KEY;
   }

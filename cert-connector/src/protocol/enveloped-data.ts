@@ -13,6 +13,7 @@ import {
   setOf,
 } from "@isthmus/shared/x509/der-writer";
 import { OID } from "@isthmus/shared/x509/object-identifiers";
+import { withoutStack } from "@isthmus/shared/x509/without-stack";
 import {
   CIPHERS,
   type ContentCipher,
@@ -186,10 +187,12 @@ function wrapKey(contentKey: Buffer, { recipient, keyEncryption }: EnvelopeConte
     throw new ProtocolError("cms-recipient", "EnvelopedData: the recipient's key is not RSA");
   }
   if (keyEncryption.scheme === "pkcs1") {
-    return publicEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, contentKey);
+    const padding = constants.RSA_PKCS1_PADDING;
+    return withoutStack(() => publicEncrypt({ key, padding }, contentKey));
   }
   const padding = constants.RSA_PKCS1_OAEP_PADDING;
-  return publicEncrypt({ key, padding, oaepHash: keyEncryption.digest }, contentKey);
+  const { digest: oaepHash } = keyEncryption;
+  return withoutStack(() => publicEncrypt({ key, padding, oaepHash }, contentKey));
 }
 
 function notAllowed(message: string): ProtocolError {

@@ -4,6 +4,7 @@ import { readAlgorithm } from "./algorithm-identifier.ts";
 import { DerReader } from "./der-reader.ts";
 import { TAG } from "./der-tag.ts";
 import { OID } from "./object-identifiers.ts";
+import { withoutStack } from "./without-stack.ts";
 
 /** What kind of key a SubjectPublicKeyInfo holds, as far as a policy on key strength needs it. */
 export type PublicKeyKind =
@@ -101,7 +102,7 @@ export function readPublicKeyInfo(reader: DerReader): Buffer {
 export function importPublicKey(publicKeyInfo: Buffer): KeyObject {
   describePublicKey(publicKeyInfo);
   try {
-    return createPublicKey({ key: publicKeyInfo, format: "der", type: "spki" });
+    return withoutStack(() => createPublicKey({ key: publicKeyInfo, format: "der", type: "spki" }));
   } catch (cause) {
     throw new ProtocolError("x509-public-key", "public key: OpenSSL refuses it", cause);
   }
