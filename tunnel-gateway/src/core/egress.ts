@@ -57,7 +57,7 @@ const FORBIDDEN: readonly (readonly [rule: string, networks: readonly string[]])
   // Relays of others: nobody can say where 6to4 and Teredo end, and both are retired (RFC 7526, RFC 8190).
   ["transition", ["2002::/16", "2001::/32", "::/96", "::ffff:0:0:0/96", "192.88.99.0/24"]],
 ];
-const FORBIDDEN_NETWORKS = FORBIDDEN.flatMap(([rule, networks]) =>
+export const FORBIDDEN_NETWORKS = FORBIDDEN.flatMap(([rule, networks]) =>
   networks.map((text) => ({ rule: `egress/${rule}`, network: required(text) })),
 );
 
@@ -137,7 +137,7 @@ function localTranslation(address: IpAddress): bigint[] {
 }
 
 /** RFC 5214 section 6.1: interface identifier ::0:5efe:a.b.c.d or ::200:5efe:a.b.c.d. */
-function isIsatap(address: IpAddress): boolean {
+export function isIsatap(address: IpAddress): boolean {
   const upper = bitsAt(address, 64, 32);
   return upper === 0x0000_5efen || upper === 0x0200_5efen;
 }
@@ -154,7 +154,8 @@ function reaches(
   return own.has(text) || LOOPBACKS.some((network) => contains(network, address));
 }
 
-const LOOPBACKS = ["127.0.0.0/8", "::1/128", "0.0.0.0/8", "::/128"].map(required);
+/** What a listener on every address is reached by, besides the host's own. */
+export const LOOPBACKS = ["127.0.0.0/8", "::1/128", "0.0.0.0/8", "::/128"].map(required);
 
 function covers(exception: Exception, address: IpAddress, port: number): boolean {
   return contains(exception.network, address) && isInRanges(exception.ports, port);

@@ -58,6 +58,11 @@ export function containsNetwork(outer: Cidr, inner: Cidr): boolean {
   return inner.prefix >= outer.prefix && contains(outer, inner);
 }
 
+/** Whether two networks have an address in common; of two that have, one lies in the other. */
+export function overlap(one: Cidr, other: Cidr): boolean {
+  return one.prefix <= other.prefix ? contains(one, other) : contains(other, one);
+}
+
 /** The bits of an address from `start` (0 = most significant) on. */
 export function bitsAt(address: IpAddress, start: number, count: number): bigint {
   const shift = BigInt(bitsOf(address.family) - start - count);
