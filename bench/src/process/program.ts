@@ -19,13 +19,16 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** Starts the TypeScript file at `url`, which ends in `answerWith(handlers)`. */
+/** Starts the TypeScript file at `url`, which ends in `answerWith(handlers)`; in a network namespace where one is given. */
 export async function startProgram<Known extends Handlers>(
   url: URL,
   environment: Readonly<Record<string, string>> = {},
+  namespace?: string,
 ): Promise<Program<Known>> {
   const path = fileURLToPath(url);
+  const inside = ["netns", "exec", namespace ?? "", process.execPath];
   const child = fork(path, [], {
+    ...(namespace === undefined ? {} : { execPath: "ip", execArgv: inside }),
     serialization: "advanced",
     // stdout stays free for the report.
     stdio: ["ignore", 2, 2, "ipc"],

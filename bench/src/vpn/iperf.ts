@@ -1,5 +1,5 @@
 import type { ChildProcess } from "node:child_process";
-import { endChild, type Lab, LAB } from "../../../test/vpn-lab/namespaces.ts";
+import { endChild, LAB, type Lab } from "../../../test/vpn-lab/namespaces.ts";
 
 export type Direction = "up" | "down";
 

@@ -1,4 +1,4 @@
-import { type Lab, LAB } from "../../../test/vpn-lab/namespaces.ts";
+import { LAB, type Lab } from "../../../test/vpn-lab/namespaces.ts";
 
 const PINGS = 100;
 const MICROSECONDS = 1_000;

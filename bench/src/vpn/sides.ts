@@ -1,7 +1,7 @@
 import { startLabGateway } from "../../../test/vpn-lab/gateway.ts";
-import { type Lab, LAB } from "../../../test/vpn-lab/namespaces.ts";
-import { connectOpenconnect, type OpenconnectClient } from "../../../test/vpn-lab/openconnect.ts";
+import { LAB, type Lab } from "../../../test/vpn-lab/namespaces.ts";
 import { startOcserv } from "../../../test/vpn-lab/ocserv.ts";
+import { connectOpenconnect, type OpenconnectClient } from "../../../test/vpn-lab/openconnect.ts";
 import { DEVICE_ID, SERVER_NAME, type TlsCertificates } from "../fixtures/tls-certificates.ts";
 import { remember } from "../process/children.ts";
 
