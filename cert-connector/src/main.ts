@@ -1,6 +1,6 @@
 import { runService } from "@isthmus/shared/kernel/command-line";
 import { definition } from "./main/definition.ts";
-import { collectYoungGenerationAlone } from "./main/young-generation.ts";
+import { setEngineFlags } from "./main/engine-flags.ts";
 
-collectYoungGenerationAlone();
+setEngineFlags();
 process.exitCode = await runService(definition, process.argv);

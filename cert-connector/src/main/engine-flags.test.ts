@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { PARALLEL_SCAVENGE_FLAG } from "./young-generation.ts";
+import { ENGINE_FLAGS } from "./engine-flags.ts";
 
-test("this Node's V8 has the flag that divides collections among threads", () => {
+test.each(ENGINE_FLAGS)("this Node's V8 knows %s", (flag) => {
   const options = execFileSync(process.execPath, ["--v8-options"], { encoding: "utf8" });
-  expect(options).toContain(`${PARALLEL_SCAVENGE_FLAG} `);
+  const [name = ""] = flag.replace("--no-", "--").split("=");
+  expect(options).toContain(` ${name} `);
 });
