@@ -1,0 +1,144 @@
+/* Cases of worker-test.c: DTLS beside TLS. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "worker-scene.h"
+
+static struct client *open_dtls(uint32_t id) {
+  struct client *client = client_connect_dtls(id);
+  UNTIL(find_event(EVENT_SESSION_DTLS_UP, id) != NULL);
+  return client;
+}
+
+static void test_packets_go_both_ways_over_dtls(void) {
+  struct client *tls = open_client(20, 5);
+  ping(tls, 5, 1);
+  struct client *dtls = open_dtls(20);
+  CHECK(strcmp(find_event(EVENT_SESSION_DTLS_UP, 20)->text, "127.0.0.1\nPSK-AES128-GCM-SHA256") == 0);
+  for (uint16_t sequence = 0; sequence < 50; sequence++) ping_over(dtls, dtls, 5, sequence, sequence * 20u);
+  client_free(dtls);
+  close_client(tls, 20);
+}
+
+static void test_dpd_over_dtls_returns_the_whole_payload(void) {
+  struct client *tls = open_client(21, 5), *dtls = open_dtls(21);
+  memset(packet, 0x44, 1390);
+  client_send(dtls, CSTP_DPD_REQUEST, packet, 1390);
+  CHECK(client_receive(dtls, &type, payload, &length));
+  CHECK(type == CSTP_DPD_RESPONSE && length == 1390 && memcmp(payload, packet, 1390) == 0);
+  /* It has shown that DTLS works: what comes for the client takes it, too. */
+  ping_over(tls, dtls, 5, 1, 10);
+  client_free(dtls);
+  close_client(tls, 21);
+}
+
+static void test_replayed_and_forged_records_are_counted(void) {
+  struct client *tls = open_client(22, 5), *dtls = open_dtls(22);
+  uint8_t record[2048];
+  uint64_t replayed = counter(COUNT_DROPPED_REPLAYED), forged = counter(COUNT_DROPPED_FORGED);
+  size_t sealed = client_seal(dtls, record, CSTP_DATA, packet, echo_request(packet, FIRST + 5, GATEWAY, 1, 10));
+  for (int time = 0; time < 3; time++) CHECK(send(dtls->fd, record, sealed, 0) == (ssize_t)sealed);
+  CHECK(client_receive(dtls, &type, payload, &length) && payload[20] == 0);
+  sealed = client_seal(dtls, record, CSTP_DATA, packet, echo_request(packet, FIRST + 5, GATEWAY, 2, 10));
+  record[sealed - 1] ^= 1;
+  CHECK(send(dtls->fd, record, sealed, 0) == (ssize_t)sealed);
+  memset(record, 0, sizeof record);
+  CHECK(send(dtls->fd, record, 5, 0) == 5 && send(dtls->fd, record, 0, 0) == 0 && send(dtls->fd, record, 1000, 0) == 1000);
+  ping(dtls, 5, 3);
+  CHECK(counter(COUNT_DROPPED_REPLAYED) == replayed + 2);
+  CHECK(counter(COUNT_DROPPED_FORGED) == forged + 1);
+  client_free(dtls);
+  close_client(tls, 22);
+}
+
+static void test_tls_carries_on_where_udp_is_refused(void) {
+  struct client *tls = open_client(23, 5), *dtls = open_dtls(23);
+  ping(dtls, 5, 1);
+  client_free(dtls);
+  /* Until the refusal has come back, answers still go to the closed port. */
+  UNTIL((client_send(tls, CSTP_DATA, packet, echo_request(packet, FIRST + 5, GATEWAY, 9, 10)),
+         find_event(EVENT_SESSION_DTLS_DOWN, 23) != NULL));
+  ping(tls, 5, 2);
+  dtls = open_dtls(23);
+  ping(dtls, 5, 3);
+  client_free(dtls);
+  close_client(tls, 23);
+}
+
+static void test_many_datagrams_leave_in_one_send(void) {
+  struct client *tls = open_client(24, 5), *dtls = open_dtls(24);
+  int fd = udp_socket();
+  uint8_t bytes[1200] = {1};
+  client_send(dtls, CSTP_DATA, packet, udp_packet(packet, 5));
+  CHECK(recv(fd, bytes, sizeof bytes, 0) == 0);
+  uint64_t sends = counter(COUNT_UDP_SENDS), packets = counter(COUNT_PACKETS_DOWN);
+  for (int number = 0; number < 60; number++) send_udp(fd, 5, bytes, sizeof bytes);
+  for (int number = 0; number < 60; number++)
+    CHECK(client_receive(dtls, &type, payload, &length) && type == CSTP_DATA && length == 1228);
+  UNTIL(counter(COUNT_PACKETS_DOWN) == packets + 60);
+  printf("  60 datagrams in %lu sends\n", (unsigned long)(counter(COUNT_UDP_SENDS) - sends));
+  close(fd);
+  client_free(dtls);
+  close_client(tls, 24);
+}
+
+static void test_a_client_without_tls_is_served(void) {
+  struct client *tls = open_client(25, 5), *dtls = open_dtls(25);
+  ping(dtls, 5, 1);
+  client_free(tls);
+  UNTIL(find_event(EVENT_SESSION_TLS_DOWN, 25) != NULL);
+  ping(dtls, 5, 2);
+  struct client *second = client_connect_dtls(25);
+  ping(second, 5, 3);
+  client_free(dtls);
+  close_client(second, 25);
+}
+
+static void test_a_silent_peer_is_asked_then_given_up(void) {
+  struct client *tls = open_client(26, 5), *dtls = open_dtls(26);
+  struct session_options changed = options(26, 5);
+  changed.dpd_seconds = 1;
+  changed.keepalive_seconds = 1;
+  changed.idle_seconds = 1;
+  worker_change_session(0, &changed);
+  bool is_asked = false;
+  while (!is_asked) {
+    CHECK(client_receive(tls, &type, payload, &length));
+    CHECK(type == CSTP_DPD_REQUEST || type == CSTP_KEEPALIVE);
+    is_asked = type == CSTP_DPD_REQUEST;
+  }
+  UNTIL(find_event(EVENT_SESSION_TLS_DOWN, 26) != NULL);
+  UNTIL(find_event(EVENT_SESSION_DTLS_DOWN, 26) != NULL);
+  CHECK(strcmp(find_event(EVENT_SESSION_TLS_DOWN, 26)->text, "the client is silent") == 0);
+  CHECK(count_events(EVENT_SESSION_IDLE, 26) == 1);
+  client_free(dtls);
+  close_client(tls, 26);
+}
+
+static void test_a_rate_is_kept(void) {
+  struct client *tls = open_client(27, 5);
+  struct session_options changed = options(27, 5);
+  changed.up_bytes_per_second = 1;
+  uint64_t dropped = counter(COUNT_DROPPED_RATE);
+  ping(tls, 5, 0);
+  worker_change_session(0, &changed);
+  for (uint16_t sequence = 0; sequence < 100; sequence++)
+    client_send(tls, CSTP_DATA, packet, echo_request(packet, FIRST + 5, GATEWAY, sequence, 1300));
+  UNTIL(counter(COUNT_DROPPED_RATE) > dropped + 40);
+  close_client(tls, 27);
+}
+
+#define RUN(test) (printf("%s\n", #test), fflush(stdout), test())
+
+void dtls_cases(void) {
+  RUN(test_packets_go_both_ways_over_dtls);
+  RUN(test_dpd_over_dtls_returns_the_whole_payload);
+  RUN(test_replayed_and_forged_records_are_counted);
+  RUN(test_tls_carries_on_where_udp_is_refused);
+  RUN(test_many_datagrams_leave_in_one_send);
+  RUN(test_a_client_without_tls_is_served);
+  RUN(test_a_silent_peer_is_asked_then_given_up);
+  RUN(test_a_rate_is_kept);
+}

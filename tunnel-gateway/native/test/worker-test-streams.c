@@ -1,0 +1,2 @@
+#include "worker-scene.h"
+void stream_cases(void) {}
