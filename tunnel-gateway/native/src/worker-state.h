@@ -76,7 +76,7 @@ struct worker {
   uint64_t next_tick_ms;
   uint32_t packets_in_wake; /* handled since the last wait */
   uint64_t last_wake_us;
-  uint32_t recent_packets;  /* handled lately; see worker.c */
+  uint64_t recent_packets;  /* handled lately, fading; see worker.c */
 
   uint64_t counters[WORKER_COUNTERS];
   struct coalescer coalescer;

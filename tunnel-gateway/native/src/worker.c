@@ -16,11 +16,12 @@
 #define EVENTS_PER_WAIT 64
 #define TIMER_SLACK_NS 1000
 
-/* Under load a wake costs more than the packets it brings, so that a thread which had much to do a moment ago lets more gather.
- * A single packet now and then, such as a ping or a keystroke, never waits. */
+/* Under load a wake costs more than the packets it brings, so that a thread which had much to do in the last millisecond lets more
+ * gather. A packet now and then, such as a ping or a keystroke, never waits. */
 #define NAP_US 50
-#define RECENT_US 200
-#define RECENT_PACKETS 16
+#define RECENT_US 1000
+#define RECENT_PACKETS 24
+#define RECENT_UNIT 16 /* parts of a packet that are counted */
 
 static struct worker *workers[WORKERS_AT_MOST];
 
@@ -84,9 +85,10 @@ static int wait_ms(const struct worker *worker) {
 static void nap(struct worker *worker, bool has_more) {
   uint64_t since_us = worker->now_us - worker->last_wake_us;
   worker->last_wake_us = worker->now_us;
-  worker->recent_packets = worker->packets_in_wake + (since_us < RECENT_US ? worker->recent_packets / 2 : 0);
+  uint64_t left_us = since_us < RECENT_US ? RECENT_US - since_us : 0;
+  worker->recent_packets = worker->recent_packets * left_us / RECENT_US + worker->packets_in_wake * (uint64_t)RECENT_UNIT;
   worker->packets_in_wake = 0;
-  if (has_more || worker->recent_packets < RECENT_PACKETS) return;
+  if (has_more || worker->recent_packets < RECENT_PACKETS * RECENT_UNIT) return;
   struct timespec pause = {.tv_nsec = NAP_US * 1000};
   nanosleep(&pause, NULL);
 }
