@@ -13,6 +13,11 @@ export interface ClientFacts {
   readonly isIos: boolean;
   readonly hasBrowser: boolean;
   readonly hasExternalBrowser: boolean;
+  /**
+   * `X-AnyConnect-STRAP-DH-Pubkey` where the login goes on in the system's browser: with openconnect, whose command line has no
+   * browser of its own. AnyConnect has one, and wants a package of its server's for the other.
+   */
+  readonly browserKey: string | undefined;
   /** openconnect 3 and older understand the first form of the login's XML alone. */
   readonly isOldOpenConnect: boolean;
 }
@@ -41,8 +46,11 @@ export function readClientFacts(fields: HttpFields, stated: StatedClient = {}): 
   const isIos =
     platform?.startsWith("apple-ios") === true ||
     /^Cisco AnyConnect VPN Agent for Apple/i.test(userAgent);
+  const kind = kindOf(userAgent);
+  const hasExternalBrowser = methods.has("single-sign-on-external-browser");
+  const key = kind === "openconnect" ? fields.get("X-AnyConnect-STRAP-DH-Pubkey") : undefined;
   return {
-    kind: kindOf(userAgent),
+    kind,
     userAgent,
     version: printable(stated.version ?? field("ClientVersion")),
     platform,
@@ -52,14 +60,18 @@ export function readClientFacts(fields: HttpFields, stated: StatedClient = {}): 
     isMobile: isIos || platform?.startsWith("android") === true,
     isIos,
     hasBrowser: methods.has("single-sign-on-v2"),
-    hasExternalBrowser: methods.has("single-sign-on-external-browser"),
+    hasExternalBrowser,
+    browserKey: hasExternalBrowser ? key : undefined,
     isOldOpenConnect: /^Open AnyConnect VPN Agent v[0-3](\D|$)/i.test(userAgent),
   };
 }
 
-/** As ocserv tells them apart; Cisco's later product is "AnyConnect ..." still. */
+/**
+ * Later than 9.12 openconnect is an "AnyConnect-compatible OpenConnect VPN Agent"; Cisco's client is "AnyConnect ..." still,
+ * though it is sold under another name.
+ */
 function kindOf(userAgent: string): ClientFacts["kind"] {
-  if (/^Open ?(?:Connect VPN Agent|AnyConnect VPN Agent)/i.test(userAgent)) return "openconnect";
+  if (/^Open AnyConnect VPN Agent|OpenConnect VPN Agent/i.test(userAgent)) return "openconnect";
   if (/^(?:Cisco )?(?:AnyConnect|Secure Client)/i.test(userAgent)) return "anyconnect";
   return "other";
 }

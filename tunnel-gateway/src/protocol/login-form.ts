@@ -21,15 +21,14 @@ export interface LoginForm {
   readonly browse?: BrowserLogin | undefined;
 }
 
-/**
- * A login that goes on in the client's own browser (`single-sign-on-v2`). `sso-v2-browser-mode` is never sent: with the
- * system's browser the client wants the token encrypted for a key of its own.
- */
+/** A login that goes on in a browser (`single-sign-on-v2`). */
 export interface BrowserLogin {
   readonly loginUrl: string;
   readonly finalUrl: string;
   readonly tokenCookie: string;
   readonly errorCookie: string;
+  /** In the system's browser, which brings the token back to a listener of the client's; else in the client's own. */
+  readonly isExternal: boolean;
 }
 
 /** In what form a client reads XML. */
@@ -172,6 +171,7 @@ function browserLogin(login: BrowserLogin): string {
     element("sso-v2-login-final", login.finalUrl),
     element("sso-v2-token-cookie-name", login.tokenCookie),
     element("sso-v2-error-cookie-name", login.errorCookie),
+    login.isExternal ? element("sso-v2-browser-mode", "external") : "",
   ].join("\n");
 }
 

@@ -62,6 +62,8 @@ export interface ClientFacts {
   readonly hasBrowser: boolean;
   /** Can open the system's browser (`single-sign-on-external-browser`). */
   readonly hasExternalBrowser: boolean;
+  /** What a token is sealed to on its way from the system's browser (`LoginContext.browserKey`); unread. */
+  readonly browserKey: string | undefined;
 }
 
 export interface LoginGroup {
