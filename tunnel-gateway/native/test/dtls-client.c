@@ -99,6 +99,7 @@ struct client *client_open(const struct client_options *options) {
   client->context = SSL_CTX_new(DTLS_client_method());
   SSL_CTX_set_psk_client_callback(client->context, give_psk);
   SSL_CTX_set_verify(client->context, SSL_VERIFY_NONE, NULL);
+  SSL_CTX_set_security_level(client->context, 0); /* or newer versions forget a session of DTLS 1.0 */
   SSL_CTX_set_options(client->context, SSL_OP_NO_QUERY_MTU | SSL_OP_NO_TICKET |
                                            (options->has_extended_master_secret ? 0 : SSL_OP_NO_EXTENDED_MASTER_SECRET));
   CHECK(SSL_CTX_set_cipher_list(client->context, options->suites == NULL ? suites_of(options->offer) : options->suites) == 1);

@@ -159,21 +159,23 @@ void client_free(struct client *client) {
   free(client);
 }
 
-void client_write(struct client *client, const uint8_t *bytes, size_t length) {
+bool client_write(struct client *client, const uint8_t *bytes, size_t length) {
   while (SSL_write(client->ssl, bytes, (int)length) <= 0) {
     struct pollfd wait = {.fd = client->fd, .events = POLLOUT};
+    ERR_clear_error();
     CHECK(poll(&wait, 1, 10000) == 1);
-    CHECK((wait.revents & POLLHUP) == 0);
+    if ((wait.revents & (POLLHUP | POLLERR)) != 0) return false;
   }
+  return true;
 }
 
-void client_send(struct client *client, uint8_t type, const uint8_t *payload, size_t length) {
+bool client_send(struct client *client, uint8_t type, const uint8_t *payload, size_t length) {
   static _Thread_local uint8_t frame[CSTP_HEADER_BYTES + 65536];
   size_t header = client->is_datagram ? 1 : CSTP_HEADER_BYTES;
   if (client->is_datagram) frame[0] = type;
   else cstp_write_header(frame, type, length);
   if (length > 0) memcpy(frame + header, payload, length);
-  client_write(client, frame, header + length);
+  return client_write(client, frame, header + length);
 }
 
 size_t client_seal(struct client *client, uint8_t *record, uint8_t type, const uint8_t *payload, size_t length) {

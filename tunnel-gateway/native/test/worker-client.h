@@ -37,9 +37,9 @@ struct client *client_connect_tls(uint32_t session, const uint8_t *unread, size_
 struct client *client_connect_dtls(uint32_t session);
 void client_free(struct client *client);
 
-/* As raw bytes of the stream, or one datagram. */
-void client_write(struct client *client, const uint8_t *bytes, size_t length);
-void client_send(struct client *client, uint8_t type, const uint8_t *payload, size_t length);
+/* As raw bytes of the stream, or one datagram. False: the server has closed. */
+bool client_write(struct client *client, const uint8_t *bytes, size_t length);
+bool client_send(struct client *client, uint8_t type, const uint8_t *payload, size_t length);
 /* Seals a frame and keeps it back, for a datagram client. Returns its length. */
 size_t client_seal(struct client *client, uint8_t *record, uint8_t type, const uint8_t *payload, size_t length);
 /* The next frame within 10 s; false when the server has closed. */

@@ -47,7 +47,7 @@ static void *relay(void *argument) {
     for (int number = 0; number < 64; number++) {
       ssize_t bytes = read(device->tun, out, sizeof out);
       if (bytes <= 0) break;
-      client_send(device->client, CSTP_DATA, out, (size_t)bytes);
+      if (!client_send(device->client, CSTP_DATA, out, (size_t)bytes)) return NULL;
     }
     uint8_t kind;
     size_t bytes;
