@@ -10,6 +10,9 @@
 /* `handler` is called with an array of events; it keeps the process alive until events_close. False, with an exception. */
 bool events_open(napi_env env, napi_value handler);
 
+/* Everything that waits, as `handler` would be given it. */
+napi_value events_take_all(napi_env env);
+
 /* Nothing is delivered any more; what waits is freed. May be called twice. */
 void events_close(void);
 

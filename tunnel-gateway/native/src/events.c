@@ -73,13 +73,13 @@ void events_tell(enum event_kind kind, uint32_t id, const char *text, ...) {
 
 size_t events_waiting(void) { return atomic_load_explicit(&waiting, memory_order_relaxed); }
 
-/* The next of the queue, in order, at most EVENTS_AT_ONCE. Wakes JavaScript again where more are left. */
-static struct event *take(uint32_t *count) {
+/* The next of the queue, in order. Wakes JavaScript again where more are left. */
+static struct event *take(uint32_t at_most, uint32_t *count) {
   pthread_mutex_lock(&queue.mutex);
   struct event *first = queue.first;
   struct event **end = &queue.first;
   size_t taken = 0;
-  for (*count = 0; *end != NULL && *count < EVENTS_AT_ONCE; ++*count) {
+  for (*count = 0; *end != NULL && *count < at_most; ++*count) {
     taken += size_of(*end);
     end = &(*end)->next;
   }
@@ -118,14 +118,10 @@ static napi_value value_of(napi_env env, const struct event *event) {
   return array;
 }
 
-static void deliver(napi_env env, napi_value handler, void *nothing, void *none) {
-  (void)nothing;
-  (void)none;
-  if (env == NULL) return; /* the process ends */
+static napi_value take_values(napi_env env, uint32_t at_most) {
   uint32_t count;
-  struct event *event = take(&count);
-  if (event == NULL) return;
-  napi_value batch, receiver, thrown;
+  struct event *event = take(at_most, &count);
+  napi_value batch;
   napi_create_array_with_length(env, count, &batch);
   for (uint32_t i = 0; event != NULL; i++) {
     struct event *next = event->next;
@@ -133,6 +129,16 @@ static void deliver(napi_env env, napi_value handler, void *nothing, void *none)
     forget(event);
     event = next;
   }
+  return batch;
+}
+
+napi_value events_take_all(napi_env env) { return take_values(env, UINT32_MAX); }
+
+static void deliver(napi_env env, napi_value handler, void *nothing, void *none) {
+  (void)nothing;
+  (void)none;
+  if (env == NULL) return; /* the process ends */
+  napi_value batch = take_values(env, EVENTS_AT_ONCE), receiver, thrown;
   napi_get_undefined(env, &receiver);
   napi_call_function(env, receiver, handler, 1, &batch, NULL);
   bool is_pending = false;
