@@ -264,7 +264,7 @@ export class DerReader {
     if (octets > 4) throw this.#fault("length", `length of ${octets} octets`);
     if (offset + octets > this.#end) throw this.#fault("truncated", "length goes past the end");
     const length = this.#bytes.readUIntBE(offset, octets);
-    const isShortest = length >= 0x80 && length >= 2 ** (8 * (octets - 1));
+    const isShortest = length >= 0x80 && this.#bytes[offset] !== 0;
     if (!isShortest && !this.#budget.allowBer) {
       throw this.#fault("length", "length is not in its shortest form");
     }
