@@ -57,7 +57,8 @@ export const TOOLS = {
   ocserv: { command: "ocserv", packages: ["ocserv"], size: "small" },
   iperf3: { command: "iperf3", packages: ["iperf3"], size: "small" },
   freeradius: { command: "freeradius", packages: ["freeradius"], size: "small" },
-  slapd: { command: "slapd", packages: ["slapd", "ldap-utils"], size: "small" },
+  slapd: { command: "slapd", packages: ["slapd"], size: "small" },
+  slapadd: { command: "slapadd", packages: ["slapd"], size: "small" },
   go: {
     command: "go",
     packages: ["golang-go", "golang-github-smallstep-certificates-dev"],

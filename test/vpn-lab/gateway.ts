@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { endChild, type Lab, LAB } from "./namespaces.ts";
+import { endChild, LAB, type Lab } from "./namespaces.ts";
 
 const ENTRY = fileURLToPath(new URL("../../tunnel-gateway/src/main.ts", import.meta.url));
 const START_TIMEOUT_MS = 30_000;

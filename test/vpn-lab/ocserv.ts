@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { endChild, type Lab, LAB } from "./namespaces.ts";
+import { endChild, LAB, type Lab } from "./namespaces.ts";
 
 export interface OcservOptions {
   readonly folder: string;

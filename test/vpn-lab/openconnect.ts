@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { endChild, type Lab, LAB } from "./namespaces.ts";
+import { endChild, LAB, type Lab } from "./namespaces.ts";
 
 const UP_TIMEOUT_MS = 30_000;
 const LOOK_EVERY_MS = 20;
