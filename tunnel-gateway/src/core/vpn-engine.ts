@@ -6,6 +6,11 @@ export interface VpnEngine extends AsyncDisposable {
   setIdentity(identity: EngineIdentity): void;
   /** Sends bytes on a connection that is still ours. Over `MAX_UNSENT_BYTES` waiting, the connection is closed. */
   write(connectionId: number, bytes: Uint8Array): void;
+  /**
+   * Makes a connection a stream for the relay: what is silent or unanswered ends it no more, it is read only while `isWanted`
+   * (what is on its way comes nevertheless), and `drained` tells when all that was written has gone. May be called again.
+   */
+  stream(connectionId: number, isWanted: boolean): void;
   /** Ends a connection: cleanly (close_notify) after what was written, or by a reset. */
   end(connectionId: number, how: "clean" | "reset"): void;
   /** Puts a policy in force under a number, for all sessions that name it. `RULE_BYTES` each; see native/src/policy.h. */
@@ -105,7 +110,10 @@ export type DtlsOffer =
 export interface EngineHandler {
   opened(connection: EngineConnection): void;
   bytes(connectionId: number, bytes: Buffer): void;
-  closed(connectionId: number, reason: string): void;
+  /** `isClean`: the peer said that it has nothing more to send (close_notify), so that nothing is missing. */
+  closed(connectionId: number, reason: string, isClean: boolean): void;
+  /** Of a `stream`: nothing that was written before waits to be sent. */
+  drained(connectionId: number): void;
   /** A socket for Node's own servers: accepted, a PROXY header taken off, nothing else read. */
   handed(socket: HandedSocket): void;
   handshakeFailed(remoteAddress: string, remotePort: number, reason: string): void;

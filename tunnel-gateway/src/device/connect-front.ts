@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { Duplex } from "node:stream";
-import type { TLSSocket } from "node:tls";
 import { codeOf, ProtocolError } from "@isthmus/shared/errors";
 import type { Authority } from "../protocol/authority.ts";
 import {
@@ -14,7 +13,9 @@ import type { AuthenticatedSocket } from "./tls-listener.ts";
 /** A CONNECT request that reads well; nobody has decided about it yet. */
 export interface ConnectRequest {
   readonly authority: Authority;
-  readonly socket: TLSSocket;
+  readonly socket: Duplex;
+  /** Of the device, DER, verified. */
+  readonly certificate: Buffer | undefined;
   /** Ends the connection so that it cannot look complete. */
   reset(): void;
   /** What the client sent along behind the request head. */
@@ -62,12 +63,12 @@ export class ConnectFront {
 
   /** Takes over a connection on which nothing has been read. */
   serve(connection: AuthenticatedSocket): void {
-    const { socket, place, reset } = connection;
+    const { socket, certificate, place, reset } = connection;
     const timer = setTimeout(() => {
       this.#refuse(socket, TIMED_OUT);
     }, this.#options.headTimeoutMs);
     socket.once("close", () => clearTimeout(timer));
-    this.#connections.set(socket, { timer, reset, accept: place.release });
+    this.#connections.set(socket, { timer, certificate, reset, accept: place.release });
     this.#http.emit("connection", socket);
   }
 
@@ -83,8 +84,8 @@ export class ConnectFront {
         rawHeaders: request.rawHeaders,
       });
       if (head.length > MAX_EARLY_BYTES) throw new ProtocolError("connect-early", TOO_EARLY);
-      const { accept, reset } = pending;
-      this.#options.onConnect({ authority, socket: socket as TLSSocket, reset, head, accept });
+      const { certificate, accept, reset } = pending;
+      this.#options.onConnect({ authority, socket, certificate, reset, head, accept });
     } catch (error) {
       this.#refuse(socket, malformed(error));
     }
@@ -108,6 +109,7 @@ export class ConnectFront {
 
 interface PendingHead {
   readonly timer: NodeJS.Timeout;
+  readonly certificate: Buffer | undefined;
   readonly reset: () => void;
   readonly accept: () => void;
 }

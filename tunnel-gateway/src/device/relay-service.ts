@@ -1,4 +1,3 @@
-import type { TLSSocket } from "node:tls";
 import type { Clock } from "@isthmus/shared/clock";
 import { ConnectorError, codeOf } from "@isthmus/shared/errors";
 import type { AccessControl } from "../core/access.ts";
@@ -94,7 +93,7 @@ export class RelayService implements Disposable {
   async #open(request: ConnectRequest, progress: Progress, signal: AbortSignal): Promise<void> {
     const { socket, authority } = request;
     const startedAt = this.#options.clock.now();
-    const certificate = this.#identify(socket);
+    const certificate = this.#identify(request);
     progress.certificate = certificate;
     const { access } = this.#options;
     if (access.needsAnswer(certificate)) await this.#options.revocation.ask(certificate);
@@ -120,10 +119,9 @@ export class RelayService implements Disposable {
     }
   }
 
-  #identify(socket: TLSSocket): PeerCertificate {
-    const raw = socket.getPeerX509Certificate()?.raw;
-    if (!raw) throw clientGone();
-    const { certificate, refusal } = this.#options.peers().read(raw);
+  #identify(request: ConnectRequest): PeerCertificate {
+    if (!request.certificate) throw clientGone();
+    const { certificate, refusal } = this.#options.peers().read(request.certificate);
     if (refusal) throw new Refused(refusal);
     return certificate;
   }

@@ -1,5 +1,6 @@
 import { constants } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import {
   createServer as createTlsServer,
   type TLSSocket,
@@ -17,7 +18,9 @@ export interface TlsMaterial {
 
 /** A TLS connection whose client certificate OpenSSL has verified up to a trusted root. */
 export interface AuthenticatedSocket {
-  readonly socket: TLSSocket;
+  readonly socket: Duplex;
+  /** The client's certificate, DER; undefined where it has gone with the connection. */
+  readonly certificate: Buffer | undefined;
   /** Resets the TCP connection: what was cut shall not look complete to a client that does not mind the missing alert. */
   reset(): void;
   /** To be released once a device is known to stand behind the connection. */
@@ -162,7 +165,8 @@ export class TlsListener implements AsyncDisposable {
       accepted.socket.resetAndDestroy();
       socket.destroy();
     };
-    front({ socket, reset, place: accepted.place });
+    const certificate = socket.getPeerX509Certificate()?.raw;
+    front({ socket, certificate, reset, place: accepted.place });
   }
 }
 
