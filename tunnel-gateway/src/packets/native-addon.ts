@@ -1,0 +1,107 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import type { SessionTraffic } from "../core/vpn-engine.ts";
+
+/** What `npm run install` of this package leaves behind. */
+const ADDON_FILE = new URL("../../native/build/tunnel.node", import.meta.url);
+const BUILD_LOG = new URL("../../native/build/build.log", import.meta.url);
+
+/** `[kind, id, text, bytes, ...numbers]`, as native/src/events.h lays out each kind; zeros at the end are left out. */
+export type NativeEvent = readonly [
+  kind: number,
+  id: number,
+  text: string,
+  bytes: Buffer | undefined,
+  ...numbers: number[],
+];
+
+export interface NativeIdentity {
+  readonly certificate: string;
+  readonly key: string;
+  readonly authorities: readonly string[];
+}
+
+export interface NativeListenOptions extends NativeIdentity {
+  readonly address: string;
+  readonly port: number;
+  readonly udp: boolean;
+  readonly relayServerNames: readonly string[];
+  readonly proxyProtocolFrom: readonly string[];
+  readonly pending: number;
+  readonly pendingPerAddress: number;
+  readonly handshakeSeconds: number;
+}
+
+export interface NativeTunnel {
+  readonly device: string;
+  readonly firstIpv4: string;
+  /** Empty without. */
+  readonly firstIpv6: string;
+  readonly slots: number;
+  readonly mtu: number;
+  /** Entries of the packet thread's flow table. */
+  readonly flows: number;
+}
+
+export interface NativeSession {
+  readonly id: number;
+  readonly tunnel: number;
+  readonly slot: number;
+  readonly hasIpv4: boolean;
+  readonly hasIpv6: boolean;
+  readonly mtu: number;
+  readonly policy: number;
+  readonly dpdSeconds: number;
+  readonly keepaliveSeconds: number;
+  readonly idleSeconds: number;
+  readonly upBytesPerSecond: number;
+  readonly downBytesPerSecond: number;
+}
+
+/** The addon's functions; native/src/addon.h has the same list. They throw on wrong arguments and otherwise return at once. */
+export interface NativeAddon {
+  start(handler: (events: readonly NativeEvent[]) => void): void;
+  /** Ends all threads; sessions with TLS are sent a frame of `type`. Returns the events that were not delivered. */
+  stop(type: number, text: string): readonly NativeEvent[];
+  startWorkers(tunnels: readonly NativeTunnel[]): void;
+  listen(options: NativeListenOptions): number;
+  setIdentity(identity: NativeIdentity): void;
+  write(connectionId: number, bytes: Uint8Array): void;
+  end(connectionId: number, isClean: boolean): void;
+  attach(
+    connectionId: number,
+    tunnel: number,
+    sessionId: number,
+    head: Uint8Array,
+    offer: number,
+    id: Uint8Array,
+    masterSecret: Uint8Array,
+    cipher: string,
+  ): void;
+  forgetOffers(sessionId: number): void;
+  setPolicy(policy: number, packedRules: Uint8Array): void;
+  openSession(session: NativeSession): void;
+  changeSession(session: NativeSession): void;
+  closeSession(tunnel: number, sessionId: number, type: number, reason: string): void;
+  counters(): Record<string, number>;
+  sessions(): SessionTraffic[];
+}
+
+/** The addon, or why there is none: what its build said, or what loading it says. */
+export function loadNativeAddon(): NativeAddon | { readonly reason: string } {
+  try {
+    return createRequire(import.meta.url)(fileURLToPath(ADDON_FILE)) as NativeAddon;
+  } catch (error) {
+    return { reason: buildFault() ?? (error instanceof Error ? error.message : String(error)) };
+  }
+}
+
+function buildFault(): string | undefined {
+  try {
+    const log = readFileSync(BUILD_LOG, "utf8").trim();
+    return log === "built" ? undefined : log;
+  } catch {
+    return "the native data path has not been built; run npm rebuild @isthmus/tunnel-gateway";
+  }
+}

@@ -1,0 +1,230 @@
+import { closeSync } from "node:fs";
+import { ConnectorError } from "@isthmus/shared/errors";
+import type {
+  DtlsOffer,
+  EngineCounters,
+  EngineHandler,
+  EngineIdentity,
+  EngineListenOptions,
+  EngineSession,
+  EngineTunnel,
+  SessionTraffic,
+  VpnEngine,
+} from "../core/vpn-engine.ts";
+import { loadNativeAddon, type NativeAddon, type NativeEvent } from "./native-addon.ts";
+import { EVENT, readConnection, readSessionEvent } from "./native-events.ts";
+
+/** CSTP frame types (OpenConnect protocol 1.1, section 2.2). */
+const FRAME_TYPE = { disconnect: 5, terminate: 9 } as const;
+
+/** `enum front_offer` of native/src/front.h. */
+const OFFER = { none: 0, psk: 1, resumption: 2 } as const;
+
+/** Of a CSTP frame's text; the addon refuses more. */
+const MAX_REASON_BYTES = 255;
+
+/** Entries of a packet thread's flow table: so many for each session, within bounds that cost 5 to 80 MB. */
+const FLOWS_PER_SLOT = 64;
+const FLOWS_AT_LEAST = 1 << 16;
+const FLOWS_AT_MOST = 1 << 20;
+
+const NOTHING = new Uint8Array(0);
+
+/** The engine over the native data path, of which a process has one; or why it has none. */
+export function loadNativeEngine(): NativeEngine | { readonly reason: string } {
+  const addon = loadNativeAddon();
+  return "reason" in addon ? addon : new NativeEngine(addon);
+}
+
+/** `VpnEngine` over the addon: turns its events into calls, and knows which tunnel a session is on. */
+export class NativeEngine implements VpnEngine {
+  readonly #addon: NativeAddon;
+  readonly #tunnelOf = new Map<number, number>();
+  #handler: EngineHandler | undefined;
+
+  constructor(addon: NativeAddon) {
+    this.#addon = addon;
+  }
+
+  async listen(options: EngineListenOptions): Promise<{ readonly port: number }> {
+    this.#addon.start((events) => this.#onEvents(events));
+    this.#handler = options.handler;
+    try {
+      startWorkers(this.#addon, options.tunnels);
+      return { port: listen(this.#addon, options) };
+    } catch (error) {
+      this.#handler = undefined;
+      this.#addon.stop(FRAME_TYPE.disconnect, "");
+      throw error;
+    }
+  }
+
+  setIdentity({ certificate, key, authorities }: EngineIdentity): void {
+    this.#addon.setIdentity({ certificate, key, authorities });
+  }
+
+  write(connectionId: number, bytes: Uint8Array): void {
+    this.#addon.write(connectionId, bytes);
+  }
+
+  end(connectionId: number, how: "clean" | "reset"): void {
+    this.#addon.end(connectionId, how === "clean");
+  }
+
+  setPolicy(policy: number, packedRules: Uint8Array): void {
+    this.#addon.setPolicy(policy, packedRules);
+  }
+
+  openSession(session: EngineSession): void {
+    this.#addon.openSession(session);
+    this.#tunnelOf.set(session.id, session.tunnel);
+  }
+
+  changeSession(session: EngineSession): void {
+    this.#addon.changeSession(session);
+  }
+
+  attach(connectionId: number, sessionId: number, head: Uint8Array, dtls?: DtlsOffer): void {
+    const tunnel = this.#tunnelOf.get(sessionId);
+    // Its session has just closed, and the client will learn it from the end of the connection.
+    if (tunnel === undefined) return this.end(connectionId, "clean");
+    const [offer, id, masterSecret, cipher] = packOffer(dtls);
+    this.#addon.attach(connectionId, tunnel, sessionId, head, offer, id, masterSecret, cipher);
+  }
+
+  closeSession(sessionId: number, type: "disconnect" | "terminate", reason: string): void {
+    const tunnel = this.#tunnelOf.get(sessionId);
+    if (tunnel === undefined) return;
+    this.#addon.closeSession(tunnel, sessionId, FRAME_TYPE[type], textForClient(reason));
+  }
+
+  counters(): EngineCounters {
+    return this.#addon.counters();
+  }
+
+  sessions(): readonly SessionTraffic[] {
+    return this.#addon.sessions();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#handler) return;
+    this.#onEvents(this.#addon.stop(FRAME_TYPE.disconnect, "the gateway is being stopped"));
+    this.#handler = undefined;
+    this.#tunnelOf.clear();
+  }
+
+  #onEvents(events: readonly NativeEvent[]): void {
+    for (const event of events) {
+      if (this.#handler) this.#tell(this.#handler, event);
+      else if (event[0] === EVENT.socketHanded) closeSync(event[4] ?? -1);
+    }
+  }
+
+  #tell(handler: EngineHandler, event: NativeEvent): void {
+    const [kind, id, text, bytes, first = 0, second = 0] = event;
+    switch (kind) {
+      case EVENT.connectionOpened:
+        return handler.opened(readConnection(event));
+      case EVENT.connectionBytes:
+        return bytes && handler.bytes(id, bytes);
+      case EVENT.connectionClosed:
+        return handler.closed(id, text);
+      case EVENT.socketHanded: {
+        const [remoteAddress = "", localAddress = ""] = text.split("\n");
+        return handler.handed({ fd: first, remoteAddress, remotePort: second, localAddress });
+      }
+      case EVENT.handshakeFailed: {
+        const [remoteAddress = "", reason = "", detail = ""] = text.split("\n");
+        return handler.handshakeFailed(
+          remoteAddress,
+          first,
+          detail ? `${reason}: ${detail}` : reason,
+        );
+      }
+      case EVENT.failed:
+        return handler.failed(text);
+      default:
+        return this.#tellOfSession(handler, event);
+    }
+  }
+
+  #tellOfSession(handler: EngineHandler, event: NativeEvent): void {
+    const told = readSessionEvent(event);
+    if (!told) return;
+    if (told.kind === "closed") {
+      this.#tunnelOf.delete(told.sessionId);
+      this.#addon.forgetOffers(told.sessionId);
+    }
+    handler.sessionEvent(told);
+  }
+}
+
+function startWorkers(addon: NativeAddon, tunnels: readonly EngineTunnel[]): void {
+  try {
+    addon.startWorkers(
+      tunnels.map(({ device, firstIpv4, firstIpv6 = "", slots, mtu }) => {
+        const flows = Math.min(FLOWS_AT_MOST, Math.max(FLOWS_AT_LEAST, slots * FLOWS_PER_SLOT));
+        return { device, firstIpv4, firstIpv6, slots, mtu, flows };
+      }),
+    );
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ConnectorError("tunnel-failed", `${why}; tunnel-gateway host-setup makes it`, {
+      cause,
+    });
+  }
+}
+
+function listen(addon: NativeAddon, options: EngineListenOptions): number {
+  const { address, port, udp, identity, relayServerNames, proxyProtocolFrom } = options;
+  const { pending, pendingPerAddress, handshakeSeconds } = options;
+  const { certificate, key, authorities } = identity;
+  const limits = { pending, pendingPerAddress, handshakeSeconds };
+  const names = { relayServerNames, proxyProtocolFrom };
+  try {
+    return addon.listen({ address, port, udp, certificate, key, authorities, ...names, ...limits });
+  } catch (cause) {
+    throw listenFailed(address, port, cause as NodeJS.ErrnoException);
+  }
+}
+
+function listenFailed(address: string, port: number, cause: NodeJS.ErrnoException): unknown {
+  switch (cause.code) {
+    // Said by OpenSSL of the identity, or of a value that configuration should have refused.
+    case "ERR_OSSL":
+    case "ERR_INVALID_ARG_TYPE":
+      return cause;
+    case "EADDRINUSE":
+      return failure(address, port, "another process listens there; set listen.port to a free one");
+    case "EADDRNOTAVAIL":
+      return failure(address, port, "no interface has that address; set listen.address to one");
+    case "EACCES":
+      return failure(address, port, "ports below 1024 need CAP_NET_BIND_SERVICE");
+    default:
+      return failure(address, port, cause.message);
+  }
+
+  function failure(on: string, at: number, why: string): ConnectorError {
+    return new ConnectorError("listen-failed", `cannot listen on ${on} port ${at}: ${why}`, {
+      cause,
+    });
+  }
+}
+
+function packOffer(offer: DtlsOffer | undefined): [number, Uint8Array, Uint8Array, string] {
+  switch (offer?.kind) {
+    case undefined:
+      return [OFFER.none, NOTHING, NOTHING, ""];
+    case "psk":
+      return [OFFER.psk, offer.appId, NOTHING, ""];
+    case "resumption":
+      return [OFFER.resumption, offer.sessionId, offer.masterSecret, offer.cipher];
+  }
+}
+
+/** One line of at most `MAX_REASON_BYTES`: a session is closed whatever its reason looks like. */
+function textForClient(reason: string): string {
+  const bytes = Buffer.from(reason.replace(/\p{Cc}+/gu, " "));
+  // A character that is cut in two becomes a replacement character of three bytes.
+  return bytes.subarray(0, MAX_REASON_BYTES - 2).toString();
+}
