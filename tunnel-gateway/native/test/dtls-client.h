@@ -1,14 +1,14 @@
 /*
- * dtls-client.h: a DTLS client for dtls-front-test.c, on libssl over the same BIO as the server, so that a test sees each of its
+ * dtls-client.h: a DTLS client for dtls-front.test.c, on libssl over the same BIO as the server, so that a test sees each of its
  * datagrams, may keep it, change it or lose it.
  */
 #ifndef ISTHMUS_DTLS_CLIENT_H
 #define ISTHMUS_DTLS_CLIENT_H
 
-#include "../src/dtls-offers.h"
-#include "../src/endpoint.h"
-#include "../src/openssl-api.h"
-#include "../src/wire.h"
+#include "dtls-offers.h"
+#include "endpoint.h"
+#include "openssl-api.h"
+#include "wire.h"
 
 #define CHECK(condition) \
   do { \
