@@ -75,6 +75,11 @@ static void note_segment(struct flow_entry *entry, const struct packet *view, bo
   if ((view->tcp_flags & TCP_FIN) != 0) entry->state |= is_up ? FLOW_FINISHED_UP : FLOW_FINISHED_DOWN;
 }
 
+static bool may_open(const struct packet *view) {
+  if (!is_icmp(view->family, view->protocol)) return true;
+  return view->icmp_type == (view->family == 4 ? ICMP_ECHO_REQUEST : ICMPV6_ECHO_REQUEST);
+}
+
 /* An ICMP error passes when the packet it quotes is of a known flow and went the other way. */
 static struct flow_decision decide_error(struct flow_table *table, const struct flow_session *session, const uint8_t *packet,
                                          const struct packet *view, bool is_up, uint32_t now) {
@@ -84,7 +89,7 @@ static struct flow_decision decide_error(struct flow_table *table, const struct 
   const uint8_t *client = is_up ? view->source : view->destination;
   const uint8_t *quoted_client = is_up ? quoted.destination : quoted.source;
   bool is_of_client = quoted.family == view->family && memcmp(client, quoted_client, 16) == 0;
-  if (!is_of_client || quoted.part == PACKET_LATER_FRAGMENT || packet_is_icmp_error(&quoted)) return decision;
+  if (!is_of_client || !may_open(&quoted)) return decision;
   struct flow_key key = key_of(session->slot, &quoted, !is_up);
   known_flow(table, session, &key, now, &decision);
   return decision;
@@ -108,11 +113,6 @@ static struct flow_decision decide_later_fragment(struct flow_table *table, cons
   struct fragment_key key = fragment_of(session, view, is_up);
   const struct fragment *first = fragment_find(table, session->slot, &key, now);
   return first == NULL ? refuse(FLOW_UNSOLICITED, 0) : allow(first->rule);
-}
-
-static bool may_open(const struct packet *view) {
-  if (!is_icmp(view->family, view->protocol)) return true;
-  return view->icmp_type == (view->family == 4 ? ICMP_ECHO_REQUEST : ICMPV6_ECHO_REQUEST);
 }
 
 /* What comes back and could have been asked for: of ICMP the answer to an echo alone. */
