@@ -1,7 +1,7 @@
 // Compiles the native data path with the C compiler alone. Never fails an install: without the addon the gateway serves
 // the relay, and `check` says what to install. `node native/build.mjs --strict` exits with 1 where it cannot be built.
 import { spawnSync } from "node:child_process";
-import { globSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
@@ -21,7 +21,10 @@ process.exitCode = outcome !== undefined && isStrict ? 1 : 0;
 function compile() {
   const headers = nodeApiHeaders();
   if (headers === undefined) return "the package node-api-headers is missing; run npm ci";
-  const sources = globSync("src/*.c", { cwd: here }).sort();
+  const sources = readdirSync(join(here, "src"))
+    .filter((name) => name.endsWith(".c"))
+    .map((name) => join("src", name))
+    .sort();
   const flags = [
     "-O3 -g -std=gnu11 -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror",
     "-fPIC -shared -fvisibility=hidden -fstack-protector-strong -D_FORTIFY_SOURCE=2",

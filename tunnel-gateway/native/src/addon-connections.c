@@ -14,15 +14,18 @@ napi_value addon_write(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-napi_value addon_end(napi_env env, napi_callback_info info) {
+static napi_value with_flag(napi_env env, napi_callback_info info, void (*act)(uint32_t connection, bool flag)) {
   napi_value values[ARGUMENTS_AT_MOST];
   uint32_t connection;
-  bool is_clean;
-  if (arguments(env, info, 2, values) && value_uint32(env, values[0], &connection) &&
-      value_boolean(env, values[1], &is_clean))
-    front_end(connection, is_clean);
+  bool flag;
+  if (arguments(env, info, 2, values) && value_uint32(env, values[0], &connection) && value_boolean(env, values[1], &flag))
+    act(connection, flag);
   return NULL;
 }
+
+napi_value addon_stream(napi_env env, napi_callback_info info) { return with_flag(env, info, front_stream); }
+
+napi_value addon_end(napi_env env, napi_callback_info info) { return with_flag(env, info, front_end); }
 
 /* Exactly as many as there is room for. */
 static bool fill(napi_env env, napi_value value, uint8_t *into, size_t room) {

@@ -86,6 +86,7 @@ static const struct {
     {"listen", addon_listen},
     {"setIdentity", addon_set_identity},
     {"write", addon_write},
+    {"stream", addon_stream},
     {"end", addon_end},
     {"attach", addon_attach},
     {"forgetOffers", addon_forget_offers},

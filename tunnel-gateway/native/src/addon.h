@@ -15,6 +15,7 @@ napi_value addon_set_identity(napi_env env, napi_callback_info info);
 
 /* --- addon-connections.c --- */
 napi_value addon_write(napi_env env, napi_callback_info info);
+napi_value addon_stream(napi_env env, napi_callback_info info);
 napi_value addon_end(napi_env env, napi_callback_info info);
 napi_value addon_attach(napi_env env, napi_callback_info info);
 napi_value addon_forget_offers(napi_env env, napi_callback_info info);

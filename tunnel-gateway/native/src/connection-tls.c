@@ -112,6 +112,10 @@ static bool advance_handshake(struct connection *connection) {
 
 /* --- the byte stream --- */
 
+static void defer(struct connection *connection) {
+  if (!connection->is_stream) connection->deadline_ms = connection->front->now_ms + IDLE_MS;
+}
+
 static bool tell_bytes(struct connection *connection, const uint8_t *bytes, size_t length) {
   struct event *event = event_new(EVENT_CONNECTION_BYTES, connection->id, length);
   if (event == NULL) return false;
@@ -124,28 +128,30 @@ static bool tell_bytes(struct connection *connection, const uint8_t *bytes, size
 static void read_records(struct connection *connection) {
   uint8_t plain[RECORD_BYTES];
   const char *end = NULL;
+  bool is_complete = false;
   while (end == NULL) {
     ERR_clear_error();
     int length = SSL_read(connection->ssl, plain, sizeof plain);
     if (length <= 0) {
       int error = SSL_get_error(connection->ssl, length);
       if (error == SSL_ERROR_WANT_READ) break;
-      end = error == SSL_ERROR_ZERO_RETURN ? "closed by the client" : tls_take_error("broken");
+      is_complete = error == SSL_ERROR_ZERO_RETURN;
+      end = is_complete ? "closed by the client" : tls_take_error("broken");
       continue;
     }
-    connection->deadline_ms = connection->front->now_ms + IDLE_MS;
-    connection->unanswered += (size_t)length;
+    defer(connection);
+    if (!connection->is_stream) connection->unanswered += (size_t)length;
     if (connection->unanswered > UNANSWERED_BYTES_AT_MOST) end = "more than 256 KiB without an answer";
     else if (!tell_bytes(connection, plain, (size_t)length)) end = "out of memory";
   }
   OPENSSL_cleanse(plain, sizeof plain);
-  if (end != NULL) connection_lose(connection, end);
+  if (end != NULL) connection_lose(connection, end, is_complete);
   else connection_flush(connection);
 }
 
 static void lose_or_fail(struct connection *connection, const char *why) {
   if (connection->stage == STAGE_HANDSHAKE) return connection_fail(connection, "closed", why);
-  if (connection->stage == STAGE_OPEN) events_tell(EVENT_CONNECTION_CLOSED, connection->id, "%s", why);
+  if (connection->stage == STAGE_OPEN) connection_tell_closed(connection, why, false);
   connection_free(connection);
 }
 
@@ -158,6 +164,23 @@ void connection_receive(struct connection *connection) {
   connection->wire->in_left = (size_t)length;
   if (connection->stage == STAGE_HANDSHAKE && !advance_handshake(connection)) return;
   read_records(connection);
+}
+
+/* False: the connection has gone. */
+static bool say_all_is_sent(struct connection *connection) {
+  if (connection->owes_drained) {
+    struct event *event = event_new(EVENT_CONNECTION_DRAINED, connection->id, 0);
+    if (event != NULL) events_emit(event);
+    connection->owes_drained = false;
+  }
+  if (connection->stage != STAGE_ENDING) return true;
+  if (connection->is_paused) {
+    connection_free(connection);
+    return false;
+  }
+  if (!connection->has_shut_down) shutdown(connection->fd, SHUT_WR);
+  connection->has_shut_down = true;
+  return true;
 }
 
 bool connection_flush(struct connection *connection) {
@@ -173,19 +196,14 @@ bool connection_flush(struct connection *connection) {
       return false;
     }
   }
-  if (connection->stage == STAGE_ENDING && unsent->length == 0 && !connection->has_shut_down) {
-    connection->has_shut_down = true;
-    shutdown(connection->fd, SHUT_WR);
-  }
-  /* One that is ENDING may have stopped reading: its peer's end has been seen. */
-  uint32_t reading = connection->stage == STAGE_ENDING && connection->watched == EPOLLOUT && unsent->length > 0 ? 0 : EPOLLIN;
-  connection_watch(connection, reading | (unsent->length > 0 ? EPOLLOUT : 0));
+  if (unsent->length == 0 && !say_all_is_sent(connection)) return false;
+  connection_watch(connection, (connection->is_paused ? 0 : EPOLLIN) | (unsent->length > 0 ? EPOLLOUT : 0));
   return true;
 }
 
 bool connection_write(struct connection *connection, const uint8_t *bytes, size_t length) {
   connection->unanswered = 0;
-  connection->deadline_ms = connection->front->now_ms + IDLE_MS;
+  defer(connection);
   while (length > 0) {
     int piece = length < RECORD_BYTES ? (int)length : RECORD_BYTES;
     ERR_clear_error();
@@ -196,11 +214,21 @@ bool connection_write(struct connection *connection, const uint8_t *bytes, size_
     }
     bytes += taken;
     length -= (size_t)taken;
+    connection->owes_drained = connection->is_stream && length == 0;
     if (connection->unsent.length > UNSENT_BYTES_AT_MOST / 2 && !connection_flush(connection)) return false;
     if (connection->unsent.length <= UNSENT_BYTES_AT_MOST) continue;
-    events_tell(EVENT_CONNECTION_CLOSED, connection->id, "does not take what it is sent");
+    connection_tell_closed(connection, "does not take what it is sent", false);
     connection_end(connection, false);
     return false;
   }
   return connection_flush(connection);
+}
+
+void connection_stream(struct connection *connection, bool is_wanted) {
+  connection->is_stream = true;
+  connection->deadline_ms = UINT64_MAX;
+  connection->unanswered = 0;
+  connection->is_paused = !is_wanted;
+  connection_leave_admission(connection);
+  connection_flush(connection);
 }

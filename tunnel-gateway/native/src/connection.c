@@ -38,8 +38,8 @@ static void linger(struct connection *connection, uint32_t events) {
   bool has_peer_ended = received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR);
   if (has_peer_ended && connection->unsent.length == 0) return connection_free(connection);
   /* Ended, but takes what is left: its end would be ready to be read for ever. */
-  if (has_peer_ended) connection_watch(connection, EPOLLOUT);
-  if (events & EPOLLOUT) connection_flush(connection);
+  connection->is_paused = has_peer_ended;
+  if (has_peer_ended || (events & EPOLLOUT)) connection_flush(connection);
 }
 
 static void on_ready(struct pollable *self, uint32_t events) {
@@ -97,6 +97,7 @@ void connection_accept(struct front *front, int fd, const struct sockaddr_storag
   connection->stage = has_header ? STAGE_PROXY_HEADER : STAGE_CLIENT_HELLO;
   connection->fd = fd;
   connection->peer = peer;
+  connection->is_admitted = true;
   connection->is_counted = !has_header;
   connection->deadline_ms = front->now_ms + (uint64_t)front->options.handshake_seconds * 1000;
   link_in(front, connection);
@@ -133,7 +134,7 @@ static void time_out(struct connection *connection) {
     case STAGE_HANDSHAKE:
       return connection_fail(connection, "timeout", NULL);
     case STAGE_OPEN:
-      return connection_lose(connection, "silent for 5 minutes");
+      return connection_lose(connection, "silent for 5 minutes", false);
     case STAGE_ENDING:
       return connection_end(connection, false);
   }
@@ -169,9 +170,24 @@ void connection_fail(struct connection *connection, const char *reason, const ch
   else connection_free(connection);
 }
 
-void connection_lose(struct connection *connection, const char *reason) {
-  events_tell(EVENT_CONNECTION_CLOSED, connection->id, "%s", reason);
+void connection_tell_closed(const struct connection *connection, const char *reason, bool is_complete) {
+  struct event *event = event_new(EVENT_CONNECTION_CLOSED, connection->id, 0);
+  if (event == NULL) return;
+  event->numbers[0] = is_complete;
+  snprintf(event->text, sizeof event->text, "%s", reason);
+  events_emit(event);
+}
+
+void connection_lose(struct connection *connection, const char *reason, bool is_complete) {
+  connection_tell_closed(connection, reason, is_complete);
   connection_end(connection, true);
+}
+
+void connection_leave_admission(struct connection *connection) {
+  struct admission *admission = &connection->front->admission;
+  if (connection->is_counted) admission_discount(admission, connection->peer.address);
+  if (connection->is_admitted) admission_leave(admission);
+  connection->is_counted = connection->is_admitted = false;
 }
 
 void connection_end(struct connection *connection, bool is_clean) {
@@ -182,6 +198,7 @@ void connection_end(struct connection *connection, bool is_clean) {
     return connection_free(connection);
   }
   connection->stage = STAGE_ENDING;
+  connection->is_paused = false;
   connection->deadline_ms = connection->front->now_ms + ENDING_MS;
   connection->wire->in_left = 0;
   ERR_clear_error();
@@ -194,15 +211,13 @@ void connection_end(struct connection *connection, bool is_clean) {
 }
 
 void connection_free(struct connection *connection) {
-  struct front *front = connection->front;
   if (connection->fd >= 0) close(connection->fd);
   SSL_free(connection->ssl);
   free(connection->wire);
   byte_queue_free(&connection->unsent);
   *connection->link = connection->next;
   if (connection->next != NULL) connection->next->link = connection->link;
-  if (connection->is_counted) admission_discount(&front->admission, connection->peer.address);
-  admission_leave(&front->admission);
+  connection_leave_admission(connection);
   OPENSSL_cleanse(connection, sizeof *connection);
   free(connection);
 }

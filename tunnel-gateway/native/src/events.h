@@ -15,10 +15,12 @@ enum event_kind {
                                   address\ncipher\nserver name\nwhat OpenSSL says of the client's chain". bytes: the client's
                                   certificates, leaf first, each as length32 BE and DER; empty without one */
   EVENT_CONNECTION_BYTES = 2,  /* bytes: decrypted, in order */
-  EVENT_CONNECTION_CLOSED = 3, /* by the peer or by an error; the id is never used again. text: reason */
+  EVENT_CONNECTION_CLOSED = 3, /* by the peer or by an error; the id is never used again. text: reason. numbers: [whether the peer said
+                                  that it has nothing more to send] */
   EVENT_SOCKET_HANDED = 4,     /* for Node's own servers. numbers: [fd, peer port, local port]; text: "peer address\nlocal address" */
   EVENT_HANDSHAKE_FAILED = 5,  /* numbers: [port]. text: "peer address\nreason\ndetail". Reason: too-many, timeout, closed, proxy-header,
                                   client-hello, handshake or internal; detail may be empty */
+  EVENT_CONNECTION_DRAINED = 6, /* of a stream: what was written has gone */
 
   /* --- of a packet thread; `id` is the session --- */
   EVENT_SESSION_TLS_UP = 20,

@@ -10,7 +10,7 @@
 struct front_message {
   struct message message; /* first */
   struct front_attachment attachment; /* its connection and session serve the others, too */
-  bool is_clean;
+  bool is_clean, is_wanted;
   SSL_CTX *tls;
   size_t length;
   uint8_t bytes[];
@@ -67,6 +67,13 @@ static void run_write(struct message *self, void *owner) {
   drop(self);
 }
 
+static void run_stream(struct message *self, void *owner) {
+  struct front_message *message = (struct front_message *)self;
+  struct connection *connection = open_connection(owner, message->attachment.connection);
+  if (connection != NULL) connection_stream(connection, message->is_wanted);
+  drop(self);
+}
+
 static void run_end(struct message *self, void *owner) {
   struct front_message *message = (struct front_message *)self;
   struct connection *connection = open_connection(owner, message->attachment.connection);
@@ -102,6 +109,13 @@ void front_set_tls(SSL_CTX *tls) {
 void front_write(uint32_t connection, const uint8_t *bytes, size_t length) {
   struct front_message *message = message_new(run_write, bytes, length);
   message->attachment.connection = connection;
+  post(message);
+}
+
+void front_stream(uint32_t connection, bool is_wanted) {
+  struct front_message *message = message_new(run_stream, NULL, 0);
+  message->attachment.connection = connection;
+  message->is_wanted = is_wanted;
   post(message);
 }
 

@@ -45,6 +45,9 @@ struct connection {
   uint32_t watched; /* epoll's events */
   struct ip_endpoint peer, local; /* as a PROXY header says */
   bool is_counted;                /* by its address */
+  bool is_admitted;               /* counts as pending */
+  bool is_stream, owes_drained;   /* OPEN: for the relay; it was written to since it last was empty */
+  bool is_paused;                 /* not read: a stream that is not wanted, or ENDING and the peer has ended */
   bool has_shut_down;             /* ENDING: our FIN is sent */
   uint64_t deadline_ms;
   struct client_hello hello;
@@ -83,10 +86,14 @@ void connections_tick(struct front *front);
 void connections_close(struct front *front);
 /* Before it was OPEN: tells why it came to nothing, and closes it. `detail` may be NULL. */
 void connection_fail(struct connection *connection, const char *reason, const char *detail);
-/* Once it was OPEN: tells JavaScript, then ends it. */
-void connection_lose(struct connection *connection, const char *reason);
+/* Once it was OPEN: tells JavaScript, then ends it. Complete: the peer has said that it sends no more. */
+void connection_lose(struct connection *connection, const char *reason, bool is_complete);
+/* Just tells. */
+void connection_tell_closed(const struct connection *connection, const char *reason, bool is_complete);
 /* Says nothing to JavaScript. Clean: close_notify and FIN behind what was written, and a while for the peer to do the same. */
 void connection_end(struct connection *connection, bool is_clean);
+/* It is no stranger's any more. */
+void connection_leave_admission(struct connection *connection);
 /* Frees all but what was given away: a descriptor of -1, an SSL of NULL. */
 void connection_free(struct connection *connection);
 
@@ -99,6 +106,7 @@ void connection_receive(struct connection *connection);
 /* False: the connection has gone. */
 bool connection_flush(struct connection *connection);
 bool connection_write(struct connection *connection, const uint8_t *bytes, size_t length);
+void connection_stream(struct connection *connection, bool is_wanted);
 
 /* --- connection-attach.c --- */
 void connection_attach(struct connection *connection, const struct front_attachment *attachment, const uint8_t *head,

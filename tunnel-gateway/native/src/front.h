@@ -50,6 +50,8 @@ void front_stop(void);
 /* For new handshakes. */
 void front_set_tls(SSL_CTX *tls);
 void front_write(uint32_t connection, const uint8_t *bytes, size_t length);
+/* See VpnEngine.stream. */
+void front_stream(uint32_t connection, bool is_wanted);
 void front_end(uint32_t connection, bool is_clean);
 /* Sends `head` and makes the connection the TLS transport of a session. A connection that has gone: EVENT_SESSION_TLS_DOWN. */
 void front_attach(const struct front_attachment *attachment, const uint8_t *head, size_t length);

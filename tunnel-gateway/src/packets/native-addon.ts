@@ -68,6 +68,7 @@ export interface NativeAddon {
   listen(options: NativeListenOptions): number;
   setIdentity(identity: NativeIdentity): void;
   write(connectionId: number, bytes: Uint8Array): void;
+  stream(connectionId: number, isWanted: boolean): void;
   end(connectionId: number, isClean: boolean): void;
   attach(
     connectionId: number,

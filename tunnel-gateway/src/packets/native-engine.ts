@@ -67,6 +67,10 @@ export class NativeEngine implements VpnEngine {
     this.#addon.write(connectionId, bytes);
   }
 
+  stream(connectionId: number, isWanted: boolean): void {
+    this.#addon.stream(connectionId, isWanted);
+  }
+
   end(connectionId: number, how: "clean" | "reset"): void {
     this.#addon.end(connectionId, how === "clean");
   }
@@ -87,7 +91,10 @@ export class NativeEngine implements VpnEngine {
   attach(connectionId: number, sessionId: number, head: Uint8Array, dtls?: DtlsOffer): void {
     const tunnel = this.#tunnelOf.get(sessionId);
     // Its session has just closed, and the client will learn it from the end of the connection.
-    if (tunnel === undefined) return this.end(connectionId, "clean");
+    if (tunnel === undefined) {
+      this.end(connectionId, "clean");
+      return;
+    }
     const [offer, id, masterSecret, cipher] = packOffer(dtls);
     this.#addon.attach(connectionId, tunnel, sessionId, head, offer, id, masterSecret, cipher);
   }
@@ -122,29 +129,35 @@ export class NativeEngine implements VpnEngine {
 
   #tell(handler: EngineHandler, event: NativeEvent): void {
     const [kind, id, text, bytes, first = 0, second = 0] = event;
+    const [remoteAddress = "", ...rest] = text.split("\n");
     switch (kind) {
       case EVENT.connectionOpened:
-        return handler.opened(readConnection(event));
+        handler.opened(readConnection(event));
+        break;
       case EVENT.connectionBytes:
-        return bytes && handler.bytes(id, bytes);
+        if (bytes) handler.bytes(id, bytes);
+        break;
       case EVENT.connectionClosed:
-        return handler.closed(id, text);
+        handler.closed(id, text, first === 1);
+        break;
+      case EVENT.connectionDrained:
+        handler.drained(id);
+        break;
       case EVENT.socketHanded: {
-        const [remoteAddress = "", localAddress = ""] = text.split("\n");
-        return handler.handed({ fd: first, remoteAddress, remotePort: second, localAddress });
+        const [localAddress = ""] = rest;
+        handler.handed({ fd: first, remoteAddress, remotePort: second, localAddress });
+        break;
       }
       case EVENT.handshakeFailed: {
-        const [remoteAddress = "", reason = "", detail = ""] = text.split("\n");
-        return handler.handshakeFailed(
-          remoteAddress,
-          first,
-          detail ? `${reason}: ${detail}` : reason,
-        );
+        const reason = rest.filter((part) => part !== "").join(": ");
+        handler.handshakeFailed(remoteAddress, first, reason);
+        break;
       }
       case EVENT.failed:
-        return handler.failed(text);
+        handler.failed(text);
+        break;
       default:
-        return this.#tellOfSession(handler, event);
+        this.#tellOfSession(handler, event);
     }
   }
 

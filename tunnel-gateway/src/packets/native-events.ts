@@ -8,6 +8,7 @@ export const EVENT = {
   connectionClosed: 3,
   socketHanded: 4,
   handshakeFailed: 5,
+  connectionDrained: 6,
   sessionTlsUp: 20,
   sessionTlsDown: 21,
   sessionDtlsUp: 22,
