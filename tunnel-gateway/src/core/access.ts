@@ -104,6 +104,17 @@ export class AccessControl {
     return refusal ? { refusal } : this.#judgeHolder(certificate, this.#devices());
   }
 
+  /** The same where the device behind the certificate may not be needed; it is named only where it passes the gate. */
+  admitHolder(
+    certificate: PeerCertificate,
+    needsDevice: boolean,
+  ): { readonly device?: Device | undefined; readonly refusal?: Refusal | undefined } {
+    const refusal = this.#judgeCertificate(certificate, this.#clock.now());
+    if (refusal) return { refusal };
+    const gate = this.#judgeHolder(certificate, this.#devices());
+    return gate.refusal && !needsDevice ? {} : gate;
+  }
+
   /** Whether asking the DNS for a name could end in a connection. */
   judgeName(device: Device, name: string, port: number): Refusal | undefined {
     const verdict = this.rules.policy.judgeName(device.groups, name, port);

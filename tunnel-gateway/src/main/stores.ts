@@ -1,11 +1,13 @@
 import type { Store } from "@isthmus/shared/store/store";
 import type { Device } from "../core/device.ts";
 import type { DeviceStore, RevocationStore } from "../core/ports.ts";
+import type { SessionRecord, SessionStore } from "../core/vpn/vpn-ports.ts";
 import { MAX_DEVICES } from "../store/device-operations.ts";
 import type { GatewayOperations } from "../store/gateway-store.ts";
 
-/** Own limit: devices read in one operation. */
+/** Own limits: devices or sessions read in one operation, and those of a VPN with 64 full tunnels. */
 const PAGE = 5_000;
+const MAX_SESSIONS = 8_388_608;
 
 /** Device states in the gateway's own store. */
 export function deviceStore(store: Store<GatewayOperations>): DeviceStore {
@@ -33,5 +35,26 @@ export function revocationStore(store: Store<GatewayOperations>): RevocationStor
     load: () => store.run("storedLists"),
     put: (list) => store.run("putList", list),
     confirm: (issuerId, confirmedAt) => store.run("confirmList", { issuerId, confirmedAt }),
+  };
+}
+
+/** The VPN's sessions in the gateway's own store. */
+export function sessionStore(store: Store<GatewayOperations>): SessionStore {
+  return {
+    async load() {
+      const sessions: SessionRecord[] = [];
+      for (let after = ""; sessions.length < MAX_SESSIONS; ) {
+        const page = await store.run("listVpnSessions", { after, limit: PAGE });
+        sessions.push(...page);
+        after = page.at(-1)?.id ?? "";
+        if (page.length < PAGE) break;
+      }
+      const habits = await store.run("listVpnAddresses", MAX_SESSIONS);
+      return { sessions, habits };
+    },
+    add: (record) => store.run("addVpnSession", record),
+    place: (placed) => store.run("placeVpnSession", placed),
+    seen: (seen) => store.run("seeVpnSessions", seen),
+    remove: (ended) => store.run("removeVpnSession", ended),
   };
 }

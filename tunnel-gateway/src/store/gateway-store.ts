@@ -3,6 +3,7 @@ import { laneMigrations, laneOperations } from "@isthmus/shared/link/lane-operat
 import type { Operations } from "@isthmus/shared/store/transaction";
 import { deviceMigrations, deviceOperations } from "./device-operations.ts";
 import { revocationMigrations, revocationOperations } from "./revocation-operations.ts";
+import { vpnMigrations, vpnOperations } from "./vpn-operations.ts";
 
 /**
  * The store module of a gateway, loaded by the worker that owns the database.
@@ -14,6 +15,7 @@ export const migrations = [
   ...laneMigrations,
   ...deviceMigrations,
   ...revocationMigrations,
+  ...vpnMigrations,
 ];
 
 /** @public The store's worker reads it by the module's address. */
@@ -22,6 +24,7 @@ export const operations = {
   ...laneOperations,
   ...deviceOperations,
   ...revocationOperations,
+  ...vpnOperations,
 } satisfies Operations;
 
 export type GatewayOperations = typeof operations;

@@ -1,5 +1,4 @@
 import type { Refusal } from "../refusal.ts";
-import type { SessionTraffic } from "../vpn-engine.ts";
 import type { Ban } from "./scores.ts";
 import type { SessionEnd } from "./session-state.ts";
 import type { ClientFacts } from "./vpn-service-port.ts";
@@ -79,7 +78,6 @@ export interface RefusedLogin {
   readonly refusal: Refusal;
   readonly group: string | undefined;
   readonly userName: string | undefined;
-  readonly deviceId: string | undefined;
   readonly remoteAddress: string;
   /** It was a guess: points were counted. */
   readonly isAttempt: boolean;
@@ -97,16 +95,11 @@ export interface VpnObserver {
   disconnected(session: VpnSession, reason: string): void;
   dtlsUp(session: VpnSession, cipher: string): void;
   dtlsDown(session: VpnSession, reason: string): void;
-  ended(session: VpnSession, end: SessionEnd, ended: EndDetails): void;
+  /** Told when the engine has taken its tunnel down, so that `carried` is complete. `refusal` is why it was cut. */
+  ended(session: VpnSession, end: SessionEnd, refusal: Refusal | undefined): void;
   denied(session: VpnSession, denied: DeniedPacket): void;
   /** A fault of our own on the way of something that cannot wait for it. */
   failed(event: "store" | "policy" | "login", error: unknown): void;
-}
-
-export interface EndDetails {
-  readonly refusal: Refusal | undefined;
-  /** Undefined where the session had no tunnel. */
-  readonly traffic: SessionTraffic | undefined;
 }
 
 export interface DeniedPacket {

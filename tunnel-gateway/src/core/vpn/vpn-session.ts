@@ -1,6 +1,7 @@
 import type { PeerCertificate } from "../identity.ts";
 import type { OpenSession } from "../open-connections.ts";
 import type { Refusal } from "../refusal.ts";
+import type { EngineSession } from "../vpn-engine.ts";
 import type { PolicyLease } from "./policy-leases.ts";
 import type { SessionState } from "./session-state.ts";
 import type { Place, SessionRecord } from "./vpn-ports.ts";
@@ -12,15 +13,20 @@ export class VpnSession implements OpenSession {
   readonly certificate: PeerCertificate | undefined;
   state: SessionState;
   place: Place | undefined;
+  /** The write of `place`, while it is under way. */
+  placing: Promise<void> | undefined;
   remoteAddress: string;
   lastSeenAt: number;
   /** By which number the engine knows it, while it does. */
   engineId: number | undefined;
   /** What its packets may do, while the engine knows it. */
   policy: PolicyLease | undefined;
-  /** What the engine was last told of mtu, families and path, to tell it again with another policy. */
-  path: SessionPath | undefined;
-  hasDtls = false;
+  /** What the engine was last told, while it knows it. */
+  told: EngineSession | undefined;
+  /** The cipher of DTLS while it is up. */
+  dtls: string | undefined;
+  /** What tunnels that the engine has taken down have carried. */
+  readonly carried = { bytesUp: 0, bytesDown: 0, packetsUp: 0, packetsDown: 0, dropped: 0 };
   readonly #cut: (session: VpnSession, refusal: Refusal) => void;
   readonly #refresh: (session: VpnSession) => void;
 
@@ -75,15 +81,15 @@ export class VpnSession implements OpenSession {
   }
 }
 
-/** What a connection brought about the way its packets go. */
-export interface SessionPath {
-  readonly hasIpv4: boolean;
-  readonly hasIpv6: boolean;
-  readonly mtu: number;
-}
-
 /** Who a session belongs to as far as addresses go: a device, or a user's client by its own number. */
 export function habitOf(record: SessionRecord): string {
   if (record.deviceId !== undefined) return `device:${record.deviceId}`;
   return `user:${record.userName.toLowerCase()}:${record.client.uniqueId ?? ""}`;
+}
+
+/** Whether two sessions of one user are of one device, as far as anybody can tell. */
+export function isSameDevice(one: SessionRecord, other: SessionRecord): boolean {
+  if (one.deviceId !== undefined) return one.deviceId === other.deviceId;
+  const { uniqueId } = one.client;
+  return uniqueId !== undefined && uniqueId === other.client.uniqueId && !other.deviceId;
 }

@@ -1,0 +1,311 @@
+import type { Clock } from "@isthmus/shared/clock";
+import type { AccessControl } from "../access.ts";
+import type { FormField } from "../authenticator.ts";
+import type { Refusal } from "../refusal.ts";
+import {
+  accountField,
+  type LoginProgress,
+  type LoginWalk,
+  nameOf,
+  START,
+  type Walk,
+  type WalkStop,
+} from "./login-walk.ts";
+import type { PendingLogins } from "./pending-logins.ts";
+import { type Scores, scoredAddress } from "./scores.ts";
+import type { Sessions } from "./sessions.ts";
+import type { UserNames } from "./user-names.ts";
+import type { VpnObserver } from "./vpn-ports.ts";
+import { CERTIFICATE, groupNamed, type VpnGroup } from "./vpn-rules.ts";
+import type { LoginAnswer, LoginRequest, VpnLogin } from "./vpn-service-port.ts";
+
+/** A login that waits for an answer. */
+export interface PendingLogin {
+  readonly group: string;
+  readonly progress: LoginProgress;
+  /** Of a question; the authenticator's own. */
+  readonly question: { readonly state: unknown; readonly fields: readonly FormField[] } | undefined;
+  /** How often the user has been asked anew after a wrong answer. */
+  readonly tries: number;
+}
+
+export interface LoginOptions {
+  readonly access: AccessControl;
+  readonly walk: LoginWalk;
+  readonly pending: PendingLogins<PendingLogin>;
+  readonly scores: Scores;
+  readonly sessions: Sessions;
+  readonly names: UserNames;
+  readonly clock: Clock;
+  readonly observer: VpnObserver;
+}
+
+/** Own limit: wrong answers before a client has to begin anew. */
+const MAX_TRIES = 3;
+
+/**
+ * Logs users and devices in. A login is a walk through the lists of its group, which stops wherever somebody has to be asked;
+ * what is known by then stays here, bound to an opaque token that is good once, to the group, and to the certificate that it
+ * has counted on.
+ */
+export class Login implements VpnLogin {
+  readonly #options: LoginOptions;
+
+  constructor(options: LoginOptions) {
+    this.#options = options;
+  }
+
+  async begin(request: LoginRequest, signal: AbortSignal): Promise<LoginAnswer> {
+    const banned = this.#banOf("address", scoredAddress(request.connection.remoteAddress));
+    if (banned) return this.#refuse(request, banned, { isBanned: true });
+    const { rules } = this.#options.access;
+    const asked = request.group === undefined ? undefined : groupNamed(rules.vpn, request.group);
+    const group = asked ?? rules.vpn.groups[0];
+    if (!group) return this.#refuse(request, NO_GROUPS);
+    const walk = { group, request, signal };
+    const silent = await this.#withoutAsking(walk);
+    if (silent) return silent;
+    return this.#settle(walk, await this.#options.walk.go(walk, START), 0, undefined);
+  }
+
+  async answer(
+    opaque: string,
+    fields: ReadonlyMap<string, string>,
+    request: LoginRequest,
+    signal: AbortSignal,
+  ): Promise<LoginAnswer> {
+    const pending = this.#options.pending.take(opaque);
+    const { rules } = this.#options.access;
+    const group = rules.vpn.groups.find(({ name }) => name === pending?.group);
+    if (!pending || !group || !isBound(pending, group, request)) return this.begin(request, signal);
+    const walk = { group, request, signal };
+    const { question, tries } = pending;
+    if (!question) {
+      return this.#settle(
+        walk,
+        await this.#options.walk.go(walk, pending.progress),
+        tries,
+        undefined,
+      );
+    }
+    const field = accountField(question.fields);
+    const typed = field === undefined ? undefined : fields.get(field);
+    const account = nameOf(pending.progress) ?? typed ?? pending.progress.account;
+    const progress = { ...pending.progress, account };
+    return this.#guess(walk, progress, tries, () =>
+      this.#options.walk.answer(walk, progress, question.state, fields),
+    );
+  }
+
+  /** A certificate or a bearer token may be all that a list wants, wherever it stands. */
+  async #withoutAsking(walk: Walk): Promise<LoginAnswer | undefined> {
+    const { group, request } = walk;
+    const hasToken = request.bearerToken !== undefined;
+    const hasCertificate = request.connection.certificates.length > 0;
+    for (const list of group.authentication) {
+      const isCertificateAlone = list.every((name) => name === CERTIFICATE);
+      if (!(isCertificateAlone ? hasCertificate : hasToken)) continue;
+      const stop = await this.#options.walk.go({ ...walk, lists: [list] }, START);
+      if (stop.kind === "done") return this.#accept(walk, stop.progress);
+      if (!stop.progress.hasGuessed) continue;
+      this.#charge(request, stop.progress.account);
+      return this.#refuse(request, worst(stop.progress), { group, isAttempt: true });
+    }
+    return undefined;
+  }
+
+  /** Asks authenticators about a guess: it costs its points first, and has them back where it was none or a good one. */
+  async #guess(
+    walk: Walk,
+    progress: LoginProgress,
+    tries: number,
+    ask: () => Promise<WalkStop>,
+  ): Promise<LoginAnswer> {
+    const { request, group } = walk;
+    const key = this.#accountKey(progress.account);
+    const banned =
+      this.#banOf("address", scoredAddress(request.connection.remoteAddress)) ??
+      (key === undefined ? undefined : this.#banOf("account", key));
+    const { account } = progress;
+    if (banned) return this.#refuse(request, banned, { group, isBanned: true, account });
+    const refund = this.#charge(request, account);
+    let stop: WalkStop | undefined;
+    try {
+      stop = await ask();
+    } finally {
+      if (stop ? !stop.progress.hasGuessed : !walk.signal.aborted) refund();
+    }
+    if (!stop.progress.hasGuessed) return this.#settle(walk, stop, tries, undefined);
+    const isLast = stop.kind === "exhausted";
+    const refusal = isLast ? worst(stop.progress) : stop.progress.refusals.at(-1);
+    if (!refusal) return this.#settle(walk, stop, tries, undefined);
+    const answer = this.#refuse(request, refusal, { group, isAttempt: true, account });
+    const next = { ...stop.progress, hasGuessed: false };
+    if (!isLast) return this.#settle(walk, { ...stop, progress: next }, tries, refusal.message);
+    if (tries + 1 >= MAX_TRIES) return answer;
+    const again = await this.#options.walk.go(walk, { ...START, hasAskedForCertificate: true });
+    const isForm = again.kind === "question" && again.question.kind === "ask";
+    return isForm ? this.#settle(walk, again, tries + 1, refusal.message) : answer;
+  }
+
+  /** What a client is told where a walk has stopped. */
+  async #settle(
+    walk: Walk,
+    stop: WalkStop,
+    tries: number,
+    error: string | undefined,
+  ): Promise<LoginAnswer> {
+    const { group, request } = walk;
+    const { progress } = stop;
+    switch (stop.kind) {
+      case "done":
+        return this.#accept(walk, progress);
+      case "exhausted":
+        return this.#refuse(request, worst(progress), { group, account: progress.account });
+      case "certificate": {
+        const opaque = this.#keep(walk, { progress, question: undefined, tries });
+        if (opaque === undefined) return this.#refuse(request, BUSY, { group });
+        return { kind: "certificate", opaque, message: "Show the certificate of this device." };
+      }
+      case "question":
+        return this.#ask(walk, stop, tries, error);
+    }
+  }
+
+  #ask(
+    walk: Walk,
+    { question, progress }: Extract<WalkStop, { readonly kind: "question" }>,
+    tries: number,
+    error: string | undefined,
+  ): LoginAnswer {
+    const { group, request } = walk;
+    const { state, message } = question;
+    const fields = question.kind === "ask" ? question.fields : [];
+    const opaque = this.#keep(walk, { progress, question: { state, fields }, tries });
+    if (opaque === undefined) return this.#refuse(request, BUSY, { group });
+    const { groups: all } = this.#options.access.rules.vpn;
+    const groups = all.map(({ name, label }) => ({ name, label }));
+    const where = { opaque, message, groups, group: group.name };
+    if (question.kind === "ask") return { kind: "form", ...where, error, fields };
+    const { loginUrl, finalUrl, tokenCookie, errorCookie } = question;
+    return { kind: "browse", ...where, loginUrl, finalUrl, tokenCookie, errorCookie };
+  }
+
+  async #accept({ group, request }: Walk, progress: LoginProgress): Promise<LoginAnswer> {
+    const { holder, users } = progress;
+    const userName = nameOf(progress) ?? holder?.device?.deviceId ?? holder?.certificate.key;
+    if (userName === undefined) return this.#refuse(request, NO_NAME, { group });
+    const userGroups = [...new Set(users.flatMap(({ groups }) => groups))];
+    const certificate = holder?.certificate;
+    const verdict = this.#options.access.admitSession({
+      certificate,
+      group: group.name,
+      userGroups,
+    });
+    const told = { group, account: userName };
+    if (verdict.refusal) return this.#refuse(request, verdict.refusal, told);
+    const created = await this.#options.sessions.create({
+      group: verdict.group,
+      certificate,
+      record: {
+        userName,
+        userGroups,
+        deviceId: verdict.device?.deviceId,
+        certificate: holder?.der,
+        client: { ...request.client, browserKey: undefined },
+        remoteAddress: request.connection.remoteAddress,
+      },
+    });
+    if (created.refusal) return this.#refuse(request, created.refusal, told);
+    const { banner } = verdict.group;
+    return { kind: "accepted", cookie: created.cookie, userName, group: group.name, banner };
+  }
+
+  #keep(walk: Walk, of: Omit<PendingLogin, "group">): string | undefined {
+    const address = scoredAddress(walk.request.connection.remoteAddress);
+    return this.#options.pending.put({ ...of, group: walk.group.name }, address);
+  }
+
+  /** Counts a guess; what takes it back. */
+  #charge(request: LoginRequest, account: string | undefined): () => void {
+    const { scores, observer } = this.#options;
+    const key = this.#accountKey(account);
+    const address = scoredAddress(request.connection.remoteAddress);
+    const charged = [
+      { kind: "address" as const, key: address },
+      ...(key === undefined ? [] : [{ kind: "account" as const, key }]),
+    ].map((one) => ({ ...one, ban: scores.charge(one.kind, one.key) }));
+    for (const { ban } of charged) if (ban) observer.banned(ban);
+    return () => {
+      for (const { kind, key: of, ban } of charged) scores.refund(kind, of, ban);
+    };
+  }
+
+  #accountKey(account: string | undefined): string | undefined {
+    return account === undefined ? undefined : this.#options.names.keyOf(account).slice(0, 256);
+  }
+
+  /** Nobody learns by the words whether it was the password or the ban. */
+  #banOf(kind: "address" | "account", key: string): Refusal | undefined {
+    const { scores, clock } = this.#options;
+    const until = scores.bannedUntil(kind, key);
+    if (until === undefined) return undefined;
+    return { ...WRONG, retryAfterSeconds: Math.ceil((until - clock.now()) / 1_000) };
+  }
+
+  #refuse(request: LoginRequest, refusal: Refusal, more: RefusalDetails = {}): LoginAnswer {
+    const { connection } = request;
+    this.#options.observer.loginRefused({
+      refusal,
+      group: more.group?.name,
+      userName: more.account,
+      remoteAddress: connection.remoteAddress,
+      isAttempt: more.isAttempt ?? false,
+      isBanned: more.isBanned ?? false,
+    });
+    return { kind: "refused", refusal };
+  }
+}
+
+interface RefusalDetails {
+  readonly group?: VpnGroup;
+  readonly account?: string | undefined;
+  readonly isAttempt?: boolean;
+  readonly isBanned?: boolean;
+}
+
+/** The same group, and no other certificate than the one that counted; it need not be shown on every connection. */
+function isBound({ progress }: PendingLogin, group: VpnGroup, request: LoginRequest): boolean {
+  const wanted = request.group?.toLowerCase() ?? group.name.toLowerCase();
+  if (wanted !== group.name.toLowerCase() && wanted !== group.label.toLowerCase()) return false;
+  const [shown] = request.connection.certificates;
+  return !shown || !progress.holder || shown.equals(progress.holder.der);
+}
+
+/** Of the refusals of all lists, the one that says most: that there is no certificate is the least. */
+function worst({ refusals }: LoginProgress): Refusal {
+  return refusals.findLast(({ code }) => code !== "certificate-missing") ?? refusals[0] ?? WRONG;
+}
+
+// The words of an authenticator for a wrong password.
+const WRONG: Refusal = {
+  code: "credentials-wrong",
+  rule: "vpn/bans",
+  message: "the user name or the password is wrong",
+};
+const NO_GROUPS: Refusal = {
+  code: "group-unknown",
+  rule: "vpn/groups",
+  message: "nobody can log in: the configuration has no group",
+};
+const BUSY: Refusal = {
+  code: "login-busy",
+  rule: "limits/pending-logins",
+  message: "too many logins are under way; try again in a minute",
+  retryAfterSeconds: 60,
+};
+const NO_NAME: Refusal = {
+  code: "user-mismatch",
+  rule: "vpn/same-user",
+  message: "nobody has said who the user is",
+};

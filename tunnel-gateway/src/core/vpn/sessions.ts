@@ -1,0 +1,390 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Clock } from "@isthmus/shared/clock";
+import type { Random } from "@isthmus/shared/random";
+import type { AccessControl } from "../access.ts";
+import type { PeerCertificate } from "../identity.ts";
+import type { PeerCertificates } from "../peer-certificates.ts";
+import type { Refusal } from "../refusal.ts";
+import type { EngineSession, SessionEvent, SessionTraffic, VpnEngine } from "../vpn-engine.ts";
+import type { AddressPool } from "./address-pool.ts";
+import { newCookie, tokenHashOf } from "./cookie.ts";
+import type { PolicyLeases } from "./policy-leases.ts";
+import { nextState, type SessionEnd, type SessionTimes, waitingState } from "./session-state.ts";
+import { SessionTable } from "./session-table.ts";
+import type { UserNames } from "./user-names.ts";
+import type { SeenSession, SessionRecord, SessionStore, VpnObserver } from "./vpn-ports.ts";
+import type { VpnGroup } from "./vpn-rules.ts";
+import { habitOf, isSameDevice, VpnSession } from "./vpn-session.ts";
+
+export interface SessionsOptions {
+  readonly engine: VpnEngine;
+  readonly store: SessionStore;
+  readonly access: AccessControl;
+  readonly leases: PolicyLeases;
+  readonly pool: AddressPool;
+  readonly names: UserNames;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observer: VpnObserver;
+}
+
+/** Who logged in, and how. */
+export interface NewSession {
+  readonly group: VpnGroup;
+  readonly certificate: PeerCertificate | undefined;
+  readonly record: Omit<
+    SessionRecord,
+    "id" | "tokenHash" | "group" | "createdAt" | "expiresAt" | "lastSeenAt" | "place"
+  >;
+}
+
+export type CreatedSession =
+  | { readonly session: VpnSession; readonly cookie: string; readonly refusal?: undefined }
+  | { readonly refusal: Refusal };
+
+/** Own limits: sessions for each address, so that logins alone cannot fill memory; and how many are noted as seen at once. */
+const SESSIONS_PER_ADDRESS = 2;
+const MAX_SEEN = 1_000;
+const SEEN_EVERY_MS = 60_000;
+/** Of a session whose group is gone, until it is cut. */
+const NO_GROUP_MS = 10_000;
+
+/** The VPN's sessions from login to end: what is kept, what the engine knows, and what time does to them. */
+export class Sessions {
+  readonly table: SessionTable;
+  readonly #options: SessionsOptions;
+  /** Ended ones that the engine has not yet taken down, and tunnels that a session has left; by the engine's number. */
+  readonly #closing = new Map<
+    number,
+    { readonly session: VpnSession; readonly tell: () => void }
+  >();
+  readonly #unseen = new Set<VpnSession>();
+  #nextEngineId = 1;
+  #seenAt = 0;
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+    this.table = new SessionTable(options.names);
+  }
+
+  /** Takes up what the store kept; whoever may not go on is ended. Their clients come back by cookie. */
+  restore(records: readonly SessionRecord[], peers: PeerCertificates): void {
+    const { clock, pool } = this.#options;
+    for (const record of records) {
+      const read = record.certificate && peers.read(Buffer.from(record.certificate));
+      const session = this.#sessionOf(record, read?.certificate);
+      const because = record.place ? "lost" : "login";
+      session.state = waitingState(because, clock.now(), this.timesOf(session));
+      if (record.place && !pool.claim(record.place, habitOf(record))) session.place = undefined;
+      this.table.add(session);
+      const refusal = read?.refusal ?? this.#options.access.rejudge(session);
+      if (refusal) this.#cut(session, refusal);
+    }
+    this.sweep();
+  }
+
+  /** A session for somebody who has logged in. It is kept when this returns. */
+  async create(of: NewSession): Promise<CreatedSession> {
+    const { clock, random, store } = this.#options;
+    const { group } = of;
+    const now = clock.now();
+    const cookie = newCookie(random);
+    const { sessionSeconds } = group.timeouts;
+    const record: SessionRecord = {
+      ...of.record,
+      id: random.bytes(16).toString("hex"),
+      tokenHash: tokenHashOf(cookie),
+      group: group.name,
+      createdAt: now,
+      expiresAt: sessionSeconds === 0 ? undefined : now + sessionSeconds * 1_000,
+      lastSeenAt: now,
+      place: undefined,
+    };
+    const refusal = this.#makeRoom(record, group);
+    if (refusal) return { refusal };
+    const session = this.#sessionOf(record, of.certificate);
+    this.table.add(session);
+    try {
+      await store.add(record);
+    } catch (error) {
+      this.table.remove(session);
+      throw error;
+    }
+    if (session.state.kind === "ended") return { refusal: ENDED };
+    this.#options.observer.loginAccepted(session);
+    return { session, cookie };
+  }
+
+  /** Tells the engine what a session is like; a new one, unless the engine knows it. */
+  open(session: VpnSession, group: VpnGroup, path: SessionPath): number {
+    const { engine } = this.#options;
+    const isKnown = session.engineId !== undefined;
+    if (!isKnown) this.table.bind(session, this.#nextEngineId++);
+    const told = engineSession(session, group, path);
+    if (isKnown && !isDeepStrictEqual(told, session.told)) engine.changeSession(told);
+    if (!isKnown) engine.openSession(told);
+    session.told = told;
+    return told.id;
+  }
+
+  /** The policy of a session in place of the one it has; `told` has to say so to the engine before the old one is given back. */
+  lease(
+    session: VpnSession,
+    group: VpnGroup,
+    policyGroups: readonly string[],
+    tell: () => void,
+  ): void {
+    const { leases } = this.#options;
+    const former = session.policy;
+    session.policy = leases.take(group, policyGroups);
+    tell();
+    if (former) leases.give(former);
+  }
+
+  onEvent(event: SessionEvent): void {
+    if (event.kind === "closed") {
+      this.#onClosed(event.sessionId, event.traffic);
+      return;
+    }
+    const session = this.table.ofEngine(event.sessionId);
+    if (session) this.#onEventOf(session, event);
+  }
+
+  end(session: VpnSession, reason: SessionEnd, refusal?: Refusal): Promise<void> {
+    const { clock, observer, pool, store } = this.#options;
+    if (session.state.kind === "ended") return Promise.resolve();
+    const now = clock.now();
+    session.state = nextState(session.state, { kind: "end", reason }, now, this.timesOf(session));
+    const text = refusal?.message ?? END_TEXTS[reason];
+    this.#leaveEngine(session, text, () => observer.ended(session, reason, refusal));
+    this.table.remove(session);
+    if (session.place) pool.release(session.place);
+    this.#unseen.delete(session);
+    return this.#stored(store.remove({ id: session.id, at: now, end: reason, refusal }));
+  }
+
+  /** What time alone changes. To be called every second. */
+  sweep(): void {
+    const { clock } = this.#options;
+    const now = clock.now();
+    for (const session of this.table.all()) {
+      const times = this.timesOf(session);
+      const next = nextState(session.state, { kind: "time" }, now, times);
+      if (next.kind === "ended") void this.end(session, next.reason);
+    }
+    if (now - this.#seenAt < SEEN_EVERY_MS) return;
+    this.#seenAt = now;
+    this.#noteSeen();
+  }
+
+  timesOf(session: VpnSession): SessionTimes {
+    const group = this.#options.access.rules.vpn.groups.find(({ name }) => name === session.group);
+    const disconnectedMs = group ? group.timeouts.disconnectedSeconds * 1_000 : NO_GROUP_MS;
+    return { disconnectedMs, expiresAt: session.record.expiresAt };
+  }
+
+  /** A client was there. */
+  saw(session: VpnSession, remoteAddress: string): void {
+    session.remoteAddress = remoteAddress;
+    session.lastSeenAt = this.#options.clock.now();
+    this.#unseen.add(session);
+  }
+
+  /** A user's own leave: the cookie stays good for a moment. */
+  leave(session: VpnSession): void {
+    const { clock } = this.#options;
+    this.#leaveEngine(session, "", () => {});
+    session.state = nextState(
+      session.state,
+      { kind: "user-disconnect" },
+      clock.now(),
+      this.timesOf(session),
+    );
+  }
+
+  #sessionOf(record: SessionRecord, certificate: PeerCertificate | undefined): VpnSession {
+    const times = { disconnectedMs: 0, expiresAt: record.expiresAt };
+    return new VpnSession({
+      record,
+      certificate,
+      state: waitingState("login", this.#options.clock.now(), times),
+      cut: (session, refusal) => this.#cut(session, refusal),
+      refresh: (session) => this.#refresh(session),
+    });
+  }
+
+  /** A device's earlier sessions make way for its new one; sessions of other devices do not. */
+  #makeRoom(record: SessionRecord, group: VpnGroup): Refusal | undefined {
+    const { pool } = this.#options;
+    const own = this.table
+      .ofUser(record.userName)
+      .filter((session) => isSameDevice(session.record, record));
+    for (const session of own)
+      if (session.state.kind === "waiting") void this.end(session, "replaced");
+    if (this.table.size >= pool.capacity * SESSIONS_PER_ADDRESS) return tooMany("sessions");
+    if (this.table.ofUser(record.userName).length < group.sessionsPerUser) return undefined;
+    const oldest = own.find(({ state }) => state.kind !== "ended");
+    if (!oldest) return tooMany("sessionsPerUser");
+    void this.end(oldest, "replaced");
+    return undefined;
+  }
+
+  #onEventOf(session: VpnSession, event: Exclude<SessionEvent, { readonly kind: "closed" }>): void {
+    const { clock, observer, leases } = this.#options;
+    const now = clock.now();
+    const become = (kind: "tunnel-up" | "tunnel-lost") => {
+      session.state = nextState(session.state, { kind }, now, this.timesOf(session));
+    };
+    switch (event.kind) {
+      case "tls-up":
+        become("tunnel-up");
+        return;
+      case "tls-down":
+        become("tunnel-lost");
+        this.saw(session, session.remoteAddress);
+        observer.disconnected(session, event.reason);
+        return;
+      case "dtls-up":
+        session.dtls = event.cipher;
+        observer.dtlsUp(session, event.cipher);
+        return;
+      case "dtls-down":
+        session.dtls = undefined;
+        observer.dtlsDown(session, event.reason);
+        return;
+      case "disconnected":
+        if (event.payload[0] === BY_USER) this.leave(session);
+        observer.disconnected(session, "the client said so");
+        return;
+      case "idle":
+        void this.end(session, "idle");
+        return;
+      case "denied": {
+        const { rule, protocol, address, port } = event;
+        observer.denied(session, { rule: leases.nameOf(rule), protocol, address, port });
+        return;
+      }
+    }
+  }
+
+  #onClosed(engineId: number, traffic: SessionTraffic): void {
+    const closing = this.#closing.get(engineId);
+    const session = closing?.session ?? this.table.ofEngine(engineId);
+    if (!session) return;
+    for (const figure of FIGURES) session.carried[figure] += traffic[figure];
+    this.#closing.delete(engineId);
+    closing?.tell();
+    if (closing) return;
+    // Nobody asked for it: the client may come back to another tunnel.
+    this.#forgetEngine(session);
+    const { clock } = this.#options;
+    const times = this.timesOf(session);
+    session.state = nextState(session.state, { kind: "tunnel-lost" }, clock.now(), times);
+  }
+
+  /** `tell` is called when the engine has taken the tunnel down; at once where there is none. */
+  #leaveEngine(session: VpnSession, text: string, tell: () => void): void {
+    const { engineId } = session;
+    if (engineId === undefined) {
+      tell();
+      return;
+    }
+    this.#closing.set(engineId, { session, tell });
+    this.#forgetEngine(session);
+    this.#options.engine.closeSession(engineId, "disconnect", text);
+  }
+
+  #forgetEngine(session: VpnSession): void {
+    this.table.unbind(session);
+    session.told = undefined;
+    session.dtls = undefined;
+    if (session.policy) this.#options.leases.give(session.policy);
+    session.policy = undefined;
+  }
+
+  #cut(session: VpnSession, refusal: Refusal): void {
+    void this.end(session, "cut", refusal);
+  }
+
+  #refresh(session: VpnSession): void {
+    const { told } = session;
+    if (!told) return;
+    const { access } = this.#options;
+    const verdict = access.rejudgeSession(session);
+    if (verdict.refusal) return;
+    const { group, policyGroups } = verdict;
+    this.lease(session, group, policyGroups, () => this.open(session, group, told));
+  }
+
+  #noteSeen(): void {
+    const seen: SeenSession[] = [...this.#unseen].slice(0, MAX_SEEN).map((session) => {
+      this.#unseen.delete(session);
+      const { id, remoteAddress, lastSeenAt: at } = session;
+      return { id, remoteAddress, at };
+    });
+    if (seen.length > 0) void this.#stored(this.#options.store.seen(seen));
+  }
+
+  async #stored(write: Promise<void>): Promise<void> {
+    try {
+      await write;
+    } catch (error) {
+      this.#options.observer.failed("store", error);
+    }
+  }
+}
+
+/** What a connection brought about the way its packets go. */
+export interface SessionPath {
+  readonly hasIpv4: boolean;
+  readonly hasIpv6: boolean;
+  readonly mtu: number;
+}
+
+/** openconnect/protocol draft: a disconnect frame of the user's begins with this. */
+const BY_USER = 0xb0;
+const FIGURES = ["bytesUp", "bytesDown", "packetsUp", "packetsDown", "dropped"] as const;
+
+const ENDED: Refusal = {
+  code: "session-ended",
+  rule: "vpn/session",
+  message: "the session has ended; log in again",
+};
+
+/** What a client is told. */
+const END_TEXTS: Readonly<Record<SessionEnd, string>> = {
+  user: "the session was ended by its user",
+  idle: "the session was idle for too long",
+  "session-timeout": "the session has reached its longest time; log in again",
+  disconnected: "the session was without a connection for too long",
+  "login-unused": "the login was not followed by a connection",
+  replaced: "a newer session of the same device has taken its place",
+  cut: "the session was ended by the gateway",
+};
+
+function tooMany(key: "sessions" | "sessionsPerUser"): Refusal {
+  const message =
+    key === "sessions"
+      ? "the gateway has no room for another session; try again in a while"
+      : "this user has as many sessions as the group allows; end one of them first";
+  return { code: "limit-sessions", rule: `limits/${key}`, message };
+}
+
+function engineSession(session: VpnSession, group: VpnGroup, path: SessionPath): EngineSession {
+  const { engineId: id = 0, place = { tunnel: 0, slot: 0 }, policy, record } = session;
+  const { dpdSeconds, mobileDpdSeconds, keepaliveSeconds, idleSeconds } = group.timeouts;
+  const { hasIpv4, hasIpv6, mtu } = path;
+  return {
+    id,
+    ...place,
+    hasIpv4,
+    hasIpv6,
+    mtu,
+    policy: policy?.number ?? 0,
+    dpdSeconds: record.client.isMobile ? mobileDpdSeconds : dpdSeconds,
+    keepaliveSeconds,
+    idleSeconds,
+    upBytesPerSecond: group.upBytesPerSecond,
+    downBytesPerSecond: group.downBytesPerSecond,
+  };
+}
