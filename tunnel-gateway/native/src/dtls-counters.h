@@ -11,7 +11,7 @@ enum dtls_counter {
   DTLS_DATAGRAMS,     /* that came to the socket which hears everybody */
   DTLS_MALFORMED,     /* no ClientHello of DTLS 1.2, whole and alone */
   DTLS_UNKNOWN,       /* a hello without the id of a standing offer: not answered */
-  DTLS_LIMITED,       /* more hellos in a second than are answered */
+  DTLS_LIMITED,       /* more hellos in a second than are looked at, or more handshakes than there is room for */
   DTLS_VERIFIES,      /* HelloVerifyRequests sent */
   DTLS_BAD_COOKIES,
   DTLS_REPEATED,      /* of a client whose handshake is under way */

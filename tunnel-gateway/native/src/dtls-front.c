@@ -23,29 +23,26 @@ struct dtls_front {
   struct dtls_handshakes handshakes;
   struct datagrams *received;
   uint64_t now_ms;
-  uint32_t verifies_left; /* of this moment; refilled by the tick */
-  uint32_t checks_left;
+  uint32_t hellos_left; /* of this moment; refilled by the tick */
   uint64_t counters[DTLS_COUNTERS];
 };
 
-static void refill(uint32_t *left, uint64_t elapsed_ms) {
+static void refill(struct dtls_front *front, uint64_t elapsed_ms) {
   if (elapsed_ms > 1000) elapsed_ms = 1000;
-  uint64_t more = *left + elapsed_ms * DTLS_HELLOS_PER_SECOND / 1000;
-  *left = more > DTLS_HELLOS_PER_SECOND ? DTLS_HELLOS_PER_SECOND : (uint32_t)more;
+  uint64_t left = front->hellos_left + elapsed_ms * DTLS_HELLOS_PER_SECOND / 1000;
+  front->hellos_left = left > DTLS_HELLOS_PER_SECOND ? DTLS_HELLOS_PER_SECOND : (uint32_t)left;
 }
 
-static bool spend(struct dtls_front *front, uint32_t *left) {
-  if (*left == 0) {
-    dtls_count(front->counters, DTLS_LIMITED);
-    return false;
-  }
-  --*left;
-  return true;
+static bool admit(struct dtls_front *front, const struct dtls_offer *offer) {
+  bool is_admitted = front->hellos_left > 0 && dtls_offers_admit(front->offers, offer, front->now_ms);
+  if (is_admitted) front->hellos_left--;
+  else dtls_count(front->counters, DTLS_LIMITED);
+  return is_admitted;
 }
 
 static void answer_with_cookie(struct dtls_front *front, const struct datagram *datagram, const struct dtls_hello *hello) {
   uint8_t cookie[DTLS_COOKIE_BYTES], answer[HELLO_VERIFY_BYTES];
-  if (!spend(front, &front->verifies_left) || !dtls_cookie_make(&front->cookies, &datagram->peer, hello, cookie)) return;
+  if (!dtls_cookie_make(&front->cookies, &datagram->peer, hello, cookie)) return;
   dtls_hello_verify_request(hello, cookie, answer);
   dtls_count(front->counters, DTLS_VERIFIES);
   dtls_socket_answer(front->fd, datagram, answer, sizeof answer);
@@ -62,14 +59,17 @@ static void take_datagram(void *owner, const struct datagram *datagram) {
   const struct dtls_offer *offer = hello.id == NULL ? NULL : dtls_offers_find(front->offers, hello.id);
   if (offer == NULL) {
     dtls_count(front->counters, DTLS_UNKNOWN);
-  } else if (hello.cookie_length == 0) {
-    answer_with_cookie(front, datagram, &hello);
-  } else if (spend(front, &front->checks_left)) {
-    /* The message that answers our request is the client's second; libssl goes on from there and from nowhere else. */
-    if (hello.message_sequence == 1 && dtls_cookie_is_good(&front->cookies, &datagram->peer, &hello))
-      dtls_handshakes_begin(&front->handshakes, datagram, front->offers, offer);
-    else dtls_count(front->counters, DTLS_BAD_COOKIES);
+    return;
   }
+  if (!admit(front, offer)) return;
+  if (hello.cookie_length == 0) {
+    answer_with_cookie(front, datagram, &hello);
+    return;
+  }
+  /* The message that answers our request is the client's second; libssl goes on from there and from nowhere else. */
+  if (hello.message_sequence == 1 && dtls_cookie_is_good(&front->cookies, &datagram->peer, &hello))
+    dtls_handshakes_begin(&front->handshakes, datagram, front->offers, offer);
+  else dtls_count(front->counters, DTLS_BAD_COOKIES);
 }
 
 static void on_ready(struct pollable *pollable, uint32_t events) {
@@ -111,8 +111,7 @@ struct dtls_front *dtls_front_open(const struct sockaddr *address, socklen_t len
                                .epoll_fd = epoll_fd,
                                .offers = offers,
                                .received = received,
-                               .verifies_left = DTLS_HELLOS_PER_SECOND,
-                               .checks_left = DTLS_HELLOS_PER_SECOND,
+                               .hellos_left = DTLS_HELLOS_PER_SECOND,
                                .handshakes = {.epoll_fd = epoll_fd, .stray = take_datagram}};
   front->handshakes.owner = front;
   front->handshakes.counters = front->counters;
@@ -127,8 +126,7 @@ struct dtls_front *dtls_front_open(const struct sockaddr *address, socklen_t len
 void dtls_front_tick(struct dtls_front *front, uint64_t now_ms) {
   uint64_t elapsed_ms = now_ms - front->now_ms;
   front->now_ms = now_ms;
-  refill(&front->verifies_left, elapsed_ms);
-  refill(&front->checks_left, elapsed_ms);
+  refill(front, elapsed_ms);
   dtls_cookies_tick(&front->cookies, now_ms);
   dtls_handshakes_tick(&front->handshakes, now_ms);
 }

@@ -3,7 +3,7 @@
  * named the id of a standing offer and sent back the cookie that its address was given.
  *
  *   hello ─▶ dtls-hello ─▶ offer? ─no─▶ dropped, unanswered
- *                            └─yes─▶ cookie? ─none─▶ HelloVerifyRequest (at most so many a second)
+ *                            └─yes─▶ cookie? ─none─▶ HelloVerifyRequest    (so many a second, of one session and of all)
  *                                       └─good─▶ socket of its own, handshake (dtls-handshakes.h) ─▶ worker_attach_dtls
  *
  * A client may come again from any address with its id: its new transport takes the place of the old one at the worker.
@@ -20,8 +20,8 @@
 #include "dtls-offers.h"
 #include "pollable.h"
 
-/* HelloVerifyRequests, and cookies looked at, a second: five thousand clients are back two seconds after a restart. */
-#define DTLS_HELLOS_PER_SECOND 5000
+/* Hellos of all sessions that are looked at in a second, two for a client: five thousand are back in it. */
+#define DTLS_HELLOS_PER_SECOND 10000
 
 struct dtls_front;
 

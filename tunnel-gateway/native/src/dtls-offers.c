@@ -8,6 +8,8 @@ struct entry {
   struct entry *next_of_id;
   struct entry *next_of_session;
   struct dtls_offer offer;
+  unsigned hellos; /* in the second that began at */
+  uint64_t since_ms;
 };
 
 struct dtls_offers {
@@ -82,10 +84,27 @@ void dtls_offers_close(struct dtls_offers *offers) {
   free(offers);
 }
 
+static struct entry *find(const struct dtls_offers *offers, const uint8_t id[DTLS_ID_BYTES]) {
+  struct entry *entry = *id_chain(offers, id);
+  while (entry != NULL && memcmp(entry->offer.id, id, DTLS_ID_BYTES) != 0) entry = entry->next_of_id;
+  return entry;
+}
+
 const struct dtls_offer *dtls_offers_find(const struct dtls_offers *offers, const uint8_t id[DTLS_ID_BYTES]) {
-  for (struct entry *entry = *id_chain(offers, id); entry != NULL; entry = entry->next_of_id)
-    if (memcmp(entry->offer.id, id, DTLS_ID_BYTES) == 0) return &entry->offer;
-  return NULL;
+  const struct entry *entry = find(offers, id);
+  return entry == NULL ? NULL : &entry->offer;
+}
+
+bool dtls_offers_admit(struct dtls_offers *offers, const struct dtls_offer *offer, uint64_t now_ms) {
+  struct entry *entry = find(offers, offer->id);
+  if (entry == NULL) return false;
+  if (now_ms - entry->since_ms >= 1000) {
+    entry->since_ms = now_ms;
+    entry->hellos = 0;
+  }
+  if (entry->hellos >= DTLS_HELLOS_PER_SESSION) return false;
+  entry->hellos++;
+  return true;
 }
 
 void dtls_offers_forget(struct dtls_offers *offers, uint32_t session) {
@@ -109,7 +128,7 @@ bool dtls_offers_put(struct dtls_offers *offers, const struct dtls_offer *offer)
   if (offers->count >= offers->at_most) return false;
   struct entry *entry = malloc(sizeof *entry);
   if (entry == NULL) return false;
-  entry->offer = *offer;
+  *entry = (struct entry){.offer = *offer};
   entry->offer.serial = ++offers->serial;
   struct entry **by_id = id_chain(offers, offer->id);
   struct entry **by_session = session_chain(offers, offer->session);

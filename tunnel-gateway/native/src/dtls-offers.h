@@ -13,6 +13,8 @@
 #include "dtls-hello.h"
 
 #define DTLS_OFFERS_AT_MOST 65536
+/* Hellos a second that name one id: a try takes two, and a few are repeated. Who saw an id pass disturbs its session alone. */
+#define DTLS_HELLOS_PER_SESSION 20
 #define DTLS_PSK_BYTES 32
 #define DTLS_MASTER_SECRET_BYTES 48
 
@@ -47,6 +49,8 @@ void dtls_offers_close(struct dtls_offers *offers);
 bool dtls_offers_put(struct dtls_offers *offers, const struct dtls_offer *offer);
 /* Until the table changes next. NULL when there is none. */
 const struct dtls_offer *dtls_offers_find(const struct dtls_offers *offers, const uint8_t id[DTLS_ID_BYTES]);
+/* That this offer's hello may be looked at further: counts it. */
+bool dtls_offers_admit(struct dtls_offers *offers, const struct dtls_offer *offer, uint64_t now_ms);
 void dtls_offers_forget(struct dtls_offers *offers, uint32_t session);
 uint32_t dtls_offers_count(const struct dtls_offers *offers);
 
