@@ -18,6 +18,10 @@ export interface ConnectRequest {
   readonly certificate: Buffer | undefined;
   /** Ends the connection so that it cannot look complete. */
   reset(): void;
+  /** Says yes; what is written to `socket` from then on goes to the device as it is. */
+  establish(): void;
+  /** Says no and why, and ends it. */
+  refuse(refusal: RefusalResponse): void;
   /** What the client sent along behind the request head. */
   readonly head: Buffer;
   /** To be called once a device is known to stand behind the connection. */
@@ -85,7 +89,16 @@ export class ConnectFront {
       });
       if (head.length > MAX_EARLY_BYTES) throw new ProtocolError("connect-early", TOO_EARLY);
       const { certificate, accept, reset } = pending;
-      this.#options.onConnect({ authority, socket, certificate, reset, head, accept });
+      this.#options.onConnect({
+        authority,
+        socket,
+        certificate,
+        reset,
+        head,
+        accept,
+        establish: () => socket.write("HTTP/1.1 200 Connection established\r\n\r\n"),
+        refuse: (refusal) => refuseOn(socket, refusal),
+      });
     } catch (error) {
       this.#refuse(socket, malformed(error));
     }

@@ -16,21 +16,29 @@ export interface RefusalResponse {
 /** Own limit on how long a refused client may take to read its answer. */
 const LINGER_MS = 2_000;
 
-/** The response as text; the connection ends with it. */
-export function encodeRefusal(refusal: RefusalResponse): string {
-  const { status, error, code, rule, message } = refusal;
+/** The fields and the body of the response, whatever the version of HTTP. */
+export function encodeRefusalFields(refusal: RefusalResponse): {
+  readonly fields: Readonly<Record<string, string>>;
+  readonly body: string;
+} {
+  const { error, code, rule, message } = refusal;
   const body = `${JSON.stringify({ code, ...(rule === undefined ? {} : { rule }), message })}\n`;
   const details = rule === undefined ? code : `rule ${rule}`;
-  return [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Refused"}`,
-    "Content-Type: application/json",
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    `Proxy-Status: ${encodeProxyStatus({ error, details })}`,
-    "Cache-Control: no-store",
-    "Connection: close",
-    "",
-    body,
-  ].join("\r\n");
+  const fields = {
+    "Content-Type": "application/json",
+    "Content-Length": `${Buffer.byteLength(body)}`,
+    "Proxy-Status": encodeProxyStatus({ error, details }),
+    "Cache-Control": "no-store",
+  };
+  return { fields, body };
+}
+
+/** The response as HTTP/1.1 has it; the connection ends with it. */
+export function encodeRefusal(refusal: RefusalResponse): string {
+  const { fields, body } = encodeRefusalFields(refusal);
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}`);
+  const status = `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? "Refused"}`;
+  return [status, ...lines, "Connection: close", "", body].join("\r\n");
 }
 
 /** Answers with a refusal and ends the connection, politely at first so that the answer arrives. */

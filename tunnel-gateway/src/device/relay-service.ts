@@ -19,7 +19,7 @@ import type { Refusal } from "../core/refusal.ts";
 import type { Authority } from "../protocol/authority.ts";
 import type { ConnectRequest } from "./connect-front.ts";
 import { ReadBuffers } from "./read-buffers.ts";
-import { refuseOn, responseTo, responseToFailure } from "./refusal-response.ts";
+import { responseTo, responseToFailure } from "./refusal-response.ts";
 import { Relay } from "./relay.ts";
 import { connectTarget, type TargetConnection } from "./target-connection.ts";
 
@@ -194,7 +194,7 @@ export class RelayService implements Disposable {
     };
     const changed = access.rejudge(connection);
     if (changed) throw new Refused(changed);
-    socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
+    request.establish();
     const onEnd = (end: RelayEnd) => {
       this.#relays.delete(id);
       connections.remove(connection);
@@ -231,7 +231,7 @@ export class RelayService implements Disposable {
   }
 
   #refuse(request: ConnectRequest, progress: Progress, error: unknown): void {
-    const { authority, socket } = request;
+    const { authority } = request;
     const refusal = error instanceof Refused ? error.refusal : undefined;
     const code = refusal?.code ?? codeOf(error);
     this.#options.observer.refused({
@@ -243,7 +243,7 @@ export class RelayService implements Disposable {
       ...(code === "internal" ? { cause: error } : {}),
     });
     const message = error instanceof Error ? error.message : "";
-    refuseOn(socket, refusal ? responseTo(refusal) : responseToFailure(code, message));
+    request.refuse(refusal ? responseTo(refusal) : responseToFailure(code, message));
   }
 
   #sweep(): void {

@@ -39,8 +39,10 @@ export interface TlsListenerOptions {
   readonly material: TlsMaterial;
   readonly limits: AdmissionLimits;
   readonly handshakeTimeoutMs: number;
-  /** By ALPN name; the first also serves clients that name none. */
+  /** By ALPN name, the preferred one first. */
   readonly fronts: ReadonlyMap<string, ProtocolFront>;
+  /** Of `fronts`: serves clients that name no protocol. */
+  readonly otherwise: string;
   readonly onFailure: (
     failure: HandshakeFailure,
     socket: Socket | TLSSocket,
@@ -153,9 +155,8 @@ export class TlsListener implements AsyncDisposable {
     // Until a front takes over; without a listener an error would end the process.
     socket.on("error", () => socket.destroy());
     const accepted = this.#accepted.get(endpointsOf(socket));
-    const fronts = this.#options.fronts;
-    const [first] = fronts.values();
-    const front = socket.alpnProtocol ? fronts.get(socket.alpnProtocol) : first;
+    const { fronts, otherwise } = this.#options;
+    const front = fronts.get(socket.alpnProtocol || otherwise);
     if (!socket.authorized || !accepted || !front) {
       this.#options.onFailure("protocol", socket);
       socket.destroy();

@@ -19,8 +19,9 @@ import { OpenConnections } from "../core/open-connections.ts";
 import { PeerCertificates } from "../core/peer-certificates.ts";
 import type { RelayedConnection, RelayLimits } from "../core/ports.ts";
 import { RevocationKnowledge } from "../core/revocation.ts";
-import { ConnectFront } from "../device/connect-front.ts";
+import { ConnectFront, type ConnectFrontOptions } from "../device/connect-front.ts";
 import { dnsResolver } from "../device/dns-resolver.ts";
+import { Http2Front } from "../device/http2-front.ts";
 import { RelayService } from "../device/relay-service.ts";
 import { TlsListener } from "../device/tls-listener.ts";
 import { RevocationService } from "../revocation/revocation-service.ts";
@@ -65,6 +66,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   readonly #revocation: RevocationService;
   readonly #relays: RelayService;
   readonly #front: ConnectFront;
+  readonly #http2: Http2Front;
   readonly #listener: TlsListener;
   #desired: DesiredConfiguration = desiredConfiguration.parse({});
   #trust: Trust;
@@ -134,20 +136,26 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       limits: () => relayLimits(this.#desired),
     });
     const handshakeTimeoutMs = local.admission.handshakeSeconds * SECOND_MS;
-    this.#front = new ConnectFront({
+    const front: ConnectFrontOptions = {
       headTimeoutMs: handshakeTimeoutMs,
       onConnect: (request) => void this.#relays.serve(request),
       onMalformed: (code) => {
         this.#metrics.malformed.inc({ code });
         log.info({ code }, "relay.malformed");
       },
-    });
+    };
+    this.#front = new ConnectFront(front);
+    this.#http2 = new Http2Front(front);
     this.#listener = new TlsListener({
       ...local.listen,
       material,
       limits: local.admission,
       handshakeTimeoutMs,
-      fronts: new Map([["http/1.1", (connection) => this.#front.serve(connection)]]),
+      fronts: new Map([
+        ["h2", (connection) => this.#http2.serve(connection)],
+        ["http/1.1", (connection) => this.#front.serve(connection)],
+      ]),
+      otherwise: "http/1.1",
       onFailure: (kind, socket, error) => {
         this.#metrics.handshakeFailures.inc({ kind });
         const { code } = (error ?? {}) as NodeJS.ErrnoException;

@@ -268,7 +268,7 @@ describe("requests that are no CONNECT for us", () => {
 
   test("a client that offers another application protocol is turned away", async () => {
     await using all = await opened();
-    await expect(openTls(all.gateway, { identity, alpn: ["h2"] })).rejects.toThrow(
+    await expect(openTls(all.gateway, { identity, alpn: ["spdy/3"] })).rejects.toThrow(
       /no application protocol/i,
     );
   });

@@ -50,6 +50,24 @@ export function parseConnectRequest(head: RequestHead): Authority {
   return authority;
 }
 
+/**
+ * The destination of a CONNECT over HTTP/2 (RFC 9113 section 8.5): `:authority` alone beside the method. Other fields are
+ * ignored as they are over HTTP/1.1. Throws as `parseConnectRequest` does.
+ */
+export function parseConnectStream(pseudo: ReadonlyMap<string, string>): Authority {
+  if (pseudo.get(":method") !== "CONNECT") {
+    throw new ProtocolError("connect-method", "the relay serves CONNECT alone");
+  }
+  const authority = pseudo.get(":authority");
+  if (authority === undefined || pseudo.size !== 2) {
+    throw new ProtocolError(
+      "connect-fields",
+      "CONNECT has :authority and no other pseudo-header field",
+    );
+  }
+  return parseAuthority(authority);
+}
+
 /** RFC 9110 section 7.2 wants Host equal to the target; some clients leave the port out (Java HttpURLConnection). */
 function agrees(host: string, authority: Authority): boolean {
   const hasPort = /:[0-9]+$/.test(host) && !host.endsWith("]");

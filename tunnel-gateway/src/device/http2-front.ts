@@ -1,0 +1,137 @@
+import {
+  constants,
+  type IncomingHttpHeaders,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+  type ServerOptions,
+} from "node:http2";
+import { codeOf, ProtocolError } from "@isthmus/shared/errors";
+import { parseConnectStream } from "../protocol/connect-request.ts";
+import type { ConnectFrontOptions } from "./connect-front.ts";
+import {
+  encodeRefusalFields,
+  type RefusalResponse,
+  responseToFailure,
+} from "./refusal-response.ts";
+import type { AuthenticatedSocket } from "./tls-listener.ts";
+
+/** Own limits on one connection; how many streams a device may have in all is the relay's to say. */
+const MAX_STREAMS = 512;
+const MAX_HEADER_LIST_BYTES = 8_192;
+const MAX_HEADER_PAIRS = 64;
+/** A stream's window holds what is on its way at 1 Gbit/s and 8 ms; the connection's that of several. */
+const STREAM_WINDOW_BYTES = 1_048_576;
+const CONNECTION_WINDOW_BYTES = 8 * 1_048_576;
+/** A connection on which no stream is open for this long ends; clients open another when they need one. */
+const IDLE_MS = 300_000;
+/** Streams that a client opens and resets at once cost us more than it (CVE-2023-44487): this many, then so many a second. */
+const RESET_BURST = 200;
+const RESETS_PER_SECOND = 20;
+
+// The last two came with Node's answer to CVE-2023-44487; its types do not name them yet.
+const OPTIONS: ServerOptions & {
+  readonly streamResetBurst: number;
+  readonly streamResetRate: number;
+} = {
+  maxHeaderListPairs: MAX_HEADER_PAIRS,
+  maxSessionMemory: 64,
+  streamResetBurst: RESET_BURST,
+  streamResetRate: RESETS_PER_SECOND,
+  settings: {
+    enablePush: false,
+    initialWindowSize: STREAM_WINDOW_BYTES,
+    maxConcurrentStreams: MAX_STREAMS,
+    maxHeaderListSize: MAX_HEADER_LIST_BYTES,
+  },
+};
+
+/** The HTTP/2 front: any number of CONNECT streams on a connection, each a relayed connection of its own (RFC 9113 section 8.5). */
+export class Http2Front {
+  readonly #options: ConnectFrontOptions;
+
+  constructor(options: ConnectFrontOptions) {
+    this.#options = options;
+  }
+
+  /** Takes over a connection on which nothing has been read. */
+  serve(connection: AuthenticatedSocket): void {
+    const session = performServerHandshake(connection.socket, OPTIONS);
+    // An error of the session destroys it and its socket; nothing is left to do but not to end the process by it.
+    session.on("error", () => {});
+    session.once("connect", () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
+    const first = setTimeout(() => session.destroy(), this.#options.headTimeoutMs);
+    session.once("stream", () => clearTimeout(first));
+    session.once("close", () => clearTimeout(first));
+    endWhenIdle(session);
+    session.on("stream", (stream, headers) => this.#onStream(connection, stream, headers));
+  }
+
+  #onStream(
+    connection: AuthenticatedSocket,
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+  ): void {
+    stream.on("error", () => {});
+    const { certificate, place } = connection;
+    const refuse = (refusal: RefusalResponse) => refuseStream(stream, refusal);
+    try {
+      this.#options.onConnect({
+        authority: parseConnectStream(pseudoFields(headers)),
+        socket: stream,
+        certificate,
+        head: Buffer.alloc(0),
+        accept: place.release,
+        // RFC 9113 section 8.5: how a proxy passes on that the TCP connection was reset.
+        reset: () => stream.close(constants.NGHTTP2_CONNECT_ERROR),
+        // A stream that the client reset while we dialled throws on respond(); its end is told by its close event.
+        establish: () => void (stream.destroyed || stream.respond({ ":status": 200 })),
+        refuse,
+      });
+    } catch (error) {
+      const refusal = malformed(error);
+      this.#options.onMalformed(refusal.code);
+      refuse(refusal);
+    }
+  }
+}
+
+function endWhenIdle(session: ServerHttp2Session): void {
+  let open = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const wait = () => {
+    timer = setTimeout(() => session.close(), IDLE_MS);
+    timer.unref();
+  };
+  session.on("stream", (stream) => {
+    open += 1;
+    clearTimeout(timer);
+    stream.once("close", () => {
+      open -= 1;
+      if (open === 0 && !session.closed) wait();
+    });
+  });
+  session.once("close", () => clearTimeout(timer));
+}
+
+function refuseStream(stream: ServerHttp2Stream, refusal: RefusalResponse): void {
+  if (stream.destroyed || stream.headersSent) return;
+  const { fields, body } = encodeRefusalFields(refusal);
+  stream.respond({ ":status": refusal.status, ...fields });
+  stream.end(body);
+  // Whatever the client still sends is of no use to anybody (RFC 9113 section 8.1).
+  stream.resume();
+  stream.once("finish", () => stream.close(constants.NGHTTP2_NO_ERROR));
+}
+
+function pseudoFields(headers: IncomingHttpHeaders): Map<string, string> {
+  const entries = Object.entries(headers).filter(([name]) => name.startsWith(":"));
+  return new Map(entries.map(([name, value]) => [name, String(value)]));
+}
+
+function malformed(error: unknown): RefusalResponse {
+  if (!(error instanceof ProtocolError)) return responseToFailure(codeOf(error), "");
+  const status = error.code === "connect-method" ? 405 : 400;
+  const code = codeOf(error);
+  return { status, error: "http_request_error", code, message: error.message };
+}
