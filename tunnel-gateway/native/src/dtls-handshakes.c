@@ -52,7 +52,7 @@ static void tell_failure(struct dtls_handshakes *all, uint32_t session, const un
   char text[ENDPOINT_TEXT_BYTES];
   event->numbers[0] = endpoint_port(peer);
   event->numbers[1] = session;
-  snprintf(event->text, sizeof event->text, "%s\n%s", endpoint_text(peer, text), reason);
+  snprintf(event->text, sizeof event->text, "%s\n%s\n", endpoint_text(peer, text), reason);
   events_emit(event);
 }
 

@@ -19,7 +19,8 @@ enum event_kind {
                                   that it has nothing more to send] */
   EVENT_SOCKET_HANDED = 4,     /* for Node's own servers. numbers: [fd, peer port, local port]; text: "peer address\nlocal address" */
   EVENT_HANDSHAKE_FAILED = 5,  /* numbers: [port]. text: "peer address\nreason\ndetail". Reason: too-many, timeout, closed, proxy-header,
-                                  client-hello, handshake or internal; detail may be empty */
+                                  client-hello, handshake or internal; detail may be empty. Of DTLS: numbers [port, session], reasons dtls-...
+                                  (dtls-handshakes.h) */
   EVENT_CONNECTION_DRAINED = 6, /* of a stream: what was written has gone */
 
   /* --- of a packet thread; `id` is the session --- */

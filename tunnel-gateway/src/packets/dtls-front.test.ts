@@ -7,7 +7,6 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 
 const run = promisify(execFile);
 const native = join(import.meta.dirname, "../../native");
-const program = join(native, "test/dtls-front.test.c");
 
 let folder: string;
 beforeAll(async () => {
@@ -15,13 +14,17 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** The native tests run it on the system's OpenSSL, with sanitizers; what counts is the one inside the node binary. */
-test("DTLS clients reach the packet threads by key or by resumption, on the OpenSSL of node, and nobody else does", async () => {
-  const addon = join(folder, "dtls-front.node");
-  const sources =
-    /^\/\/ sources: (.*)$/m.exec(await readFile(program, "utf8"))?.[1]?.split(" ") ?? [];
+/** The native tests run these on the system's OpenSSL, with sanitizers; what counts is the one inside the node binary. */
+test.each([
+  ["clients reach the packet threads by what they were offered", "dtls-front.test.c"],
+  ["strangers leave nothing behind and are bounded", "dtls-strangers.test.c"],
+])("on the OpenSSL of node, DTLS %s", async (_, name) => {
+  const program = join(native, "test", name);
+  const addon = join(folder, `${name}.node`);
+  const text = await readFile(program, "utf8");
+  const sources = /^\/\/ sources: (.*)$/m.exec(text)?.[1]?.split(" ") ?? [];
   await run(process.env.CC ?? "cc", [
-    ..."-std=gnu11 -O1 -D_GNU_SOURCE -DNAPI_VERSION=9 -shared -fPIC -fvisibility=hidden".split(" "),
+    ..."-std=gnu11 -O1 -D_GNU_SOURCE -shared -fPIC -fvisibility=hidden".split(" "),
     ...["-I", join(native, "src"), "-o", addon, program],
     ...sources.map((source) => join(native, "src", source)),
   ]);
