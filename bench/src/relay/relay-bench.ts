@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Bench, BenchOptions, BenchOutcome } from "../bench.ts";
-import { type Figure, figure } from "../figure.ts";
+import { type Budget, type Figure, figure } from "../figure.ts";
 import { makeTlsCertificates, type TlsCertificates } from "../fixtures/tls-certificates.ts";
 import { interleave } from "../measure/interleave.ts";
 import { treeCpuSeconds } from "../measure/process-tree.ts";
@@ -20,8 +20,9 @@ const WARM_UP_BYTES = 200_000_000;
 const GIGABYTE = 1e9;
 const MEGABYTE = 1e6;
 
-/** Budget: bench/README.md, relay against nginx stream + TLS, HTTP/1.1. */
+/** Budgets: bench/README.md, relay against nginx stream + TLS. */
 const CPU_BUDGET = { atMost: 1.5 };
+const HTTP2_CPU_BUDGET = { atMost: 1.8 };
 
 const CELLS: readonly Cell[] = (["download", "upload"] as const).flatMap((kind) =>
   [1, 4].map((streams) => ({ kind, streams })),
@@ -34,7 +35,7 @@ interface Cell {
 
 /** A proxy under measurement and the way through it. */
 export interface Side {
-  readonly name: "gateway" | "nginx";
+  readonly name: "gateway" | "http2" | "nginx";
   readonly pid: number;
   readonly way: Way;
 }
@@ -64,16 +65,17 @@ async function run(options: BenchOptions): Promise<BenchOutcome> {
   const port = await server.ask("listen", null);
   await using sides = await startSides(options, certificates, port);
   const figures: Figure[] = [];
-  for (const side of sides.both) {
+  for (const side of sides.all) {
     for (const cell of CELLS) await transfer(side, load, cell, WARM_UP_BYTES * options.scale);
   }
   for (const cell of CELLS) {
     options.progress(`${cell.kind}, ${cell.streams} streams`);
-    figures.push(...(await measureCell(options, sides.both, load, cell)));
+    figures.push(...(await measureCell(options, sides.all, load, cell)));
   }
-  figures.unshift(meanOf(figures));
+  figures.unshift(...meansOf(figures));
   options.progress("idle tunnels");
-  figures.push(...(await idleFigures(sides.both, load, options.scale)));
+  const ofConnections = sides.all.filter(({ name }) => name !== "http2");
+  figures.push(...(await idleFigures(ofConnections, load, options.scale)));
   return { figures, notes: NOTES };
 }
 
@@ -87,7 +89,7 @@ async function startSides(
   options: BenchOptions,
   certificates: TlsCertificates,
   upstreamPort: number,
-): Promise<AsyncDisposable & { readonly both: readonly Side[] }> {
+): Promise<AsyncDisposable & { readonly all: readonly Side[] }> {
   await using stack = new AsyncDisposableStack();
   const gateway = stack.use(await startGateway(join(options.folder, "gateway"), certificates));
   const nginx = stack.use(
@@ -99,12 +101,17 @@ async function startSides(
     }),
   );
   const target = `127.0.0.1:${upstreamPort}`;
-  const both: readonly Side[] = [
+  const all: readonly Side[] = [
     { name: "gateway", pid: gateway.pid, way: { port: gateway.port, certificates, target } },
+    {
+      name: "http2",
+      pid: gateway.pid,
+      way: { port: gateway.port, certificates, target, isHttp2: true },
+    },
     { name: "nginx", pid: nginx.process.pid, way: { port: nginx.port, certificates } },
   ];
   const owned = stack.move();
-  return { both, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { all, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 async function measureCell(
@@ -120,19 +127,21 @@ async function measureCell(
   );
   const of = (name: Side["name"], key: keyof Sample) =>
     (samples.get(name) ?? []).map((sample) => sample[key]);
-  const cpu = { gateway: of("gateway", "cpuSecondsPerGb"), nginx: of("nginx", "cpuSecondsPerGb") };
-  const speed = {
-    gateway: of("gateway", "megabytesPerSecond"),
-    nginx: of("nginx", "megabytesPerSecond"),
-  };
   const title = `${cell.kind} x${cell.streams}`;
+  const [cpu, speed] = ["cpuSecondsPerGb", "megabytesPerSecond"] as const;
+  const against = (name: Side["name"], key: keyof Sample) =>
+    ratios(of(name, key), of("nginx", key));
   return [
-    figure(`${title}: CPU against nginx`, "x", ratios(cpu.gateway, cpu.nginx), CPU_BUDGET),
-    figure(`${title}: CPU, gateway`, "CPU-s/GB", cpu.gateway),
-    figure(`${title}: CPU, nginx`, "CPU-s/GB", cpu.nginx),
-    figure(`${title}: throughput against nginx`, "x", ratios(speed.gateway, speed.nginx)),
-    figure(`${title}: throughput, gateway`, "MB/s", speed.gateway),
-    figure(`${title}: throughput, nginx`, "MB/s", speed.nginx),
+    figure(`${title}: CPU against nginx`, "x", against("gateway", cpu), CPU_BUDGET),
+    figure(`${title}: CPU, gateway`, "CPU-s/GB", of("gateway", cpu)),
+    figure(`${title}: CPU, nginx`, "CPU-s/GB", of("nginx", cpu)),
+    figure(`${title}: throughput against nginx`, "x", against("gateway", speed)),
+    figure(`${title}: throughput, gateway`, "MB/s", of("gateway", speed)),
+    figure(`${title}: throughput, nginx`, "MB/s", of("nginx", speed)),
+    figure(`${title}, HTTP/2: CPU against nginx`, "x", against("http2", cpu), HTTP2_CPU_BUDGET),
+    figure(`${title}, HTTP/2: CPU, gateway`, "CPU-s/GB", of("http2", cpu)),
+    figure(`${title}, HTTP/2: throughput against nginx`, "x", against("http2", speed)),
+    figure(`${title}, HTTP/2: throughput, gateway`, "MB/s", of("http2", speed)),
     figure(`${title}: load generator`, "CPU-s/GB", of("gateway", "loadCpuSecondsPerGb")),
   ];
 }
@@ -157,14 +166,21 @@ async function transfer(
   };
 }
 
-/** The mean over the cells of each round, so that no cell hides behind another's weight. */
-function meanOf(figures: readonly Figure[]): Figure {
-  const cells = figures.filter(({ budget }) => budget !== undefined).map(({ samples }) => samples);
+/** The means over the cells of each round, so that no cell hides behind another's weight. */
+function meansOf(figures: readonly Figure[]): Figure[] {
+  return [
+    meanOf(figures, CPU_BUDGET, "CPU per GB against nginx, mean of all"),
+    meanOf(figures, HTTP2_CPU_BUDGET, "HTTP/2: CPU per GB against nginx, mean of all"),
+  ];
+}
+
+function meanOf(figures: readonly Figure[], budget: Budget, title: string): Figure {
+  const cells = figures.filter((one) => one.budget === budget).map(({ samples }) => samples);
   const rounds = cells[0]?.length ?? 0;
   const means = Array.from({ length: rounds }, (_, round) =>
     mean(cells.map((samples) => samples[round] ?? Number.NaN)),
   );
-  return figure("CPU per GB against nginx, mean of all", "x", means, CPU_BUDGET);
+  return figure(title, "x", means, budget);
 }
 
 function mean(values: readonly number[]): number {

@@ -1,5 +1,7 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
+import type { Duplex } from "node:stream";
 import { connect, type TLSSocket } from "node:tls";
 import { SERVER_NAME, type TlsCertificates } from "../fixtures/tls-certificates.ts";
 
@@ -12,10 +14,48 @@ export interface Way {
   readonly certificates: TlsCertificates;
   /** The `host:port` to CONNECT to; absent for the TCP proxy. */
   readonly target?: string;
+  /** Streams of one HTTP/2 connection in place of connections. */
+  readonly isHttp2?: boolean;
 }
 
+/** The window of a stream that receives: what is on its way at 1 GB/s and 4 ms. */
+const WINDOW_BYTES = 4 * 1_048_576;
+const sessions = new Map<number, ClientHttp2Session>();
+
 /** Opens one tunnel. Throws where TLS, the cipher or the CONNECT is not what was asked for. */
-export async function openTunnel(way: Way): Promise<TLSSocket> {
+export async function openTunnel(way: Way): Promise<Duplex> {
+  return way.isHttp2 ? await openStream(way) : await openConnection(way);
+}
+
+/** One CONNECT stream of the connection that all streams of this way share. */
+async function openStream(way: Way): Promise<Duplex> {
+  let session = sessions.get(way.port);
+  if (session === undefined || session.destroyed) {
+    const socket = await connectTls(way, ["h2"]);
+    const settings = { initialWindowSize: WINDOW_BYTES, enablePush: false };
+    session = connectHttp2("https://gateway", { createConnection: () => socket, settings });
+    sessions.set(way.port, session);
+    await once(session, "connect");
+    session.setLocalWindowSize(WINDOW_BYTES * 4);
+  }
+  const stream = session.request({ ":method": "CONNECT", ":authority": way.target });
+  const [{ ":status": status }] = (await once(stream, "response")) as [Record<string, unknown>];
+  if (status !== 200) throw new Error(`CONNECT ${way.target} was answered ${status}`);
+  return stream;
+}
+
+async function openConnection(way: Way): Promise<Duplex> {
+  const socket = await connectTls(way, []);
+  try {
+    if (way.target !== undefined) await connectTo(socket, way.target);
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+}
+
+async function connectTls(way: Way, protocols: string[]): Promise<TLSSocket> {
   const { caFile, device } = way.certificates;
   const socket = connect({
     host: "127.0.0.1",
@@ -26,13 +66,13 @@ export async function openTunnel(way: Way): Promise<TLSSocket> {
     key: readFileSync(device.keyFile),
     minVersion: "TLSv1.3",
     ciphers: CIPHER,
+    ...(protocols.length > 0 && { ALPNProtocols: protocols }),
   });
   socket.setNoDelay(true);
   try {
     await once(socket, "secureConnect");
     const { name } = socket.getCipher();
     if (name !== CIPHER) throw new Error(`${name} was negotiated instead of ${CIPHER}`);
-    if (way.target !== undefined) await connectTo(socket, way.target);
     return socket;
   } catch (error) {
     socket.destroy();

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type { TLSSocket } from "node:tls";
+import type { Duplex } from "node:stream";
 import { answerWith } from "../process/answering.ts";
 import { encodeStreamOrder, type StreamKind } from "./stream-order.ts";
 import { openTunnel, type Way } from "./tunnel-client.ts";
@@ -11,8 +11,8 @@ const CHUNK = Buffer.alloc(262_144, 0xa5);
 const OPEN_CONCURRENCY = 16;
 
 /** Tunnels that are open and not yet used, and those that idle. */
-let ready: TLSSocket[] = [];
-let idle: TLSSocket[] = [];
+let ready: Duplex[] = [];
+let idle: Duplex[] = [];
 
 const handlers = {
   /** Opens this many tunnels and keeps them. Answers the seconds it took. */
@@ -54,14 +54,14 @@ const handlers = {
 export type TunnelLoadProgram = typeof handlers;
 answerWith(handlers);
 
-async function move(socket: TLSSocket, kind: StreamKind, bytes: number): Promise<void> {
+async function move(socket: Duplex, kind: StreamKind, bytes: number): Promise<void> {
   socket.write(encodeStreamOrder({ kind, count: bytes }));
   if (kind === "download") await receive(socket, bytes);
   else await Promise.all([send(socket, bytes), receive(socket, 1)]);
 }
 
 /** Waits for exactly this many bytes. Throws where the connection ends before or more come. */
-function receive(socket: TLSSocket, bytes: number): Promise<void> {
+function receive(socket: Duplex, bytes: number): Promise<void> {
   return new Promise((resolve, reject) => {
     let left = bytes;
     socket.on("data", (chunk: Buffer) => {
@@ -75,7 +75,7 @@ function receive(socket: TLSSocket, bytes: number): Promise<void> {
   });
 }
 
-async function send(socket: TLSSocket, bytes: number): Promise<void> {
+async function send(socket: Duplex, bytes: number): Promise<void> {
   for (let left = bytes; left > 0; left -= CHUNK.length) {
     const chunk = left < CHUNK.length ? CHUNK.subarray(0, left) : CHUNK;
     if (!socket.write(chunk)) await once(socket, "drain");
