@@ -26,9 +26,11 @@ static bool fill_offer(struct connection *connection, const struct front_attachm
 
 /* Without its offer the session still has TLS. */
 static void put_offer(struct connection *connection, const struct front_attachment *attachment) {
-  if (attachment->offer == OFFER_NONE) return;
   struct dtls_front *dtls = connection->front->dtls;
   struct dtls_offer offer = {0};
+  /* What the session was offered with an earlier connection ends with that. */
+  if (dtls != NULL) dtls_front_forget(dtls, attachment->session);
+  if (attachment->offer == OFFER_NONE) return;
   if (dtls == NULL || !fill_offer(connection, attachment, &offer) || !dtls_front_offer(dtls, &offer))
     events_tell(EVENT_SESSION_DTLS_DOWN, attachment->session, "DTLS cannot be offered");
   OPENSSL_cleanse(&offer, sizeof offer);

@@ -23,7 +23,7 @@ test.each([
   const addon = join(folder, `${name}.node`);
   const text = await readFile(program, "utf8");
   const sources = /^\/\/ sources: (.*)$/m.exec(text)?.[1]?.split(" ") ?? [];
-  await run(process.env.CC ?? "cc", [
+  await run(process.env["CC"] ?? "cc", [
     ..."-std=gnu11 -O1 -D_GNU_SOURCE -shared -fPIC -fvisibility=hidden".split(" "),
     ...["-I", join(native, "src"), "-o", addon, program],
     ...sources.map((source) => join(native, "src", source)),
