@@ -33,7 +33,10 @@ export function programNames(kind) {
 /** Why nothing can be built here; undefined where it can. */
 export async function missingCompiler() {
   try {
-    await compile(["-fsanitize=address,undefined", "-x", "c", "-o", "/dev/null", "-"], "int main(void) { return 0; }");
+    await compile(
+      ["-fsanitize=address,undefined", "-x", "c", "-o", "/dev/null", "-"],
+      "int main(void) { return 0; }",
+    );
     return undefined;
   } catch (error) {
     return `${COMPILER} with the address sanitizer is not here (Debian: apt-get install gcc libc6-dev): ${error.message}`;

@@ -33,10 +33,13 @@ async function main() {
   const built = [];
   for (const name of options.target) built.push(await buildProgram("fuzz", name));
   const targets = built.filter(({ path }) => path !== undefined);
-  for (const { name, skipped } of built) if (skipped !== undefined) say(`${name}: skipped, ${skipped}`);
+  for (const { name, skipped } of built)
+    if (skipped !== undefined) say(`${name}: skipped, ${skipped}`);
   const shares = targets.reduce((sum, { share }) => sum + share, 0);
   const total = Number(options.runs);
-  const outcomes = await inTurns(targets, (target) => run(target, Math.ceil((total * target.share) / shares)));
+  const outcomes = await inTurns(targets, (target) =>
+    run(target, Math.ceil((total * target.share) / shares)),
+  );
   const runs = outcomes.reduce((sum, outcome) => sum + outcome.runs, 0);
   const failed = outcomes.filter(({ isFit }) => !isFit).map(({ name }) => name);
   const verdict = failed.length === 0 ? "every property held" : `FAILED: ${failed.join(", ")}`;
