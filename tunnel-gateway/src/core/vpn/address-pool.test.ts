@@ -39,7 +39,8 @@ describe("addresses of clients", () => {
 
   test("habits survive a restart, claimed addresses are not given twice", () => {
     const kept = { key: "a", place: { tunnel: 1, slot: 5 }, usedAt: 1 };
-    const pool = new AddressPool(slices, [kept]);
+    const pool = new AddressPool(slices);
+    pool.restore([kept]);
     expect(pool.take("a")).toEqual(kept.place);
     expect(pool.claim(kept.place, "b")).toBe(false);
     expect(pool.claim({ tunnel: 0, slot: 2 }, "c")).toBe(true);

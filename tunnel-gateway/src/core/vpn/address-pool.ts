@@ -21,8 +21,8 @@ export class AddressPool {
   /** Whose last address a slot is, by `idOf`. */
   readonly #habitOf = new Map<string, string>();
 
-  /** `slots` as in `TunnelSlice`; `habits` in the order in which they were made. */
-  constructor(slices: readonly { readonly slots: number }[], habits: readonly AddressHabit[] = []) {
+  /** `slots` as in `TunnelSlice`. */
+  constructor(slices: readonly { readonly slots: number }[]) {
     this.#slices = slices.map(({ slots }) => ({
       // The last slot is IPv4's broadcast address.
       end: slots - 1,
@@ -30,8 +30,12 @@ export class AddressPool {
       used: new Set(),
       freed: new Set(),
     }));
+  }
+
+  /** Takes up who had which address last, in the order in which that was, before any is given out. */
+  restore(habits: readonly AddressHabit[]): void {
     for (const { key, place } of habits) {
-      if (!this.#has(place)) continue;
+      if (!this.#has(place) || !this.#isFree(place)) continue;
       this.#remember(key, place);
       this.#slices[place.tunnel]?.freed.add(place.slot);
     }

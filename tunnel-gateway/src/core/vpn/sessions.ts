@@ -1,14 +1,14 @@
-import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "@isthmus/shared/clock";
 import type { Random } from "@isthmus/shared/random";
 import type { AccessControl } from "../access.ts";
 import type { PeerCertificate } from "../identity.ts";
 import type { PeerCertificates } from "../peer-certificates.ts";
 import type { Refusal } from "../refusal.ts";
-import type { EngineSession, SessionEvent, SessionTraffic, VpnEngine } from "../vpn-engine.ts";
+import type { SessionEvent, VpnEngine } from "../vpn-engine.ts";
 import type { AddressPool } from "./address-pool.ts";
 import { newCookie, tokenHashOf } from "./cookie.ts";
 import type { PolicyLeases } from "./policy-leases.ts";
+import { SessionEngine, type SessionPath } from "./session-engine.ts";
 import { nextState, type SessionEnd, type SessionTimes, waitingState } from "./session-state.ts";
 import { SessionTable } from "./session-table.ts";
 import type { UserNames } from "./user-names.ts";
@@ -53,18 +53,15 @@ const NO_GROUP_MS = 10_000;
 export class Sessions {
   readonly table: SessionTable;
   readonly #options: SessionsOptions;
-  /** Ended ones that the engine has not yet taken down, and tunnels that a session has left; by the engine's number. */
-  readonly #closing = new Map<
-    number,
-    { readonly session: VpnSession; readonly tell: () => void }
-  >();
+  readonly #engine: SessionEngine;
   readonly #unseen = new Set<VpnSession>();
-  #nextEngineId = 1;
   #seenAt = 0;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
     this.table = new SessionTable(options.names);
+    const { engine, leases } = options;
+    this.#engine = new SessionEngine({ engine, leases, table: this.table });
   }
 
   /** Takes up what the store kept; whoever may not go on is ended. Their clients come back by cookie. */
@@ -115,35 +112,20 @@ export class Sessions {
     return { session, cookie };
   }
 
-  /** Tells the engine what a session is like; a new one, unless the engine knows it. */
-  open(session: VpnSession, group: VpnGroup, path: SessionPath): number {
-    const { engine } = this.#options;
-    const isKnown = session.engineId !== undefined;
-    if (!isKnown) this.table.bind(session, this.#nextEngineId++);
-    const told = engineSession(session, group, path);
-    if (isKnown && !isDeepStrictEqual(told, session.told)) engine.changeSession(told);
-    if (!isKnown) engine.openSession(told);
-    session.told = told;
-    return told.id;
-  }
-
-  /** The policy of a session in place of the one it has; `told` has to say so to the engine before the old one is given back. */
-  lease(
+  /** Gives a session its tunnel, a new one or the one it has. */
+  open(
     session: VpnSession,
     group: VpnGroup,
     policyGroups: readonly string[],
-    tell: () => void,
+    path: SessionPath,
   ): void {
-    const { leases } = this.#options;
-    const former = session.policy;
-    session.policy = leases.take(group, policyGroups);
-    tell();
-    if (former) leases.give(former);
+    this.#engine.put(session, group, policyGroups, path);
   }
 
   onEvent(event: SessionEvent): void {
     if (event.kind === "closed") {
-      this.#onClosed(event.sessionId, event.traffic);
+      const lost = this.#engine.onClosed(event.sessionId, event.traffic);
+      if (lost) this.#become(lost, "tunnel-lost");
       return;
     }
     const session = this.table.ofEngine(event.sessionId);
@@ -156,7 +138,7 @@ export class Sessions {
     const now = clock.now();
     session.state = nextState(session.state, { kind: "end", reason }, now, this.timesOf(session));
     const text = refusal?.message ?? END_TEXTS[reason];
-    this.#leaveEngine(session, text, () => observer.ended(session, reason, refusal));
+    this.#engine.leave(session, text, () => observer.ended(session, reason, refusal));
     this.table.remove(session);
     if (session.place) pool.release(session.place);
     this.#unseen.delete(session);
@@ -192,14 +174,13 @@ export class Sessions {
 
   /** A user's own leave: the cookie stays good for a moment. */
   leave(session: VpnSession): void {
-    const { clock } = this.#options;
-    this.#leaveEngine(session, "", () => {});
-    session.state = nextState(
-      session.state,
-      { kind: "user-disconnect" },
-      clock.now(),
-      this.timesOf(session),
-    );
+    this.#engine.leave(session, "", () => {});
+    this.#become(session, "user-disconnect");
+  }
+
+  #become(session: VpnSession, kind: "tunnel-up" | "tunnel-lost" | "user-disconnect"): void {
+    const now = this.#options.clock.now();
+    session.state = nextState(session.state, { kind }, now, this.timesOf(session));
   }
 
   #sessionOf(record: SessionRecord, certificate: PeerCertificate | undefined): VpnSession {
@@ -229,18 +210,17 @@ export class Sessions {
     return undefined;
   }
 
-  #onEventOf(session: VpnSession, event: Exclude<SessionEvent, { readonly kind: "closed" }>): void {
-    const { clock, observer, leases } = this.#options;
-    const now = clock.now();
-    const become = (kind: "tunnel-up" | "tunnel-lost") => {
-      session.state = nextState(session.state, { kind }, now, this.timesOf(session));
-    };
+  #onEventOf(session: VpnSession, event: SessionEvent): void {
+    const { observer, leases } = this.#options;
     switch (event.kind) {
+      case "closed":
+        // Its engine's number may be no session's any more: see `onEvent`.
+        return;
       case "tls-up":
-        become("tunnel-up");
+        this.#become(session, "tunnel-up");
         return;
       case "tls-down":
-        become("tunnel-lost");
+        this.#become(session, "tunnel-lost");
         this.saw(session, session.remoteAddress);
         observer.disconnected(session, event.reason);
         return;
@@ -267,41 +247,6 @@ export class Sessions {
     }
   }
 
-  #onClosed(engineId: number, traffic: SessionTraffic): void {
-    const closing = this.#closing.get(engineId);
-    const session = closing?.session ?? this.table.ofEngine(engineId);
-    if (!session) return;
-    for (const figure of FIGURES) session.carried[figure] += traffic[figure];
-    this.#closing.delete(engineId);
-    closing?.tell();
-    if (closing) return;
-    // Nobody asked for it: the client may come back to another tunnel.
-    this.#forgetEngine(session);
-    const { clock } = this.#options;
-    const times = this.timesOf(session);
-    session.state = nextState(session.state, { kind: "tunnel-lost" }, clock.now(), times);
-  }
-
-  /** `tell` is called when the engine has taken the tunnel down; at once where there is none. */
-  #leaveEngine(session: VpnSession, text: string, tell: () => void): void {
-    const { engineId } = session;
-    if (engineId === undefined) {
-      tell();
-      return;
-    }
-    this.#closing.set(engineId, { session, tell });
-    this.#forgetEngine(session);
-    this.#options.engine.closeSession(engineId, "disconnect", text);
-  }
-
-  #forgetEngine(session: VpnSession): void {
-    this.table.unbind(session);
-    session.told = undefined;
-    session.dtls = undefined;
-    if (session.policy) this.#options.leases.give(session.policy);
-    session.policy = undefined;
-  }
-
   #cut(session: VpnSession, refusal: Refusal): void {
     void this.end(session, "cut", refusal);
   }
@@ -313,7 +258,7 @@ export class Sessions {
     const verdict = access.rejudgeSession(session);
     if (verdict.refusal) return;
     const { group, policyGroups } = verdict;
-    this.lease(session, group, policyGroups, () => this.open(session, group, told));
+    this.#engine.put(session, group, policyGroups, told);
   }
 
   #noteSeen(): void {
@@ -334,16 +279,8 @@ export class Sessions {
   }
 }
 
-/** What a connection brought about the way its packets go. */
-export interface SessionPath {
-  readonly hasIpv4: boolean;
-  readonly hasIpv6: boolean;
-  readonly mtu: number;
-}
-
 /** openconnect/protocol draft: a disconnect frame of the user's begins with this. */
 const BY_USER = 0xb0;
-const FIGURES = ["bytesUp", "bytesDown", "packetsUp", "packetsDown", "dropped"] as const;
 
 const ENDED: Refusal = {
   code: "session-ended",
@@ -368,23 +305,4 @@ function tooMany(key: "sessions" | "sessionsPerUser"): Refusal {
       ? "the gateway has no room for another session; try again in a while"
       : "this user has as many sessions as the group allows; end one of them first";
   return { code: "limit-sessions", rule: `limits/${key}`, message };
-}
-
-function engineSession(session: VpnSession, group: VpnGroup, path: SessionPath): EngineSession {
-  const { engineId: id = 0, place = { tunnel: 0, slot: 0 }, policy, record } = session;
-  const { dpdSeconds, mobileDpdSeconds, keepaliveSeconds, idleSeconds } = group.timeouts;
-  const { hasIpv4, hasIpv6, mtu } = path;
-  return {
-    id,
-    ...place,
-    hasIpv4,
-    hasIpv6,
-    mtu,
-    policy: policy?.number ?? 0,
-    dpdSeconds: record.client.isMobile ? mobileDpdSeconds : dpdSeconds,
-    keepaliveSeconds,
-    idleSeconds,
-    upBytesPerSecond: group.upBytesPerSecond,
-    downBytesPerSecond: group.downBytesPerSecond,
-  };
 }

@@ -7,7 +7,8 @@ import type { Refusal } from "../refusal.ts";
 import type { DtlsOffer } from "../vpn-engine.ts";
 import type { AddressPool } from "./address-pool.ts";
 import { tokenHashOf } from "./cookie.ts";
-import type { SessionPath, Sessions } from "./sessions.ts";
+import type { SessionPath } from "./session-engine.ts";
+import type { Sessions } from "./sessions.ts";
 import { addressOfSlot, type TunnelSlice } from "./tunnel-slices.ts";
 import type { SessionStore, VpnObserver } from "./vpn-ports.ts";
 import type { VpnGroup } from "./vpn-rules.ts";
@@ -72,7 +73,7 @@ export class Tunnels {
     const path = this.#pathOf(session, group, request);
     if (!path.hasIpv4 && !path.hasIpv6) return refuse(403, NO_FAMILY);
     const isReturn = session.engineId !== undefined;
-    sessions.lease(session, group, policyGroups, () => sessions.open(session, group, path));
+    sessions.open(session, group, policyGroups, path);
     sessions.saw(session, remoteAddress);
     observer.connected(session, isReturn);
     return { kind: "connected", tunnel: this.#settings(session, group, path, request) };
