@@ -32,9 +32,12 @@ const LENGTH = /^(0|[1-9][0-9]{0,8})$/;
 
 /** Fields of one message, found without regard to case. Values are latin1, as RFC 9110 section 5.5 has it. */
 export class HttpFields {
+  /** As they came. */
+  readonly entries: readonly (readonly [name: string, value: string])[];
   readonly #values = new Map<string, string[]>();
 
-  constructor(entries: Iterable<readonly [name: string, value: string]>) {
+  constructor(entries: readonly (readonly [name: string, value: string])[]) {
+    this.entries = entries;
     for (const [name, value] of entries) {
       const key = name.toLowerCase();
       const values = this.#values.get(key);
