@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { findTool } from "../tools.ts";
+import { findTool, TOOLS } from "../tools.ts";
 
 /** Debian has step-ca as a Go library only; this is all that is missing for the program. */
 const PROGRAM = `package main
@@ -27,6 +27,7 @@ func main() {
 
 const LIBRARY = "/usr/share/gocode/src/github.com/smallstep/certificates";
 const CACHED = join(import.meta.dirname, "../../node_modules/.cache/isthmus/step-ca");
+const NEEDED = `the Debian packages ${TOOLS.go.packages.join(" and ")}: as root \`npm run test:setup\` installs them`;
 const BUILD_TIMEOUT_MS = 900_000;
 
 /** Where the program lies, or undefined. */
@@ -38,7 +39,7 @@ export function findStepCa(): string | undefined {
 export function buildStepCa(say: (line: string) => void): string | undefined {
   const go = findTool("go");
   if (findStepCa() !== undefined) return undefined;
-  if (go === undefined || !existsSync(LIBRARY)) return "step-ca cannot be built without Go";
+  if (go === undefined || !existsSync(LIBRARY)) return `step-ca needs ${NEEDED}`;
   say("building step-ca from Debian's Go packages (about two minutes, once)");
   const folder = mkdtempSync(join(tmpdir(), "isthmus-step-ca-"));
   try {

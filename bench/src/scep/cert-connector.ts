@@ -94,7 +94,7 @@ async function fill(options: ServiceOptions, filling: LedgerFilling): Promise<st
   try {
     const { url, enrollees } = measured(service, folder, []);
     const transactions = await new DeviceMessages().make(
-      await fetchRecipient(new URL(url)),
+      { recipient: await fetchRecipient(new URL(url)) },
       await enrollees(["template"]),
     );
     const bodies = transactions.map(({ message }) => message);

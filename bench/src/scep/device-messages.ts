@@ -2,6 +2,7 @@ import { generateKeyPairSync, type KeyObject, randomBytes, randomInt } from "nod
 import {
   beginScepTransaction,
   readCaCertificates,
+  type ScepServerDescription,
   type ScepTransaction,
   selectRecipient,
 } from "@isthmus/cert-connector/protocol/scep-client";
@@ -42,18 +43,21 @@ export class DeviceMessages {
     );
   }
 
-  async make(recipient: Certificate, enrollees: readonly Enrollee[]): Promise<ScepTransaction[]> {
+  async make(
+    server: ScepServerDescription,
+    enrollees: readonly Enrollee[],
+  ): Promise<ScepTransaction[]> {
     const transactions: ScepTransaction[] = [];
     for (const [index, enrollee] of enrollees.entries()) {
       const key = this.#keys[index % DEVICE_KEYS] as KeyObject;
-      transactions.push(await this.begin(recipient, enrollee, key));
+      transactions.push(await this.begin(server, enrollee, key));
     }
     return transactions;
   }
 
   /** One PKCSReq message, with a key of the set. */
   async begin(
-    recipient: Certificate,
+    server: ScepServerDescription,
     { commonName, challenge }: Enrollee,
     privateKey: KeyObject = this.#keys[randomInt(DEVICE_KEYS)] as KeyObject,
   ): Promise<ScepTransaction> {
@@ -66,7 +70,7 @@ export class DeviceMessages {
     return await beginScepTransaction(
       { messageType: "PKCSReq", certificationRequest },
       { certificate, privateKey },
-      { recipient },
+      server,
       systemRandom,
     );
   }

@@ -1,41 +1,23 @@
-import { join } from "node:path";
 import type { Bench, BenchOptions, BenchOutcome } from "../bench.ts";
-import { type Figure, figure } from "../figure.ts";
+import { type Budget, type Figure, figure } from "../figure.ts";
 import { interleave } from "../measure/interleave.ts";
 import { treeCpuSeconds } from "../measure/process-tree.ts";
 import { quantile, ratios } from "../measure/statistics.ts";
 import { type KeyCosts, measureKeyCosts } from "../peers/openssl-speed.ts";
-import { hasScepserver, startScepserver } from "../peers/scepserver.ts";
 import { type Program, startProgram } from "../process/program.ts";
-import { startCertConnector } from "./cert-connector.ts";
-import type { Enrollee } from "./device-messages.ts";
-import type { Scrutiny } from "./issued-certificate.ts";
+import { CONCURRENCY, scaled } from "./load-size.ts";
 import type { ScepLoadProgram } from "./scep-load.ts";
+import { type Side, startSides } from "./sides.ts";
 
-/** Enrolments of a round and of the warm-up; the peer's are fewer because each costs it more. */
-const ENROLMENTS = 2_000;
-const PEER_ENROLMENTS = 600;
 const WARM_UP_ENROLMENTS = 1_500;
-const CONCURRENCY = 64;
 
 /** Budgets: bench/README.md. */
 const CPU_BUDGET = { atMost: 2 };
+const STEP_CA_BUDGET = { atMost: 0.33 };
 const LATENCY_BUDGET = { atMost: 200 };
 /** "Flat": what an enrolment costs beside a million others, by what it costs beside none. */
 const FLAT_BUDGET = { atMost: 1.1 };
-const FULL_LEDGER = { entries: 1_000_000, revoked: 1_000 };
 const NONE = { atMost: 0 };
-
-/** A SCEP server under measurement. */
-interface Side {
-  readonly name: "RSA CA" | "EC CA" | "full ledger" | "scepserver";
-  readonly pid: number;
-  readonly url: string;
-  readonly enrolments: number;
-  readonly scrutiny: Scrutiny;
-  /** Devices with a fresh challenge each. */
-  enrollees(commonNames: readonly string[]): Promise<Enrollee[]>;
-}
 
 interface Sample {
   /** CPU-ms of one enrolment. */
@@ -47,10 +29,10 @@ interface Sample {
   readonly repeatedSerials: number;
 }
 
-/** SCEP enrolments at cert-connector against the RSA floor, and Debian's scepserver beside. */
+/** SCEP enrolments at cert-connector against the RSA floor, with step-ca and Debian's scepserver beside. */
 export const scepBench: Bench = {
   name: "scep",
-  summary: "CPU per SCEP enrolment against the RSA floor of openssl speed, and against scepserver",
+  summary: "CPU per SCEP enrolment against the RSA floor of openssl speed, step-ca and scepserver",
   defaultRuns: 5,
   run,
 };
@@ -71,7 +53,7 @@ async function run(options: BenchOptions): Promise<BenchOutcome> {
       name: side.name,
       run: (round: number) => {
         options.progress(`round ${round + 1}, ${side.name}`);
-        return enrol(side, load, scaled(side.enrolments, options), `round${round}`, serials);
+        return enrol(side, load, side.enrolments, `round${round}`, serials);
       },
     })),
   ]);
@@ -82,7 +64,8 @@ async function run(options: BenchOptions): Promise<BenchOutcome> {
       ...connectorFigures("RSA CA", of("RSA CA"), floors.map(rsaFloorMs)),
       ...connectorFigures("EC CA", of("EC CA"), floors.map(ecFloorMs)),
       ...flatFigures(of("RSA CA"), of("full ledger")),
-      ...peerFigures(of("RSA CA"), of("scepserver")),
+      ...peerFigures("step-ca", of("RSA CA"), of("step-ca"), STEP_CA_BUDGET),
+      ...peerFigures("scepserver", of("RSA CA"), of("scepserver")),
     ],
     notes: [...NOTES, ...firstFailures(sides.all, of), ...sides.notes],
   };
@@ -102,42 +85,6 @@ function ecFloorMs({ rsaPrivateMs, rsaPublicMs, ecSignMs }: KeyCosts): number {
   return 2 * rsaPrivateMs + 3 * rsaPublicMs + ecSignMs;
 }
 
-async function startSides(
-  options: BenchOptions,
-): Promise<AsyncDisposable & { readonly all: readonly Side[]; readonly notes: readonly string[] }> {
-  await using stack = new AsyncDisposableStack();
-  const all: Side[] = [];
-  const filling = {
-    entries: scaled(FULL_LEDGER.entries, options),
-    revoked: scaled(FULL_LEDGER.revoked, options),
-  };
-  for (const [name, algorithm, filled] of [
-    ["RSA CA", "rsa-2048", undefined],
-    ["EC CA", "ec-p256", undefined],
-    ["full ledger", "rsa-2048", filling],
-  ] as const) {
-    if (filled !== undefined) options.progress(`filling a ledger with ${filled.entries} entries`);
-    const folder = join(options.folder, name.replace(" ", "-"));
-    const connector = stack.use(await startCertConnector(folder, algorithm, filled));
-    all.push({ name, ...connector, enrolments: ENROLMENTS, scrutiny: "whole" });
-  }
-  const notes: string[] = [];
-  if (hasScepserver()) {
-    const peer = stack.use(await startScepserver(join(options.folder, "scepserver")));
-    all.push({
-      name: "scepserver",
-      pid: peer.process.pid,
-      url: peer.url.href,
-      enrolments: PEER_ENROLMENTS,
-      scrutiny: "certificate-only",
-      enrollees: async (names) =>
-        names.map((commonName) => ({ commonName, challenge: peer.challenge })),
-    });
-  } else notes.push("scepserver is not installed (Debian package scep): no peer beside");
-  const owned = stack.move();
-  return { all, notes, [Symbol.asyncDispose]: () => owned.disposeAsync() };
-}
-
 async function enrol(
   side: Side,
   load: Program<ScepLoadProgram>,
@@ -146,11 +93,12 @@ async function enrol(
   serials: ReadonlyMap<string, Set<string>>,
 ): Promise<Sample> {
   const names = Array.from({ length: count }, (_, index) => `${prefix}-device-${index}`);
-  await load.ask("prepare", { url: side.url, enrollees: await side.enrollees(names) });
+  const { url, mayEchoNonce } = side;
+  await load.ask("prepare", { url, mayEchoNonce, enrollees: await side.enrollees(names) });
   const before = treeCpuSeconds(side.pid);
   const { seconds, latenciesMs } = await load.ask("fire", { concurrency: CONCURRENCY });
   const cpuSeconds = treeCpuSeconds(side.pid) - before;
-  const { serialNumbers, failures } = await load.ask("check", { scrutiny: side.scrutiny });
+  const { serialNumbers, failures } = await load.ask("check", undefined);
   const seen = serials.get(side.name) ?? new Set();
   const distinctBefore = seen.size;
   for (const serial of serialNumbers) seen.add(serial);
@@ -202,15 +150,24 @@ function flatFigures(empty: readonly Sample[], full: readonly Sample[]): Figure[
   ];
 }
 
-function peerFigures(own: readonly Sample[], peer: readonly Sample[]): Figure[] {
+/** A round counts against a budget where the peer issued every certificate, so that both have done the same work. */
+function peerFigures(
+  name: Side["name"],
+  own: readonly Sample[],
+  peer: readonly Sample[],
+  budget?: Budget,
+): Figure[] {
   if (peer.length === 0) return [];
   const cpu = (samples: readonly Sample[]) => samples.map(({ cpuMs }) => cpuMs);
+  const all = ratios(cpu(own), cpu(peer));
+  const hasIssuedAll = peer.map(({ failures }) => failures.length === 0);
+  const counting = all.filter((_, round) => budget === undefined || hasIssuedAll[round]);
   return [
-    figure("RSA CA against scepserver: CPU", "x", ratios(cpu(own), cpu(peer))),
-    figure("scepserver: CPU per enrolment", "CPU-ms", cpu(peer)),
-    ...speedFigures("scepserver", peer),
-    figure("scepserver: failures", "", total(peer, failureCount)),
-    figure("scepserver: repeated serials", "", total(peer, repeats)),
+    figure(`RSA CA against ${name}: CPU`, "x", counting, budget),
+    figure(`${name}: CPU per enrolment`, "CPU-ms", cpu(peer)),
+    ...speedFigures(name, peer),
+    figure(`${name}: failures`, "", total(peer, failureCount)),
+    figure(`${name}: repeated serials`, "", total(peer, repeats)),
   ];
 }
 
@@ -241,8 +198,4 @@ const repeats = ({ repeatedSerials }: Sample) => repeatedSerials;
 
 function total(samples: readonly Sample[], count: (sample: Sample) => number): number {
   return samples.reduce((sum, sample) => sum + count(sample), 0);
-}
-
-function scaled(count: number, { scale }: BenchOptions): number {
-  return Math.max(CONCURRENCY, Math.round(count * scale));
 }

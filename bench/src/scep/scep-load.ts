@@ -2,7 +2,7 @@ import type { ScepTransaction } from "@isthmus/cert-connector/protocol/scep-clie
 import { answerWith } from "../process/answering.ts";
 import { DeviceMessages, type Enrollee, fetchRecipient } from "./device-messages.ts";
 import { fire, type HttpAnswer } from "./http-load.ts";
-import { issuedCertificate, type Scrutiny } from "./issued-certificate.ts";
+import { issuedCertificate } from "./issued-certificate.ts";
 
 /** The devices of the scep bench, in a process of their own: it makes messages, sends them, and opens the answers. */
 
@@ -20,15 +20,22 @@ export interface EnrolmentResults {
   readonly failures: readonly string[];
 }
 
+/** Whose messages are made, and for which server. */
+interface Preparation {
+  readonly url: string;
+  readonly mayEchoNonce: boolean;
+  readonly enrollees: readonly Enrollee[];
+}
+
 const devices = new DeviceMessages();
 let prepared: { readonly url: URL; readonly transactions: readonly ScepTransaction[] } | undefined;
 let answers: readonly HttpAnswer[] = [];
 
 const handlers = {
   /** Makes the messages of a round, ready to be sent to this SCEP URL. */
-  prepare: async ({ url, enrollees }: { url: string; enrollees: Enrollee[] }): Promise<void> => {
+  prepare: async ({ url, mayEchoNonce, enrollees }: Preparation): Promise<void> => {
     const recipient = await fetchRecipient(new URL(url));
-    const transactions = await devices.make(recipient, enrollees);
+    const transactions = await devices.make({ recipient, mayEchoNonce }, enrollees);
     prepared = { url: new URL(`${url}?operation=PKIOperation`), transactions };
   },
 
@@ -42,11 +49,11 @@ const handlers = {
   },
 
   /** Verifies and opens every answer of the last round. */
-  check: async ({ scrutiny }: { scrutiny: Scrutiny }): Promise<EnrolmentResults> => {
+  check: async (): Promise<EnrolmentResults> => {
     const serialNumbers: string[] = [];
     const failures: string[] = [];
     for (const [index, transaction] of ready().transactions.entries()) {
-      const outcome = open(transaction, answers[index], scrutiny);
+      const outcome = open(transaction, answers[index]);
       if ("serialNumber" in outcome) serialNumbers.push(outcome.serialNumber);
       else failures.push(outcome.failure);
     }
@@ -64,13 +71,12 @@ function ready() {
 function open(
   transaction: ScepTransaction,
   answer: HttpAnswer | undefined,
-  scrutiny: Scrutiny,
 ): { readonly serialNumber: string } | { readonly failure: string } {
   if (answer?.status !== 200) {
     return { failure: `HTTP ${answer?.status}: ${answer?.body.toString().slice(0, 200)}` };
   }
   try {
-    return { serialNumber: issuedCertificate(answer.body, transaction, scrutiny).serialNumber };
+    return { serialNumber: issuedCertificate(answer.body, transaction).serialNumber };
   } catch (error) {
     return { failure: error instanceof Error ? error.message : String(error) };
   }

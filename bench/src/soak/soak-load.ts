@@ -126,7 +126,8 @@ async function work(order: SoakOrder, challengeKey: KeyObject): Promise<void> {
 async function enrol(order: SoakOrder, challengeKey: KeyObject): Promise<void> {
   const commonName = randomUUID();
   const challenge = await challengeFor(commonName, order.profileId, challengeKey);
-  const transaction = await devices.begin(await recipientAt(order), { commonName, challenge });
+  const recipient = await recipientAt(order);
+  const transaction = await devices.begin({ recipient }, { commonName, challenge });
   const certificate = await send(order, transaction);
   counts.enrolled += 1;
   const { privateKey } = transaction.signer;
@@ -158,7 +159,7 @@ async function send(
   const { status, body, latencyMs } = answer;
   latenciesMs.push(latencyMs);
   if (status !== 200) throw new Error(`HTTP ${status}: ${body.toString().slice(0, 200)}`);
-  const certificate = issuedCertificate(body, transaction, "whole");
+  const certificate = issuedCertificate(body, transaction);
   serialNumbers.push(certificate.serialNumber);
   return certificate;
 }
