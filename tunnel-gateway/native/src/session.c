@@ -1,10 +1,10 @@
 #include "session.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include "endpoint.h"
 #include "events.h"
 #include "worker-state.h"
 
@@ -189,6 +189,11 @@ void sessions_settle(struct worker *worker) {
 }
 
 void session_attach_tls(struct session *session, const struct tls_handover *handover) {
+  /* The client has connected anew: it knows nothing of the DTLS of its earlier connection, and may begin again on the same port. */
+  if (session->dtls.ssl != NULL) {
+    dtls_close(session);
+    tell(session, EVENT_SESSION_DTLS_DOWN, "the client connected anew");
+  }
   if (!tls_attach(session, handover)) {
     tell(session, EVENT_SESSION_TLS_DOWN, "epoll");
     return;
@@ -199,17 +204,11 @@ void session_attach_tls(struct session *session, const struct tls_handover *hand
   up_take_over(session, handover->unread, handover->unread_length);
 }
 
-static void name_peer(int fd, char name[INET6_ADDRSTRLEN]) {
-  union {
-    struct sockaddr any;
-    struct sockaddr_in ipv4;
-    struct sockaddr_in6 ipv6;
-  } peer;
+static void name_peer(int fd, char name[ENDPOINT_TEXT_BYTES]) {
+  union endpoint peer;
   socklen_t size = sizeof peer;
   name[0] = 0;
-  if (getpeername(fd, &peer.any, &size) < 0) return;
-  if (peer.any.sa_family == AF_INET) inet_ntop(AF_INET, &peer.ipv4.sin_addr, name, INET6_ADDRSTRLEN);
-  if (peer.any.sa_family == AF_INET6) inet_ntop(AF_INET6, &peer.ipv6.sin6_addr, name, INET6_ADDRSTRLEN);
+  if (getpeername(fd, &peer.any, &size) == 0) endpoint_text(&peer, name);
 }
 
 void session_attach_dtls(struct session *session, const struct dtls_handover *handover) {
@@ -217,7 +216,7 @@ void session_attach_dtls(struct session *session, const struct dtls_handover *ha
     tell(session, EVENT_SESSION_DTLS_DOWN, "epoll");
     return;
   }
-  char peer[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 128];
+  char peer[ENDPOINT_TEXT_BYTES], text[ENDPOINT_TEXT_BYTES + 128];
   name_peer(handover->fd, peer);
   const char *cipher = SSL_CIPHER_get_name(SSL_get_current_cipher(handover->ssl));
   snprintf(text, sizeof text, "%s\n%.100s", peer, cipher == NULL ? "" : cipher);
