@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-#include "../src/checksum.h"
-#include "../src/cstp.h"
+#include "checksum.h"
+#include "cstp.h"
 
 /* What a client needs of libssl beyond openssl-api.h. */
 const SSL_METHOD *TLS_client_method(void);

@@ -1,5 +1,5 @@
 /*
- * worker-client.h: a client of one session for worker-test.c, and the front's part of its connections: the handshake, with a
+ * worker-client.h: a client of one session for worker.test.c, and the front's part of its connections: the handshake, with a
  * pre-shared key, and the hand-over.
  */
 #ifndef ISTHMUS_WORKER_CLIENT_H
@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "../src/worker.h"
+#include "worker.h"
 
 struct client {
   SSL *ssl;

@@ -1,9 +1,10 @@
-/* Cases of worker-test.c: DTLS beside TLS. */
+/* Cases of worker.test.c: DTLS beside TLS. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "cases.h"
 #include "worker-scene.h"
 
 static struct client *open_dtls(uint32_t id) {
@@ -12,7 +13,7 @@ static struct client *open_dtls(uint32_t id) {
   return client;
 }
 
-static void test_packets_go_both_ways_over_dtls(void) {
+static void packets_go_both_ways_over_dtls(void) {
   struct client *tls = open_client(20, 5);
   ping(tls, 5, 1);
   struct client *dtls = open_dtls(20);
@@ -22,25 +23,25 @@ static void test_packets_go_both_ways_over_dtls(void) {
   close_client(tls, 20);
 }
 
-static void test_dpd_over_dtls_returns_the_whole_payload(void) {
+static void dpd_over_dtls_returns_the_whole_payload(void) {
   struct client *tls = open_client(21, 5), *dtls = open_dtls(21);
   memset(packet, 0x44, 1390);
   client_send(dtls, CSTP_DPD_REQUEST, packet, 1390);
-  CHECK(client_receive(dtls, &type, payload, &length));
-  CHECK(type == CSTP_DPD_RESPONSE && length == 1390 && memcmp(payload, packet, 1390) == 0);
+  CHECK(client_receive(dtls, &frame_type, payload, &payload_length));
+  CHECK(frame_type == CSTP_DPD_RESPONSE && payload_length == 1390 && memcmp(payload, packet, 1390) == 0);
   /* It has shown that DTLS works: what comes for the client takes it, too. */
   ping_over(tls, dtls, 5, 1, 10);
   client_free(dtls);
   close_client(tls, 21);
 }
 
-static void test_replayed_and_forged_records_are_counted(void) {
+static void replayed_and_forged_records_are_counted(void) {
   struct client *tls = open_client(22, 5), *dtls = open_dtls(22);
   uint8_t record[2048];
   uint64_t replayed = counter(COUNT_DROPPED_REPLAYED), forged = counter(COUNT_DROPPED_FORGED);
   size_t sealed = client_seal(dtls, record, CSTP_DATA, packet, echo_request(packet, FIRST + 5, GATEWAY, 1, 10));
   for (int time = 0; time < 3; time++) CHECK(send(dtls->fd, record, sealed, 0) == (ssize_t)sealed);
-  CHECK(client_receive(dtls, &type, payload, &length) && payload[20] == 0);
+  CHECK(client_receive(dtls, &frame_type, payload, &payload_length) && payload[20] == 0);
   sealed = client_seal(dtls, record, CSTP_DATA, packet, echo_request(packet, FIRST + 5, GATEWAY, 2, 10));
   record[sealed - 1] ^= 1;
   CHECK(send(dtls->fd, record, sealed, 0) == (ssize_t)sealed);
@@ -53,7 +54,7 @@ static void test_replayed_and_forged_records_are_counted(void) {
   close_client(tls, 22);
 }
 
-static void test_tls_carries_on_where_udp_is_refused(void) {
+static void tls_carries_on_where_udp_is_refused(void) {
   struct client *tls = open_client(23, 5), *dtls = open_dtls(23);
   ping(dtls, 5, 1);
   client_free(dtls);
@@ -67,7 +68,7 @@ static void test_tls_carries_on_where_udp_is_refused(void) {
   close_client(tls, 23);
 }
 
-static void test_many_datagrams_leave_in_one_send(void) {
+static void many_datagrams_leave_in_one_send(void) {
   struct client *tls = open_client(24, 5), *dtls = open_dtls(24);
   int fd = udp_socket();
   uint8_t bytes[1200] = {1};
@@ -76,7 +77,7 @@ static void test_many_datagrams_leave_in_one_send(void) {
   uint64_t sends = counter(COUNT_UDP_SENDS), packets = counter(COUNT_PACKETS_DOWN);
   for (int number = 0; number < 60; number++) send_udp(fd, 5, bytes, sizeof bytes);
   for (int number = 0; number < 60; number++)
-    CHECK(client_receive(dtls, &type, payload, &length) && type == CSTP_DATA && length == 1228);
+    CHECK(client_receive(dtls, &frame_type, payload, &payload_length) && frame_type == CSTP_DATA && payload_length == 1228);
   UNTIL(counter(COUNT_PACKETS_DOWN) == packets + 60);
   printf("  60 datagrams in %lu sends\n", (unsigned long)(counter(COUNT_UDP_SENDS) - sends));
   close(fd);
@@ -84,7 +85,7 @@ static void test_many_datagrams_leave_in_one_send(void) {
   close_client(tls, 24);
 }
 
-static void test_a_client_without_tls_is_served(void) {
+static void a_client_without_tls_is_served(void) {
   struct client *tls = open_client(25, 5), *dtls = open_dtls(25);
   ping(dtls, 5, 1);
   client_free(tls);
@@ -96,7 +97,7 @@ static void test_a_client_without_tls_is_served(void) {
   close_client(second, 25);
 }
 
-static void test_a_silent_peer_is_asked_then_given_up(void) {
+static void a_silent_peer_is_asked_then_given_up(void) {
   struct client *tls = open_client(26, 5), *dtls = open_dtls(26);
   struct session_options changed = options(26, 5);
   changed.dpd_seconds = 1;
@@ -105,9 +106,9 @@ static void test_a_silent_peer_is_asked_then_given_up(void) {
   worker_change_session(0, &changed);
   bool is_asked = false;
   while (!is_asked) {
-    CHECK(client_receive(tls, &type, payload, &length));
-    CHECK(type == CSTP_DPD_REQUEST || type == CSTP_KEEPALIVE);
-    is_asked = type == CSTP_DPD_REQUEST;
+    CHECK(client_receive(tls, &frame_type, payload, &payload_length));
+    CHECK(frame_type == CSTP_DPD_REQUEST || frame_type == CSTP_KEEPALIVE);
+    is_asked = frame_type == CSTP_DPD_REQUEST;
   }
   UNTIL(find_event(EVENT_SESSION_TLS_DOWN, 26) != NULL);
   UNTIL(find_event(EVENT_SESSION_DTLS_DOWN, 26) != NULL);
@@ -117,7 +118,7 @@ static void test_a_silent_peer_is_asked_then_given_up(void) {
   close_client(tls, 26);
 }
 
-static void test_a_rate_is_kept(void) {
+static void a_rate_is_kept(void) {
   struct client *tls = open_client(27, 5);
   struct session_options changed = options(27, 5);
   changed.up_bytes_per_second = 1;
@@ -130,15 +131,13 @@ static void test_a_rate_is_kept(void) {
   close_client(tls, 27);
 }
 
-#define RUN(test) (printf("%s\n", #test), fflush(stdout), test())
-
 void dtls_cases(void) {
-  RUN(test_packets_go_both_ways_over_dtls);
-  RUN(test_dpd_over_dtls_returns_the_whole_payload);
-  RUN(test_replayed_and_forged_records_are_counted);
-  RUN(test_tls_carries_on_where_udp_is_refused);
-  RUN(test_many_datagrams_leave_in_one_send);
-  RUN(test_a_client_without_tls_is_served);
-  RUN(test_a_silent_peer_is_asked_then_given_up);
-  RUN(test_a_rate_is_kept);
+  RUN(packets_go_both_ways_over_dtls);
+  RUN(dpd_over_dtls_returns_the_whole_payload);
+  RUN(replayed_and_forged_records_are_counted);
+  RUN(tls_carries_on_where_udp_is_refused);
+  RUN(many_datagrams_leave_in_one_send);
+  RUN(a_client_without_tls_is_served);
+  RUN(a_silent_peer_is_asked_then_given_up);
+  RUN(a_rate_is_kept);
 }

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "../src/policy.h"
-#include "../src/tun.h"
+#include "policy.h"
+#include "tun.h"
 
 /* --- events, as JavaScript would see them --- */
 static pthread_mutex_t events_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -28,7 +28,6 @@ struct event *event_new(enum event_kind kind, uint32_t id, size_t length) {
 
 void events_emit(struct event *event) {
   pthread_mutex_lock(&events_mutex);
-  if (getenv("VERBOSE")) printf("  event %d of %u: %s\n", event->kind, event->id, event->text);
   CHECK(told_number < 4096);
   told[told_number++] = event;
   pthread_mutex_unlock(&events_mutex);
@@ -71,17 +70,17 @@ struct session_options options(uint32_t id, uint32_t slot) {
 }
 
 uint8_t packet[65536], payload[65536];
-uint8_t type;
-size_t length;
+uint8_t frame_type;
+size_t payload_length;
 
 /* Sends an echo request and receives its answer, on these ways. */
 void ping_over(struct client *there, struct client *back, uint32_t slot, uint16_t sequence, size_t data) {
   client_send(there, CSTP_DATA, packet, echo_request(packet, FIRST + slot, GATEWAY, sequence, data));
   /* Answers to earlier ones may still be under way. */
-  do CHECK(client_receive(back, &type, payload, &length));
-  while (type == CSTP_DATA && memcmp(payload + 26, packet + 26, 2) != 0);
-  CHECK(type == CSTP_DATA && length == 28 + data && payload[20] == 0);
-  CHECK(memcmp(payload + 24, packet + 24, length - 24) == 0);
+  do CHECK(client_receive(back, &frame_type, payload, &payload_length));
+  while (frame_type == CSTP_DATA && memcmp(payload + 26, packet + 26, 2) != 0);
+  CHECK(frame_type == CSTP_DATA && payload_length == 28 + data && payload[20] == 0);
+  CHECK(memcmp(payload + 24, packet + 24, payload_length - 24) == 0);
 }
 
 void ping(struct client *client, uint32_t slot, uint16_t sequence) { ping_over(client, client, slot, sequence, 56); }
@@ -139,18 +138,22 @@ static void pack_rule(uint8_t *rule, uint8_t action, uint8_t family, uint8_t pre
   memcpy(rule + 16, &address, sizeof address);
 }
 
+/* A machine that is to test all must be able to. */
+static _Noreturn void skip(const char *reason) {
+  printf("skipped: %s\n", reason);
+  exit(getenv("CI") == NULL ? 0 : 1);
+}
+
 void scene_start(void) {
   if (geteuid() != 0 || unshare(CLONE_NEWNET) != 0) {
-    fprintf(stderr, "needs root\n");
-    exit(77);
+    skip("needs root");
   }
   const char *step;
   struct worker_options worker = {.first_ipv4 = FIRST, .slots = SLOTS, .tun_mtu = 1500, .flows_at_most = 10000};
   inet_pton(AF_INET6, "fd77::100", worker.first_ipv6);
   worker.tun_fd = tun_open("d0", &step);
   if (worker.tun_fd < 0) {
-    fprintf(stderr, "no TUN here: %s: %s\n", step, strerror(errno));
-    exit(77);
+    skip(step);
   }
   CHECK(system("ip link set lo up; ip addr add 10.77.0.254/24 dev d0; ip link set d0 up;"
                "ip -6 addr add fd77::fe/64 dev d0 nodad; ip link set d0 mtu 1500") == 0);

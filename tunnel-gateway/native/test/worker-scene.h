@@ -1,12 +1,12 @@
 /*
- * worker-scene.h: what the cases of worker-test.c share: worker 0 on the TUN d0 of a network namespace of its own, 10.77.0.254 and
+ * worker-scene.h: what the cases of worker.test.c share: worker 0 on the TUN d0 of a network namespace of its own, 10.77.0.254 and
  * fd77::fe on its other side, and what the worker has told.
  */
 #ifndef ISTHMUS_WORKER_SCENE_H
 #define ISTHMUS_WORKER_SCENE_H
 
-#include "../src/cstp.h"
-#include "../src/events.h"
+#include "cstp.h"
+#include "events.h"
 #include "worker-client.h"
 
 #define SLOTS 64
@@ -17,8 +17,8 @@
 
 /* The last packet sent, the last frame received. */
 extern uint8_t packet[65536], payload[65536];
-extern uint8_t type;
-extern size_t length;
+extern uint8_t frame_type;
+extern size_t payload_length;
 
 void scene_start(void);
 
@@ -39,7 +39,7 @@ int udp_socket(void);
 size_t udp_packet(uint8_t *into, uint32_t slot);
 void send_udp(int fd, uint32_t slot, const uint8_t *bytes, size_t number);
 
-/* worker-test-dtls.c, worker-test-streams.c */
+/* worker-dtls-cases.c, worker-stream-cases.c */
 void dtls_cases(void);
 void stream_cases(void);
 

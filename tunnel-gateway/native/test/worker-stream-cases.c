@@ -1,4 +1,4 @@
-/* Cases of worker-test.c: TCP through the tunnel, from a network namespace whose TUN the client feeds. */
+/* Cases of worker.test.c: TCP through the tunnel, from a network namespace whose TUN the client feeds. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include "cases.h"
 #include "worker-scene.h"
 
 #define PORT 5001
@@ -151,14 +152,12 @@ static void stream_over(uint32_t id, bool is_dtls, size_t megabytes, bool is_cut
   }
 }
 
-static void test_a_stream_goes_both_ways_over_tls(void) { stream_over(40, false, 32, false); }
-static void test_a_stream_goes_both_ways_over_dtls(void) { stream_over(41, true, 32, false); }
-static void test_a_session_can_be_closed_while_data_flows(void) { stream_over(42, false, 1024, true); }
-
-#define RUN(test) (printf("%s\n", #test), fflush(stdout), test())
+static void a_stream_goes_both_ways_over_tls(void) { stream_over(40, false, 32, false); }
+static void a_stream_goes_both_ways_over_dtls(void) { stream_over(41, true, 32, false); }
+static void a_session_can_be_closed_while_data_flows(void) { stream_over(42, false, 1024, true); }
 
 void stream_cases(void) {
-  RUN(test_a_stream_goes_both_ways_over_tls);
-  RUN(test_a_stream_goes_both_ways_over_dtls);
-  RUN(test_a_session_can_be_closed_while_data_flows);
+  RUN(a_stream_goes_both_ways_over_tls);
+  RUN(a_stream_goes_both_ways_over_dtls);
+  RUN(a_session_can_be_closed_while_data_flows);
 }

@@ -1,6 +1,8 @@
+// sources: wire.c mailbox.c worker.c worker-mail.c session.c session-timers.c tls-transport.c dtls-transport.c up-path.c up-frame.c down-path.c cstp.c rate-limit.c tun.c endpoint.c packet.c checksum.c segment.c coalesce.c mss-clamp.c too-big.c policy.c flow-table.c flow-entry.c ../test/worker-client.c ../test/worker-scene.c ../test/worker-dtls-cases.c ../test/worker-stream-cases.c
+// libraries: ssl crypto
 /*
- * worker-test.c: a packet thread with a real TUN in a network namespace of its own, and clients that speak CSTP over libssl.
- * Needs root; exits with 77 without. Built and run by run-worker-test.sh.
+ * worker.test.c: a packet thread with a real TUN in a network namespace of its own, and clients that speak CSTP over libssl.
+ * Needs root.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -10,14 +12,15 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "cases.h"
 #include "worker-scene.h"
 
-static void test_packets_go_both_ways(void) {
+static void packets_go_both_ways(void) {
   struct client *client = open_client(1, 3);
   for (uint16_t sequence = 0; sequence < 50; sequence++) ping_over(client, client, 3, sequence, sequence * 20u);
   client_send(client, CSTP_DATA, packet, echo_request_v6(packet, "fd77::103", "fd77::fe", 1));
-  CHECK(client_receive(client, &type, payload, &length));
-  CHECK(length == 56 && payload[40] == 129);
+  CHECK(client_receive(client, &frame_type, payload, &payload_length));
+  CHECK(payload_length == 56 && payload[40] == 129);
   struct session_counters sessions[2];
   CHECK(worker_sessions(0, sessions, 2) == 1);
   CHECK(sessions[0].id == 1 && sessions[0].packets_up == 51 && sessions[0].packets_down == 51 && sessions[0].has_tls);
@@ -25,34 +28,34 @@ static void test_packets_go_both_ways(void) {
   CHECK(find_event(EVENT_SESSION_CLOSED, 1)->numbers[0] == 51);
 }
 
-static void test_frames_need_not_be_records(void) {
+static void frames_need_not_be_records(void) {
   struct client *client = open_client(2, 3);
   uint8_t bytes[4096];
   size_t each = echo_request(bytes + 8, FIRST + 3, GATEWAY, 7, 100);
   cstp_write_header(bytes, CSTP_DATA, each);
   for (size_t at = 0; at < each + 8; at++) client_write(client, bytes + at, 1);
-  CHECK(client_receive(client, &type, payload, &length) && length == each);
+  CHECK(client_receive(client, &frame_type, payload, &payload_length) && payload_length == each);
   size_t whole = each + 8;
   for (int copy = 1; copy < 8; copy++) memcpy(bytes + (size_t)copy * whole, bytes, whole);
   client_write(client, bytes, whole * 8 - 5);
-  for (int copy = 0; copy < 7; copy++) CHECK(client_receive(client, &type, payload, &length) && length == each);
+  for (int copy = 0; copy < 7; copy++) CHECK(client_receive(client, &frame_type, payload, &payload_length) && payload_length == each);
   client_write(client, bytes + whole * 8 - 5, 5);
-  CHECK(client_receive(client, &type, payload, &length) && length == each);
+  CHECK(client_receive(client, &frame_type, payload, &payload_length) && payload_length == each);
   close_client(client, 2);
 }
 
-static void test_what_came_with_the_handover_is_read(void) {
+static void what_came_with_the_handover_is_read(void) {
   struct session_options opened = options(3, 3);
   uint8_t bytes[4096];
   worker_open_session(0, &opened);
   size_t each = echo_request(bytes + 8, FIRST + 3, GATEWAY, 7, 100);
   cstp_write_header(bytes, CSTP_DATA, each);
   struct client *client = client_connect_tls(3, bytes, each + 8);
-  CHECK(client_receive(client, &type, payload, &length) && length == each);
+  CHECK(client_receive(client, &frame_type, payload, &payload_length) && payload_length == each);
   close_client(client, 3);
 }
 
-static void test_spoofed_packets_are_dropped(void) {
+static void spoofed_packets_are_dropped(void) {
   struct client *client = open_client(4, 3);
   uint64_t spoofed = counter(COUNT_DROPPED_SPOOFED), malformed = counter(COUNT_DROPPED_MALFORMED);
   client_send(client, CSTP_DATA, packet, echo_request(packet, FIRST + 4, GATEWAY, 1, 10));
@@ -68,7 +71,7 @@ static void test_spoofed_packets_are_dropped(void) {
   close_client(client, 4);
 }
 
-static void test_denied_destinations_are_told_a_few_times(void) {
+static void denied_destinations_are_told_a_few_times(void) {
   struct client *client = open_client(5, 3);
   uint64_t denied = counter(COUNT_DROPPED_DENIED);
   for (uint16_t sequence = 0; sequence < 100; sequence++)
@@ -81,25 +84,25 @@ static void test_denied_destinations_are_told_a_few_times(void) {
   close_client(client, 5);
 }
 
-static void test_a_frame_over_the_limit_ends_the_transport(void) {
+static void a_frame_over_the_limit_ends_the_transport(void) {
   struct client *client = open_client(6, 3);
   uint8_t header[8];
   cstp_write_header(header, CSTP_DATA, CSTP_PAYLOAD_AT_MOST + 1);
   client_write(client, header, 8);
   UNTIL(find_event(EVENT_SESSION_TLS_DOWN, 6) != NULL);
-  CHECK(!client_receive(client, &type, payload, &length));
+  CHECK(!client_receive(client, &frame_type, payload, &payload_length));
   client_free(client);
   client = client_connect_tls(6, NULL, 0);
   ping(client, 3, 1);
   close_client(client, 6);
 }
 
-static void test_control_frames(void) {
+static void control_frames(void) {
   struct client *client = open_client(7, 3);
   memset(packet, 0x33, 1000);
   client_send(client, CSTP_DPD_REQUEST, packet, 1000);
-  CHECK(client_receive(client, &type, payload, &length));
-  CHECK(type == CSTP_DPD_RESPONSE && length == 1000 && memcmp(payload, packet, 1000) == 0);
+  CHECK(client_receive(client, &frame_type, payload, &payload_length));
+  CHECK(frame_type == CSTP_DPD_RESPONSE && payload_length == 1000 && memcmp(payload, packet, 1000) == 0);
   client_send(client, CSTP_KEEPALIVE, NULL, 0);
   client_send(client, CSTP_DISCONNECT, (const uint8_t *)"\xb0user", 5);
   client_send(client, CSTP_DISCONNECT, (const uint8_t *)"\xb0user", 5);
@@ -108,23 +111,23 @@ static void test_control_frames(void) {
   CHECK(event != NULL && event->numbers[0] == 0xb0 && event->length == 5 && memcmp(event->bytes, "\xb0user", 5) == 0);
   CHECK(count_events(EVENT_SESSION_DISCONNECTED, 7) == 1);
   worker_close_session(0, 7, CSTP_DISCONNECT, "session ended");
-  CHECK(client_receive(client, &type, payload, &length) && type == CSTP_DISCONNECT);
-  CHECK(length == 13 && memcmp(payload, "session ended", 13) == 0);
-  CHECK(!client_receive(client, &type, payload, &length));
+  CHECK(client_receive(client, &frame_type, payload, &payload_length) && frame_type == CSTP_DISCONNECT);
+  CHECK(payload_length == 13 && memcmp(payload, "session ended", 13) == 0);
+  CHECK(!client_receive(client, &frame_type, payload, &payload_length));
   client_free(client);
 }
 
-static void test_a_second_connection_replaces_the_first(void) {
+static void a_second_connection_replaces_the_first(void) {
   struct client *first = open_client(8, 3);
   ping(first, 3, 1);
   struct client *second = client_connect_tls(8, NULL, 0);
   ping(second, 3, 2);
-  CHECK(!client_receive(first, &type, payload, &length));
+  CHECK(!client_receive(first, &frame_type, payload, &payload_length));
   client_free(first);
   close_client(second, 8);
 }
 
-static void test_a_client_that_leaves_keeps_its_session(void) {
+static void a_client_that_leaves_keeps_its_session(void) {
   struct client *client = open_client(9, 3);
   ping(client, 3, 1);
   client_free(client);
@@ -134,7 +137,7 @@ static void test_a_client_that_leaves_keeps_its_session(void) {
   close_client(client, 9);
 }
 
-static void test_a_client_that_does_not_read_holds_little(void) {
+static void a_client_that_does_not_read_holds_little(void) {
   struct client *client = open_client(10, 3);
   int fd = udp_socket();
   uint8_t bytes[1200] = {1};
@@ -144,17 +147,17 @@ static void test_a_client_that_does_not_read_holds_little(void) {
   close(fd);
   size_t frames = 0;
   /* The answer is dropped, too, until the client has read enough. */
-  for (length = 1228; length == 1228;) {
+  for (payload_length = 1228; payload_length == 1228;) {
     client_send(client, CSTP_DATA, packet, echo_request(packet, FIRST + 3, GATEWAY, 77, 56));
     pause_ms(2);
-    while (client_poll(client, &type, payload, &length) && length == 1228) frames++;
+    while (client_poll(client, &frame_type, payload, &payload_length) && payload_length == 1228) frames++;
   }
   printf("  %zu frames were kept\n", frames);
   CHECK(frames > 400 && frames < 2000);
   close_client(client, 10);
 }
 
-static void test_packets_over_the_mtu_are_answered_or_fragmented(void) {
+static void packets_over_the_mtu_are_answered_or_fragmented(void) {
   struct client *client = open_client(11, 3);
   int fd = udp_socket();
   uint8_t bytes[1450] = {1};
@@ -174,30 +177,28 @@ static void test_packets_over_the_mtu_are_answered_or_fragmented(void) {
   send_udp(fd, 3, bytes, sizeof bytes);
   size_t whole = 0;
   for (int part = 0; part < 2; part++) {
-    CHECK(client_receive(client, &type, payload, &length) && length <= 1400);
-    whole += length - 20;
+    CHECK(client_receive(client, &frame_type, payload, &payload_length) && payload_length <= 1400);
+    whole += payload_length - 20;
   }
   CHECK(whole == 1458);
   close(fd);
   CHECK(system("ip route del 10.77.0.4/32 dev d0") == 0);
   close_client(client, 11);
 }
-#define RUN(test) (printf("%s\n", #test), fflush(stdout), test())
-
 int main(void) {
   signal(SIGPIPE, SIG_IGN);
   scene_start();
-  RUN(test_packets_go_both_ways);
-  RUN(test_frames_need_not_be_records);
-  RUN(test_what_came_with_the_handover_is_read);
-  RUN(test_spoofed_packets_are_dropped);
-  RUN(test_denied_destinations_are_told_a_few_times);
-  RUN(test_a_frame_over_the_limit_ends_the_transport);
-  RUN(test_control_frames);
-  RUN(test_a_second_connection_replaces_the_first);
-  RUN(test_a_client_that_leaves_keeps_its_session);
-  RUN(test_a_client_that_does_not_read_holds_little);
-  RUN(test_packets_over_the_mtu_are_answered_or_fragmented);
+  RUN(packets_go_both_ways);
+  RUN(frames_need_not_be_records);
+  RUN(what_came_with_the_handover_is_read);
+  RUN(spoofed_packets_are_dropped);
+  RUN(denied_destinations_are_told_a_few_times);
+  RUN(a_frame_over_the_limit_ends_the_transport);
+  RUN(control_frames);
+  RUN(a_second_connection_replaces_the_first);
+  RUN(a_client_that_leaves_keeps_its_session);
+  RUN(a_client_that_does_not_read_holds_little);
+  RUN(packets_over_the_mtu_are_answered_or_fragmented);
   dtls_cases();
   stream_cases();
   workers_stop(CSTP_TERMINATE, "stop");
