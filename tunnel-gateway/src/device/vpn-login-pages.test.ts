@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { LoginAnswer } from "../core/vpn/vpn-service-port.ts";
 import { engineConnection } from "../testing/fake-vpn-connections.ts";
+import { passwordForm } from "../testing/fake-vpn-service.ts";
 import { cookiesOf, elementOf, get, VpnFrontUnderTest } from "../testing/vpn-front-under-test.ts";
 import {
   anyconnectInit,
@@ -76,6 +77,22 @@ describe("a login", () => {
     await under.ask(openconnectReply("", "<password>secret</password>"));
     expect(service.answered).toEqual([]);
     expect(service.begun).toHaveLength(1);
+  });
+
+  test("shows the groups to choose from, but not at the URL of a group", async () => {
+    const groups = [
+      { name: "staff", label: "Staff" },
+      { name: "guests", label: "Guests" },
+    ];
+    service.onBegin = () => ({ ...passwordForm, groups });
+    service.onAnswer = { ...passwordForm, groups };
+    const selected = "<group-select>staff</group-select>";
+    expect((await under.ask(openconnectInit())).body).toContain("<select");
+    expect((await under.ask(openconnectInit("/", selected))).body).toContain("<select");
+    expect((await under.ask(openconnectInit("/staff"))).body).not.toContain("<select");
+    const opaque = "<opaque><aggauth-handle>h4ndle</aggauth-handle></opaque>";
+    expect((await under.ask(openconnectReply(opaque, "", selected))).body).toContain("<select");
+    expect((await under.ask(openconnectReply(opaque, ""))).body).not.toContain("<select");
   });
 
   test("begins with a GET too", async () => {

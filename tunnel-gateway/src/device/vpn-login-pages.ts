@@ -59,7 +59,8 @@ export class VpnLoginPages {
       message.kind === "reply" && opaque !== undefined
         ? await login.answer(opaque, message.fields, of, signal)
         : await login.begin(of, signal);
-    return this.#page(answer, client, isXml(request));
+    const isGroupFixed = message.isGroupFixed || groupOfPath(path) !== undefined;
+    return this.#page(isGroupFixed ? withoutGroups(answer) : answer, client, isXml(request));
   }
 
   async logout(
@@ -124,9 +125,14 @@ function refusal(
   return { ...answer, status: isAggregate ? 200 : 401, fields };
 }
 
+function withoutGroups(answer: LoginAnswer): LoginAnswer {
+  return answer.kind === "form" || answer.kind === "browse" ? { ...answer, groups: [] } : answer;
+}
+
 function messageOf(request: HttpRequest): LoginMessage {
   if (request.method === "POST") return parseLoginMessage(request.body);
-  return { kind: "init", client: {}, group: undefined, hasNoCertificate: false };
+  const group = undefined;
+  return { kind: "init", client: {}, group, isGroupFixed: false, hasNoCertificate: false };
 }
 
 function isXml(request: HttpRequest): boolean {

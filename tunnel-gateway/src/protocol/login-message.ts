@@ -25,12 +25,15 @@ export type LoginMessage =
       readonly kind: "init";
       readonly client: StatedClient;
       readonly group: string | undefined;
+      readonly isGroupFixed: boolean;
       readonly hasNoCertificate: boolean;
     }
   | {
       readonly kind: "reply";
       readonly client: StatedClient;
       readonly group: string | undefined;
+      /** No list of groups is wanted: the group's own URL was used, or the form had none. */
+      readonly isGroupFixed: boolean;
       /** Undefined where the client sends none: a cookie tells where its login stands. */
       readonly opaque: string | undefined;
       /** By the names that our form gave them. */
@@ -62,14 +65,22 @@ function fromXml(root: XmlElement): LoginMessage {
   if (root.name !== "config-auth") throw malformed("a login's XML is not config-auth");
   const type = root.attributes.get("type");
   const client = statedClient(root);
-  const group = bounded(textOf(root, "group-select"), MAX_GROUP_CHARACTERS) ?? groupOfUrl(root);
+  const selected = bounded(textOf(root, "group-select"), MAX_GROUP_CHARACTERS);
   switch (type) {
     case "init": {
       const hasNoCertificate = childOf(root, "client-cert-fail") !== undefined;
-      return { kind: "init", client, group, hasNoCertificate };
+      const group = selected ?? groupOfUrl(root);
+      const isGroupFixed = selected === undefined && group !== undefined;
+      return { kind: "init", client, group, isGroupFixed, hasNoCertificate };
     }
     case "auth-reply":
-      return { kind: "reply", client, group, ...replyOf(root) };
+      return {
+        kind: "reply",
+        client,
+        group: selected,
+        isGroupFixed: selected === undefined,
+        ...replyOf(root),
+      };
     case "logout":
       return { kind: "logout", token: textOf(root, "session-token") };
     default:
@@ -96,9 +107,11 @@ function fromForm(text: string): LoginMessage {
   const fields = fieldsOf(entries.filter(([name]) => name !== HTML_GROUP));
   const chosen = bounded(group, MAX_GROUP_CHARACTERS);
   if (fields.size === 0) {
-    return { kind: "init", client: {}, group: chosen, hasNoCertificate: false };
+    const isGroupFixed = false;
+    return { kind: "init", client: {}, group: chosen, isGroupFixed, hasNoCertificate: false };
   }
-  return { kind: "reply", client: {}, group: chosen, opaque: undefined, fields };
+  const isGroupFixed = chosen === undefined;
+  return { kind: "reply", client: {}, group: chosen, isGroupFixed, opaque: undefined, fields };
 }
 
 /** Of several answers with one name the first counts. */

@@ -31,7 +31,7 @@ export const tunnelSettings: TunnelSettings = {
   dtls: undefined,
 };
 
-export const passwordForm: LoginAnswer = {
+export const passwordForm: Extract<LoginAnswer, { kind: "form" }> = {
   kind: "form",
   opaque: "h4ndle",
   message: "Please log in.",
