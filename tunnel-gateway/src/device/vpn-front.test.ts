@@ -131,9 +131,9 @@ describe("pages", () => {
     expect((await under.ask(get("/"))).head).not.toMatch(/isthmus|node|server:/i);
   });
 
-  test("are not served by other methods", async () => {
-    const answer = await under.ask(request("DELETE / HTTP/1.1", ["Host: vpn.example"]));
-    expect(answer.status).toBe(405);
+  test.each(["DELETE", "HEAD", "OPTIONS"])("are not served by %s", async (method) => {
+    const answer = await under.ask(request(`${method} / HTTP/1.1`, ["Host: vpn.example"]));
+    expect(answer).toMatchObject({ status: 405, body: "" });
     expect(answer.head).toContain("Allow: GET, POST");
   });
 });

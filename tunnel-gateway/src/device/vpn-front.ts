@@ -118,7 +118,8 @@ export class VpnFront implements Disposable {
       case "POST":
         return await this.#page(request, connection);
       default:
-        return { ...plain(405, "this method is not served"), fields: [["Allow", "GET, POST"]] };
+        // Without a body, for HEAD has none.
+        return { status: 405, fields: [["Allow", "GET, POST"]], cookies: [], body: "" };
     }
   }
 
