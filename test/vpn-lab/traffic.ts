@@ -1,0 +1,53 @@
+import { writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { endChild, type Lab, LAB } from "./namespaces.ts";
+import { payload } from "./payload.ts";
+
+const PORT = 8_000;
+const TIMEOUT_MS = 120_000;
+const PROGRAM = fileURLToPath(new URL("./payload-process.ts", import.meta.url));
+
+/** The internal host's page, which takes and gives payloads over both families. */
+export async function startPayloadServer(lab: Lab): Promise<AsyncDisposable> {
+  const child = lab.start("internal", [process.execPath, PROGRAM, `${PORT}`]);
+  await new Promise<void>((resolve, reject) => {
+    child.stdout?.once("data", () => resolve());
+    child.stderr?.once("data", (chunk: Buffer) => reject(new Error(chunk.toString())));
+    child.once("exit", (code) => reject(new Error(`the payload server ended with ${code}`)));
+  });
+  return { [Symbol.asyncDispose]: () => endChild(child) };
+}
+
+/** Fetches a payload on the client and answers its SHA-256, hex. */
+export async function download(lab: Lab, bytes: number, family: 4 | 6 = 4): Promise<string> {
+  const line = `curl -sS --fail --max-time 110 ${url(family)}/${bytes} | sha256sum`;
+  const printed = await lab.run("client", ["bash", "-c", `set -o pipefail; ${line}`], TIMEOUT_MS);
+  return printed.split(" ")[0] ?? "";
+}
+
+/** Sends a payload from the client and answers what the internal host has got, as SHA-256, hex. */
+export async function upload(lab: Lab, file: string, family: 4 | 6 = 4): Promise<string> {
+  const words = ["curl", "-sS", "--fail", "--max-time", "110", "-T", file, `${url(family)}/`];
+  return await lab.run("client", words, TIMEOUT_MS);
+}
+
+/** Writes a payload to a file, for `upload`. */
+export function writePayload(file: string, bytes: number): string {
+  writeFileSync(file, Buffer.concat([...payload(bytes)]));
+  return file;
+}
+
+/** Whether the internal host answers a ping within a second. */
+export async function pings(lab: Lab, family: 4 | 6 = 4): Promise<boolean> {
+  const target = family === 4 ? LAB.internal.ipv4 : LAB.internal.ipv6;
+  try {
+    await lab.run("client", ["ping", "-c", "1", "-W", "1", target]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function url(family: 4 | 6): string {
+  return family === 4 ? `http://${LAB.internal.ipv4}:${PORT}` : `http://[${LAB.internal.ipv6}]:${PORT}`;
+}
