@@ -250,7 +250,7 @@ describe.skipIf(whyNoEngine !== undefined)("the front of the native engine", () 
       await until(() => front.record.failures.length === 1);
       expect(front.record.failures[0]?.reason).toBe("too-many");
       first.client.destroy();
-      await until(() => front.record.closings.size === 1);
+      await until(() => front.engine.counters()["frontPending"] === 2);
       await front.open();
     });
 
