@@ -31,20 +31,32 @@ async function main() {
     return 1;
   }
   const built = [];
-  for (const name of options.target) built.push(await buildProgram("fuzz", name));
+  for (const name of options.target) built.push(await build(name));
   const targets = built.filter(({ path }) => path !== undefined);
-  for (const { name, skipped } of built)
-    if (skipped !== undefined) say(`${name}: skipped, ${skipped}`);
   const shares = targets.reduce((sum, { share }) => sum + share, 0);
   const total = Number(options.runs);
   const outcomes = await inTurns(targets, (target) =>
     run(target, Math.ceil((total * target.share) / shares)),
   );
   const runs = outcomes.reduce((sum, outcome) => sum + outcome.runs, 0);
-  const failed = outcomes.filter(({ isFit }) => !isFit).map(({ name }) => name);
-  const verdict = failed.length === 0 ? "every property held" : `FAILED: ${failed.join(", ")}`;
+  const failed = [...built, ...outcomes].filter(({ isFit }) => isFit === false);
+  const verdict =
+    failed.length === 0
+      ? "every property held"
+      : `FAILED: ${failed.map(({ name }) => name).join(", ")}`;
   say(`${runs} runs of ${targets.length} targets, ${verdict}`);
   return failed.length === 0 ? 0 : 1;
+}
+
+async function build(name) {
+  try {
+    const built = await buildProgram("fuzz", name);
+    if (built.skipped !== undefined) say(`${name}: skipped, ${built.skipped}`);
+    return built;
+  } catch (error) {
+    say(`${name}: FAILED to build\n${error.stderr ?? error.message}`);
+    return { name, isFit: false };
+  }
 }
 
 async function run({ name, path }, runs) {
