@@ -26,6 +26,7 @@ static const char *const WORKER_NAMES[WORKER_COUNTERS] = {
     [COUNT_DROPPED_FORGED] = "droppedForged",
     [COUNT_DROPPED_FLOW_LIMIT] = "droppedFlowLimit",
     [COUNT_DROPPED_TOO_BIG] = "droppedTooBig",
+    [COUNT_DROPPED_UNREACHABLE] = "droppedUnreachable",
     [COUNT_MSS_CLAMPED] = "mssClamped",
     [COUNT_TOO_BIG_ANSWERED] = "tooBigAnswered",
     [COUNT_SESSIONS] = "sessions",

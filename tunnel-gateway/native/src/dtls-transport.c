@@ -46,6 +46,8 @@ static void learn_mtu(struct dtls_transport *dtls) {
   if (mtu < dtls->mtu) dtls->mtu = (uint16_t)mtu;
 }
 
+void dtls_unreachable(struct session *session) { session->is_dtls_active = false; }
+
 /* What a failed send means. True: try the same once more. */
 static bool judge_error(struct session *session, int error, bool was_segmented) {
   struct dtls_transport *dtls = &session->dtls;
@@ -67,7 +69,8 @@ static bool judge_error(struct session *session, int error, bool was_segmented) 
       if (error == EMSGSIZE) learn_mtu(dtls);
       return was_segmented;
     default:
-      dtls_fail(session, error == ECONNREFUSED ? "refused by the client's host" : "send");
+      count_drop(session, COUNT_DROPPED_UNREACHABLE);
+      dtls_unreachable(session);
       return false;
   }
 }

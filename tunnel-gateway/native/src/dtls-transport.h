@@ -32,6 +32,10 @@ bool dtls_attach(struct session *session, const struct dtls_handover *handover);
 void dtls_close(struct session *session);
 void dtls_fail(struct session *session, const char *reason);
 
+/* The network or the client's host refuses datagrams: TLS carries on, where there is one. Nothing is closed, as it may be passing or
+ * forged, and a client that goes on sending over DTLS has to be heard; one that has gone is found by DPD. */
+void dtls_unreachable(struct session *session);
+
 /* Seals one frame; `payload` has at least one byte of room in front. False: dropped. */
 bool dtls_send(struct session *session, uint8_t type, uint8_t *payload, size_t length);
 void dtls_flush(struct worker *worker);

@@ -241,8 +241,7 @@ void up_receive_dtls(struct session *session) {
   while (received < 0 && errno == EINTR);
   count(worker, COUNT_UDP_RECEIVES);
   if (received < 0) {
-    if (errno != EAGAIN && errno != EWOULDBLOCK)
-      dtls_fail(session, errno == ECONNREFUSED ? "refused by the client's host" : "receive");
+    if (errno != EAGAIN && errno != EWOULDBLOCK) dtls_unreachable(session);
     return;
   }
   timers_buffers_used(session, &session->dtls.has_large_buffers);

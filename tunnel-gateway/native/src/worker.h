@@ -69,7 +69,8 @@ void worker_attach_tls(unsigned worker, const struct tls_handover *handover);
 void worker_attach_dtls(unsigned worker, const struct dtls_handover *handover);
 /* Puts `policy` in force under `number` for every session that names it; flows are judged anew. Takes the policy. */
 void worker_set_policy(unsigned worker, uint32_t number, struct policy *policy);
-/* Stops every worker, sending CSTP `type` to every session that has TLS; waits for the threads. */
+/* Stops every worker, sending CSTP `type` to every session that has TLS; waits for the threads. Nobody may post to a worker any
+ * more once this is called. */
 void workers_stop(uint8_t type, const char *text);
 
 /* Counters; read from any thread without a lock, each exact, together only nearly so. */
@@ -77,7 +78,7 @@ enum worker_counter {
   COUNT_TUN_READS, COUNT_TUN_WRITES, COUNT_TLS_SENDS, COUNT_TLS_RECEIVES, COUNT_UDP_SENDS, COUNT_UDP_RECEIVES,
   COUNT_PACKETS_UP, COUNT_PACKETS_DOWN, COUNT_BYTES_UP, COUNT_BYTES_DOWN,
   COUNT_DROPPED_SPOOFED, COUNT_DROPPED_MALFORMED, COUNT_DROPPED_DENIED, COUNT_DROPPED_UNSOLICITED, COUNT_DROPPED_BACKLOG,
-  COUNT_DROPPED_RATE, COUNT_DROPPED_NO_SESSION, COUNT_DROPPED_REPLAYED, COUNT_DROPPED_FORGED, COUNT_DROPPED_FLOW_LIMIT, COUNT_DROPPED_TOO_BIG,
+  COUNT_DROPPED_RATE, COUNT_DROPPED_NO_SESSION, COUNT_DROPPED_REPLAYED, COUNT_DROPPED_FORGED, COUNT_DROPPED_FLOW_LIMIT, COUNT_DROPPED_TOO_BIG, COUNT_DROPPED_UNREACHABLE,
   COUNT_MSS_CLAMPED, COUNT_TOO_BIG_ANSWERED, COUNT_SESSIONS, COUNT_FLOWS, COUNT_WAKEUPS, COUNT_CONTROL_FRAMES,
   WORKER_COUNTERS
 };
