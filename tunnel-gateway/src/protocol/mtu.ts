@@ -19,12 +19,9 @@ const DTLS_RECORD = 13 + 8 + 16;
 const DTLS_TYPE = 1;
 const CSTP_FRAME = 8;
 
-// RFC 8200 section 5.
-export const MIN_IPV6_MTU = 1_280;
-
 /** Own limits: what every IPv4 host takes in one piece, and an Ethernet frame. */
-export const MIN_MTU = 576;
-export const MAX_MTU = 1_500;
+const MIN_MTU = 576;
+const MAX_MTU = 1_500;
 
 export interface PathMtu {
   /** `X-CSTP-Base-MTU`: of the client's path. */
