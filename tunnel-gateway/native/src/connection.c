@@ -18,6 +18,10 @@ static void tell_failure(struct front *front, const struct ip_endpoint *peer, co
   front_count(front, strcmp(reason, "too-many") == 0 ? COUNT_TOO_MANY : COUNT_HANDSHAKES_FAILED);
 }
 
+static void count_pending(struct front *front) {
+  atomic_store_explicit(&front->counters[COUNT_PENDING], front->admission.pending, memory_order_relaxed);
+}
+
 static void reset(int fd) {
   struct linger at_once = {.l_onoff = 1, .l_linger = 0};
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -101,6 +105,7 @@ void connection_accept(struct front *front, int fd, const struct sockaddr_storag
   connection->is_counted = !has_header;
   connection->deadline_ms = front->now_ms + (uint64_t)front->options.handshake_seconds * 1000;
   link_in(front, connection);
+  count_pending(front);
 
   struct sockaddr_storage local;
   socklen_t length = sizeof local;
@@ -188,6 +193,7 @@ void connection_leave_admission(struct connection *connection) {
   if (connection->is_counted) admission_discount(admission, connection->peer.address);
   if (connection->is_admitted) admission_leave(admission);
   connection->is_counted = connection->is_admitted = false;
+  count_pending(connection->front);
 }
 
 void connection_end(struct connection *connection, bool is_clean) {

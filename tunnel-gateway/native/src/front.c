@@ -66,7 +66,6 @@ static void tick(struct front *front) {
   connections_tick(front);
   if (front->dtls != NULL) dtls_front_tick(front->dtls, front->now_ms);
   if (front->is_listener_paused) pause_listener(front, false);
-  atomic_store_explicit(&front->counters[COUNT_PENDING], front->admission.pending, memory_order_relaxed);
 }
 
 static bool run_turn(struct front *front, uint64_t *next_tick_ms) {
