@@ -1,11 +1,18 @@
 /* Cases of worker.test.c: DTLS beside TLS. */
-#include <signal.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "cases.h"
+#include "checksum.h"
+#include "packet.h"
 #include "worker-scene.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
 
 static struct client *open_dtls(uint32_t id) {
   struct client *client = client_connect_dtls(id);
@@ -87,6 +94,28 @@ static void many_datagrams_leave_in_one_send(void) {
   close_client(tls, 24);
 }
 
+static void one_large_udp_write_is_cut_up(void) {
+  struct client *tls = open_client(28, 5);
+  int fd = udp_socket(), segment = 1200;
+  static uint8_t bytes[12000];
+  client_send(tls, CSTP_DATA, packet, udp_packet(packet, 5));
+  CHECK(recv(fd, bytes, sizeof bytes, 0) == 0);
+  CHECK(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) == 0);
+  uint64_t reads = counter(COUNT_TUN_READS);
+  for (size_t at = 0; at < sizeof bytes; at++) bytes[at] = (uint8_t)(at / 1200);
+  send_udp(fd, 5, bytes, sizeof bytes);
+  for (int number = 0; number < 10; number++) {
+    CHECK(client_receive(tls, &frame_type, payload, &payload_length) && payload_length == 1228 && payload[28] == number);
+    struct packet view;
+    CHECK(packet_read(payload, payload_length, &view) && view.destination_port == 6000);
+    uint64_t sum = checksum_pseudo(4, view.source, view.destination, PROTOCOL_UDP, 1208);
+    CHECK(checksum_fold(checksum_add(payload + 20, 1208, sum)) == 0xffff);
+  }
+  printf("  10 datagrams in %lu reads\n", (unsigned long)(counter(COUNT_TUN_READS) - reads));
+  close(fd);
+  close_client(tls, 28);
+}
+
 static void a_client_without_tls_is_served(void) {
   struct client *tls = open_client(25, 5), *dtls = open_dtls(25);
   ping(dtls, 5, 1);
@@ -139,6 +168,7 @@ void dtls_cases(void) {
   RUN(replayed_and_forged_records_are_counted);
   RUN(tls_carries_on_where_udp_is_refused);
   RUN(many_datagrams_leave_in_one_send);
+  RUN(one_large_udp_write_is_cut_up);
   RUN(a_client_without_tls_is_served);
   RUN(a_silent_peer_is_asked_then_given_up);
   RUN(a_rate_is_kept);

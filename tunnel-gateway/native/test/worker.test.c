@@ -117,6 +117,15 @@ static void control_frames(void) {
   client_free(client);
 }
 
+static void keys_may_be_updated(void) {
+  struct client *client = open_client(12, 3);
+  for (uint16_t sequence = 0; sequence < 20; sequence++) {
+    CHECK(SSL_key_update(client->ssl, sequence % 2 == 0 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED) == 1);
+    ping(client, 3, sequence);
+  }
+  close_client(client, 12);
+}
+
 static void a_second_connection_replaces_the_first(void) {
   struct client *first = open_client(8, 3);
   ping(first, 3, 1);
@@ -195,6 +204,7 @@ int main(void) {
   RUN(denied_destinations_are_told_a_few_times);
   RUN(a_frame_over_the_limit_ends_the_transport);
   RUN(control_frames);
+  RUN(keys_may_be_updated);
   RUN(a_second_connection_replaces_the_first);
   RUN(a_client_that_leaves_keeps_its_session);
   RUN(a_client_that_does_not_read_holds_little);
