@@ -9,9 +9,9 @@ export const ENGINE_FLAGS = [
   // among threads cost more than it saved (7 percent).
   "--no-parallel-scavenge",
   // The old generation may quadruple before it is marked again. Some 35 MB stay, and 40 MB more were there within 600
-  // enrolments; marking pushed the rest out of the processors' caches too (4 percent, for up to 100 MB more).
+  // enrolments; marking pushed the rest out of the processors' caches too (3 percent, for up to 100 MB more).
   "--heap-growing-percent=300",
-  // What is called a hundred times is compiled to the end then, not after the 3,000 calls of a long start (4 percent within
+  // What is called a hundred times is compiled to the end then, not after the 3,000 calls of a long start (3 percent within
   // the first 10,000 enrolments).
   "--invocation-count-for-turbofan=100",
 ] as const;
