@@ -17,7 +17,7 @@
 #define BACKLOG_AT_MOST (512 * 1024)
 #define BACKLOG_FATAL (1024 * 1024)
 
-/* Sealed with one key at most: well below 2^24.5 full records of AES-GCM (RFC 8446 section 5.5). */
+/* Sealed with one key at most: well below 2^24.5 full records of AES-GCM (RFC 8446 section 5.5). GnuTLS takes 8 updates a second. */
 #define RECORDS_PER_KEY (1u << 23)
 
 struct worker;
