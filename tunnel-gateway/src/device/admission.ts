@@ -28,9 +28,9 @@ export class Admission {
     return this.#pending;
   }
 
-  /** A place for this connection, given back when it closes; undefined where there is none. */
-  enter(socket: Socket): PendingPlace | undefined {
-    const address = networkOf(socket.remoteAddress ?? "");
+  /** A place for this connection, given back when it closes; undefined where there is none. `remoteAddress` is its client's. */
+  enter(socket: Socket, remoteAddress = socket.remoteAddress ?? ""): PendingPlace | undefined {
+    const address = networkOf(remoteAddress);
     const fromAddress = this.#byAddress.get(address) ?? 0;
     if (this.#pending >= this.#limits.pending) return undefined;
     if (fromAddress >= this.#limits.pendingPerAddress) return undefined;

@@ -1,5 +1,5 @@
 import { constants } from "node:crypto";
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import {
   createServer as createTlsServer,
@@ -25,6 +25,13 @@ export interface AuthenticatedSocket {
   reset(): void;
   /** To be released once a device is known to stand behind the connection. */
   readonly place: PendingPlace;
+}
+
+/** A connection that was accepted elsewhere. */
+export interface AcceptedConnection {
+  readonly fd: number;
+  /** Its client's, also where a load balancer stands between. */
+  readonly remoteAddress: string;
 }
 
 /** Serves the connections of one application protocol. */
@@ -126,6 +133,14 @@ export class TlsListener implements AsyncDisposable {
     return typeof bound === "object" && bound ? bound.port : port;
   }
 
+  /** Takes over a connection that another listener has accepted, and on which nothing has been read. */
+  adopt({ fd, remoteAddress }: AcceptedConnection): void {
+    const socket = new Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
+    socket.setNoDelay(true);
+    socket.on("error", () => socket.destroy());
+    this.#onConnection(socket, remoteAddress);
+  }
+
   /** Puts certificate, key and trust anchors in force for new connections. Throws what OpenSSL says of bad ones. */
   reload(material: TlsMaterial): void {
     this.#tls.setSecureContext(secureContext(material));
@@ -138,8 +153,8 @@ export class TlsListener implements AsyncDisposable {
     await promise;
   }
 
-  #onConnection(socket: Socket): void {
-    const place = this.#admission.enter(socket);
+  #onConnection(socket: Socket, remoteAddress?: string): void {
+    const place = this.#admission.enter(socket, remoteAddress);
     if (!place) {
       this.#options.onFailure("too-many", socket);
       socket.resetAndDestroy();

@@ -12,18 +12,20 @@ import { AccessControl } from "../core/access.ts";
 import { compileRules } from "../core/compile-rules.ts";
 import { DeviceDirectory } from "../core/device.ts";
 import { DeviceStates } from "../core/device-states.ts";
-import { Enforcement } from "../core/enforcement.ts";
+import { bothOf, Enforcement } from "../core/enforcement.ts";
 import type { AgeOfStates } from "../core/gate.ts";
 import { issuerIdOf } from "../core/identity.ts";
 import { OpenConnections } from "../core/open-connections.ts";
 import { PeerCertificates } from "../core/peer-certificates.ts";
 import type { RelayedConnection, RelayLimits } from "../core/ports.ts";
 import { RevocationKnowledge } from "../core/revocation.ts";
+import type { VpnEngine } from "../core/vpn-engine.ts";
 import { ConnectFront, type ConnectFrontOptions } from "../device/connect-front.ts";
 import { dnsResolver } from "../device/dns-resolver.ts";
 import { Http2Front } from "../device/http2-front.ts";
 import { RelayService } from "../device/relay-service.ts";
-import { TlsListener } from "../device/tls-listener.ts";
+import { TlsListener, type TlsMaterial } from "../device/tls-listener.ts";
+import { loadNativeEngine } from "../packets/native-engine.ts";
 import { RevocationService } from "../revocation/revocation-service.ts";
 import { revocationSource } from "../revocation/revocation-source.ts";
 import { gatewayControls } from "./controls.ts";
@@ -42,6 +44,12 @@ import {
 } from "./surroundings.ts";
 import { loadTlsMaterial } from "./tls-material.ts";
 import { listFiles, loadTrust, type Trust, trustFiles } from "./trust-anchors.ts";
+import { VpnGateway } from "./vpn.ts";
+import { vpnFacilities } from "./vpn-core.ts";
+import { missingEngineCheck } from "./vpn-health.ts";
+
+/** What carries the VPN's packets, or why nothing does. */
+type LoadEngine = () => VpnEngine | { readonly reason: string };
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
@@ -68,6 +76,8 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   readonly #front: ConnectFront;
   readonly #http2: Http2Front;
   readonly #listener: TlsListener;
+  /** Undefined where the local configuration has no VPN, or the data path is not built. */
+  readonly #vpn: VpnGateway | undefined;
   #desired: DesiredConfiguration = desiredConfiguration.parse({});
   #trust: Trust;
   #peers: PeerCertificates;
@@ -77,7 +87,8 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   #addresses = currentAddresses();
   #ageOfStates: AgeOfStates = "current";
 
-  constructor(kernel: GatewayKernel) {
+  /** `loadEngine` is asked where the local configuration has a VPN. */
+  constructor(kernel: GatewayKernel, loadEngine: LoadEngine = loadNativeEngine) {
     const { local, guardrails, clock, random, store, log } = kernel;
     this.#kernel = kernel;
     this.#destinations = readLocalDestinations(local, guardrails);
@@ -99,11 +110,6 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       open: () => this.#connections.size,
       pending: () => this.#listener.pending,
     });
-    this.#enforcement = new Enforcement({
-      access: this.#access,
-      connections: this.#connections,
-      onCut: cutRecorder(kernel, this.#metrics),
-    });
     this.#revocation = new RevocationService({
       source: revocationSource,
       store: revocationStore(store),
@@ -113,12 +119,21 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       anchors: () => this.#trust.anchors,
       places: () => this.#trust.places,
       refreshMs: () => this.#desired.revocation.refreshMinutes * MINUTE_MS,
-      openCertificates: () => this.#connections.certificates(),
+      openCertificates: () => [
+        ...this.#connections.certificates(),
+        ...(this.#vpn?.certificates() ?? []),
+      ],
       onRevoked: (keys) => void this.#enforcement.certificates(keys),
       onFailure: (failure) => {
         this.#metrics.revocationFailures.inc();
         log.warn(failure, "revocation.failed");
       },
+    });
+    this.#vpn = this.#makeVpn(material, loadEngine);
+    this.#enforcement = new Enforcement({
+      access: this.#access,
+      connections: this.#vpn ? bothOf(this.#connections, this.#vpn.open) : this.#connections,
+      onCut: cutRecorder(kernel, this.#metrics),
     });
     this.#relays = new RelayService({
       access: this.#access,
@@ -169,12 +184,15 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       refreshRevocations: () => this.#revocation.refresh(),
       revocationFailures: () => this.#revocation.failures,
     });
-    this.controls = gatewayControls({
-      connections: this.#connections,
-      states: this.#states,
-      enforcement: this.#enforcement,
-      revocation: this.#revocation,
-    });
+    this.controls = {
+      ...gatewayControls({
+        connections: this.#connections,
+        states: this.#states,
+        enforcement: this.#enforcement,
+        revocation: this.#revocation,
+      }),
+      ...this.#vpn?.controls,
+    };
   }
 
   /** Loads what the store kept, opens the port and begins to watch. */
@@ -184,7 +202,9 @@ export class Gateway implements RunningService<DesiredConfiguration> {
     this.#resources.use(this.#relays);
     this.#resources.use(this.#revocation);
     await this.#revocation.start();
-    this.#port = await this.#listener.listen();
+    // The engine owns the port of a VPN, and hands the relay's connections over.
+    if (this.#vpn) this.#resources.use(this.#vpn);
+    this.#port = this.#vpn ? await this.#vpn.listen() : await this.#listener.listen();
     this.#resources.use(this.#listener);
     this.#access.local = this.#localRules();
     const { trustAnchors, tls } = local;
@@ -196,6 +216,8 @@ export class Gateway implements RunningService<DesiredConfiguration> {
     this.#every(KEEP_CONTACT_EVERY_MS, () => void this.#keepContact());
     for (const check of this.#checks()) health.register(check);
     health.figure("connections", () => this.#connections.size);
+    const vpn = this.#vpn;
+    if (vpn) health.figure("vpn-sessions", () => vpn.sessions);
     health.figure("devices", () => this.#states.directory.size);
     const host = local.listen.address.includes(":")
       ? `[${local.listen.address}]`
@@ -220,6 +242,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
     this.#desired = configuration;
     this.#access.rules = rules;
     this.#enforcement.all();
+    this.#vpn?.configured();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -229,7 +252,32 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   #bounds() {
     const { maximumDeviceAgeMinutes, maximumRevocationAgeMinutes } = this.#kernel.guardrails;
     const destinations = this.#destinations.bound;
-    return { destinations, maximumDeviceAgeMinutes, maximumRevocationAgeMinutes };
+    const { vpn: local } = this.#kernel.local;
+    const vpn = local && vpnFacilities(local);
+    return { destinations, maximumDeviceAgeMinutes, maximumRevocationAgeMinutes, vpn };
+  }
+
+  #makeVpn(material: TlsMaterial, loadEngine: LoadEngine): VpnGateway | undefined {
+    const { local, health, log } = this.#kernel;
+    if (!local.vpn) return undefined;
+    const engine = loadEngine();
+    if ("reason" in engine) {
+      log.warn({ reason: engine.reason }, "vpn.not-served");
+      health.register(missingEngineCheck(engine.reason));
+      return undefined;
+    }
+    return new VpnGateway({
+      kernel: this.#kernel,
+      local: local.vpn,
+      engine,
+      access: this.#access,
+      revocation: this.#revocation,
+      peers: () => this.#peers,
+      material,
+      onRelay: (request) => void this.#relays.serve(request),
+      onHanded: (socket) => this.#listener.adopt(socket),
+      logsDestinations: () => this.#desired.accessLog.destinations,
+    });
   }
 
   #localRules() {
@@ -247,8 +295,13 @@ export class Gateway implements RunningService<DesiredConfiguration> {
     if (age === this.#ageOfStates && isDeepStrictEqual(addresses, this.#addresses)) return;
     this.#ageOfStates = age;
     this.#addresses = addresses;
+    this.#surroundingsChanged();
+  }
+
+  #surroundingsChanged(): void {
     this.#access.local = this.#localRules();
     this.#enforcement.all();
+    this.#vpn?.surroundingsChanged();
   }
 
   async #keepContact(): Promise<void> {
@@ -265,6 +318,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
     try {
       const trust = loadTrust(local.trustAnchors);
       const material = loadTlsMaterial(local.tls, trust.pem);
+      this.#vpn?.reload(material);
       this.#listener.reload(material);
       this.#certificate = material.certificate;
       this.#trust = trust;
@@ -278,15 +332,14 @@ export class Gateway implements RunningService<DesiredConfiguration> {
     const authorities = [...this.#trust.anchors.values()].flatMap((anchor) => anchor.authorities);
     this.#knowledge.retain(new Set(authorities.map(issuerIdOf)));
     this.#peers = new PeerCertificates(this.#trust.anchors.values());
-    this.#access.local = this.#localRules();
-    this.#enforcement.all();
+    this.#surroundingsChanged();
     await this.#revocation.refresh();
   }
 
   #checks() {
-    return healthChecks({
+    const checks = healthChecks({
       now: () => this.#kernel.clock.now(),
-      isListening: () => this.#listener.isListening,
+      isListening: () => (this.#vpn ? this.#vpn.fault === undefined : this.#listener.isListening),
       port: () => this.#port,
       certificate: () => this.#certificate,
       reloadFault: () => this.#reloadFault,
@@ -297,6 +350,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       open: () => this.#connections.size,
       capacity: () => this.#desired.limits.connections,
     });
+    return [...checks, ...(this.#vpn?.checks ?? [])];
   }
 
   #every(periodMs: number, act: () => void): void {

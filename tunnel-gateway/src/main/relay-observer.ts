@@ -46,9 +46,13 @@ export function relayObserver(options: {
   };
 }
 
-/** Counts cuts and writes them to the audit; the connections are already gone when the audit is written. */
+/**
+ * Counts cuts of relayed connections and writes them to the audit; they are already gone when the audit is written. Sessions
+ * of the VPN have their own observer.
+ */
 export function cutRecorder(kernel: GatewayKernel, metrics: RelayMetrics) {
-  return (cuts: readonly Cut[]): void => {
+  return (all: readonly Cut[]): void => {
+    const cuts = all.filter(({ connection }) => connection.kind === "relay");
     const at = kernel.clock.now();
     for (const { refusal } of cuts) metrics.cut.inc({ code: refusal.code });
     for (let first = 0; first < cuts.length; first += CUTS_PER_ENTRY) {

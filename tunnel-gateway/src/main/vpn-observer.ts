@@ -1,0 +1,75 @@
+import type { VpnObserver } from "../core/vpn/vpn-ports.ts";
+import type { VpnSession } from "../core/vpn/vpn-session.ts";
+import type { GatewayKernel } from "./gateway-kernel.ts";
+import type { VpnMetrics } from "./vpn-metrics.ts";
+
+/** Writes the access log of the VPN and counts; bans go to the audit, as sessions do with their rows in the store. */
+export function vpnObserver(options: {
+  readonly kernel: GatewayKernel;
+  readonly metrics: VpnMetrics;
+  readonly logsDestinations: () => boolean;
+}): VpnObserver {
+  const { kernel, metrics, logsDestinations } = options;
+  const { log } = kernel;
+  const audit = (event: string, payload: Readonly<Record<string, unknown>>) => {
+    kernel.store
+      .run("recordAudit", { at: kernel.clock.now(), event, payload })
+      .catch((error: unknown) => log.error({ err: error }, "audit.failed"));
+  };
+  return {
+    loginRefused({ refusal, ...login }) {
+      const { code, rule } = refusal;
+      metrics.logins.inc({ outcome: login.isBanned ? "banned" : code });
+      log.info({ ...login, code, rule }, "vpn.login-refused");
+    },
+    loginAccepted(session) {
+      metrics.logins.inc({ outcome: "accepted" });
+      log.info({ ...who(session), remoteAddress: session.remoteAddress }, "vpn.login");
+    },
+    banned({ kind, key, until }) {
+      metrics.bans.inc({ kind });
+      log.warn({ kind, key, until }, "vpn.banned");
+      audit("vpn.banned", { kind, key, until });
+    },
+    connectRefused({ code, rule }, session, remoteAddress) {
+      metrics.connects.inc({ outcome: code });
+      log.info({ ...(session && who(session)), remoteAddress, code, rule }, "vpn.connect-refused");
+    },
+    connected(session, isReturn) {
+      metrics.connects.inc({ outcome: isReturn ? "again" : "new" });
+      const { remoteAddress, place, told } = session;
+      log.info({ ...who(session), remoteAddress, ...place, mtu: told?.mtu }, "vpn.connected");
+    },
+    disconnected(session, reason) {
+      log.info({ ...who(session), reason }, "vpn.disconnected");
+    },
+    dtlsUp(session, cipher) {
+      log.info({ ...who(session), cipher }, "vpn.dtls-up");
+    },
+    dtlsDown(session, reason) {
+      log.info({ ...who(session), reason }, "vpn.dtls-down");
+    },
+    ended(session, end, refusal) {
+      const { bytesUp, bytesDown } = session.carried;
+      metrics.ended.inc({ reason: end });
+      metrics.bytes.inc({ direction: "up" }, bytesUp);
+      metrics.bytes.inc({ direction: "down" }, bytesDown);
+      const cut = refusal && { code: refusal.code, by: refusal.rule, message: refusal.message };
+      if (refusal) metrics.cut.inc({ code: refusal.code });
+      const how = { end, ...session.carried, openedAt: session.openedAt };
+      log.info({ ...who(session), ...how, ...(cut ? { cut } : {}) }, "vpn.ended");
+    },
+    denied(session, { rule, protocol, address, port }) {
+      const where = logsDestinations() ? { destination: `${address}:${port}` } : {};
+      log.info({ ...who(session), rule, protocol, ...where }, "vpn.denied");
+    },
+    failed(event, error) {
+      log.error({ err: error }, `vpn.${event}-failed`);
+    },
+  };
+}
+
+function who(session: VpnSession) {
+  const { id, group, deviceId, userPrincipalName } = session;
+  return { sessionId: id, userPrincipalName, deviceId, group };
+}

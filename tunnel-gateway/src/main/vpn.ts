@@ -1,0 +1,197 @@
+import type { ControlHandlers } from "@isthmus/shared/kernel/control-socket";
+import type { HealthCheck } from "@isthmus/shared/kernel/service-definition";
+import type { VpnLocalConfiguration } from "../config/vpn-local-configuration.ts";
+import type { AccessControl } from "../core/access.ts";
+import type { Open } from "../core/enforcement.ts";
+import type { PeerCertificate } from "../core/identity.ts";
+import { formatAddress } from "../core/ip-address.ts";
+import type { PeerCertificates } from "../core/peer-certificates.ts";
+import type { RevocationAsker } from "../core/ports.ts";
+import { type TunnelSlice, tunnelSlices } from "../core/vpn/tunnel-slices.ts";
+import { Vpn, type VpnParts } from "../core/vpn/vpn-service.ts";
+import type { EngineHandler, EngineTunnel, HandedSocket, VpnEngine } from "../core/vpn-engine.ts";
+import type { ConnectRequest } from "../device/connect-front.ts";
+import type { TlsMaterial } from "../device/tls-listener.ts";
+import { VpnFront } from "../device/vpn-front.ts";
+import type { VpnSite } from "../device/vpn-static-pages.ts";
+import { makeAuthenticators } from "../directory/authenticators.ts";
+import type { GatewayKernel } from "./gateway-kernel.ts";
+import { TUNNEL_MTU } from "./host-setup.ts";
+import { sessionStore } from "./stores.ts";
+import { vpnControls } from "./vpn-controls.ts";
+import { vpnCore } from "./vpn-core.ts";
+import { vpnChecks } from "./vpn-health.ts";
+import { type VpnMetrics, vpnMetrics } from "./vpn-metrics.ts";
+import { vpnObserver } from "./vpn-observer.ts";
+import { vpnSite } from "./vpn-site.ts";
+
+export interface VpnGatewayOptions {
+  readonly kernel: GatewayKernel;
+  readonly local: VpnLocalConfiguration;
+  readonly engine: VpnEngine;
+  readonly access: AccessControl;
+  readonly revocation: RevocationAsker;
+  readonly peers: () => PeerCertificates;
+  /** Certificate, key and trust anchors at the start; `reload` brings others. */
+  readonly material: TlsMaterial;
+  /** A CONNECT to somewhere else on a connection of the VPN's front. */
+  readonly onRelay: (request: ConnectRequest) => void;
+  /** A connection for the relay's own TLS server. */
+  readonly onHanded: (socket: HandedSocket) => void;
+  readonly logsDestinations: () => boolean;
+}
+
+const SECOND_MS = 1_000;
+
+/**
+ * The VPN around an engine, which then owns the gateway's port. The gateway calls `load` and `listen` when it starts,
+ * `configured` after each configuration that came into force, `surroundingsChanged` after each other change of its rules, and
+ * enforces on `open` what it enforces on the relay's connections.
+ */
+export class VpnGateway implements AsyncDisposable {
+  readonly controls: ControlHandlers;
+  readonly checks: readonly HealthCheck[];
+  readonly #options: VpnGatewayOptions;
+  readonly #slices: readonly TunnelSlice[];
+  readonly #parts: VpnParts;
+  readonly #vpn: Vpn;
+  readonly #front: VpnFront;
+  readonly #metrics: VpnMetrics;
+  readonly #sweeper: NodeJS.Timeout;
+  #site: VpnSite;
+  #port = 0;
+  #fault: string | undefined;
+
+  constructor(options: VpnGatewayOptions) {
+    const { kernel, local, engine, access, logsDestinations } = options;
+    const { clock, random, log } = kernel;
+    this.#options = options;
+    this.#slices = tunnelSlices({ ...local, ipv6Network: local.ipv6Network });
+    this.#site = vpnSite(options.material.certificate, local.profileFile);
+    this.#metrics = vpnMetrics(kernel.metrics, {
+      sessions: () => this.sessions,
+      connected: () => this.#connected(),
+      addressesUsed: () => this.#parts.pool.used,
+      addresses: () => this.#parts.pool.capacity,
+      pendingLogins: () => this.#parts.pending.size,
+      policies: () => this.#parts.leases.size,
+    });
+    this.#parts = vpnCore({
+      ...options,
+      authenticators: makeAuthenticators(local.authenticators, clock),
+      store: sessionStore(kernel.store),
+      observer: vpnObserver({ kernel, metrics: this.#metrics, logsDestinations }),
+      clock,
+      random,
+    });
+    this.#vpn = new Vpn(this.#parts);
+    this.#front = new VpnFront({
+      engine,
+      service: this.#vpn,
+      site: () => this.#site,
+      udpPort: () => (local.udp ? this.#port : undefined),
+      requestTimeoutMs: kernel.local.admission.handshakeSeconds * SECOND_MS,
+      onRelay: options.onRelay,
+      onRefused: (code) => {
+        this.#metrics.malformed.inc({ code });
+        log.info({ code }, "vpn.malformed");
+      },
+      onFault: (error) => log.error({ err: error }, "vpn.request-failed"),
+    });
+    const control = { parts: this.#parts, engine, slices: this.#slices, clock };
+    this.controls = vpnControls(control);
+    this.checks = vpnChecks({ parts: this.#parts, access, fault: () => this.#fault });
+    this.#sweeper = setInterval(() => this.#vpn.sweep(), SECOND_MS);
+  }
+
+  /** What is enforced on. */
+  get open(): Open {
+    return this.#parts.sessions.table;
+  }
+
+  get sessions(): number {
+    return this.#parts.sessions.table.size;
+  }
+
+  /** Why the data path stopped; undefined while it goes on. */
+  get fault(): string | undefined {
+    return this.#fault;
+  }
+
+  certificates(): PeerCertificate[] {
+    return this.#parts.sessions.table.certificates();
+  }
+
+  /** Reads what the store kept and opens the ports; the port. @throws ConnectorError `listen-failed` */
+  async listen(): Promise<number> {
+    const { kernel, local, engine, material } = this.#options;
+    const { listen, admission } = kernel.local;
+    await this.#vpn.load();
+    const { port } = await engine.listen({
+      ...listen,
+      ...admission,
+      udp: local.udp,
+      identity: material,
+      relayServerNames: local.relayServerNames,
+      proxyProtocolFrom: local.proxyProtocolFrom,
+      tunnels: this.#slices.map(engineTunnel),
+      handler: this.#handler(),
+    });
+    this.#port = port;
+    return port;
+  }
+
+  /** Puts another certificate, key or other trust anchors in force. Throws what is wrong with them. */
+  reload(material: TlsMaterial): void {
+    const site = vpnSite(material.certificate, this.#options.local.profileFile);
+    this.#options.engine.setIdentity(material);
+    this.#site = site;
+  }
+
+  /** After a configuration came into force and was enforced. */
+  configured(): void {
+    this.#vpn.configured(this.#options.peers());
+  }
+
+  /** After trust anchors, the host's addresses or the age of device states changed, and that was enforced. */
+  surroundingsChanged(): void {
+    this.#vpn.surroundingsChanged();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#sweeper);
+    this.#front[Symbol.dispose]();
+    await this.#options.engine[Symbol.asyncDispose]();
+  }
+
+  #handler(): EngineHandler {
+    const { kernel, onHanded } = this.#options;
+    const front = this.#front;
+    return {
+      opened: (connection) => front.opened(connection),
+      bytes: (connectionId, bytes) => front.bytes(connectionId, bytes),
+      closed: (connectionId, _reason, isClean) => front.closed(connectionId, isClean),
+      drained: (connectionId) => front.drained(connectionId),
+      handed: onHanded,
+      handshakeFailed: (address, port, reason) => {
+        this.#metrics.handshakeFailures.inc();
+        kernel.log.info({ kind: "handshake", address, port, reason }, "handshake.failed");
+      },
+      sessionEvent: (event) => this.#parts.sessions.onEvent(event),
+      failed: (reason) => {
+        this.#fault ??= reason;
+        kernel.log.fatal({ reason }, "vpn.data-path-failed");
+      },
+    };
+  }
+
+  #connected(): number {
+    return this.#parts.sessions.table.all().filter(({ state }) => state.kind === "connected")
+      .length;
+  }
+}
+
+function engineTunnel({ device, ipv4, ipv6, slots }: TunnelSlice): EngineTunnel {
+  const firstIpv4 = formatAddress(ipv4);
+  return { device, firstIpv4, firstIpv6: ipv6 && formatAddress(ipv6), slots, mtu: TUNNEL_MTU };
+}
