@@ -189,6 +189,7 @@ bool connection_flush(struct connection *connection) {
     ssize_t length = send(connection->fd, unsent->bytes + unsent->start, unsent->length, MSG_NOSIGNAL);
     if (length >= 0) {
       byte_queue_drop(unsent, (size_t)length);
+      if (connection->stage == STAGE_ENDING) connection->deadline_ms = connection->front->now_ms + ENDING_MS;
     } else if (errno == EAGAIN) {
       break;
     } else if (errno != EINTR) {

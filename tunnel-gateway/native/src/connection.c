@@ -141,7 +141,8 @@ static void time_out(struct connection *connection) {
     case STAGE_OPEN:
       return connection_lose(connection, "silent for 5 minutes", false);
     case STAGE_ENDING:
-      return connection_end(connection, false);
+      /* What the kernel has taken it goes on sending; what it never took is lost, and the client shall see that. */
+      return connection->unsent.length == 0 ? connection_free(connection) : connection_end(connection, false);
   }
 }
 

@@ -27,7 +27,7 @@
 #define UNANSWERED_BYTES_AT_MOST (256 * 1024)
 /* Between two messages before there is a tunnel: a person may be signing in with a browser. */
 #define IDLE_MS (5 * 60 * 1000)
-/* For what was written, and the peer's end, after ours. */
+/* Without progress, once it is ENDING. */
 #define ENDING_MS 5000
 #define RECEIVE_BYTES 65536
 

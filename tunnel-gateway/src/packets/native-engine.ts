@@ -60,6 +60,7 @@ export class NativeEngine implements VpnEngine {
   }
 
   setIdentity({ certificate, key, authorities }: EngineIdentity): void {
+    this.#assertListening();
     this.#addon.setIdentity({ certificate, key, authorities });
   }
 
@@ -76,6 +77,7 @@ export class NativeEngine implements VpnEngine {
   }
 
   setPolicy(policy: number, packedRules: Uint8Array): void {
+    this.#assertListening();
     this.#addon.setPolicy(policy, packedRules);
   }
 
@@ -118,6 +120,11 @@ export class NativeEngine implements VpnEngine {
     this.#onEvents(this.#addon.stop(FRAME_TYPE.disconnect, "the gateway is being stopped"));
     this.#handler = undefined;
     this.#tunnelOf.clear();
+  }
+
+  /** What is put in force before there are threads would be lost. */
+  #assertListening(): void {
+    if (!this.#handler) throw new Error("the engine is not listening");
   }
 
   #onEvents(events: readonly NativeEvent[]): void {
