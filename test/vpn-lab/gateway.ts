@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { endChild, LAB, type Lab } from "./namespaces.ts";
 
 const ENTRY = fileURLToPath(new URL("../../tunnel-gateway/src/main.ts", import.meta.url));
+const HEALTH_PORT = 9_100;
 const START_TIMEOUT_MS = 30_000;
 const LOOK_EVERY_MS = 50;
 const KEPT_CHARACTERS = 50_000;
@@ -72,11 +73,10 @@ export async function runLabGateway(
   child.stderr?.on("data", keep);
   const from = performance.now();
   for (;;) {
-    const sockets = await lab.run("gateway", ["ss", "-Hltn", `sport = :${options.port}`]);
-    if (sockets.trim() !== "") break;
+    if (await isReady(lab)) break;
     if (child.exitCode !== null || performance.now() - from > START_TIMEOUT_MS) {
       await endChild(child);
-      throw new Error(`the gateway does not listen:\n${output}`);
+      throw new Error(`the gateway is not ready:\n${output}`);
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   }
@@ -102,6 +102,16 @@ export async function runLabGateway(
   };
 }
 
+/** What `/ready` says, asked from within its namespace. */
+async function isReady(lab: Lab): Promise<boolean> {
+  try {
+    await lab.run("gateway", ["curl", "-fsS", `http://127.0.0.1:${HEALTH_PORT}/ready`]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function writeConfiguration(options: GatewayOptions): string {
   const { folder } = options;
   writeJson(join(folder, "desired.json"), desiredConfiguration(options, 1));
@@ -112,7 +122,7 @@ function writeConfiguration(options: GatewayOptions): string {
     stateFolder: join(folder, "state"),
     standalone: { desiredConfigurationFile: join(folder, "desired.json") },
     guardrailsFile: join(folder, "guardrails.json"),
-    health: { address: "127.0.0.1", port: 9_100 },
+    health: { address: "127.0.0.1", port: HEALTH_PORT },
     log: { level: "info" },
     listen: { address: "::", port: options.port },
     tls: { certificateFile: options.certificateFile, keyFile: options.keyFile },
@@ -152,7 +162,12 @@ function desiredConfiguration(
           groups: ["*"],
           rules: [
             { name: "everything", action: "allow", destinations: inside },
-            { name: "ping", action: "allow", protocol: "icmp", destinations: inside },
+            {
+              name: "ping",
+              action: "allow",
+              protocol: "icmp",
+              destinations: inside.map(({ cidr }) => ({ cidr })),
+            },
           ],
         },
       ],

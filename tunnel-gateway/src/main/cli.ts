@@ -6,11 +6,13 @@ import { stateFolderAt } from "@isthmus/shared/kernel/state-folder";
 import { localConfiguration } from "../config/local-configuration.ts";
 import type { Device } from "../core/device.ts";
 import type { FailedSource, ListedSession } from "./controls.ts";
+import { hostSetup } from "./host-setup.ts";
 
 const options = { config: CONFIG_OPTION };
 
 /** The gateway's own subcommands; each asks the running service. */
 export const gatewayCli: readonly CliCommand[] = [
+  hostSetup,
   {
     name: "sessions",
     summary: "list the open connections of devices",
