@@ -10,6 +10,7 @@ import type { z } from "zod";
 import { desiredConfiguration } from "../config/desired-configuration.ts";
 import { type Guardrails, guardrails } from "../config/guardrails.ts";
 import { type LocalConfiguration, localConfiguration } from "../config/local-configuration.ts";
+import type { VpnEngine } from "../core/vpn-engine.ts";
 import { Gateway } from "../main/gateway.ts";
 import type { GatewayOperations } from "../store/gateway-store.ts";
 import {
@@ -43,6 +44,8 @@ export interface GatewayTestOptions {
   readonly anchor?: Readonly<Record<string, unknown>>;
   readonly guardrails?: Guardrails;
   readonly limits?: Readonly<Record<string, WindowLimit>>;
+  /** Carries the packets of a VPN in `local`. */
+  readonly engine?: VpnEngine;
   /** Files that have to be there before the gateway starts, by name. */
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
 }
@@ -75,7 +78,8 @@ export async function startGateway(options: GatewayTestOptions = {}): Promise<Ga
     ...(options.limits ? { limits: options.limits } : {}),
   });
   kernel.clock.set(Date.now());
-  const gateway = new Gateway(kernel);
+  const { engine } = options;
+  const gateway = engine ? new Gateway(kernel, () => engine) : new Gateway(kernel);
   await gateway.start();
   return {
     gateway,
