@@ -22,7 +22,10 @@ export function totpAuthenticator(name: string, file: string, clock: Clock): Aut
   return {
     name,
     async begin(): Promise<AuthenticationStep> {
-      const fields = [{ name: "otp", label: "One-time password:", kind: "password" }] as const;
+      // Clients that make the codes themselves (openconnect --token-mode) fill in a field of this name alone.
+      const fields = [
+        { name: "secondary_password", label: "One-time password:", kind: "password" },
+      ] as const;
       return {
         kind: "ask",
         message: "Enter the code of your authenticator app.",
@@ -35,7 +38,12 @@ export function totpAuthenticator(name: string, file: string, clock: Clock): Aut
       const secret = userName === undefined ? undefined : readSecrets(file).get(userName);
       if (userName === undefined || !secret) return wrong();
       const lastStep = lastSteps.get(userName) ?? startedAtStep;
-      const step = matchOneTimePassword(secret, answers.get("otp") ?? "", clock.now(), lastStep);
+      const step = matchOneTimePassword(
+        secret,
+        answers.get("secondary_password") ?? "",
+        clock.now(),
+        lastStep,
+      );
       if (step === undefined) return wrong();
       lastSteps.set(userName, step);
       return { kind: "accepted", user: { userName: context.userName ?? userName, groups: [] } };
