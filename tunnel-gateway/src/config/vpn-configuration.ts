@@ -77,5 +77,3 @@ export const vpnConfiguration = z.strictObject({
   groups: z.array(group).max(MAX_GROUPS).default([]),
   bans: bans.prefault({}),
 });
-export type VpnConfiguration = z.infer<typeof vpnConfiguration>;
-export type VpnGroup = VpnConfiguration["groups"][number];

@@ -64,14 +64,7 @@ const oidc = z.strictObject({
   timeoutSeconds: seconds(1, 60, 10),
 });
 
-export const authenticatorConfiguration = z.discriminatedUnion("type", [
-  users,
-  totp,
-  ldap,
-  radius,
-  oidc,
-]);
-export type AuthenticatorConfiguration = z.infer<typeof authenticatorConfiguration>;
+const authenticatorConfiguration = z.discriminatedUnion("type", [users, totp, ldap, radius, oidc]);
 
 /** The VPN's part of the local configuration file; without it the gateway serves the relay alone. */
 export const vpnLocalConfiguration = z.strictObject({
