@@ -6,6 +6,7 @@ import {
   type ServerHttp2Stream,
   type ServerOptions,
 } from "node:http2";
+import type { Duplex } from "node:stream";
 import { codeOf, ProtocolError } from "@isthmus/shared/errors";
 import { parseConnectStream } from "../protocol/connect-request.ts";
 import type { ConnectFrontOptions } from "./connect-front.ts";
@@ -25,6 +26,8 @@ const STREAM_WINDOW_BYTES = 1_048_576;
 const CONNECTION_WINDOW_BYTES = 8 * 1_048_576;
 /** A connection on which no stream is open for this long ends; clients open another when they need one. */
 const IDLE_MS = 300_000;
+/** How long a refused client may take to read its answer. */
+const LINGER_MS = 2_000;
 /** Streams that a client opens and resets at once cost us more than it (CVE-2023-44487): this many, then so many a second. */
 const RESET_BURST = 200;
 const RESETS_PER_SECOND = 20;
@@ -56,34 +59,46 @@ export class Http2Front {
 
   /** Takes over a connection on which nothing has been read. */
   serve(connection: AuthenticatedSocket): void {
-    const session = performServerHandshake(connection.socket, OPTIONS);
+    const { socket, certificate, place } = connection;
+    const session = performServerHandshake(socket, OPTIONS);
     // An error of the session destroys it and its socket; nothing is left to do but not to end the process by it.
     session.on("error", () => {});
     session.once("connect", () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
-    const first = setTimeout(() => session.destroy(), this.#options.headTimeoutMs);
-    session.once("stream", () => clearTimeout(first));
-    session.once("close", () => clearTimeout(first));
-    endWhenIdle(session);
-    session.on("stream", (stream, headers) => this.#onStream(connection, stream, headers));
+    // The listener keeps half-closed connections open, as HTTP/1.1 needs it; HTTP/2 has nothing more to say on them.
+    socket.once("end", () => socket.destroy());
+    let isAccepted = false;
+    const accept = () => {
+      isAccepted = true;
+      place.release();
+    };
+    endWhenIdle(session, socket, () => (isAccepted ? IDLE_MS : this.#options.headTimeoutMs));
+    session.on("stream", (stream, headers) => {
+      const refuse = (refusal: RefusalResponse) => {
+        refuseStream(stream, refusal);
+        // A connection with no device behind it ends with its first refusal, as it does over HTTP/1.1.
+        if (!isAccepted) session.close();
+      };
+      this.#onStream({ stream, headers, certificate, accept, refuse });
+    });
   }
 
-  #onStream(
-    connection: AuthenticatedSocket,
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-  ): void {
+  #onStream(of: {
+    readonly stream: ServerHttp2Stream;
+    readonly headers: IncomingHttpHeaders;
+    readonly certificate: Buffer | undefined;
+    readonly accept: () => void;
+    readonly refuse: (refusal: RefusalResponse) => void;
+  }): void {
+    const { stream, certificate, accept, refuse } = of;
     stream.on("error", () => {});
-    const { certificate, place } = connection;
-    const refuse = (refusal: RefusalResponse) => refuseStream(stream, refusal);
     try {
       this.#options.onConnect({
-        authority: parseConnectStream(pseudoFields(headers)),
+        authority: parseConnectStream(pseudoFields(of.headers)),
         socket: stream,
         certificate,
         head: Buffer.alloc(0),
-        accept: place.release,
-        // RFC 9113 section 8.5: how a proxy passes on that the TCP connection was reset.
-        reset: () => stream.close(constants.NGHTTP2_CONNECT_ERROR),
+        accept,
+        reset: () => resetStream(stream),
         // A stream that the client reset while we dialled throws on respond(); its end is told by its close event.
         establish: () => void (stream.destroyed || stream.respond({ ":status": 200 })),
         refuse,
@@ -96,22 +111,38 @@ export class Http2Front {
   }
 }
 
-function endWhenIdle(session: ServerHttp2Session): void {
+/** Ends a connection on which no stream is open for `idleMs()`, and one whose session has ended before long. */
+function endWhenIdle(session: ServerHttp2Session, socket: Duplex, idleMs: () => number): void {
   let open = 0;
   let timer: NodeJS.Timeout | undefined;
   const wait = () => {
-    timer = setTimeout(() => session.close(), IDLE_MS);
+    const isEnding = session.closed || session.destroyed;
+    timer = setTimeout(isEnding ? cut : end, isEnding ? LINGER_MS : idleMs());
     timer.unref();
   };
+  const end = () => {
+    session.close();
+    wait();
+  };
+  // An ended session waits until its last bytes have left, and a client that reads nothing keeps them.
+  const cut = () => socket.destroy();
+  wait();
   session.on("stream", (stream) => {
     open += 1;
     clearTimeout(timer);
     stream.once("close", () => {
       open -= 1;
-      if (open === 0 && !session.closed) wait();
+      if (open === 0 && !socket.destroyed) wait();
     });
   });
-  session.once("close", () => clearTimeout(timer));
+  socket.once("close", () => clearTimeout(timer));
+}
+
+/** RFC 9113 section 8.5: how a proxy passes on that the TCP connection was reset. */
+function resetStream(stream: ServerHttp2Stream): void {
+  stream.close(constants.NGHTTP2_CONNECT_ERROR);
+  // Does not wait for a client that reads nothing: what was still to be sent is dropped now.
+  stream.destroy();
 }
 
 function refuseStream(stream: ServerHttp2Stream, refusal: RefusalResponse): void {
@@ -119,9 +150,10 @@ function refuseStream(stream: ServerHttp2Stream, refusal: RefusalResponse): void
   const { fields, body } = encodeRefusalFields(refusal);
   stream.respond({ ":status": refusal.status, ...fields });
   stream.end(body);
-  // Whatever the client still sends is of no use to anybody (RFC 9113 section 8.1).
   stream.resume();
-  stream.once("finish", () => stream.close(constants.NGHTTP2_NO_ERROR));
+  // A client that goes on sending is told to stop (RFC 9113 section 8.1), but not before it had time to read the answer.
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), LINGER_MS);
+  stream.once("close", () => clearTimeout(timer));
 }
 
 function pseudoFields(headers: IncomingHttpHeaders): Map<string, string> {

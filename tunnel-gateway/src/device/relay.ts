@@ -1,11 +1,12 @@
 import type { Duplex } from "node:stream";
 import type { RelayEnd } from "../core/ports.ts";
+import { resetSocket } from "./reset-socket.ts";
 import type { TargetConnection } from "./target-connection.ts";
 
 /** Own limit: bytes read from a target that the device has not taken yet; reading pauses beyond. */
 export const MAX_IN_FLIGHT_BYTES = 524_288;
 
-/** The device's side: a TLS socket, or an HTTP/2 stream later. */
+/** The device's side: a TLS socket or an HTTP/2 stream. */
 export type DeviceStream = Duplex;
 
 /**
@@ -112,7 +113,7 @@ export class Relay {
   #abort(end: RelayEnd): void {
     if (this.#end) return;
     this.#end = end;
-    this.#target.socket.resetAndDestroy();
+    resetSocket(this.#target.socket);
     this.#resetDevice();
   }
 }

@@ -8,6 +8,7 @@ import {
 } from "node:tls";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { Admission, type AdmissionLimits, type PendingPlace } from "./admission.ts";
+import { resetSocket } from "./reset-socket.ts";
 
 /** What the gateway shows, and whom it trusts. PEM. */
 export interface TlsMaterial {
@@ -178,7 +179,7 @@ export class TlsListener implements AsyncDisposable {
       return;
     }
     const reset = () => {
-      accepted.socket.resetAndDestroy();
+      resetSocket(accepted.socket, socket);
       socket.destroy();
     };
     const certificate = socket.getPeerX509Certificate()?.raw;
