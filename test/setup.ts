@@ -5,6 +5,7 @@
  */
 import { canInstall, extract, install } from "./setup/apt.ts";
 import { prepareContainerEngine } from "./setup/container-engine.ts";
+import { extractCurlBackport } from "./setup/curl-backport.ts";
 import { buildStepCa } from "./setup/step-ca.ts";
 import { findCurlPlugin, PLUGIN } from "./setup/strongswan-plugin.ts";
 import { findTool, TOOLS, type ToolName } from "./tools.ts";
@@ -20,6 +21,7 @@ async function setUp(): Promise<void> {
   if (canInstall()) {
     installTools(lacking);
     extractPlugin();
+    report(extractCurlBackport());
   }
   if (isAll) report(buildStepCa(say));
   if (isAll) report(await prepareContainerEngine(say));

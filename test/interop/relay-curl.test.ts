@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { until } from "@isthmus/shared/testing/until";
 import { afterAll, beforeAll, expect, type TestContext, test } from "vitest";
-import { peer } from "../peers.ts";
+import { missing, peer } from "../peers.ts";
+import { findCurlBackport } from "../setup/curl-backport.ts";
 import { findTool } from "../tools.ts";
 import { runPeer } from "./run-peer.ts";
 
@@ -186,4 +187,33 @@ test("curl is refused for a device that is unknown and for a certificate that is
 
 test("curl without a client certificate gets no answer", async (context) => {
   await expect(curl(context, undefined, siteUrl())).rejects.toThrow(/failed/);
+});
+
+/** The same with the curl that speaks HTTP/2 to the relay. */
+function curlHttp2(context: TestContext, as: string, ...words: string[]) {
+  peer("openssl", context);
+  const curl = findCurlBackport() ?? missing("curl 8 of bookworm-backports", context);
+  const identity = ["--proxy-cert", file(`${as}.pem`), "--proxy-key", file(`${as}.key`)];
+  const relay = ["--proxy", proxy, "--proxy-cacert", file("root.pem"), "--proxy-http2"];
+  // Of an answer that refuses, curl shows nothing over HTTP/2 unless it is told to trace it.
+  const said = ["-sS", "-v", "--trace-config", "h2-proxy", "--max-time", "20", "--proxytunnel"];
+  const all = [...said, ...relay, ...identity, ...words];
+  return runPeer(curl.program, all, curl.environment);
+}
+
+test("curl fetches and sends 20 MB over HTTP/2 CONNECT with its client certificate", async (context) => {
+  const { text } = await curlHttp2(context, "device", "-o", file("page2"), siteUrl());
+  expect(text).toContain("CONNECT tunnel: HTTP/2 negotiated");
+  expect(sha256(readFileSync(file("page2")))).toBe(sha256(PAGE));
+  writeFileSync(file("upload2"), PAGE);
+  await curlHttp2(context, "device", "-T", file("upload2"), "-H", "Expect:", siteUrl());
+  expect(uploads.at(-1)).toBe(sha256(PAGE));
+});
+
+test("curl is refused over HTTP/2 by the same rules", async (context) => {
+  const closed = curlHttp2(context, "device", `http://closed.test:${sitePort}/`);
+  await expect(closed).rejects.toThrow(/403[\s\S]*proxy-status: .*details="rule staff\/closed"/i);
+  await expect(curlHttp2(context, "stranger", siteUrl())).rejects.toThrow(
+    /rule gate\/known-device/,
+  );
 });

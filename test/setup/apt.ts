@@ -47,6 +47,40 @@ export function extract(packageName: string, member: string, target: string): st
   }
 }
 
+/**
+ * Unpacks packages of another release into a folder, without installing them and without a trace in the system's sources.
+ * Returns what went wrong, or undefined.
+ */
+export function extractFrom(
+  source: string,
+  packages: readonly string[],
+  target: string,
+): string | undefined {
+  const folder = mkdtempSync(join(tmpdir(), "isthmus-setup-"));
+  const list = join(folder, "sources.list");
+  const lists = join(folder, "lists");
+  try {
+    writeFileSync(list, `${source}\n`);
+    mkdirSync(join(lists, "partial"), { recursive: true });
+    const own = [
+      `-o=Dir::Etc::sourcelist=${list}`,
+      "-o=Dir::Etc::sourceparts=-",
+      `-o=Dir::State::lists=${lists}`,
+      "-o=APT::Sandbox::User=root",
+    ];
+    const failure =
+      apt([...own, "update", "-qq"]) ?? apt([...own, "download", ...packages], folder);
+    if (failure !== undefined) return failure;
+    mkdirSync(target, { recursive: true });
+    return readdirSync(folder)
+      .filter((file) => file.endsWith(".deb"))
+      .map((file) => run("dpkg-deb", ["-x", join(folder, file), target], folder))
+      .find((unpacked) => unpacked !== undefined);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 /** Forbids services to start until the end of the block, also when the run is stopped by Ctrl-C. */
 function noServices(): Disposable {
   if (existsSync(POLICY_FILE)) return { [Symbol.dispose]: () => {} };
