@@ -178,8 +178,10 @@ static bool say_all_is_sent(struct connection *connection) {
     connection_free(connection);
     return false;
   }
-  if (!connection->has_shut_down) shutdown(connection->fd, SHUT_WR);
+  if (connection->has_shut_down) return true;
   connection->has_shut_down = true;
+  connection->deadline_ms = connection->front->now_ms + ENDING_MS;
+  shutdown(connection->fd, SHUT_WR);
   return true;
 }
 
@@ -189,7 +191,7 @@ bool connection_flush(struct connection *connection) {
     ssize_t length = send(connection->fd, unsent->bytes + unsent->start, unsent->length, MSG_NOSIGNAL);
     if (length >= 0) {
       byte_queue_drop(unsent, (size_t)length);
-      if (connection->stage == STAGE_ENDING) connection->deadline_ms = connection->front->now_ms + ENDING_MS;
+      if (connection->stage == STAGE_ENDING) connection->deadline_ms = connection->front->now_ms + STALLED_MS;
     } else if (errno == EAGAIN) {
       break;
     } else if (errno != EINTR) {

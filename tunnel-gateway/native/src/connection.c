@@ -206,7 +206,7 @@ void connection_end(struct connection *connection, bool is_clean) {
   }
   connection->stage = STAGE_ENDING;
   connection->is_paused = false;
-  connection->deadline_ms = connection->front->now_ms + ENDING_MS;
+  connection->deadline_ms = connection->front->now_ms + STALLED_MS;
   connection->wire->in_left = 0;
   ERR_clear_error();
   SSL_shutdown(connection->ssl);

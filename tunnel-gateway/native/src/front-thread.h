@@ -27,8 +27,10 @@
 #define UNANSWERED_BYTES_AT_MOST (256 * 1024)
 /* Between two messages before there is a tunnel: a person may be signing in with a browser. */
 #define IDLE_MS (5 * 60 * 1000)
-/* Without progress, once it is ENDING. */
+/* Once it is ENDING: for the peer's end behind ours, */
 #define ENDING_MS 5000
+/* and before that without the client taking any more of what is left. */
+#define STALLED_MS 30000
 #define RECEIVE_BYTES 65536
 
 #define CONNECTION_BUCKETS 4096
