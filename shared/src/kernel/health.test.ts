@@ -142,3 +142,21 @@ test("a taken port is named", async () => {
   await expect(started).rejects.toThrow(`port ${port} on 127.0.0.1 is taken`);
   server.close();
 });
+
+test("a snapshot says the facts that are known, and none that is too long to be compared", async () => {
+  const board = new HealthBoard(new FakeClock());
+  board.fact("vpn-network", () => "10.8.0.0/16");
+  board.fact("vpn-ipv6-network", () => undefined);
+  board.fact("longest", () => "x".repeat(256));
+  board.fact("too-long", () => "x".repeat(257));
+  const about = { service: "tunnel-gateway", version: "1", startedAt: 1 } as const;
+  const { facts } = await board.snapshot(about);
+  expect(facts).toEqual({ "vpn-network": "10.8.0.0/16", longest: "x".repeat(256) });
+});
+
+test("a fiftieth fact is taken, one more is not", () => {
+  const board = new HealthBoard(new FakeClock());
+  for (let n = 0; n < 50; n++) board.fact(`fact-${n}`, () => "known");
+  expect(() => board.fact("one-more", () => "known")).toThrow(/50 facts/);
+  expect(() => board.fact("fact-1", () => "again")).not.toThrow();
+});

@@ -7,6 +7,8 @@ import type { CheckResult, Health, HealthCheck } from "./service-definition.ts";
 /** Own limits. */
 const MAX_CHECKS = 100;
 const MAX_FIGURES = 50;
+const MAX_FACTS = 50;
+const MAX_FACT_CHARACTERS = 256;
 const CHECK_TIMEOUT_MS = 10_000;
 const MAX_SENTENCE_CHARACTERS = 1_000;
 /** Results are this old at most when they are shown; a busy prober does not run the checks each time. */
@@ -24,6 +26,7 @@ export class HealthBoard implements Health {
   readonly #clock: Clock;
   readonly #checks = new Map<string, HealthCheck>();
   readonly #figures = new Map<string, () => number>();
+  readonly #facts = new Map<string, () => string | undefined>();
   #results: readonly NamedResult[] = [];
   #resultsAt = Number.NEGATIVE_INFINITY;
   #running: Promise<readonly NamedResult[]> | undefined;
@@ -48,6 +51,24 @@ export class HealthBoard implements Health {
     this.#figures.set(name, read);
   }
 
+  fact(name: string, read: () => string | undefined): void {
+    requireName(name);
+    if (this.#facts.size >= MAX_FACTS && !this.#facts.has(name)) {
+      throw new ConnectorError("health-too-many", `more than ${MAX_FACTS} facts`);
+    }
+    this.#facts.set(name, read);
+  }
+
+  /** The facts that are known now; one that is too long would compare as another, and is left out. */
+  facts(): Record<string, string> {
+    const read = [...this.#facts].flatMap(([name, value]) => {
+      const text = value();
+      const isTold = text !== undefined && text.length <= MAX_FACT_CHARACTERS;
+      return isTold ? [[name, text] as const] : [];
+    });
+    return Object.fromEntries(read);
+  }
+
   figures(): Readonly<Record<string, number>> {
     const read = [...this.#figures].map(([name, value]) => [name, value()] as const);
     return Object.fromEntries(read.filter(([, value]) => Number.isFinite(value)));
@@ -67,7 +88,9 @@ export class HealthBoard implements Health {
     about: Pick<HealthSnapshot, "service" | "version" | "startedAt">,
     isFresh = false,
   ): Promise<HealthSnapshot> {
-    return { ...about, checks: [...(await this.results(isFresh))], figures: this.figures() };
+    const checks = [...(await this.results(isFresh))];
+    const facts = this.#facts.size === 0 ? {} : { facts: this.facts() };
+    return { ...about, checks, figures: this.figures(), ...facts };
   }
 
   /** Puts checks and figures among the Prometheus metrics. */

@@ -142,6 +142,8 @@ export interface Health {
   register(check: HealthCheck): void;
   /** A number shown in the control plane, e.g. `sessions`; up to 50. */
   figure(name: string, read: () => number): void;
+  /** A word that the control plane compares with what it knows, e.g. `vpn-network`; up to 50, left out where undefined. */
+  fact(name: string, read: () => string | undefined): void;
 }
 
 /** How a command ended, as far as the far end can tell; `not-run` lets it run now. */

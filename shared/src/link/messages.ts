@@ -19,6 +19,7 @@ export const MAX_BATCH_ENTRIES = 1_000;
 export const MAX_ENTRY_BYTES = 262_144;
 export const MAX_STREAMS = 16;
 export const MAX_FIGURES = 500;
+const MAX_FACTS = 100;
 /** Objects and arrays within one another, in what a message carries for others. */
 export const MAX_NESTING = 64;
 export const MAX_JWS_BYTES = 524_288;
@@ -360,6 +361,11 @@ export const healthSnapshot = z.object({
     .record(z.string().max(64), z.number())
     .refine((figures) => Object.keys(figures).length <= MAX_FIGURES, "too many figures")
     .default({}),
+  /** What the connector goes by and the control plane compares: words where figures are numbers. */
+  facts: z
+    .record(z.string().max(64), z.string().max(256))
+    .refine((facts) => Object.keys(facts).length <= MAX_FACTS, "too many facts")
+    .optional(),
 });
 export type HealthSnapshot = z.infer<typeof healthSnapshot>;
 

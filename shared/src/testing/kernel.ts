@@ -21,6 +21,7 @@ export interface TestKernel<Local, Rules, Ops extends Operations>
   /** What the service registered. */
   readonly checks: readonly HealthCheck[];
   readonly figures: ReadonlyMap<string, () => number>;
+  readonly facts: ReadonlyMap<string, () => string | undefined>;
   readonly announced: Readonly<Record<string, string>>;
   /** Streams that the service woke, in order. */
   readonly woken: readonly string[];
@@ -51,6 +52,7 @@ export async function makeTestKernel<Local, Rules, Ops extends Operations>(optio
   const stopping = new AbortController();
   const checks: HealthCheck[] = [];
   const figures = new Map<string, () => number>();
+  const facts = new Map<string, () => string | undefined>();
   const announced: Record<string, string> = {};
   const woken: string[] = [];
   let link: LinkState = {
@@ -81,6 +83,7 @@ export async function makeTestKernel<Local, Rules, Ops extends Operations>(optio
     health: {
       register: (check) => void checks.push(check),
       figure: (name, read) => void figures.set(name, read),
+      fact: (name, read) => void facts.set(name, read),
     },
     link: { state: () => link, wake: (stream) => void woken.push(stream) },
     limits: {
@@ -92,6 +95,7 @@ export async function makeTestKernel<Local, Rules, Ops extends Operations>(optio
     verifyJws: (jws, typ) => verifyForTest(jws, typ, tenantKeys),
     checks,
     figures,
+    facts,
     announced,
     woken,
     setLink: (state) => {
