@@ -76,4 +76,9 @@ export const vpnConfiguration = z.strictObject({
   /** The first is the default. Without groups nobody can log in. */
   groups: z.array(group).max(MAX_GROUPS).default([]),
   bans: bans.prefault({}),
+  /** Asked every five minutes, for health: whether the internal network answers. */
+  internalNetworkProbeUrl: z
+    .url({ protocol: /^https?$/ })
+    .max(2_048)
+    .optional(),
 });
