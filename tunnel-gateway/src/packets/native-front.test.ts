@@ -235,6 +235,23 @@ describe.skipIf(whyNoEngine !== undefined)("the front of the native engine", () 
       expect(failure).toEqual({ remoteAddress: "192.0.2.1", reason: "too-many" });
       for (const client of clients) client.destroy();
     });
+
+    test("counts a /64 of IPv6 as one address", async () => {
+      await using front = await startEngine({ proxyProtocolFrom, pendingPerAddress: 1 });
+      const from = (network: number, host: number) => {
+        const prefix = [0x20, 1, 0xd, 0xb8, 0, 0, 0, network];
+        return openBehind(front, proxyV2([...prefix, ...Buffer.alloc(8, host)], 1_000));
+      };
+      const clients = [await from(1, 1), await from(2, 1)];
+      await until(() => front.record.connections.length === 2, "opened");
+      clients.push(await from(2, 2));
+      const failure = await until(() => front.record.failures[0]);
+      expect(failure).toEqual({
+        remoteAddress: "2001:db8:0:2:202:202:202:202",
+        reason: "too-many",
+      });
+      for (const client of clients) client.destroy();
+    });
   });
 
   describe("admission", () => {
