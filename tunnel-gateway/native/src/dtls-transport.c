@@ -101,6 +101,13 @@ static void send_one(struct session *session, const uint8_t *bytes, size_t lengt
     if (!judge_error(session, errno, false)) return;
 }
 
+static void count_burst(struct worker *worker, const struct session *session, size_t length) {
+  if (worker->burst_session != session) worker->burst = 0;
+  worker->burst_session = session;
+  worker->burst += length;
+  if (worker->burst > worker->largest_burst) worker->largest_burst = worker->burst;
+}
+
 void dtls_flush(struct worker *worker) {
   struct dtls_out *out = &worker->dtls_out;
   struct session *session = out->session;
@@ -108,6 +115,7 @@ void dtls_flush(struct worker *worker) {
   out->session = NULL;
   out->length = 0;
   if (session == NULL || length == 0) return;
+  count_burst(worker, session, length);
   while (session->dtls.failure == NULL && session->dtls.can_segment && length > out->segment) {
     if (send_segmented(session, out->bytes, length, out->segment)) return;
     if (!judge_error(session, errno, true)) return;

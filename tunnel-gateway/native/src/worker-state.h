@@ -33,7 +33,7 @@
 /* Buffers a multiple of 4 KiB apart would share the same few lines of the cache. */
 #define DATAGRAM_STRIDE (DATAGRAM_BYTES + 1664)
 #define TUN_READS_PER_WAKE 64
-#define TUN_BYTES_PER_WAKE (512 * 1024)
+#define TUN_BYTES_PER_WAKE (64 * 1024)
 #define TICK_MS 250
 
 /* A policy's number and what is in force under it. Sessions keep pointing to it when the policy changes. */
@@ -79,6 +79,8 @@ struct worker {
   uint64_t next_tick_ms;
   uint32_t packets_in_wake; /* handled since the last wait */
   uint64_t last_wake_us;
+  const struct session *burst_session; /* never followed: whose datagrams were sent last in this wake, */
+  size_t burst, largest_burst;         /* how many bytes of them, and the most of any session */
   uint64_t recent_packets;  /* handled lately, fading; see worker.c */
 
   uint64_t counters[WORKER_COUNTERS];
