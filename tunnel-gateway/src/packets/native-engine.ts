@@ -29,6 +29,9 @@ const FLOWS_AT_LEAST = 1 << 16;
 const FLOWS_AT_MOST = 1 << 20;
 
 const NOTHING = new Uint8Array(0);
+/** Own choice; clients say 0xb0 for their user's own disconnect. */
+const BY_SERVER = "\u0001";
+const STOPPED = "the gateway is being stopped";
 
 /** The engine over the native data path, of which a process has one; or why it has none. */
 export function loadNativeEngine(): NativeEngine | { readonly reason: string } {
@@ -104,7 +107,7 @@ export class NativeEngine implements VpnEngine {
   closeSession(sessionId: number, type: "disconnect" | "terminate", reason: string): void {
     const tunnel = this.#tunnelOf.get(sessionId);
     if (tunnel === undefined) return;
-    this.#addon.closeSession(tunnel, sessionId, FRAME_TYPE[type], textForClient(reason));
+    this.#addon.closeSession(tunnel, sessionId, FRAME_TYPE[type], payloadOf(type, reason));
   }
 
   counters(): EngineCounters {
@@ -117,7 +120,7 @@ export class NativeEngine implements VpnEngine {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#handler) return;
-    this.#onEvents(this.#addon.stop(FRAME_TYPE.disconnect, "the gateway is being stopped"));
+    this.#onEvents(this.#addon.stop(FRAME_TYPE.disconnect, payloadOf("disconnect", STOPPED)));
     this.#handler = undefined;
     this.#tunnelOf.clear();
   }
@@ -242,9 +245,15 @@ function packOffer(offer: DtlsOffer | undefined): [number, Uint8Array, Uint8Arra
   }
 }
 
+/** A disconnect frame's text stands behind a byte that clients show as a number (openconnect: cstp.c, AC_PKT_DISCONN). */
+function payloadOf(type: "disconnect" | "terminate", reason: string): string {
+  const text = textForClient(reason);
+  return type === "disconnect" ? `${BY_SERVER}${text}` : text;
+}
+
 /** One line of at most `MAX_REASON_BYTES`: a session is closed whatever its reason looks like. */
 function textForClient(reason: string): string {
   const bytes = Buffer.from(reason.replace(/\p{Cc}+/gu, " "));
   // A character that is cut in two becomes a replacement character of three bytes.
-  return bytes.subarray(0, MAX_REASON_BYTES - 2).toString();
+  return bytes.subarray(0, MAX_REASON_BYTES - 3).toString();
 }
