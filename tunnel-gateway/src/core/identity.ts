@@ -42,6 +42,9 @@ export interface PeerCertificate {
   readonly identity: CertificateIdentity;
 }
 
+/** What is kept of a certificate across restarts; the issuer's own certificate comes from the anchor again. */
+export type CertificateFacts = Omit<PeerCertificate, "issuer">;
+
 /** The usual form of a device id in certificates that the suite issues. */
 export const DEFAULT_DEVICE_ID_PREFIX = "urn:isthmus:device:";
 

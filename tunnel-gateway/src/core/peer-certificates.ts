@@ -2,7 +2,13 @@ import { hash } from "node:crypto";
 import { ProtocolError } from "@isthmus/shared/errors";
 import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certificate";
 import { verifyIssuedBy } from "@isthmus/shared/x509/chain";
-import { issuerIdOf, type PeerCertificate, readIdentity, type TrustAnchor } from "./identity.ts";
+import {
+  type CertificateFacts,
+  issuerIdOf,
+  type PeerCertificate,
+  readIdentity,
+  type TrustAnchor,
+} from "./identity.ts";
 import type { Refusal } from "./refusal.ts";
 
 /** Our own: devices open connection after connection with the same certificate. */
@@ -33,6 +39,13 @@ export class PeerCertificates {
     return verdict;
   }
 
+  /** A certificate that was read before a restart; its signature was verified then. */
+  recall(facts: CertificateFacts): PeerVerdict {
+    const anchor = this.#anchors.find(({ name }) => name === facts.anchor);
+    const issuer = anchor?.authorities.find((one) => issuerIdOf(one) === facts.issuerId);
+    return issuer ? { certificate: { ...facts, issuer } } : UNTRUSTED;
+  }
+
   /** TLS has verified the chain up to some root; which anchor may speak for the device is decided by who issued it. */
   #judge(leaf: Certificate, thumbprint: string): PeerVerdict {
     for (const anchor of this.#anchors) {
@@ -46,11 +59,17 @@ export class PeerCertificates {
       const names = { anchor: anchor.name, key, issuerId, issuer };
       return { certificate: { ...names, serialNumber, thumbprint, notAfter, identity } };
     }
-    const message = "no trust anchor lists the CA that issued the certificate";
-    return { refusal: { code: "certificate-untrusted", rule: "anchors", message } };
+    return UNTRUSTED;
   }
 }
 
+const UNTRUSTED: PeerVerdict = {
+  refusal: {
+    code: "certificate-untrusted",
+    rule: "anchors",
+    message: "no trust anchor lists the CA that issued the certificate",
+  },
+};
 const UNREADABLE: PeerVerdict = {
   refusal: {
     code: "certificate-unreadable",

@@ -227,6 +227,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
 
   async applyConfiguration(configuration: DesiredConfiguration): Promise<void> {
     const rules = compileRules(configuration, this.#bounds());
+    this.#vpn?.judge(rules);
     const { source, list } = configuration.devices;
     if (source === "cloud" && this.#kernel.local.standalone) throw new NoSourceOfDevices();
     const future = new DeviceDirectory();

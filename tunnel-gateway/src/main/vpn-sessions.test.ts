@@ -357,4 +357,28 @@ describe("what holds is enforced on sessions as on connections of the relay", ()
     all.engine.handler.sessionEvent({ kind: "denied", sessionId, rule: rule ?? 0, ...packet });
     expect(all.told.at(-1)).toBe("denied egress/loopback 127.0.0.1");
   });
+
+  test("a certificate that its CA answers about is asked about at the login and at every connection", async () => {
+    const asked: string[] = [];
+    const answers = { status: "good" as "good" | "revoked" };
+    const revocation = {
+      async ask({ key }: { readonly key: string }) {
+        asked.push(key);
+        const { status } = answers;
+        all.knowledge.putAnswer(key, {
+          status,
+          nextUpdate: undefined,
+          confirmedAt: all.clock.now(),
+        });
+      },
+    };
+    await using all = await start({ revocation });
+    const cookie = await cookieOf(all);
+    expect(asked).toHaveLength(1);
+    answers.status = "revoked";
+    all.clock.advance(86_400_000 - 1);
+    expect(await refusalOf(all, cookie)).toMatchObject({ code: "certificate-revoked" });
+    expect(asked).toHaveLength(2);
+    expect(all.told.at(-2)).toBe("ended cut certificate-revoked 0");
+  });
 });

@@ -1,7 +1,8 @@
+import { ConfigurationError } from "@isthmus/shared/errors";
 import type { ControlHandlers } from "@isthmus/shared/kernel/control-socket";
 import type { HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import type { VpnLocalConfiguration } from "../config/vpn-local-configuration.ts";
-import type { AccessControl } from "../core/access.ts";
+import type { AccessControl, AccessRules } from "../core/access.ts";
 import type { Open } from "../core/enforcement.ts";
 import type { PeerCertificate } from "../core/identity.ts";
 import { formatAddress } from "../core/ip-address.ts";
@@ -146,6 +147,12 @@ export class VpnGateway implements AsyncDisposable {
     const site = vpnSite(material.certificate, this.#options.local.profileFile);
     this.#options.engine.setIdentity(material);
     this.#site = site;
+  }
+
+  /** @throws ConfigurationError where the engine could not carry such rules */
+  judge(rules: AccessRules): void {
+    const fault = this.#parts.leases.faultOf(rules);
+    if (fault) throw new ConfigurationError("the desired configuration", [fault]);
   }
 
   /** After a configuration came into force and was enforced. */

@@ -10,7 +10,7 @@ import type {
 
 /**
  * The VPN's sessions, so that clients come back to them after a restart, and the address that each device had last. Of a cookie
- * there is the hash alone. `client` is JSON of what the client said of itself.
+ * there is the hash alone. `client` is JSON of what the client said of itself, `certificate` of what was read of its certificate.
  */
 export const vpnMigrations: readonly Migration[] = [
   {
@@ -23,7 +23,7 @@ export const vpnMigrations: readonly Migration[] = [
         user_groups TEXT NOT NULL,
         group_name TEXT NOT NULL,
         device_id TEXT,
-        certificate BLOB,
+        certificate TEXT,
         client TEXT NOT NULL,
         remote_address TEXT NOT NULL,
         created_at INTEGER NOT NULL,
@@ -56,7 +56,7 @@ export const vpnOperations = {
       JSON.stringify(session.userGroups),
       group,
       deviceId ?? null,
-      session.certificate ?? null,
+      session.certificate ? JSON.stringify(session.certificate) : null,
       JSON.stringify(session.client),
       remoteAddress,
       createdAt,
@@ -145,7 +145,7 @@ function toSession(row: Row): SessionRecord {
     userGroups: JSON.parse(String(row["user_groups"])),
     group: String(row["group_name"]),
     deviceId: typeof row["device_id"] === "string" ? row["device_id"] : undefined,
-    certificate: certificate instanceof Uint8Array ? certificate : undefined,
+    certificate: typeof certificate === "string" ? JSON.parse(certificate) : undefined,
     client: JSON.parse(String(row["client"])),
     remoteAddress: String(row["remote_address"]),
     createdAt: Number(row["created_at"]),

@@ -15,6 +15,7 @@ import { compileEgress } from "../core/egress.ts";
 import { Enforcement } from "../core/enforcement.ts";
 import { DEFAULT_DEVICE_ID_PREFIX, type TrustAnchor } from "../core/identity.ts";
 import { PeerCertificates } from "../core/peer-certificates.ts";
+import type { RevocationAsker } from "../core/ports.ts";
 import { RevocationKnowledge } from "../core/revocation.ts";
 import type { VpnObserver } from "../core/vpn/vpn-ports.ts";
 import { Vpn, type VpnParts } from "../core/vpn/vpn-service.ts";
@@ -78,6 +79,8 @@ export async function startVpn(
     readonly authenticators?: readonly Authenticator[];
     readonly devices?: readonly Device[];
     readonly desired?: DesiredInput;
+    /** Answers about certificates; without it nobody is asked. */
+    readonly revocation?: RevocationAsker;
   } = {},
 ): Promise<VpnUnderTest> {
   const folder = temporaryFolder();
@@ -118,7 +121,7 @@ async function make(
     authorities: [authority.issuing.certificate, authority.root.certificate],
     mayAssert: ["deviceId", "userPrincipalName"],
     deviceIdPrefix: DEFAULT_DEVICE_ID_PREFIX,
-    revocation: { hasLists: false, hasOcsp: false },
+    revocation: { hasLists: false, hasOcsp: options.revocation !== undefined },
   };
   const peers = new PeerCertificates([anchor]);
   const devices = new DeviceDirectory();
@@ -141,7 +144,7 @@ async function make(
     engine,
     authenticators: new Map(names),
     access,
-    revocation: { ask: async () => {} },
+    revocation: options.revocation ?? { ask: async () => {} },
     peers: () => peers,
     store: sessionStore(store),
     observer: notingObserver(told),

@@ -1,6 +1,7 @@
 import type { Clock } from "@isthmus/shared/clock";
 import type { AccessControl } from "../access.ts";
 import type { FormField } from "../authenticator.ts";
+import type { CertificateFacts, PeerCertificate } from "../identity.ts";
 import type { Refusal } from "../refusal.ts";
 import {
   accountField,
@@ -211,7 +212,7 @@ export class Login implements VpnLogin {
         userName,
         userGroups,
         deviceId: verdict.device?.deviceId,
-        certificate: holder?.der,
+        certificate: certificate && factsOf(certificate),
         client: { ...request.client, browserKey: undefined },
         remoteAddress: request.connection.remoteAddress,
       },
@@ -272,6 +273,10 @@ interface RefusalDetails {
   readonly account?: string | undefined;
   readonly isAttempt?: boolean;
   readonly isBanned?: boolean;
+}
+
+function factsOf({ issuer: _, ...facts }: PeerCertificate): CertificateFacts {
+  return facts;
 }
 
 /** The same group, and no other certificate than the one that counted; it need not be shown on every connection. */

@@ -1,4 +1,4 @@
-import type { AccessControl } from "../access.ts";
+import type { AccessControl, AccessRules } from "../access.ts";
 import { parseAddress } from "../ip-address.ts";
 import type { VpnEngine } from "../vpn-engine.ts";
 import { packRules, RULES_AT_MOST } from "./packed-rules.ts";
@@ -79,6 +79,18 @@ export class PolicyLeases {
     this.#engine.setPolicy(numbered.number, NOTHING);
   }
 
+  /** Whether some set of groups would come to more rules than the engine takes, told as a fault with its key. */
+  faultOf({ policies, vpn }: AccessRules): string | undefined {
+    const { bound, egress } = this.#access.local;
+    const surroundings = { policies, bound, egress: egress.surroundings };
+    const groups = [...new Set(policies.flatMap((policy) => policy.groups))];
+    // Fewer groups are fewer rules, so that no session has more than one with all groups and name servers.
+    const servers = vpn.groups.flatMap((group) => dnsOf(group)?.servers ?? []);
+    const policy = { groups, dns: { name: "all", servers } };
+    const { length } = compilePacketRules(policy, surroundings);
+    return length > RULES_AT_MOST ? `policies: ${tooManyRules(groups, length)}` : undefined;
+  }
+
   /** After rules, the bound or the host's surroundings changed. */
   refresh(): void {
     if (this.#names.length > MAX_NAMES) {
@@ -107,7 +119,7 @@ export class PolicyLeases {
     const surroundings = { policies, bound, egress: egress.surroundings };
     const compiled = compilePacketRules(policy, surroundings);
     if (compiled.length > RULES_AT_MOST) {
-      this.#onFailure(tooManyRules(policy.groups, compiled.length));
+      this.#onFailure(new Error(tooManyRules(policy.groups, compiled.length)));
       return NOTHING;
     }
     return packRules(compiled, (name) => this.#numberOf(name));
@@ -125,9 +137,13 @@ export class PolicyLeases {
   #policyOf(group: VpnGroup, policyGroups: readonly string[]): PacketPolicy {
     const named = new Set(this.#access.rules.policies.flatMap(({ groups }) => groups));
     const groups = policyGroups.filter((one) => named.has(one)).toSorted();
-    const servers = group.dnsServers.flatMap((text) => parseAddress(text) ?? []);
-    return { groups, dns: servers.length > 0 ? { name: group.name, servers } : undefined };
+    return { groups, dns: dnsOf(group) };
   }
+}
+
+function dnsOf({ name, dnsServers }: VpnGroup): PacketPolicy["dns"] {
+  const servers = dnsServers.flatMap((text) => parseAddress(text) ?? []);
+  return servers.length > 0 ? { name, servers } : undefined;
 }
 
 function keyOf({ groups, dns }: PacketPolicy): string {
@@ -135,8 +151,8 @@ function keyOf({ groups, dns }: PacketPolicy): string {
   return JSON.stringify([groups, dns?.name, servers]);
 }
 
-function tooManyRules(groups: readonly string[], count: number): Error {
-  return new Error(
-    `the policies of groups ${groups.join(", ")} come to ${count} rules for packets; the most is ${RULES_AT_MOST}`,
-  );
+function tooManyRules(groups: readonly string[], count: number): string {
+  const [first = "", second, ...others] = groups;
+  const named = second === undefined ? first : `${first}, ${second} and ${others.length} more`;
+  return `those of groups ${named} come to ${count} rules for packets; the most is ${RULES_AT_MOST}`;
 }

@@ -68,7 +68,7 @@ export class Sessions {
   restore(records: readonly SessionRecord[], peers: PeerCertificates): void {
     const { clock, pool } = this.#options;
     for (const record of records) {
-      const read = record.certificate && peers.read(Buffer.from(record.certificate));
+      const read = record.certificate && peers.recall(record.certificate);
       const session = this.#sessionOf(record, read?.certificate);
       const because = record.place ? "lost" : "login";
       session.state = waitingState(because, clock.now(), this.timesOf(session));

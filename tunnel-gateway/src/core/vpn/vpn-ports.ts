@@ -1,3 +1,4 @@
+import type { CertificateFacts } from "../identity.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Ban } from "./scores.ts";
 import type { SessionEnd } from "./session-state.ts";
@@ -20,8 +21,8 @@ export interface SessionRecord {
   readonly userGroups: readonly string[];
   readonly group: string;
   readonly deviceId: string | undefined;
-  /** The certificate of the login, DER; undefined where none was asked for. */
-  readonly certificate: Uint8Array | undefined;
+  /** The certificate of the login; undefined where none was asked for. */
+  readonly certificate: CertificateFacts | undefined;
   readonly client: ClientFacts;
   readonly remoteAddress: string;
   readonly createdAt: number;

@@ -37,6 +37,9 @@ export interface VpnParts {
   readonly authenticators: ReadonlyMap<string, Authenticator>;
 }
 
+/** Own choice: how seldom all scores are looked through. */
+const SWEEPS_PER_FORGIVENESS = 60;
+
 /**
  * The VPN's core as the front sees it. Until a configuration is in force nobody can log in, and clients that come back by
  * cookie are told to come again: what is kept of their sessions is judged by the configuration first.
@@ -47,6 +50,7 @@ export class Vpn implements VpnService {
   /** What the store kept, until it is taken up. */
   #kept: readonly SessionRecord[] | undefined;
   #isConfigured = false;
+  #sweeps = 0;
 
   constructor(parts: VpnParts) {
     this.#parts = parts;
@@ -84,7 +88,8 @@ export class Vpn implements VpnService {
   sweep(): void {
     this.#parts.sessions.sweep();
     this.#parts.pending.sweep();
-    this.#parts.scores.sweep();
+    this.#sweeps = (this.#sweeps + 1) % SWEEPS_PER_FORGIVENESS;
+    if (this.#sweeps === 0) this.#parts.scores.sweep();
   }
 
   async connect(request: TunnelRequest, signal: AbortSignal): Promise<TunnelAnswer> {
