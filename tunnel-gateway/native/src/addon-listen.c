@@ -122,6 +122,7 @@ napi_value addon_listen(napi_env env, napi_callback_info info) {
   napi_value options = values[0];
   struct front_options front = {0};
   if (!read_address(env, options, &front) || !property_boolean(env, options, "udp", &front.has_udp) ||
+      !property_boolean(env, options, "http2IsRelay", &front.has_http2_relay) ||
       !read_relay_names(env, options, &front) || !read_proxies(env, options, &front) ||
       !property_uint32(env, options, "pending", &front.pending) ||
       !property_uint32(env, options, "pendingPerAddress", &front.pending_per_address) ||

@@ -65,10 +65,11 @@ static bool take_proxy_header(struct connection *connection, uint32_t events) {
   return true;
 }
 
+/* Browsers offer h2 too, and come for the pages of a login: only a name tells the relay's clients from them. */
 static bool is_for_node(const struct connection *connection) {
-  if (connection->hello.has_http2) return true;
-  if (connection->hello.server_name[0] == '\0') return false;
   const struct front_options *options = &connection->front->options;
+  if (options->has_http2_relay && connection->hello.has_http2) return true;
+  if (connection->hello.server_name[0] == '\0') return false;
   for (size_t i = 0; i < RELAY_NAMES_AT_MOST && options->relay_names[i][0] != '\0'; i++)
     if (strcmp(options->relay_names[i], connection->hello.server_name) == 0) return true;
   return false;

@@ -23,6 +23,7 @@ struct front_options {
   struct sockaddr_storage address; /* its port 0: any */
   socklen_t address_length;
   bool has_udp;
+  bool has_http2_relay; /* whoever offers h2 is for Node, whatever the server name */
   SSL_CTX *tls; /* the front's from now on, whatever comes of it */
   char relay_names[RELAY_NAMES_AT_MOST][256]; /* in lower case; empty behind the last */
   struct network proxies[PROXIES_AT_MOST];

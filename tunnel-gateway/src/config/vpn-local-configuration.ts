@@ -89,7 +89,10 @@ export const vpnLocalConfiguration = z.strictObject({
     .prefault({}),
   /** Whether the UDP port is opened; a group can leave it out for itself. */
   udp: z.boolean().default(true),
-  /** Server names (SNI) under which the relay is reached on the same port; HTTP/2 clients are known without. */
+  /**
+   * Server names (SNI) under which the relay is reached on the same port. Without any, clients of HTTP/2 are taken for the
+   * relay's, unless there is an OpenID authenticator, whose sign-in pages browsers open over HTTP/2 as well.
+   */
   relayServerNames: z.array(z.string().min(1).max(253)).max(16).default([]),
   /** Load balancers that send a PROXY protocol header. */
   proxyProtocolFrom: z.array(cidr).max(100).default([]),

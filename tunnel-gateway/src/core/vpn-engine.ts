@@ -33,7 +33,9 @@ export interface EngineListenOptions {
   readonly port: number;
   readonly udp: boolean;
   readonly identity: EngineIdentity;
-  /** Connections with ALPN h2, or to one of these names (SNI), go to Node's own servers untouched. */
+  /** Connections with ALPN h2 go to Node's own servers untouched, whatever name (SNI) they ask for. */
+  readonly http2IsRelay: boolean;
+  /** Connections to these names (SNI) do so whatever their ALPN. */
   readonly relayServerNames: readonly string[];
   /** Networks (CIDR) whose connections begin with a PROXY protocol header (v1 or v2); others' may not. */
   readonly proxyProtocolFrom: readonly string[];

@@ -133,6 +133,7 @@ export class VpnGateway implements AsyncDisposable {
       ...admission,
       udp: local.udp,
       identity: material,
+      http2IsRelay: http2IsRelay(local),
       relayServerNames: local.relayServerNames,
       proxyProtocolFrom: local.proxyProtocolFrom,
       tunnels: this.#slices.map(engineTunnel),
@@ -196,6 +197,12 @@ export class VpnGateway implements AsyncDisposable {
     return this.#parts.sessions.table.all().filter(({ state }) => state.kind === "connected")
       .length;
   }
+}
+
+/** With sign-in pages on the port, or names of the relay's own, HTTP/2 alone does not say who comes: browsers speak it too. */
+function http2IsRelay({ authenticators, relayServerNames }: VpnLocalConfiguration): boolean {
+  const hasPages = Object.values(authenticators).some(({ type }) => type === "oidc");
+  return relayServerNames.length === 0 && !hasPages;
 }
 
 function engineTunnel({ device, ipv4, ipv6, slots }: TunnelSlice): EngineTunnel {

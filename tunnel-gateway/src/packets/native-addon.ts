@@ -26,6 +26,7 @@ export interface NativeListenOptions extends NativeIdentity {
   readonly address: string;
   readonly port: number;
   readonly udp: boolean;
+  readonly http2IsRelay: boolean;
   readonly relayServerNames: readonly string[];
   readonly proxyProtocolFrom: readonly string[];
   readonly pending: number;

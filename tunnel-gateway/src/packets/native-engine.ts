@@ -199,11 +199,12 @@ function startWorkers(addon: NativeAddon, tunnels: readonly EngineTunnel[]): voi
 }
 
 function listen(addon: NativeAddon, options: EngineListenOptions): number {
-  const { address, port, udp, identity, relayServerNames, proxyProtocolFrom } = options;
+  const { address, port, udp, identity, http2IsRelay, relayServerNames, proxyProtocolFrom } =
+    options;
   const { pending, pendingPerAddress, handshakeSeconds } = options;
   const { certificate, key, authorities } = identity;
   const limits = { pending, pendingPerAddress, handshakeSeconds };
-  const names = { relayServerNames, proxyProtocolFrom };
+  const names = { http2IsRelay, relayServerNames, proxyProtocolFrom };
   try {
     return addon.listen({ address, port, udp, certificate, key, authorities, ...names, ...limits });
   } catch (cause) {

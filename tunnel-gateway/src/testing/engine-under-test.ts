@@ -93,6 +93,7 @@ export async function startEngine(
     port: 0,
     udp: false,
     identity: { ...serverIdentity, authorities: [deviceAuthority.pem] },
+    http2IsRelay: true,
     relayServerNames: [],
     proxyProtocolFrom: [],
     pending: 2_000,
