@@ -14,7 +14,7 @@ import { afterAll, beforeAll, expect, type TestContext, test } from "vitest";
 import { peer } from "../peers.ts";
 import type { OidcSimulatorOptions } from "../simulators/oidc/oidc-simulator.ts";
 import { type LabGateway, startLabGateway } from "../vpn-lab/gateway.ts";
-import { LAB, Lab, labObstacle, type Machine } from "../vpn-lab/namespaces.ts";
+import { endChild, LAB, Lab, labObstacle, type Machine } from "../vpn-lab/namespaces.ts";
 import { connectOpenconnect } from "../vpn-lab/openconnect.ts";
 import { payloadHash } from "../vpn-lab/payload.ts";
 import { download, pings, startPayloadServer, upload, writePayload } from "../vpn-lab/traffic.ts";
