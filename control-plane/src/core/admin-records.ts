@@ -3,6 +3,7 @@ import type { CancellationOutcome, UnsignedCommand } from "./connector-records.t
 import type { NewUserPfx, PfxDeliveryRequest, PkcsRequest, UserPfxChange } from "./pfx-records.ts";
 import type { Role } from "./roles.ts";
 import type { ScepChallenge } from "./scep-challenge.ts";
+import type { TunnelMetricName, TunnelThreshold } from "./tunnel-metrics.ts";
 
 /** What passes between the store and those who act for administrators. Times are ms since the epoch. */
 
@@ -105,6 +106,20 @@ export interface TunnelServerAssignment extends Act {
   readonly siteId: string | null;
 }
 
+/** Null puts a threshold back to its default. */
+export interface TunnelThresholdChange extends Act {
+  readonly id: TunnelMetricName;
+  readonly threshold: TunnelThreshold | null;
+}
+
+/** Values of one metric of one tunnel server, from and to included. */
+export interface TunnelSeriesRequest {
+  readonly id: string;
+  readonly name: TunnelMetricName;
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface RevocationRequest extends Act {
   readonly connectorId: string;
   readonly serialNumber: string;
@@ -151,6 +166,10 @@ export interface RecordOperations {
   putTunnelConfiguration(argument: TunnelObject): void;
   deleteTunnelConfiguration(argument: Act & { readonly id: string }): void;
   assignTunnelServer(argument: TunnelServerAssignment): void;
+  setTunnelThreshold(argument: TunnelThresholdChange): void;
+  tunnelHealthSeries(
+    argument: TunnelSeriesRequest,
+  ): readonly { readonly at: number; readonly value: number }[];
   requestRevocation(argument: RevocationRequest): { readonly commandId: string };
   recordChallenge(argument: Act & { readonly challenge: ScepChallenge }): void;
   requestCommand(argument: CommandRequest): void;

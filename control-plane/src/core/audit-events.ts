@@ -19,6 +19,7 @@ export const AUDIT_EVENTS = {
   tunnelConfigurationWritten: "tunnel-configuration.written",
   tunnelConfigurationDeleted: "tunnel-configuration.deleted",
   tunnelServerAssigned: "tunnel-server.assigned",
+  tunnelThresholdChanged: "tunnel-health-threshold.changed",
   revocationRequested: "certificate.revocation-requested",
   challengeCreated: "scep-challenge.created",
   pkcsRequested: "pkcs-certificate.requested",

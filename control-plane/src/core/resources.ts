@@ -90,6 +90,9 @@ export const RESOURCES = {
     defaultDomainSuffix: optionalText,
     routeIncludes: json,
     routeExcludes: json,
+    /** Graph's older names of the two above. */
+    routesInclude: json,
+    routesExclude: json,
     splitDNS: json,
     listenPort: number,
     advancedSettings: json,
@@ -106,6 +109,20 @@ export const RESOURCES = {
     serverImageDigest: optionalText,
     deploymentMode: text,
     microsoftTunnelSiteId: optionalText,
+    /** Ours: what the gateway says of itself. */
+    serverVersion: optionalText,
+    /** Ours: the figures and checks behind the status, each with a reason. */
+    healthDetails: optionalJson,
+  },
+  /** The id is the metric's name, see `tunnel-metrics.ts`. */
+  microsoftTunnelHealthThresholds: {
+    id: text,
+    healthyThreshold: number,
+    unhealthyThreshold: number,
+    defaultHealthyThreshold: number,
+    defaultUnhealthyThreshold: number,
+    /** Ours. */
+    unit: text,
   },
   certificateProfiles: {
     id: text,
@@ -211,6 +228,8 @@ export const RESOURCES = {
     isApplied: boolean,
     createdDateTime: time,
     configuration: json,
+    /** What the connector is sent where its tunnel site adds to its own configuration; null where nothing is added. */
+    effectiveConfiguration: optionalJson,
   },
   auditEvents: {
     id: text,

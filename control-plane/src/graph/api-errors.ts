@@ -24,6 +24,7 @@ const GRAPH_CODES: Readonly<Record<number, string>> = {
   415: "UnsupportedMediaType",
   429: "TooManyRequests",
   500: "InternalServerError",
+  501: "NotImplemented",
   503: "ServiceUnavailable",
 };
 
@@ -37,6 +38,7 @@ const STATUSES: Readonly<Record<string, number>> = {
   "command-ended": 409,
   "device-limit": 409,
   "last-administrator": 409,
+  "tunnel-server-limit": 409,
   "user-pfx-limit": 409,
   "configuration-conflict": 412,
   "user-pfx-conflict": 412,
@@ -47,6 +49,7 @@ const STATUSES: Readonly<Record<string, number>> = {
   "store-result-too-large": 413,
   "body-not-json": 415,
   "login-throttled": 429,
+  "not-implemented": 501,
   "body-invalid": 400,
   "user-pfx-user": 400,
   "weak-password": 400,

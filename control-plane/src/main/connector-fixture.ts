@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeBatchFrame } from "@isthmus/shared/link/batch-frame";
@@ -146,16 +146,30 @@ export class ConnectorFixture implements AsyncDisposable {
     return this.#append("issuance", event);
   }
 
+  /** Says that a version of the configuration is in force, or why it is not. */
+  configurationState(version: number, refusal?: string): void {
+    const error = refusal === undefined ? {} : { error: { code: "refused", message: refusal } };
+    const state = refusal === undefined ? "applied" : "refused";
+    this.#send({ type: "configuration-state", version, state, ...error });
+  }
+
   /** Sends its health. */
-  health(status: "healthy" | "warning" | "unhealthy"): void {
+  health(
+    status: "healthy" | "warning" | "unhealthy",
+    told: {
+      readonly figures?: Record<string, number>;
+      readonly facts?: Record<string, string>;
+    } = {},
+  ): void {
     const snapshot = {
       service: "tunnel-gateway",
       version: "1",
       startedAt: 0,
       checks: [{ name: "listener", status, reason: "it says so" }],
       figures: {},
+      ...told,
     };
-    const digest = Buffer.from(status).toString("hex").padEnd(64, "0");
+    const digest = createHash("sha256").update(JSON.stringify(snapshot)).digest("hex");
     this.#send({ type: "state", stream: "health", version: 1, digest, snapshot });
   }
 

@@ -10,7 +10,10 @@ const SILENCE_GRACE_MS = 15 * 60_000;
 /** Who the heads of the control plane's own chain are about. */
 export const OWN_CHAIN = "control-plane";
 
-/** Each minute: ends commands whose time is over, has the own audit chain countersigned, throws old rows away. */
+/**
+ * Each minute: ends commands whose time is over, judges the tunnel servers, has the own audit chain countersigned, throws old
+ * rows away.
+ */
 export function startHousekeeping(of: {
   readonly store: ControlPlaneStore;
   readonly signer: ReceiptSigner;
@@ -22,12 +25,24 @@ export function startHousekeeping(of: {
       const now = of.clock.now();
       await of.store.run("expireCommands", { now, graceMs: SILENCE_GRACE_MS });
       await of.store.run("pruneOldRecords", { now });
+      await judgeTunnelServers(of.store, now);
       await countersignOwnChain(of);
       return false;
     },
     intervalMs: EVERY_MS,
     onError: (error) => of.log.warn({ err: error }, "housekeeping.delayed"),
   });
+}
+
+async function judgeTunnelServers(store: ControlPlaneStore, now: number): Promise<void> {
+  let after: string | undefined = "";
+  while (after !== undefined) {
+    const { last }: { last: string | undefined } = await store.run("judgeTunnelServers", {
+      now,
+      after,
+    });
+    after = last;
+  }
 }
 
 /** The signer's receipt for the newest link: whoever rewrites the chain later cannot make another. */

@@ -134,4 +134,32 @@ export const adminMigrations: readonly Migration[] = [
       ) STRICT;
     `,
   },
+  {
+    id: "admin-5-tunnel-health",
+    sql: `
+      -- What the connector is sent where that is more than its own document (body): with what its tunnel site says.
+      ALTER TABLE desired_configuration ADD COLUMN compiled TEXT;
+      -- As last judged; a server that was not judged yet has no row.
+      CREATE TABLE tunnel_server_health (
+        connector_id TEXT PRIMARY KEY REFERENCES connector (id) ON DELETE CASCADE,
+        status TEXT NOT NULL,
+        details TEXT NOT NULL,
+        judged_at INTEGER NOT NULL
+      ) STRICT;
+      -- Values by name, the last of each step of time.
+      CREATE TABLE tunnel_health_sample (
+        connector_id TEXT NOT NULL REFERENCES connector (id) ON DELETE CASCADE,
+        at INTEGER NOT NULL,
+        figures TEXT NOT NULL,
+        PRIMARY KEY (connector_id, at)
+      ) STRICT;
+      CREATE INDEX tunnel_health_sample_by_time ON tunnel_health_sample (at);
+      -- Thresholds that were changed; the others have their defaults.
+      CREATE TABLE tunnel_health_threshold (
+        id TEXT PRIMARY KEY,
+        healthy INTEGER NOT NULL,
+        unhealthy INTEGER NOT NULL
+      ) STRICT;
+    `,
+  },
 ];

@@ -1,13 +1,10 @@
 import { ConnectorError } from "@isthmus/shared/errors";
-import type { Service } from "@isthmus/shared/link/messages";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import type {
   Act,
   CommandRequest,
   ConnectorChange,
-  NewConfiguration,
   NewEnrolmentToken,
-  UnsignedConfiguration,
 } from "../core/admin-records.ts";
 import { AUDIT_EVENTS } from "../core/audit-events.ts";
 import type { CancellationOutcome } from "../core/connector-records.ts";
@@ -24,12 +21,10 @@ const KEPT_EVENTS_MS = 365 * 86_400_000;
 /** Any stranger who reaches a SCEP port causes failures, and each comes up here. */
 const KEPT_FAILURES_MS = 30 * 86_400_000;
 const KEPT_DEAD_LETTERS_MS = 90 * 86_400_000;
+/** One for every five minutes: some 2,000 for each tunnel server. */
+const KEPT_SAMPLES_MS = 7 * 86_400_000;
 const SKIPPED_SEQS = 100;
 const PRUNED_AT_ONCE = 1_000;
-
-/** Our own limits. */
-/** Versions of a connector's configuration that are kept. */
-const KEPT_CONFIGURATIONS = 50;
 
 function createEnrolmentToken(transaction: Transaction, token: NewEnrolmentToken): void {
   const { secretHash, service, displayName, now, expiresAt } = token;
@@ -90,89 +85,6 @@ function liftQuarantine(
   serviceOf(transaction, id);
   sessionOperations.releaseConnector(transaction, { connectorId: id, ...act });
   recordAct(transaction, act, AUDIT_EVENTS.connectorReleased, { id });
-}
-
-/** Stores the next version of a connector's configuration, unsigned. Throws `connector-unknown`, `configuration-conflict`. */
-function writeConfiguration(
-  transaction: Transaction,
-  written: NewConfiguration,
-): { readonly version: number } {
-  const { connectorId, configuration, ifVersion, now } = written;
-  serviceOf(transaction, connectorId);
-  const row = transaction.get(
-    `SELECT max(d.version, c.configuration_version_applied) AS version FROM connector c LEFT JOIN
-       (SELECT coalesce(max(version), 0) AS version FROM desired_configuration WHERE connector_id = ?) d
-     WHERE c.id = ?`,
-    connectorId,
-    connectorId,
-  );
-  const present = Number(row?.["version"] ?? 0);
-  if (ifVersion !== undefined && ifVersion !== present) {
-    throw new ConnectorError(
-      "configuration-conflict",
-      `The newest version is ${present}, not ${ifVersion}: read it and apply your change to it`,
-    );
-  }
-  const version = present + 1;
-  transaction.run(
-    "INSERT INTO desired_configuration (connector_id, version, body, created_at) VALUES (?, ?, ?, ?)",
-    connectorId,
-    version,
-    JSON.stringify(configuration),
-    now,
-  );
-  transaction.run(
-    "DELETE FROM desired_configuration WHERE connector_id = ? AND version <= ?",
-    connectorId,
-    version - KEPT_CONFIGURATIONS,
-  );
-  recordAct(transaction, written, AUDIT_EVENTS.configurationWritten, { connectorId, version });
-  return { version };
-}
-
-function takeUnsignedConfigurations(
-  transaction: Transaction,
-  { limit }: { readonly limit: number },
-): UnsignedConfiguration[] {
-  const rows = transaction.all(
-    `SELECT d.*, c.service FROM desired_configuration d JOIN connector c ON c.id = d.connector_id
-     WHERE d.jws IS NULL ORDER BY d.created_at LIMIT ?`,
-    limit,
-  );
-  return rows.map((row) => ({
-    connectorId: String(row["connector_id"]),
-    version: Number(row["version"]),
-    service: String(row["service"]) as Service,
-    configuration: JSON.parse(String(row["body"])),
-    issuedAt: Number(row["created_at"]),
-  }));
-}
-
-function storeConfigurationSignature(
-  transaction: Transaction,
-  { connectorId, version, jws }: { connectorId: string; version: number; jws: string },
-): void {
-  transaction.run(
-    "UPDATE desired_configuration SET jws = ? WHERE connector_id = ? AND version = ?",
-    jws,
-    connectorId,
-    version,
-  );
-}
-
-/** Gives a configuration the next free version, where another had been signed as this one before a restored backup. */
-function renumberConfiguration(
-  transaction: Transaction,
-  { connectorId, version }: { readonly connectorId: string; readonly version: number },
-): void {
-  transaction.run(
-    `UPDATE desired_configuration SET version = 1 +
-       (SELECT max(version) FROM desired_configuration WHERE connector_id = ?)
-     WHERE connector_id = ? AND version = ? AND jws IS NULL`,
-    connectorId,
-    connectorId,
-    version,
-  );
 }
 
 /**
@@ -268,18 +180,15 @@ function pruneOldRecords(transaction: Transaction, { now }: { readonly now: numb
   prune("issuance_failure", "at", now - KEPT_FAILURES_MS);
   prune("dead_letter", "at", now - KEPT_DEAD_LETTERS_MS);
   prune("session", "expires_at", now);
+  prune("tunnel_health_sample", "at", now - KEPT_SAMPLES_MS);
 }
 
-/** What administrators do to connectors, their configuration and their commands. */
+/** What administrators do to connectors and their commands. */
 export const administrationOperations = {
   createEnrolmentToken,
   deleteEnrolmentToken,
   changeConnector,
   liftQuarantine,
-  writeConfiguration,
-  takeUnsignedConfigurations,
-  storeConfigurationSignature,
-  renumberConfiguration,
   renumberCommands,
   refuseUnsignedCommand,
   requestCommand,

@@ -1,6 +1,7 @@
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import type { AuditHeadClaim, AuditHeadVerdict, HealthReport } from "../core/link-records.ts";
 import { checkSession, recordConnectorEvent } from "./connector-sessions.ts";
+import { takeTunnelHealth } from "./tunnel-health-operations.ts";
 
 /** Whether a head may be countersigned: not where it, or the entries received, say otherwise in the same epoch. */
 function judgeAuditHead(transaction: Transaction, claim: AuditHeadClaim): AuditHeadVerdict {
@@ -58,7 +59,9 @@ function storeHealth(
       connectorId,
       digest,
     );
-    return { isSnapshotWanted: changes === 0 };
+    if (changes === 0) return { isSnapshotWanted: true };
+    takeTunnelHealth(transaction, { connectorId, now });
+    return { isSnapshotWanted: false };
   }
   transaction.run(
     `INSERT INTO connector_health (connector_id, snapshot, digest, received_at) VALUES (?, ?, ?, ?)
@@ -69,6 +72,7 @@ function storeHealth(
     digest,
     now,
   );
+  takeTunnelHealth(transaction, { connectorId, now });
   return { isSnapshotWanted: false };
 }
 

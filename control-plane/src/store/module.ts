@@ -11,11 +11,13 @@ import { accountOperations } from "./account-operations.ts";
 import { adminMigrations } from "./admin-migrations.ts";
 import { administrationOperations } from "./administration-operations.ts";
 import { certificateOperations } from "./certificate-operations.ts";
+import { configurationOperations } from "./configuration-operations.ts";
 import { connectorMigrations } from "./connector-migrations.ts";
 import { connectorOperations } from "./connector-operations.ts";
 import { deviceFeedOperations } from "./device-feed-operations.ts";
 import { deviceOperations } from "./device-operations.ts";
 import { pfxMigrations, pfxOperations } from "./pfx-operations.ts";
+import { tunnelHealthOperations } from "./tunnel-health-operations.ts";
 import { tunnelOperations } from "./tunnel-operations.ts";
 
 /** The whole store of the control plane: what its worker thread loads. */
@@ -44,9 +46,11 @@ export const operations = {
   ...connectorOperations,
   ...accountOperations,
   ...administrationOperations,
+  ...configurationOperations,
   ...certificateOperations,
   ...deviceOperations,
   ...deviceFeedOperations,
   ...tunnelOperations,
+  ...tunnelHealthOperations,
   ...pfxOperations,
 } satisfies OfRecords & Operations;

@@ -1,9 +1,7 @@
 import type { SqlValue } from "@isthmus/shared/store/transaction";
 import { type RawBuilder, sql } from "kysely";
 import type { ResourceName } from "../core/resources.ts";
-
-/** Microsoft Tunnel calls a server offline when its last check-in is older than five minutes. */
-const OFFLINE_AFTER_MS = 5 * 60_000;
+import { TUNNEL_METRICS } from "../core/tunnel-metrics.ts";
 
 type Select = RawBuilder<Readonly<Record<string, SqlValue>>>;
 
@@ -36,23 +34,25 @@ export const resourceSelects: Readonly<Record<ResourceName, (now: number) => Sel
 
   microsoftTunnelSites: () => sql`SELECT * FROM tunnel_site`,
 
-  microsoftTunnelConfigurations: () => sql`SELECT * FROM tunnel_configuration`,
+  microsoftTunnelConfigurations: () => sql`
+    SELECT *, routeIncludes AS routesInclude, routeExcludes AS routesExclude FROM tunnel_configuration`,
 
-  microsoftTunnelServers: (now) => sql`
-    SELECT c.id, c.display_name AS displayName,
-      CASE WHEN c.last_seen_at IS NULL THEN 'unknown'
-           WHEN c.connected_at IS NULL AND c.last_seen_at < ${now - OFFLINE_AFTER_MS} THEN 'offline'
-           WHEN h.snapshot IS NULL THEN 'unknown'
-           WHEN EXISTS (SELECT 1 FROM json_each(h.snapshot, '$.checks') k
-             WHERE k.value ->> 'status' = 'unhealthy') THEN 'unhealthy'
-           WHEN EXISTS (SELECT 1 FROM json_each(h.snapshot, '$.checks') k
-             WHERE k.value ->> 'status' <> 'healthy') THEN 'warning'
-           ELSE 'healthy' END AS tunnelServerHealthStatus,
+  microsoftTunnelServers: () => sql`
+    SELECT c.id, c.display_name AS displayName, coalesce(t.status, 'unknown') AS tunnelServerHealthStatus,
       c.last_seen_at AS lastCheckinDateTime, NULL AS agentImageDigest, NULL AS serverImageDigest,
-      'standaloneRootless' AS deploymentMode, s.site_id AS microsoftTunnelSiteId
+      'standaloneRootless' AS deploymentMode, s.site_id AS microsoftTunnelSiteId,
+      h.snapshot ->> 'version' AS serverVersion, t.details AS healthDetails
     FROM connector c LEFT JOIN connector_health h ON h.connector_id = c.id
       LEFT JOIN tunnel_server s ON s.connector_id = c.id
+      LEFT JOIN tunnel_server_health t ON t.connector_id = c.id
     WHERE c.service = 'tunnel-gateway'`,
+
+  microsoftTunnelHealthThresholds: () => sql`
+    SELECT m.key AS id, coalesce(t.healthy, m.value ->> 'healthy') AS healthyThreshold,
+      coalesce(t.unhealthy, m.value ->> 'unhealthy') AS unhealthyThreshold,
+      m.value ->> 'healthy' AS defaultHealthyThreshold, m.value ->> 'unhealthy' AS defaultUnhealthyThreshold,
+      m.value ->> 'unit' AS unit
+    FROM json_each(${JSON.stringify(TUNNEL_METRICS)}) m LEFT JOIN tunnel_health_threshold t ON t.id = m.key`,
 
   certificateProfiles: () => sql`
     SELECT c.id || '.' || (p.value ->> 'id') AS id, p.value ->> 'id' AS profileId, c.id AS connectorId,
@@ -111,7 +111,7 @@ export const resourceSelects: Readonly<Record<ResourceName, (now: number) => Sel
   desiredConfigurations: () => sql`
     SELECT d.connector_id || '.' || d.version AS id, d.connector_id AS connectorId, d.version,
       d.jws IS NOT NULL AS isSigned, c.configuration_version_applied = d.version AS isApplied,
-      d.created_at AS createdDateTime, d.body AS configuration
+      d.created_at AS createdDateTime, d.body AS configuration, d.compiled AS effectiveConfiguration
     FROM desired_configuration d JOIN connector c ON c.id = d.connector_id`,
 
   auditEvents: () => sql`

@@ -3,12 +3,21 @@ import type { Transaction } from "@isthmus/shared/store/transaction";
 import type { Act, TunnelObject, TunnelServerAssignment } from "../core/admin-records.ts";
 import { AUDIT_EVENTS } from "../core/audit-events.ts";
 import { RESOURCES } from "../core/resources.ts";
+import { recompileConfigurations } from "./configuration-operations.ts";
 import { recordAct } from "./own-audit.ts";
 
 const SITE_COLUMNS = Object.keys(RESOURCES.microsoftTunnelSites);
-const CONFIGURATION_COLUMNS = Object.keys(RESOURCES.microsoftTunnelConfigurations);
+const OLDER_NAMES = ["routesInclude", "routesExclude"];
+const CONFIGURATION_COLUMNS = Object.keys(RESOURCES.microsoftTunnelConfigurations).filter(
+  (name) => !OLDER_NAMES.includes(name),
+);
+/** Own limit on the servers that one change makes configurations for, in one transaction. */
+const MAX_SERVERS = 1_000;
 
-/** Writes a tunnel site whole. Throws `tunnel-configuration-unknown` where it names one that is not there. */
+/**
+ * Writes a tunnel site whole; its servers are told. Throws `tunnel-configuration-unknown` where it names one that is not there,
+ * `configuration-too-large`.
+ */
 function putTunnelSite(transaction: Transaction, site: TunnelObject): void {
   const configurationId = site.values["microsoftTunnelConfigurationId"] ?? null;
   if (configurationId !== null) {
@@ -25,6 +34,7 @@ function putTunnelSite(transaction: Transaction, site: TunnelObject): void {
   }
   upsert(transaction, "tunnel_site", SITE_COLUMNS, site);
   recordAct(transaction, site, AUDIT_EVENTS.tunnelSiteWritten, { id: site.id, ...site.values });
+  tellServers(transaction, "s.id", site.id, site);
 }
 
 /** Throws `tunnel-site-unknown`, and `tunnel-site-in-use` while a server belongs to it. */
@@ -39,7 +49,7 @@ function deleteTunnelSite(
   recordAct(transaction, act, AUDIT_EVENTS.tunnelSiteDeleted, { id });
 }
 
-/** Writes a tunnel configuration whole. */
+/** Writes a tunnel configuration whole; the servers of its sites are told. Throws `configuration-too-large`. */
 function putTunnelConfiguration(transaction: Transaction, configuration: TunnelObject): void {
   const { id, now, values } = configuration;
   upsert(transaction, "tunnel_configuration", CONFIGURATION_COLUMNS, {
@@ -47,6 +57,30 @@ function putTunnelConfiguration(transaction: Transaction, configuration: TunnelO
     values: { ...values, lastUpdateDateTime: now },
   });
   recordAct(transaction, configuration, AUDIT_EVENTS.tunnelConfigurationWritten, { id, ...values });
+  tellServers(transaction, "s.microsoftTunnelConfigurationId", id, configuration);
+}
+
+/** Gives the servers of the sites with this value a next version of their configuration, where it changes. */
+function tellServers(
+  transaction: Transaction,
+  column: "s.id" | "s.microsoftTunnelConfigurationId",
+  value: string,
+  { actor, now }: Act,
+): void {
+  const servers = transaction.all(
+    `SELECT v.connector_id AS id FROM tunnel_server v JOIN tunnel_site s ON s.id = v.site_id
+     WHERE ${column} = ? ORDER BY v.connector_id LIMIT ?`,
+    value,
+    MAX_SERVERS + 1,
+  );
+  if (servers.length > MAX_SERVERS) {
+    throw new ConnectorError(
+      "tunnel-server-limit",
+      `More than ${MAX_SERVERS} servers have this configuration: split it among sites`,
+    );
+  }
+  const ids = servers.map(({ id }) => String(id));
+  recompileConfigurations(transaction, ids, { actor, now });
 }
 
 /** Throws `tunnel-configuration-unknown`, and `tunnel-configuration-in-use` while a site has it. */
@@ -68,7 +102,10 @@ function deleteTunnelConfiguration(
   recordAct(transaction, act, AUDIT_EVENTS.tunnelConfigurationDeleted, { id });
 }
 
-/** Says to which site a tunnel server belongs. Throws `tunnel-server-unknown`, `tunnel-site-unknown`. */
+/**
+ * Says to which site a tunnel server belongs, and gives it what the site says. Throws `tunnel-server-unknown`,
+ * `tunnel-site-unknown`, `configuration-too-large`.
+ */
 function assignTunnelServer(
   transaction: Transaction,
   { id, siteId, ...act }: TunnelServerAssignment,
@@ -88,6 +125,7 @@ function assignTunnelServer(
     transaction.run("INSERT INTO tunnel_server (connector_id, site_id) VALUES (?, ?)", id, siteId);
   }
   recordAct(transaction, act, AUDIT_EVENTS.tunnelServerAssigned, { id, siteId });
+  recompileConfigurations(transaction, [id], act);
 }
 
 type TunnelTable = "tunnel_site" | "tunnel_configuration";

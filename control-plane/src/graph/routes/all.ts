@@ -8,6 +8,7 @@ import { connectorRoutes } from "./connectors.ts";
 import { deviceRoutes } from "./devices.ts";
 import { readingRoutes } from "./reading.ts";
 import { tunnelRoutes } from "./tunnel.ts";
+import { tunnelHealthRoutes } from "./tunnel-health.ts";
 import { userPfxRoutes } from "./user-pfx-certificates.ts";
 
 /** Every operation below `/beta/deviceManagement`. */
@@ -17,6 +18,7 @@ export function allRoutes(api: ApiDependencies): Route[] {
     ...connectorRoutes(api),
     ...deviceRoutes(api),
     ...tunnelRoutes(api),
+    ...tunnelHealthRoutes(api),
     ...certificateRoutes(api),
     ...certificateDeliveryRoutes(api),
     ...userPfxRoutes(api),

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { ConnectorError } from "@isthmus/shared/errors";
-import { MAX_JWS_BYTES, MAX_NESTING, service } from "@isthmus/shared/link/messages";
+import { MAX_NESTING, service } from "@isthmus/shared/link/messages";
 import { isNestedAtMost } from "@isthmus/shared/link/nesting";
 import { z } from "zod";
+import { requireConfigurationFits } from "../../core/configuration-size.ts";
 import { displayName, given, parseBody } from "../body.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { readEntity } from "../listing.ts";
@@ -12,8 +13,6 @@ import { type ApiRequest, parameter, type Route } from "../route.ts";
 const DEFAULT_TOKEN_MINUTES = 60;
 const MAX_TOKEN_MINUTES = 30 * 24 * 60;
 const TOKEN_SECRET_BYTES = 32;
-/** What a configuration may take so that its JWS fits. */
-export const MAX_CONFIGURATION_BYTES = Math.floor((MAX_JWS_BYTES * 3) / 4) - 8_192;
 
 const newToken = z.strictObject({
   service,
@@ -102,13 +101,7 @@ async function createToken(api: ApiDependencies, request: ApiRequest) {
 async function writeConfiguration(api: ApiDependencies, request: ApiRequest) {
   const connectorId = parameter(request, "id");
   const { configuration } = parseBody(newConfiguration, request.body);
-  const bytes = Buffer.byteLength(JSON.stringify(configuration));
-  if (bytes > MAX_CONFIGURATION_BYTES) {
-    throw new ConnectorError(
-      "configuration-too-large",
-      `Configuration of ${bytes} bytes exceeds ${MAX_CONFIGURATION_BYTES}`,
-    );
-  }
+  requireConfigurationFits(JSON.stringify(configuration));
   const { version } = await api.records.run("writeConfiguration", {
     ...request.act,
     connectorId,

@@ -12,6 +12,7 @@ const READING: Readonly<Record<ResourceName, Permission>> = {
   microsoftTunnelSites: "tunnel.read",
   microsoftTunnelConfigurations: "tunnel.read",
   microsoftTunnelServers: "tunnel.read",
+  microsoftTunnelHealthThresholds: "tunnel.read",
   certificateProfiles: "certificates.read",
   issuedCertificates: "certificates.read",
   userPfxCertificates: "pfx.read",

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { propertiesOf, type ResourceName } from "../../core/resources.ts";
+import { advancedSettingFaults, DOMAIN, SITE_LIMITS } from "../../core/tunnel-site-vpn.ts";
 import { displayName, identifier, note, parseBody } from "../body.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { readEntity } from "../listing.ts";
@@ -8,8 +9,21 @@ import { type ApiRequest, parameter, type Route } from "../route.ts";
 /** Microsoft Tunnel's objects by the property names of Graph beta (intune-mstunnel). */
 
 const MAX_ENTRIES = 500;
+const MAX_SETTINGS = 100;
 const text = z.string().min(1).max(1_024);
 const texts = z.array(text).max(MAX_ENTRIES);
+const routes = z
+  .array(z.union([z.cidrv4(), z.cidrv6()], "expected a network such as 10.0.0.0/8"))
+  .max(SITE_LIMITS.routes);
+const domain = z.string().regex(DOMAIN, "expected a domain");
+const advancedSettings = z
+  .array(z.strictObject({ name: text, value: z.string().max(1_024) }))
+  .max(MAX_SETTINGS)
+  .superRefine((settings, context) => {
+    for (const { index, message } of advancedSettingFaults(settings)) {
+      context.addIssue({ code: "custom", path: [index], message });
+    }
+  });
 const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,7})?$/, "HH:MM:SS");
 
 const site = z.strictObject({
@@ -23,6 +37,7 @@ const site = z.strictObject({
   upgradeAvailable: z.boolean().default(false),
   internalNetworkProbeUrl: z
     .url({ protocol: /^https?$/ })
+    .max(2_048)
     .nullable()
     .default(null),
   roleScopeTagIds: texts.default([]),
@@ -36,17 +51,14 @@ const configuration = z.strictObject({
   ipv6Network: z.cidrv6().nullable().default(null),
   dnsServers: z
     .array(z.union([z.ipv4(), z.ipv6()]))
-    .max(16)
+    .max(SITE_LIMITS.dnsServers)
     .default([]),
-  defaultDomainSuffix: text.nullable().default(null),
-  routeIncludes: texts.default([]),
-  routeExcludes: texts.default([]),
-  splitDNS: texts.default([]),
+  defaultDomainSuffix: domain.nullable().default(null),
+  routeIncludes: routes.default([]),
+  routeExcludes: routes.default([]),
+  splitDNS: z.array(domain).max(SITE_LIMITS.splitDns).default([]),
   listenPort: z.number().int().min(1).max(65_535).default(443),
-  advancedSettings: z
-    .array(z.strictObject({ name: text, value: z.string().max(1_024) }))
-    .max(100)
-    .default([]),
+  advancedSettings: advancedSettings.default([]),
   roleScopeTagIds: texts.default([]),
   disableUdpConnections: z.boolean().default(false),
 });
@@ -75,7 +87,10 @@ const KINDS: readonly ObjectKind[] = [
   },
 ];
 
-/** Sites and configurations are kept and related; which site a server belongs to is said at the server. */
+/**
+ * Sites and configurations are kept and related; which site a server belongs to is said at the server. What a site says goes to
+ * its servers as a next version of their desired configurations.
+ */
 export function tunnelRoutes(api: ApiDependencies): Route[] {
   return [
     ...KINDS.flatMap((kind) => objectRoutes(api, kind)),
@@ -87,6 +102,7 @@ export function tunnelRoutes(api: ApiDependencies): Route[] {
         const id = parameter(request, "id");
         const { microsoftTunnelSiteId: siteId } = parseBody(server, request.body);
         await api.records.run("assignTunnelServer", { ...request.act, id, siteId });
+        api.unsigned.nudge();
         return { status: 200, body: await readEntity(api.listing, "microsoftTunnelServers", id) };
       },
     },
@@ -102,7 +118,7 @@ function objectRoutes(api: ApiDependencies, kind: ObjectKind): Route[] {
       permission: "tunnel.write",
       handle: async (request) => {
         const id = api.random.bytes(16).toString("hex");
-        return { status: 201, body: await put(api, kind, request, id, request.body) };
+        return { status: 201, body: await put(api, kind, request, id, writable(request.body)) };
       },
     },
     {
@@ -130,10 +146,27 @@ function objectRoutes(api: ApiDependencies, kind: ObjectKind): Route[] {
 
 /** PATCH keeps what the body does not name; then the whole is checked like a new one. */
 function mergedBody(present: Readonly<Record<string, unknown>>, body: unknown): unknown {
-  const { id: _id, lastUpdateDateTime: _at, "@odata.context": _context, ...rest } = present;
-  return typeof body === "object" && body !== null && !Array.isArray(body)
-    ? { ...rest, ...body }
-    : body;
+  const change = writable(body);
+  const { routesInclude: _includes, routesExclude: _excludes, ...rest } = present;
+  return isObject(change) ? { ...(writable(rest) as object), ...change } : change;
+}
+
+/** What Graph's clients send along and cannot set. */
+const READ_ONLY = ["id", "lastUpdateDateTime", "@odata.context", "@odata.type"];
+/** Graph's older names; where a body has both, the newer one counts. */
+const RENAMED = { routesInclude: "routeIncludes", routesExclude: "routeExcludes" } as const;
+
+function writable(body: unknown): unknown {
+  if (!isObject(body)) return body;
+  const rest = Object.entries(body).filter(([name]) => !READ_ONLY.includes(name));
+  const named = Object.entries(RENAMED).flatMap(([older, newer]) =>
+    older in body && !(newer in body) ? [[newer, body[older]] as const] : [],
+  );
+  return Object.fromEntries([...rest.filter(([name]) => !(name in RENAMED)), ...named]);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 async function put(
@@ -145,6 +178,7 @@ async function put(
 ) {
   const values = storedValues(kind.resource, parseBody(kind.schema, body));
   await api.records.run(kind.put, { ...act, id, values });
+  api.unsigned.nudge();
   return await readEntity(api.listing, kind.resource, id);
 }
 
