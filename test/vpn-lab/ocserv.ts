@@ -1,10 +1,10 @@
 import type { ChildProcess } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { endChild, LAB, type Lab } from "./namespaces.ts";
 
 export interface OcservOptions {
-  readonly folder: string;
   readonly certificateFile: string;
   readonly keyFile: string;
   /** The CA of the client certificates. */
@@ -24,9 +24,11 @@ const LISTEN_TIMEOUT_MS = 10_000;
 
 /** Starts it and waits until its port answers. */
 export async function startOcserv(lab: Lab, options: OcservOptions): Promise<OcservPeer> {
-  mkdirSync(options.folder, { recursive: true });
-  const file = join(options.folder, "ocserv.conf");
-  writeFileSync(file, configuration(options));
+  // Its workers run as nobody and have to come to the socket.
+  const folder = mkdtempSync(join(tmpdir(), "ocserv-"));
+  chmodSync(folder, 0o755);
+  const file = join(folder, "ocserv.conf");
+  writeFileSync(file, configuration(options, folder));
   const process = lab.start("gateway", ["ocserv", "--foreground", "--config", file]);
   let output = "";
   process.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()));
@@ -41,10 +43,17 @@ export async function startOcserv(lab: Lab, options: OcservOptions): Promise<Ocs
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  return { process, output: () => output, [Symbol.asyncDispose]: () => endChild(process) };
+  return {
+    process,
+    output: () => output,
+    async [Symbol.asyncDispose]() {
+      await endChild(process);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
 }
 
-function configuration(options: OcservOptions): string {
+function configuration(options: OcservOptions, folder: string): string {
   return `auth = "certificate"
 ca-cert = ${options.clientCaFile}
 cert-user-oid = 2.5.4.3
@@ -52,8 +61,8 @@ tcp-port = ${options.port}
 udp-port = ${options.port}
 run-as-user = nobody
 run-as-group = nogroup
-socket-file = ${join(options.folder, "socket")}
-pid-file = ${join(options.folder, "pid")}
+socket-file = ${join(folder, "socket")}
+pid-file = ${join(folder, "pid")}
 server-cert = ${options.certificateFile}
 server-key = ${options.keyFile}
 isolate-workers = true

@@ -4,7 +4,6 @@ import { type SessionPapers, TunnelSession } from "./tunnel-session.ts";
 
 /** Many VPN sessions of one light process, in the client's namespace. */
 
-const OPEN_AT_ONCE = 8;
 const UDP_PORT = 7_777;
 const IPV4_HEAD_BYTES = 20;
 const UDP_HEAD_BYTES = 8;
@@ -12,13 +11,9 @@ const UDP_HEAD_BYTES = 8;
 const sessions: TunnelSession[] = [];
 
 const handlers = {
-  /** Opens sessions until there are `count`. */
+  /** Opens sessions until there are `count`, one after the other: a device's new login ends one that waits for its tunnel. */
   async open(of: { readonly papers: SessionPapers; readonly count: number }): Promise<number> {
-    while (sessions.length < of.count) {
-      const batch = Math.min(OPEN_AT_ONCE, of.count - sessions.length);
-      const opened = Array.from({ length: batch }, () => TunnelSession.open(of.papers));
-      sessions.push(...(await Promise.all(opened)));
-    }
+    while (sessions.length < of.count) sessions.push(await TunnelSession.open(of.papers));
     return sessions.length;
   },
   /** Every session sends as fast as its connection takes it, to the sink on the internal host. */

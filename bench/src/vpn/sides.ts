@@ -41,15 +41,11 @@ export async function startGatewaySide(
 }
 
 /** ocserv beside it. */
-export async function startOcservSide(
-  lab: Lab,
-  folder: string,
-  certificates: TlsCertificates,
-): Promise<Side> {
+export async function startOcservSide(lab: Lab, certificates: TlsCertificates): Promise<Side> {
   const port = 4_443;
   const { certificateFile, keyFile } = certificates.server;
   const clientCaFile = certificates.caFile;
-  const files = { folder, certificateFile, keyFile, clientCaFile };
+  const files = { certificateFile, keyFile, clientCaFile };
   const ocserv = await startOcserv(lab, { ...files, port, network: "10.97.0.0/16" });
   remember(ocserv.process);
   return {

@@ -9,6 +9,7 @@ import { treeCpuSeconds } from "../measure/process-tree.ts";
 import { ratios } from "../measure/statistics.ts";
 import { neededTool } from "../peers/tool.ts";
 import { type Direction, startIperfServer, transfer } from "./iperf.ts";
+import { manySessions } from "./many-sessions.ts";
 import { idleRoundTripUs } from "./round-trip.ts";
 import {
   connectTo,
@@ -73,16 +74,23 @@ async function runVpnBench(options: BenchOptions): Promise<BenchOutcome> {
   await using _server = await startIperfServer(lab);
   const at = (name: string) => join(options.folder, name);
   await using gateway = await startGatewaySide(lab, at("gateway"), certificates);
-  await using ocserv = await startOcservSide(lab, at("ocserv"), certificates);
+  await using ocserv = await startOcservSide(lab, certificates);
   const measure = (side: Side) => async (round: number) => {
     options.progress(`round ${round + 1}/${options.runs}: ${side.name}`);
-    return measureSide(lab, side, certificates, options);
+    try {
+      return await measureSide(lab, side, certificates, options);
+    } catch (error) {
+      throw new Error(`${side.name} said:\n${side.output()}`, { cause: error });
+    }
   };
   const rounds = await interleave<Round>(options.runs, [
     { name: "gateway", run: measure(gateway) },
     { name: "ocserv", run: measure(ocserv) },
   ]);
-  return report(rounds.get("gateway") ?? [], rounds.get("ocserv") ?? []);
+  options.progress("many sessions");
+  const many = await manySessions(lab, [gateway, ocserv], certificates, options.scale);
+  const { figures, notes } = report(rounds.get("gateway") ?? [], rounds.get("ocserv") ?? []);
+  return { figures: [...figures, ...many], notes };
 }
 
 async function measureSide(
