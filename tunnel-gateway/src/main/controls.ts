@@ -39,12 +39,14 @@ export function gatewayControls(options: {
     readonly failures: readonly FailedSource[];
     refreshFromScratch(): Promise<void>;
   };
+  /** Undefined without a VPN. */
+  readonly vpnSessions: () => number | undefined;
 }): ControlHandlers {
   const { connections, states, enforcement, revocation } = options;
   return {
     async sessions() {
       const listed = connections.all().slice(0, MAX_LISTED).map(session);
-      return { total: connections.size, sessions: listed };
+      return { total: connections.size, sessions: listed, vpnSessions: options.vpnSessions() };
     },
     async devices() {
       const { directory } = states;

@@ -190,6 +190,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
         states: this.#states,
         enforcement: this.#enforcement,
         revocation: this.#revocation,
+        vpnSessions: () => this.#vpn?.sessions,
       }),
       ...this.#vpn?.controls,
     };

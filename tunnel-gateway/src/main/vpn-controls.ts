@@ -1,57 +1,78 @@
 import type { Clock } from "@isthmus/shared/clock";
+import { ConnectorError } from "@isthmus/shared/errors";
 import type { ControlHandlers } from "@isthmus/shared/kernel/control-socket";
 import { z } from "zod";
-import { formatAddress } from "../core/ip-address.ts";
+import type { AccessControl } from "../core/access.ts";
 import type { Refusal } from "../core/refusal.ts";
-import { addressOfSlot, type TunnelSlice } from "../core/vpn/tunnel-slices.ts";
+import { type Ban, scoredAddress } from "../core/vpn/scores.ts";
+import { gatewayAddress, type TunnelSlice } from "../core/vpn/tunnel-slices.ts";
+import { groupNamed, type VpnGroup } from "../core/vpn/vpn-rules.ts";
 import type { VpnParts } from "../core/vpn/vpn-service.ts";
 import type { VpnSession } from "../core/vpn/vpn-session.ts";
-import type { SessionTraffic, VpnEngine } from "../core/vpn-engine.ts";
+import type { VpnEngine } from "../core/vpn-engine.ts";
+import { VpnListing } from "./vpn-listing.ts";
 
 /** Own limit on what one answer lists. */
 const MAX_LISTED = 5_000;
 
 const text = z.string().min(1).max(256);
+const sessionsArgument = z.strictObject({
+  userName: text.optional(),
+  deviceId: text.optional(),
+});
+const sessionArgument = z.strictObject({ sessionId: text });
 const kickArgument = z.union([
   z.strictObject({ sessionId: text }),
   z.strictObject({ userName: text }),
   z.strictObject({ deviceId: text }),
+  /** Whichever of the three it is. */
+  z.strictObject({ who: text }),
 ]);
 const clearArgument = z.strictObject({ key: text.optional() });
+const routesArgument = z.strictObject({ group: text.optional() });
 
-/** One session of the VPN, as the command line shows it. */
-export interface ListedVpnSession {
-  readonly sessionId: string;
-  readonly userName: string;
-  readonly deviceId: string | undefined;
-  readonly group: string;
-  readonly state: "waiting" | "connected" | "ended";
-  readonly address: string | undefined;
-  readonly ipv6Address: string | undefined;
-  readonly remoteAddress: string;
-  readonly client: string;
-  readonly dtls: string | undefined;
-  readonly openedAt: number;
-  readonly lastSeenAt: number;
-  readonly bytesUp: number;
-  readonly bytesDown: number;
+/** Where the VPN listens, and whether its packets are carried. */
+export interface VpnListeners {
+  readonly address: string;
+  readonly port: number;
+  readonly udp: boolean;
+  /** Why the data path stopped. */
+  readonly fault: string | undefined;
 }
 
-/** What the command line asks of a running VPN. */
-export function vpnControls(options: {
+export interface VpnControlsOptions {
   readonly parts: VpnParts;
+  readonly access: AccessControl;
   readonly engine: VpnEngine;
   readonly slices: readonly TunnelSlice[];
   readonly clock: Clock;
-}): ControlHandlers {
-  const { parts, engine, slices, clock } = options;
+  readonly listeners: () => VpnListeners;
+}
+
+/** What the command line asks of a running VPN. */
+export function vpnControls(options: VpnControlsOptions): ControlHandlers {
+  const { parts, access, engine, slices, clock } = options;
   const { table } = parts.sessions;
+  const listing = () => new VpnListing(slices, engine.sessions());
   return {
-    async "vpn-sessions"() {
-      const traffic = new Map(engine.sessions().map((one) => [one.sessionId, one]));
-      const sessions = table.all().slice(0, MAX_LISTED);
-      const listed = sessions.map((session) => listedSession(session, slices, traffic));
-      return { total: table.size, sessions: listed };
+    async "vpn-sessions"(argument) {
+      const { userName, deviceId } = sessionsArgument.parse(argument ?? {});
+      const sessions = (userName === undefined ? table.all() : table.ofUser(userName)).filter(
+        (session) => deviceId === undefined || session.deviceId === deviceId,
+      );
+      const all = listing();
+      const listed = sessions.slice(0, MAX_LISTED).map((session) => all.session(session));
+      return { total: sessions.length, sessions: listed };
+    },
+    async "vpn-session"(argument) {
+      const { sessionId } = sessionArgument.parse(argument);
+      const session = table.all().find(({ id }) => id === sessionId);
+      if (!session) throw new ConnectorError("session-unknown", `there is no session ${sessionId}`);
+      return listing().detailed(session);
+    },
+    async "vpn-users"() {
+      const users = listing().users(table.all(), (name) => table.names.keyOf(name));
+      return { total: users.length, users: users.slice(0, MAX_LISTED) };
     },
     async "vpn-kick"(argument) {
       const sessions = named(parts, kickArgument.parse(argument));
@@ -60,61 +81,98 @@ export function vpnControls(options: {
     },
     async "vpn-bans"() {
       const now = clock.now();
-      const bans = parts.scores.bans().slice(0, MAX_LISTED);
-      return { bans: bans.map((ban) => ({ ...ban, secondsLeft: secondsUntil(ban.until, now) })) };
+      const bans = parts.scores.bans();
+      return { total: bans.length, bans: bans.slice(0, MAX_LISTED).map((ban) => left(ban, now)) };
     },
     async "vpn-bans-clear"(argument) {
-      return { cleared: parts.scores.clear(clearArgument.parse(argument ?? {}).key) };
+      const { key } = clearArgument.parse(argument ?? {});
+      return { cleared: parts.scores.clear(key && table.names.keyOf(scoredAddress(key))) };
+    },
+    async "vpn-groups"() {
+      const { groups } = access.rules.vpn;
+      return { groups: groups.map((group) => groupSummary(group, table.all())) };
+    },
+    async "vpn-routes"(argument) {
+      const { group } = routesArgument.parse(argument ?? {});
+      return toldToClients(groupCalled(access, group));
     },
     async "vpn-status"() {
       const sessions = table.all();
-      const connected = sessions.filter(({ state }) => state.kind === "connected").length;
+      const connected = sessions.filter(({ state }) => state.kind === "connected");
+      const dtls = connected.filter((session) => session.dtls !== undefined).length;
       const { pool, pending, leases, scores } = parts;
       const addresses = { used: pool.used, capacity: pool.capacity };
       const counts = { pendingLogins: pending.size, policies: leases.size };
       const bans = scores.bans().length;
-      const counters = engine.counters();
-      return { sessions: sessions.length, connected, addresses, bans, ...counts, counters };
+      return {
+        ...options.listeners(),
+        sessions: sessions.length,
+        connected: connected.length,
+        dtls,
+        addresses,
+        tunnels: tunnels(options),
+        bans,
+        ...counts,
+        counters: engine.counters(),
+      };
     },
   };
+}
+
+function tunnels({ slices, parts }: VpnControlsOptions) {
+  const fill = parts.pool.ofTunnels();
+  return slices.map(({ device, ipv4, ipv6 }, index) => ({
+    device,
+    address: gatewayAddress(ipv4),
+    ipv6Address: ipv6 && gatewayAddress(ipv6),
+    ...fill[index],
+  }));
 }
 
 function named({ sessions }: VpnParts, who: z.infer<typeof kickArgument>): VpnSession[] {
   const { table } = sessions;
   if ("userName" in who) return table.ofUser(who.userName);
   if ("deviceId" in who) return table.ofDevice(who.deviceId);
-  return table.all().filter(({ id }) => id === who.sessionId);
+  const id = "who" in who ? who.who : who.sessionId;
+  const one = table.all().filter((session) => session.id === id);
+  if (!("who" in who)) return one;
+  return [...new Set([...one, ...table.ofUser(id), ...table.ofDevice(id)])];
 }
 
-function listedSession(
-  session: VpnSession,
-  slices: readonly TunnelSlice[],
-  traffic: ReadonlyMap<number, SessionTraffic>,
-): ListedVpnSession {
-  const { record, place, told, engineId, carried } = session;
-  const now = engineId === undefined ? undefined : traffic.get(engineId);
-  const slice = place && slices[place.tunnel];
-  const ipv6 = told?.hasIpv6 ? slice?.ipv6 : undefined;
+function left(ban: Ban, now: number) {
+  return { ...ban, secondsLeft: Math.max(0, Math.ceil((ban.until - now) / 1_000)) };
+}
+
+function groupSummary(group: VpnGroup, sessions: readonly VpnSession[]) {
+  const { name, label, authentication, requireDevice, members, policyGroups } = group;
   return {
-    sessionId: session.id,
-    userName: record.userName,
-    deviceId: record.deviceId,
-    group: record.group,
-    state: session.state.kind,
-    address: slice && formatAddress(addressOfSlot(slice.ipv4, place.slot)),
-    ipv6Address: ipv6 && place && formatAddress(addressOfSlot(ipv6, place.slot)),
-    remoteAddress: session.remoteAddress,
-    client: record.client.userAgent,
-    dtls: session.dtls,
-    openedAt: session.openedAt,
-    lastSeenAt: session.lastSeenAt,
-    bytesUp: carried.bytesUp + (now?.bytesUp ?? 0),
-    bytesDown: carried.bytesDown + (now?.bytesDown ?? 0),
+    name,
+    label,
+    authentication,
+    requireDevice,
+    members,
+    policyGroups,
+    routesInclude: group.routesInclude.length,
+    routesExclude: group.routesExclude.length,
+    sessions: sessions.filter((session) => session.group === name).length,
   };
 }
 
-function secondsUntil(until: number, now: number): number {
-  return Math.max(0, Math.ceil((until - now) / 1_000));
+function groupCalled(access: AccessControl, name: string | undefined): VpnGroup {
+  const { vpn } = access.rules;
+  const group = name === undefined ? vpn.groups[0] : groupNamed(vpn, name);
+  if (group) return group;
+  const message = name === undefined ? "there are no groups" : `there is no group ${name}`;
+  throw new ConnectorError("group-unknown", message);
+}
+
+/** What a client of the group gets to know when it connects. */
+function toldToClients(group: VpnGroup) {
+  const { name, routesInclude, routesExclude, dnsServers, defaultDomain, splitDns } = group;
+  const { mtu, udp, banner, timeouts } = group;
+  const routes = { routesInclude, routesExclude };
+  const names = { dnsServers, defaultDomain, splitDns };
+  return { group: name, ...routes, ...names, mtu, udp, banner, timeouts };
 }
 
 const KICKED: Refusal = {

@@ -99,8 +99,20 @@ export class VpnGateway implements AsyncDisposable {
       },
       onFault: (error) => log.error({ err: error }, "vpn.request-failed"),
     });
-    const control = { parts: this.#parts, engine, slices: this.#slices, clock };
-    this.controls = vpnControls(control);
+    const listeners = () => ({
+      address: kernel.local.listen.address,
+      port: this.#port,
+      udp: local.udp,
+      fault: this.#fault,
+    });
+    this.controls = vpnControls({
+      parts: this.#parts,
+      access,
+      engine,
+      slices: this.#slices,
+      clock,
+      listeners,
+    });
     this.checks = vpnChecks({ parts: this.#parts, access, fault: () => this.#fault });
     this.#sweeper = setInterval(() => this.#vpn.sweep(), SECOND_MS);
   }

@@ -42,11 +42,19 @@ export class AddressPool {
   }
 
   get capacity(): number {
-    return this.#slices.reduce((sum, { end }) => sum + Math.max(0, end - FIRST_SLOT), 0);
+    return this.ofTunnels().reduce((sum, { capacity }) => sum + capacity, 0);
   }
 
   get used(): number {
     return this.#slices.reduce((sum, { used }) => sum + used.size, 0);
+  }
+
+  /** How full each tunnel's slice is, in their order. */
+  ofTunnels(): readonly { readonly used: number; readonly capacity: number }[] {
+    return this.#slices.map(({ end, used }) => ({
+      used: used.size,
+      capacity: Math.max(0, end - FIRST_SLOT),
+    }));
   }
 
   /** An address for somebody; undefined when there is none left. */

@@ -4,20 +4,20 @@ import type { VpnSession } from "./vpn-session.ts";
 
 /** The sessions that have not ended, found by cookie, by user, by device, by certificate and by the engine's number. */
 export class SessionTable extends OpenConnections<VpnSession> {
-  readonly #names: UserNames;
+  readonly names: UserNames;
   readonly #byToken = new Map<string, VpnSession>();
   readonly #byUser = new Map<string, Set<VpnSession>>();
   readonly #byEngineId = new Map<number, VpnSession>();
 
   constructor(names: UserNames) {
     super();
-    this.#names = names;
+    this.names = names;
   }
 
   override add(session: VpnSession): void {
     super.add(session);
     this.#byToken.set(session.record.tokenHash, session);
-    const user = this.#names.keyOf(session.record.userName);
+    const user = this.names.keyOf(session.record.userName);
     const sessions = this.#byUser.get(user) ?? new Set();
     this.#byUser.set(user, sessions.add(session));
   }
@@ -25,7 +25,7 @@ export class SessionTable extends OpenConnections<VpnSession> {
   override remove(session: VpnSession): void {
     super.remove(session);
     this.#byToken.delete(session.record.tokenHash);
-    const user = this.#names.keyOf(session.record.userName);
+    const user = this.names.keyOf(session.record.userName);
     const sessions = this.#byUser.get(user);
     sessions?.delete(session);
     if (sessions?.size === 0) this.#byUser.delete(user);
@@ -50,7 +50,7 @@ export class SessionTable extends OpenConnections<VpnSession> {
 
   /** A user's sessions, the oldest first. */
   ofUser(userName: string): VpnSession[] {
-    return [...(this.#byUser.get(this.#names.keyOf(userName)) ?? [])];
+    return [...(this.#byUser.get(this.names.keyOf(userName)) ?? [])];
   }
 
   ofEngine(engineId: number): VpnSession | undefined {

@@ -75,6 +75,9 @@ export class Tunnels {
     const isReturn = session.engineId !== undefined;
     sessions.open(session, group, policyGroups, path);
     sessions.saw(session, remoteAddress);
+    const { tlsVersion, cipher } = request.connection;
+    session.tls = `${tlsVersion} ${cipher}`;
+    session.wasOfferedDtls = this.#offersDtls(group, request);
     observer.connected(session, isReturn);
     return { kind: "connected", tunnel: this.#settings(session, group, path, request) };
   }

@@ -23,8 +23,12 @@ export class VpnSession implements OpenSession {
   policy: PolicyLease | undefined;
   /** What the engine was last told, while it knows it. */
   told: EngineSession | undefined;
+  /** Version and cipher of the TLS connection of last time. */
+  tls: string | undefined;
   /** The cipher of DTLS while it is up. */
   dtls: string | undefined;
+  /** Whether the client was last told how it may open DTLS. */
+  wasOfferedDtls = false;
   /** What tunnels that the engine has taken down have carried. */
   readonly carried = { bytesUp: 0, bytesDown: 0, packetsUp: 0, packetsDown: 0, dropped: 0 };
   readonly #cut: (session: VpnSession, refusal: Refusal) => void;
