@@ -73,7 +73,7 @@ export function sessionLine(session: ListedVpnSession, now: number): string {
 
 /** `vpn session` for a person. */
 export function detailText(session: DetailedVpnSession): string {
-  const time = (at: number | undefined) => at && new Date(at).toISOString();
+  const time = (at = 0) => (at === 0 ? undefined : new Date(at).toISOString());
   const lines: readonly (readonly [string, string | number | undefined])[] = [
     ["session", session.sessionId],
     ["user", session.userName],

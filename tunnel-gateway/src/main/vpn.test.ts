@@ -1,6 +1,5 @@
 import { createServer, type Socket } from "node:net";
 import type { CommandHandler } from "@isthmus/shared/kernel/service-definition";
-import { until } from "@isthmus/shared/testing/until";
 import { describe, expect, test } from "vitest";
 import { FakeEngine } from "../testing/fake-engine.ts";
 import {
@@ -15,8 +14,8 @@ import {
   startTarget,
 } from "../testing/gateway-under-test.ts";
 import { deviceUri, issueTo, makeDeviceAuthority } from "../testing/test-certificates.ts";
-import { openconnectInit, openconnectTunnel } from "../testing/vpn-requests.ts";
-import { derOf, deviceGroup } from "../testing/vpn-under-test.ts";
+import { openTestTunnel } from "../testing/vpn-tunnel.ts";
+import { deviceGroup } from "../testing/vpn-under-test.ts";
 
 const authority = await makeDeviceAuthority();
 const identity = await issueTo(authority, [deviceUri("d1")]);
@@ -38,24 +37,7 @@ async function start(options: GatewayTestOptions = {}): Promise<VpnGatewayUnderT
   };
 }
 
-/** Sends a request on a connection of its own; the answer as text, empty where it became a tunnel. */
-async function ask({ engine }: VpnGatewayUnderTest, bytes: Buffer): Promise<string> {
-  const connection = engine.connection([derOf(identity)]);
-  const { id } = connection;
-  engine.handler.opened(connection);
-  engine.handler.bytes(id, bytes);
-  const isTunnel = () => engine.attached.some(({ connectionId }) => connectionId === id);
-  await until(() => engine.written.has(id) || isTunnel());
-  return engine.written.get(id) ?? "";
-}
-
-/** Logs in with the certificate and connects. */
-async function tunnel(all: VpnGatewayUnderTest): Promise<void> {
-  const login = await ask(all, openconnectInit());
-  const [, cookie] = /Set-Cookie: webvpn=([^;]+)/.exec(login) ?? [];
-  if (cookie === undefined) throw new Error(login);
-  expect(await ask(all, openconnectTunnel(cookie))).toBe("");
-}
+const tunnel = ({ engine }: VpnGatewayUnderTest) => openTestTunnel(engine, identity);
 
 describe("a gateway with a VPN", () => {
   test("serves login and tunnel on the engine's connections", async () => {

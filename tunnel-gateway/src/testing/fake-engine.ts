@@ -42,6 +42,8 @@ export class FakeEngine implements VpnEngine {
   identity: EngineIdentity | undefined;
   /** Of the session that is closed next. */
   traffic: Partial<SessionTraffic> = {};
+  /** What the packet threads and the front have counted. */
+  counts: Readonly<Record<string, number>> = {};
   #nextConnection = 1;
 
   async listen(options: EngineListenOptions): Promise<{ readonly port: number }> {
@@ -98,7 +100,7 @@ export class FakeEngine implements VpnEngine {
   }
 
   counters() {
-    return { sessions: this.open.size };
+    return { sessions: this.open.size, ...this.counts };
   }
 
   sessions(): readonly SessionTraffic[] {
