@@ -18,6 +18,8 @@ export interface ConnectRequest {
   readonly certificate: Buffer | undefined;
   /** Ends the connection so that it cannot look complete. */
   reset(): void;
+  /** Whether the end of what the device sends comes of a connection that was cut, and says nothing of being complete. */
+  wasCut(): boolean;
   /** Says yes; what is written to `socket` from then on goes to the device as it is. */
   establish(): void;
   /** Says no and why, and ends it. */
@@ -94,6 +96,7 @@ export class ConnectFront {
         socket,
         certificate,
         reset,
+        wasCut: () => false,
         head,
         accept,
         establish: () => socket.write("HTTP/1.1 200 Connection established\r\n\r\n"),

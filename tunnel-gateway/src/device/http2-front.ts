@@ -99,6 +99,7 @@ export class Http2Front {
         head: Buffer.alloc(0),
         accept,
         reset: () => resetStream(stream),
+        wasCut: () => stream.aborted || stream.rstCode !== constants.NGHTTP2_NO_ERROR,
         // A stream that the client reset while we dialled throws on respond(); its end is told by its close event.
         establish: () => void (stream.destroyed || stream.respond({ ":status": 200 })),
         refuse,

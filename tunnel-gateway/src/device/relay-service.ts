@@ -203,6 +203,7 @@ export class RelayService implements Disposable {
     const relay = new Relay({
       device: socket,
       resetDevice: request.reset,
+      wasDeviceCut: request.wasCut,
       target,
       head,
       now: performance.now(),

@@ -35,6 +35,7 @@ async function relayed(head = Buffer.alloc(0)) {
   const relay = new Relay({
     device: deviceSide,
     resetDevice: () => deviceSide.resetAndDestroy(),
+    wasDeviceCut: () => false,
     target: dialled.target,
     head,
     now: 0,

@@ -22,6 +22,7 @@ export class Relay {
   bytesDown = 0;
   readonly #device: DeviceStream;
   readonly #resetDevice: () => void;
+  readonly #wasDeviceCut: () => boolean;
   readonly #target: TargetConnection;
   readonly #onEnd: (end: RelayEnd) => void;
   #inFlight = 0;
@@ -35,6 +36,8 @@ export class Relay {
     readonly device: DeviceStream;
     /** Ends the device's side without a clean end. */
     readonly resetDevice: () => void;
+    /** Whether the end of the device's half comes of a cut: Node ends HTTP/2 streams that were reset as others. */
+    readonly wasDeviceCut: () => boolean;
     readonly target: TargetConnection;
     /** What the device sent along with its request. */
     readonly head: Buffer;
@@ -44,6 +47,7 @@ export class Relay {
   }) {
     this.#device = options.device;
     this.#resetDevice = options.resetDevice;
+    this.#wasDeviceCut = options.wasDeviceCut;
     this.#target = options.target;
     this.#onEnd = options.onEnd;
     this.#idleSince = options.now;
@@ -89,7 +93,10 @@ export class Relay {
   #watch(): void {
     const device = this.#device;
     const { socket } = this.#target;
-    device.on("end", () => this.#passEnd(() => socket.end()));
+    device.on("end", () => {
+      if (this.#wasDeviceCut()) this.#abort("device-error");
+      else this.#passEnd(() => socket.end());
+    });
     socket.on("end", () => this.#passEnd(() => device.end()));
     socket.on("drain", () => device.resume());
     device.on("error", () => this.#abort("device-error"));

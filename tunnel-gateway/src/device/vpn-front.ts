@@ -182,8 +182,9 @@ export class VpnFront implements Disposable {
     const establish = () => void socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
     const refuse = (refusal: RefusalResponse) => refuseOn(socket, refusal);
     const accept = () => {};
+    const wasCut = () => false;
     const of = { authority, socket, certificate, head };
-    this.#options.onRelay({ ...of, establish, refuse, reset, accept });
+    this.#options.onRelay({ ...of, establish, refuse, reset, wasCut, accept });
     return "taken";
   }
 }

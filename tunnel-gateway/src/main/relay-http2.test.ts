@@ -1,60 +1,10 @@
 import { once } from "node:events";
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  constants,
-  type OutgoingHttpHeaders,
-} from "node:http2";
+import { type ClientHttp2Session, constants, type OutgoingHttpHeaders } from "node:http2";
 import { buffer } from "node:stream/consumers";
 import { until } from "@isthmus/shared/testing/until";
 import { expect, test } from "vitest";
-import {
-  type DesiredInput,
-  echo,
-  listOf,
-  openPort,
-  openTls,
-  startGateway,
-  startTarget,
-} from "../testing/gateway-under-test.ts";
-import { deviceUri, issueTo, makeDeviceAuthority } from "../testing/test-certificates.ts";
-
-const authority = await makeDeviceAuthority();
-const identity = await issueTo(authority, [deviceUri("d1")]);
-
-/** A gateway that opens the target to device d1, the target, and a device's HTTP/2 connection to the gateway. */
-async function opened(desired: Partial<DesiredInput> = {}) {
-  const gateway = await startGateway({ authority });
-  const target = await startTarget(echo);
-  await gateway.configure({ policies: openPort(target.port), devices: listOf("d1"), ...desired });
-  const socket = await openTls(gateway, { identity, alpn: ["h2", "http/1.1"] });
-  expect(socket.alpnProtocol).toBe("h2");
-  const session = connect("https://gateway", { createConnection: () => socket });
-  session.on("error", () => {});
-  return {
-    gateway,
-    target,
-    session,
-    async [Symbol.asyncDispose]() {
-      session.destroy();
-      await gateway[Symbol.asyncDispose]();
-      await target[Symbol.asyncDispose]();
-    },
-  };
-}
-
-async function ask(
-  session: ClientHttp2Session,
-  headers: OutgoingHttpHeaders,
-): Promise<{ readonly status: number; readonly stream: ClientHttp2Stream }> {
-  const stream = session.request(headers);
-  stream.on("error", () => {});
-  const [answer] = (await once(stream, "response")) as [Record<string, unknown>];
-  return { status: Number(answer[":status"]), stream };
-}
-
-const to = (port: number) => ({ ":method": "CONNECT", ":authority": `127.0.0.1:${port}` });
+import { listOf, openPort } from "../testing/gateway-under-test.ts";
+import { ask, connectTo, openHttp2 } from "../testing/http2-device.ts";
 
 async function refusalOf(session: ClientHttp2Session, headers: OutgoingHttpHeaders) {
   const { status, stream } = await ask(session, headers);
@@ -62,29 +12,28 @@ async function refusalOf(session: ClientHttp2Session, headers: OutgoingHttpHeade
 }
 
 test("many streams of one connection are relayed side by side, each to its own end", async () => {
-  await using all = await opened();
+  await using all = await openHttp2();
   const texts = Array.from({ length: 20 }, (_, index) => `stream ${index} `.repeat(10_000));
   const echoed = texts.map(async (text) => {
-    const { status, stream } = await ask(all.session, to(all.target.port));
+    const { status, stream } = await ask(all.session, connectTo(all.target.port));
     expect(status).toBe(200);
     stream.end(text);
     return (await buffer(stream)).toString();
   });
   expect(await Promise.all(echoed)).toEqual(texts);
-  const metrics = () => all.gateway.kernel.metrics.metrics();
-  await until(async () => (await metrics()).includes('{end="complete"} 20'));
+  await until(async () => (await all.metric('connections_closed_total{end="complete"}')) === 20);
 });
 
 test("a refusal has the words that it has over HTTP/1.1, and leaves the connection open", async () => {
-  await using all = await opened();
-  expect(await refusalOf(all.session, to(1))).toMatchObject({
+  await using all = await openHttp2();
+  expect(await refusalOf(all.session, connectTo(1))).toMatchObject({
     status: 403,
     code: "policy-denied",
     rule: "default-deny",
   });
   const metadata = { ":method": "CONNECT", ":authority": "169.254.169.254:80" };
   expect(await refusalOf(all.session, metadata)).toMatchObject({ code: "egress-forbidden" });
-  expect((await ask(all.session, to(all.target.port))).status).toBe(200);
+  expect((await ask(all.session, connectTo(all.target.port))).status).toBe(200);
 });
 
 test.each([
@@ -96,13 +45,13 @@ test.each([
     "authority-malformed",
   ],
 ])("%s is refused by its form", async (_what, headers, status, code) => {
-  await using all = await opened();
+  await using all = await openHttp2();
   expect(await refusalOf(all.session, headers)).toMatchObject({ status, code });
 });
 
 test("a device that stops being known loses its streams by a reset", async () => {
-  await using all = await opened();
-  const { stream } = await ask(all.session, to(all.target.port));
+  await using all = await openHttp2();
+  const { stream } = await ask(all.session, connectTo(all.target.port));
   const closed = new Promise((resolve) => stream.once("close", resolve));
   await all.gateway.configure({ policies: openPort(all.target.port), devices: listOf("d2") });
   await closed;
@@ -110,21 +59,21 @@ test("a device that stops being known loses its streams by a reset", async () =>
 });
 
 test("a stream that is reset while its target is dialled harms nobody", async () => {
-  await using all = await opened();
+  await using all = await openHttp2();
   for (let round = 0; round < 20; round++) {
-    const stream = all.session.request(to(all.target.port));
+    const stream = all.session.request(connectTo(all.target.port));
     stream.on("error", () => {});
     stream.close(constants.NGHTTP2_CANCEL);
     await once(stream, "close");
   }
-  expect((await ask(all.session, to(all.target.port))).status).toBe(200);
+  expect((await ask(all.session, connectTo(all.target.port))).status).toBe(200);
 });
 
 test("a client that goes on opening and resetting streams is turned away", async () => {
-  await using all = await opened();
+  await using all = await openHttp2();
   let count = 0;
   while (!all.session.destroyed && !all.session.closed && count < 5_000) {
-    const stream = all.session.request(to(all.target.port));
+    const stream = all.session.request(connectTo(all.target.port));
     stream.on("error", () => {});
     count += 1;
     await Promise.race([once(stream, "response"), once(stream, "close")]).catch(() => undefined);
@@ -134,11 +83,11 @@ test("a client that goes on opening and resetting streams is turned away", async
 });
 
 test("the limit of connections holds for streams of one connection too", async () => {
-  await using all = await opened({ limits: { connectionsPerDevice: 2 } });
+  await using all = await openHttp2({ desired: { limits: { connectionsPerDevice: 2 } } });
   for (let count = 0; count < 2; count++) {
-    expect((await ask(all.session, to(all.target.port))).status).toBe(200);
+    expect((await ask(all.session, connectTo(all.target.port))).status).toBe(200);
   }
-  expect(await refusalOf(all.session, to(all.target.port))).toMatchObject({
+  expect(await refusalOf(all.session, connectTo(all.target.port))).toMatchObject({
     status: 429,
     code: "limit-connections",
   });
