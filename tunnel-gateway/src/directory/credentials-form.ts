@@ -25,7 +25,7 @@ export function readCredentials(
 ): Credentials | undefined {
   const userName = (context.userName ?? answers.get("username") ?? "").trim();
   const password = answers.get("password") ?? "";
-  const isName = userName !== "" && userName.length <= MAX_NAME_CHARACTERS && !hasControl(userName);
+  const isName = isUserName(userName);
   const isPassword = password !== "" && password.length <= MAX_PASSWORD_CHARACTERS;
   return isName && isPassword ? { userName, password } : undefined;
 }
@@ -46,6 +46,15 @@ export function unreachable(authenticator: string): AuthenticationStep {
   return refused("authenticator-unreachable", authenticator, message, false);
 }
 
+/**
+ * What is answered where asking has failed. Whoever went away before the answer gets none, so that what was guessed counts: or
+ * else guesses without waiting would cost nothing. @throws the signal's reason
+ */
+export function failed(authenticator: string, signal: AbortSignal): AuthenticationStep {
+  signal.throwIfAborted();
+  return unreachable(authenticator);
+}
+
 /** A refusal of an authenticator. */
 export function refused(
   code: Refusal["code"],
@@ -57,6 +66,7 @@ export function refused(
   return { kind: "refused", refusal, isAttempt };
 }
 
-function hasControl(text: string): boolean {
-  return /\p{Cc}/u.test(text);
+/** Whether a text can be a user's name, whoever says so. */
+export function isUserName(text: string): boolean {
+  return text !== "" && text.length <= MAX_NAME_CHARACTERS && !/\p{Cc}/u.test(text);
 }

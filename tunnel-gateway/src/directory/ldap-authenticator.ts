@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import {
   connectToDirectory,
@@ -6,18 +7,18 @@ import {
 import { ConnectorError } from "@isthmus/shared/errors";
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
 import type { Client, Entry } from "ldapts";
-import type {
-  AuthenticatedUser,
-  AuthenticationStep,
-  Authenticator,
-} from "../core/authenticator.ts";
+import type { AuthenticationStep, Authenticator } from "../core/authenticator.ts";
+import { directoryGroupNames } from "../protocol/directory-group.ts";
 import {
   askForCredentials,
   type Credentials,
+  failed,
+  isUserName,
   readCredentials,
-  unreachable,
+  refused,
   wrongCredentials,
 } from "./credentials-form.ts";
+import { WorkLimit } from "./work-limit.ts";
 
 /** As the local configuration has them. */
 export interface LdapOptions {
@@ -33,31 +34,34 @@ export interface LdapOptions {
   readonly timeoutSeconds: number;
 }
 
-/** RFC 4511 appendix A.1: the name or the password is wrong, or there is no such entry. */
-const INVALID_CREDENTIALS = 49;
-const NO_SUCH_OBJECT = 32;
+/**
+ * RFC 4511 appendix A.1: no such entry, no password, a wrong one, and what servers say of locked accounts. All are told in the
+ * same words: who may not log in learns nothing about an account.
+ */
+const REFUSALS: ReadonlySet<unknown> = new Set([19, 32, 48, 49, 53]);
 const SECOND_MS = 1_000;
-/** Own limit on the groups of one user. */
+/** Own limits: groups of one user, and logins at the directory at once and waiting. */
 const MAX_GROUPS = 1_000;
+const WORK = { underWay: 16, waiting: 128 };
 
 /**
  * A directory: our account finds the user's entry, then the user's own password is tried by a bind as that entry on a
  * connection of its own. Active Directory and every other LDAP server.
  */
 export function ldapAuthenticator(name: string, options: LdapOptions): Authenticator {
+  const work = new WorkLimit(WORK);
   return {
     name,
     async begin(context) {
       return askForCredentials(context, "Enter your user name and password.");
     },
-    async answer(_state, answers, context): Promise<AuthenticationStep> {
+    async answer(_state, answers, context, signal): Promise<AuthenticationStep> {
       const credentials = readCredentials(answers, context);
       if (!credentials) return wrongCredentials(name);
       try {
-        const user = await authenticate(name, options, credentials);
-        return user ? { kind: "accepted", user } : wrongCredentials(name);
+        return await work.run(() => authenticate(name, options, credentials), signal);
       } catch {
-        return unreachable(name);
+        return failed(name, signal);
       }
     },
     async check() {
@@ -71,19 +75,33 @@ async function authenticate(
   name: string,
   options: LdapOptions,
   credentials: Credentials,
-): Promise<AuthenticatedUser | undefined> {
+): Promise<AuthenticationStep> {
   const address = addressOf(name, options);
   const entry = await findEntry(address, options, credentials.userName);
-  if (!entry) return undefined;
   const { password } = credentials;
-  const isRight = await canBind({ ...address, bindDn: entry.dn, password: () => password });
-  if (!isRight) return undefined;
-  const [userName] = textsOf(entry, options.userNameAttribute);
-  const groups = textsOf(entry, options.groupAttribute).slice(0, MAX_GROUPS).flatMap(groupNames);
-  return { userName: userName ?? credentials.userName, groups };
+  // Nobody's password is tried as well, on an entry that is not there: names cannot be guessed by the time it takes.
+  const bindDn = entry?.dn ?? `cn=${randomBytes(12).toString("hex")},${options.baseDn}`;
+  const isRight = await canBind({ ...address, bindDn, password: () => password });
+  return entry && isRight ? stepOf(name, options, entry) : wrongCredentials(name);
 }
 
-/** The one entry of a name; several are none, for nobody could say whose password is tried. */
+/** Who the entry is. What the user typed is no name: whoever may write an attribute of the filter could type another's. */
+function stepOf(name: string, options: LdapOptions, entry: Entry): AuthenticationStep {
+  const { userNameAttribute, groupAttribute } = options;
+  const [userName = ""] = textsOf(entry, userNameAttribute);
+  if (!isUserName(userName)) {
+    const message = `the directory's entry of the user has no ${userNameAttribute}`;
+    return refused("user-mismatch", name, message, false);
+  }
+  const groups = textsOf(entry, groupAttribute);
+  if (groups.length > MAX_GROUPS || isCutShort(entry, groupAttribute)) {
+    const message = `the user is in more than ${MAX_GROUPS} groups, which nobody can judge by`;
+    return refused("group-not-member", name, message, false);
+  }
+  return { kind: "accepted", user: { userName, groups: groups.flatMap(directoryGroupNames) } };
+}
+
+/** The one entry of a name; several are none, for nobody could say whose password is tried. Referrals are not followed. */
 async function findEntry(
   address: DirectoryAddress,
   options: LdapOptions,
@@ -99,7 +117,8 @@ async function findEntry(
     timeLimit: options.timeoutSeconds,
   });
   const [entry, ...others] = searchEntries;
-  return others.length === 0 ? entry : undefined;
+  // A bind without a name is anonymous, whatever the password.
+  return others.length === 0 && entry?.dn !== "" ? entry : undefined;
 }
 
 async function canBind(address: DirectoryAddress): Promise<boolean> {
@@ -108,7 +127,7 @@ async function canBind(address: DirectoryAddress): Promise<boolean> {
     return true;
   } catch (error) {
     const code = (error as { code?: unknown }).code;
-    if (code === INVALID_CREDENTIALS || code === NO_SUCH_OBJECT) return false;
+    if (REFUSALS.has(code)) return false;
     throw error;
   }
 }
@@ -151,10 +170,10 @@ export function escapeFilterValue(text: string): string {
     .join("");
 }
 
-/** A group by its distinguished name and by its common name: policies may use either. */
-export function groupNames(text: string): string[] {
-  const commonName = /^cn=((?:[^,\\]|\\.)+)/i.exec(text)?.[1]?.replaceAll(/\\(.)/g, "$1");
-  return commonName === undefined ? [text] : [text, commonName];
+/** Active Directory gives long lists in parts: `memberOf;range=0-1499`. */
+function isCutShort(entry: Entry, attribute: string): boolean {
+  const start = `${attribute.toLowerCase()};range=`;
+  return Object.keys(entry).some((key) => key.toLowerCase().startsWith(start));
 }
 
 function textsOf(entry: Entry, attribute: string): string[] {

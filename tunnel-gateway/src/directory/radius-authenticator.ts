@@ -1,6 +1,5 @@
 import { randomBytes, randomInt } from "node:crypto";
-import { createSocket } from "node:dgram";
-import { ConnectorError, codeOf } from "@isthmus/shared/errors";
+import { codeOf } from "@isthmus/shared/errors";
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
 import type { AuthenticationStep, Authenticator, LoginContext } from "../core/authenticator.ts";
 import {
@@ -12,14 +11,17 @@ import {
 import {
   askForCredentials,
   type Credentials,
+  failed,
+  isUserName,
   readCredentials,
-  unreachable,
   wrongCredentials,
 } from "./credentials-form.ts";
+import { exchange, type RadiusServer } from "./radius-exchange.ts";
+import { WorkLimit } from "./work-limit.ts";
 
 /** As the local configuration has them. */
 export interface RadiusOptions {
-  readonly servers: readonly { readonly host: string; readonly port: number }[];
+  readonly servers: readonly RadiusServer[];
   readonly secretFile: string;
   readonly nasIdentifier: string;
   readonly timeoutSeconds: number;
@@ -27,32 +29,36 @@ export interface RadiusOptions {
   readonly requireMessageAuthenticator: boolean;
 }
 
-/** What a challenge has to be answered with. */
-interface ChallengeState {
+/** What a challenge has to be answered with, to the server that made it: no other knows it. */
+interface Challenge {
   readonly userName: string;
   readonly state: Buffer | undefined;
+  readonly server: RadiusServer;
+  readonly round: number;
 }
 
-/** Own limits: what a server has to say to a user, and datagrams looked at for one request. */
+/** Own limits: what a server has to say to a user, its challenges in a row, and logins at once and waiting. */
 const MAX_MESSAGE_CHARACTERS = 500;
-const MAX_DATAGRAMS = 100;
+const MAX_CHALLENGES = 8;
+const WORK = { underWay: 64, waiting: 256 };
 const SECOND_MS = 1_000;
 
-/** A RADIUS server by PAP (RFC 2865), with as many challenges as it likes to make. */
+/** A RADIUS server by PAP (RFC 2865), with the challenges that it likes to make. */
 export function radiusAuthenticator(name: string, options: RadiusOptions): Authenticator {
+  const work = new WorkLimit(WORK);
   const ask = async (
     credentials: Credentials,
-    state: Buffer | undefined,
+    challenge: Challenge | undefined,
     context: LoginContext,
     signal: AbortSignal,
   ): Promise<AuthenticationStep> => {
-    let answer: AccessAnswer;
+    const asked = { ...credentials, challenge, remoteAddress: context.remoteAddress };
     try {
-      answer = await request(options, { ...credentials, state, context }, signal);
+      const answered = await work.run(() => request(options, asked, signal), signal);
+      return stepOf(name, credentials, challenge, answered);
     } catch (error) {
-      return codeOf(error) === "radius-value" ? wrongCredentials(name) : unreachable(name);
+      return codeOf(error) === "radius-value" ? wrongCredentials(name) : failed(name, signal);
     }
-    return stepOf(name, credentials, answer);
   };
   return {
     name,
@@ -60,39 +66,61 @@ export function radiusAuthenticator(name: string, options: RadiusOptions): Authe
       return askForCredentials(context, "Enter your user name and password.");
     },
     async answer(state, answers, context, signal) {
-      const challenge = state as ChallengeState | null;
-      if (challenge === null) {
-        const credentials = readCredentials(answers, context);
-        return credentials
-          ? await ask(credentials, undefined, context, signal)
-          : wrongCredentials(name);
+      const challenge = state as Challenge | null;
+      if (challenge !== null) {
+        const { userName } = challenge;
+        const password = answers.get("response") ?? "";
+        return await ask({ userName, password }, challenge, context, signal);
       }
-      const { userName } = challenge;
-      const password = answers.get("response") ?? "";
-      return await ask({ userName, password }, challenge.state, context, signal);
+      const credentials = readCredentials(answers, context);
+      return credentials
+        ? await ask(credentials, undefined, context, signal)
+        : wrongCredentials(name);
     },
     async check(signal) {
       // Nobody's password: any genuine answer shows that the server is there and shares our secret.
-      const probe = { userName: "isthmus-check", password: randomBytes(12).toString("hex") };
-      const context = { remoteAddress: "127.0.0.1" };
-      await request(options, { ...probe, state: undefined, context }, signal);
+      const password = randomBytes(12).toString("hex");
+      const probe = { userName: "isthmus-check", password, remoteAddress: "127.0.0.1" };
+      await request(options, { ...probe, challenge: undefined }, signal);
     },
   };
 }
 
-function stepOf(name: string, { userName }: Credentials, answer: AccessAnswer): AuthenticationStep {
+interface Answered {
+  readonly answer: AccessAnswer;
+  readonly server: RadiusServer;
+}
+
+function stepOf(
+  name: string,
+  credentials: Credentials,
+  challenge: Challenge | undefined,
+  { answer, server }: Answered,
+): AuthenticationStep {
+  const { userName } = credentials;
   switch (answer.kind) {
     case "accept":
-      return { kind: "accepted", user: { userName, groups: answer.groups.flatMap(groupsOf) } };
+      return {
+        kind: "accepted",
+        user: { userName: nameOf(answer) ?? userName, groups: answer.groups.flatMap(groupsOf) },
+      };
     case "reject":
       return wrongCredentials(name);
     case "challenge": {
-      const message = answer.replyMessage.slice(0, MAX_MESSAGE_CHARACTERS) || "Enter the response.";
+      const round = (challenge?.round ?? 0) + 1;
+      if (round > MAX_CHALLENGES) return wrongCredentials(name);
+      const text = answer.replyMessage.replaceAll(/\p{Cc}+/gu, " ").trim();
+      const message = text.slice(0, MAX_MESSAGE_CHARACTERS) || "Enter the response.";
       const fields = [{ name: "response", label: "Response:", kind: "password" }] as const;
-      const state: ChallengeState = { userName, state: answer.state };
+      const state: Challenge = { userName, state: answer.state, server, round };
       return { kind: "ask", message, fields, state };
     }
   }
+}
+
+/** RFC 2865 section 5.1: the server's way to write the name goes before what the user typed. */
+function nameOf({ userName }: AccessAnswer): string | undefined {
+  return userName !== undefined && isUserName(userName) ? userName : undefined;
 }
 
 /** ocserv and Cisco name groups in Class as `OU=group;`, others as they are. */
@@ -102,73 +130,43 @@ function groupsOf(text: string): string[] {
 }
 
 interface Asked extends Credentials {
-  readonly state: Buffer | undefined;
-  readonly context: Pick<LoginContext, "remoteAddress">;
+  readonly challenge: Challenge | undefined;
+  readonly remoteAddress: string;
 }
 
-/** Asks server after server, each as often as configured. @throws ConnectorError `radius-unreachable` */
+/** Asks server after server. @throws ConnectorError `radius-unreachable` of the last, `radius-value` */
 async function request(
   options: RadiusOptions,
   asked: Asked,
   signal: AbortSignal,
-): Promise<AccessAnswer> {
+): Promise<Answered> {
+  const { timeoutSeconds, retries, requireMessageAuthenticator } = options;
   const secret = readSecretFile(options.secretFile);
-  const packet: AccessRequest = {
+  let last: unknown;
+  for (const server of asked.challenge ? [asked.challenge.server] : options.servers) {
+    const packet = packetOf(options, asked);
+    const bytes = encodeAccessRequest(packet, secret);
+    const read = (answer: Buffer) =>
+      decodeAccessAnswer(answer, packet, secret, requireMessageAuthenticator);
+    const of = { bytes, read, timeoutMs: timeoutSeconds * SECOND_MS, retries };
+    try {
+      return { answer: await exchange(server, of, signal), server };
+    } catch (error) {
+      signal.throwIfAborted();
+      last = error;
+    }
+  }
+  throw last;
+}
+
+function packetOf({ nasIdentifier }: RadiusOptions, asked: Asked): AccessRequest {
+  return {
     identifier: randomInt(256),
     authenticator: randomBytes(16),
     userName: asked.userName,
     password: asked.password,
-    nasIdentifier: options.nasIdentifier,
-    callingStationId: asked.context.remoteAddress,
-    state: asked.state,
+    nasIdentifier,
+    callingStationId: asked.remoteAddress,
+    state: asked.challenge?.state,
   };
-  const bytes = encodeAccessRequest(packet, secret);
-  const read = (answer: Buffer) =>
-    decodeAccessAnswer(answer, packet, secret, options.requireMessageAuthenticator);
-  const tries = options.servers.flatMap((server) => Array(options.retries + 1).fill(server));
-  let last = "no server answered";
-  for (const server of tries) {
-    signal.throwIfAborted();
-    const timeout = AbortSignal.timeout(options.timeoutSeconds * SECOND_MS);
-    try {
-      return await exchange(server, bytes, read, AbortSignal.any([signal, timeout]));
-    } catch (error) {
-      last = error instanceof Error ? error.message : last;
-    }
-  }
-  const where = options.servers.map(({ host, port }) => `${host}:${port}`).join(", ");
-  const message = `RADIUS at ${where}: ${last}; check address, port and shared secret`;
-  throw new ConnectorError("radius-unreachable", message, { isRetryable: true });
-}
-
-/** One datagram there, and the first genuine one back; forged ones are passed over until the time is up. */
-async function exchange(
-  server: RadiusOptions["servers"][number],
-  bytes: Buffer,
-  read: (answer: Buffer) => AccessAnswer,
-  signal: AbortSignal,
-): Promise<AccessAnswer> {
-  const { promise, resolve, reject } = Promise.withResolvers<AccessAnswer>();
-  const socket = createSocket(server.host.includes(":") ? "udp6" : "udp4");
-  let refused = "no answer";
-  let seen = 0;
-  const onAbort = () => reject(new Error(refused));
-  socket.on("error", reject);
-  socket.on("message", (message) => {
-    seen += 1;
-    try {
-      resolve(read(message));
-    } catch (error) {
-      refused = error instanceof Error ? error.message : refused;
-      if (seen >= MAX_DATAGRAMS) reject(new Error(refused));
-    }
-  });
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    socket.connect(server.port, server.host, () => socket.send(bytes));
-    return await promise;
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    socket.close();
-  }
 }

@@ -1,75 +1,72 @@
-import { readFileSync } from "node:fs";
 import type { Clock } from "@isthmus/shared/clock";
 import { ConfigurationError } from "@isthmus/shared/errors";
 import { z } from "zod";
-import type { AuthenticationStep, Authenticator, LoginContext } from "../core/authenticator.ts";
+import type { AuthenticationStep, Authenticator } from "../core/authenticator.ts";
+import type { OneTimeSteps } from "../core/one-time-steps.ts";
 import { matchOneTimePassword, parseOneTimeSecret } from "../protocol/one-time-password.ts";
-import { refused } from "./credentials-form.ts";
+import { failed, refused } from "./credentials-form.ts";
+import { checked, ParsedFile } from "./parsed-file.ts";
+
+/** Clients that make the codes themselves (openconnect --token-mode) fill in a field of this name alone. */
+const FIELD = "secondary_password";
+/** Own limit. */
+const MAX_USERS = 10_000;
 
 const secretsFile = z.strictObject({
   /** By user name: the secret in base32. */
-  secrets: z.record(z.string().min(1).max(256), z.string().min(16).max(256)),
+  secrets: z
+    .record(z.string().min(1).max(256), z.string().max(256))
+    .refine((secrets) => Object.keys(secrets).length <= MAX_USERS, `more than ${MAX_USERS} users`),
 });
 
-/**
- * One-time passwords of an app, of users whom another authenticator names. No password is good twice: the last step of each
- * user is remembered while the process lives, and after a start none is taken that was current before it.
- */
-export function totpAuthenticator(name: string, file: string, clock: Clock): Authenticator {
-  const startedAtStep = Math.floor(clock.now() / 30_000) - 1;
-  const lastSteps = new Map<string, number>();
+/** One-time passwords of an app, of users whom another authenticator names. None is good twice, whatever happens between. */
+export function totpAuthenticator(
+  name: string,
+  file: string,
+  of: { readonly clock: Clock; readonly steps: OneTimeSteps },
+): Authenticator {
+  const source = new ParsedFile(file, (json) => secretsOf(file, json));
   const wrong = () => refused("credentials-wrong", name, "the one-time password is wrong", true);
   return {
     name,
     async begin(): Promise<AuthenticationStep> {
-      // Clients that make the codes themselves (openconnect --token-mode) fill in a field of this name alone.
-      const fields = [
-        { name: "secondary_password", label: "One-time password:", kind: "password" },
-      ] as const;
-      return {
-        kind: "ask",
-        message: "Enter the code of your authenticator app.",
-        fields,
-        state: null,
-      };
+      const fields = [{ name: FIELD, label: "One-time password:", kind: "password" }] as const;
+      const message = "Enter the code of your authenticator app.";
+      return { kind: "ask", message, fields, state: null };
     },
-    async answer(_state, answers, context): Promise<AuthenticationStep> {
-      const userName = nameOf(context);
-      const secret = userName === undefined ? undefined : readSecrets(file).get(userName);
-      if (userName === undefined || !secret) return wrong();
-      const lastStep = lastSteps.get(userName) ?? startedAtStep;
-      const step = matchOneTimePassword(
-        secret,
-        answers.get("secondary_password") ?? "",
-        clock.now(),
-        lastStep,
-      );
-      if (step === undefined) return wrong();
-      lastSteps.set(userName, step);
-      return { kind: "accepted", user: { userName: context.userName ?? userName, groups: [] } };
+    async answer(_state, answers, { userName }, signal): Promise<AuthenticationStep> {
+      if (userName === undefined) return wrong();
+      const key = userName.toLowerCase();
+      try {
+        const secret = source.read().get(key);
+        const now = of.clock.now();
+        const step = secret && matchOneTimePassword(secret, answers.get(FIELD) ?? "", now);
+        if (step === undefined) return wrong();
+        const isFirst = await of.steps.take({ authenticator: name, userName: key, step });
+        return isFirst ? { kind: "accepted", user: { userName, groups: [] } } : wrong();
+      } catch {
+        return failed(name, signal);
+      }
     },
     async check() {
-      readSecrets(file);
+      source.read();
     },
   };
 }
 
-function nameOf({ userName }: LoginContext): string | undefined {
-  return userName?.toLowerCase();
-}
-
 /** By lower-case name. @throws ConfigurationError */
-function readSecrets(file: string): Map<string, Buffer> {
-  let parsed: ReturnType<typeof secretsFile.safeParse>;
-  try {
-    parsed = secretsFile.safeParse(JSON.parse(readFileSync(file, "utf8")));
-  } catch {
-    throw new ConfigurationError(file, ["cannot be read as JSON"]);
+function secretsOf(file: string, json: unknown): ReadonlyMap<string, Buffer> {
+  const secrets = new Map<string, Buffer>();
+  const faults: string[] = [];
+  for (const [user, text] of Object.entries(checked(file, secretsFile, json).secrets)) {
+    const key = user.toLowerCase();
+    if (secrets.has(key)) faults.push(`secrets.${user}: is there twice`);
+    try {
+      secrets.set(key, parseOneTimeSecret(text));
+    } catch (error) {
+      faults.push(`secrets.${user}: ${error instanceof Error ? error.message : "is no secret"}`);
+    }
   }
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
-    throw new ConfigurationError(file, faults);
-  }
-  const entries = Object.entries(parsed.data.secrets);
-  return new Map(entries.map(([user, text]) => [user.toLowerCase(), parseOneTimeSecret(text)]));
+  if (faults.length > 0) throw new ConfigurationError(file, faults);
+  return secrets;
 }

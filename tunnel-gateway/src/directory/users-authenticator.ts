@@ -1,9 +1,15 @@
-import { readFileSync } from "node:fs";
-import { ConfigurationError } from "@isthmus/shared/errors";
+import { createHmac, randomBytes } from "node:crypto";
 import { z } from "zod";
 import type { AuthenticationStep, Authenticator } from "../core/authenticator.ts";
-import { askForCredentials, readCredentials, wrongCredentials } from "./credentials-form.ts";
-import { isPasswordHash, NOBODYS_HASH, verifyPassword } from "./password-hash.ts";
+import {
+  askForCredentials,
+  failed,
+  readCredentials,
+  wrongCredentials,
+} from "./credentials-form.ts";
+import { checked, ParsedFile } from "./parsed-file.ts";
+import { isPasswordHash, NO_HASH, nobodysHash, verifyPassword } from "./password-hash.ts";
+import type { WorkLimit } from "./work-limit.ts";
 
 /** Own limits. */
 const MAX_USERS = 10_000;
@@ -14,54 +20,68 @@ const usersFile = z.strictObject({
     .array(
       z.strictObject({
         userName: z.string().min(1).max(256),
-        passwordHash: z.string().refine(isPasswordHash, "expected what hash-password prints"),
+        passwordHash: z.string().refine(isPasswordHash, NO_HASH),
         groups: z.array(z.string().min(1).max(128)).max(MAX_GROUPS).default([]),
       }),
     )
-    .max(MAX_USERS),
+    .max(MAX_USERS)
+    .superRefine((users, context) => {
+      for (const message of repeated(users)) context.addIssue({ code: "custom", message });
+    }),
 });
 
 type User = z.infer<typeof usersFile>["users"][number];
 
-/** Names and password hashes in a file, read anew for each login, so that a change counts at once. */
-export function usersAuthenticator(name: string, file: string): Authenticator {
+/** Names and password hashes in a file; a change of it counts for the next login. `hashing` bounds the hashes under way. */
+export function usersAuthenticator(name: string, file: string, hashing: WorkLimit): Authenticator {
+  const source = new ParsedFile(file, (json) => byName(checked(file, usersFile, json).users));
+  const decoys = randomBytes(32);
   return {
     name,
     async begin(context) {
       return askForCredentials(context, "Enter your user name and password.");
     },
-    async answer(_state, answers, context): Promise<AuthenticationStep> {
+    async answer(_state, answers, context, signal): Promise<AuthenticationStep> {
       const credentials = readCredentials(answers, context);
       if (!credentials) return wrongCredentials(name);
-      const user = readUsers(file).get(credentials.userName.toLowerCase());
-      const isRight = await verifyPassword(
-        credentials.password,
-        user?.passwordHash ?? NOBODYS_HASH,
-      );
-      if (!user || !isRight) return wrongCredentials(name);
-      return { kind: "accepted", user: { userName: user.userName, groups: user.groups } };
+      const { userName, password } = credentials;
+      try {
+        const users = source.read();
+        const user = users.get(userName.toLowerCase());
+        const hash = user?.passwordHash ?? nobodysHash(likeness(users, userName, decoys));
+        const isRight = await hashing.run(() => verifyPassword(password, hash), signal);
+        if (!user || !isRight) return wrongCredentials(name);
+        return { kind: "accepted", user: { userName: user.userName, groups: user.groups } };
+      } catch {
+        return failed(name, signal);
+      }
     },
     async check() {
-      readUsers(file);
+      source.read();
     },
   };
 }
 
-/** By lower-case name. @throws ConfigurationError */
-function readUsers(file: string): Map<string, User> {
-  const parsed = usersFile.safeParse(readJson(file));
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
-    throw new ConfigurationError(file, faults);
-  }
-  return new Map(parsed.data.users.map((user) => [user.userName.toLowerCase(), user]));
+/** A hash that costs what somebody's does, always the same for a name: hashes of several costs say nothing about names. */
+function likeness(
+  users: ReadonlyMap<string, User>,
+  userName: string,
+  key: Buffer,
+): string | undefined {
+  const hashes = [...users.values()].map(({ passwordHash }) => passwordHash);
+  const digest = createHmac("sha256", key).update(userName.toLowerCase()).digest();
+  return hashes[digest.readUInt32BE(0) % Math.max(1, hashes.length)];
 }
 
-function readJson(file: string): unknown {
-  try {
-    return JSON.parse(readFileSync(file, "utf8"));
-  } catch (error) {
-    const reason = error instanceof SyntaxError ? "is no JSON" : "cannot be read";
-    throw new ConfigurationError(file, [reason]);
-  }
+function byName(users: readonly User[]): ReadonlyMap<string, User> {
+  return new Map(users.map((user) => [user.userName.toLowerCase(), user]));
+}
+
+/** Names are compared without regard to case; of two with one name nobody could say whose password counts. */
+function repeated(users: readonly User[]): string[] {
+  const names = users.map(({ userName }) => userName.toLowerCase());
+  const seen = new Set<string>();
+  return names
+    .filter((one) => seen.size === seen.add(one).size)
+    .map((one) => `${one} is there twice`);
 }

@@ -1,5 +1,6 @@
 import type { Store } from "@isthmus/shared/store/store";
 import type { Device } from "../core/device.ts";
+import type { OneTimeSteps } from "../core/one-time-steps.ts";
 import type { DeviceStore, RevocationStore } from "../core/ports.ts";
 import type { SessionRecord, SessionStore } from "../core/vpn/vpn-ports.ts";
 import { MAX_DEVICES } from "../store/device-operations.ts";
@@ -57,4 +58,9 @@ export function sessionStore(store: Store<GatewayOperations>): SessionStore {
     seen: (seen) => store.run("seeVpnSessions", seen),
     remove: (ended) => store.run("removeVpnSession", ended),
   };
+}
+
+/** The one-time passwords that were used, in the gateway's own store. */
+export function oneTimeSteps(store: Store<GatewayOperations>): OneTimeSteps {
+  return { take: (of) => store.run("takeOneTimeStep", of) };
 }

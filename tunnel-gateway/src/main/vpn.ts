@@ -18,7 +18,7 @@ import type { VpnSite } from "../device/vpn-static-pages.ts";
 import { makeAuthenticators } from "../directory/authenticators.ts";
 import type { GatewayKernel } from "./gateway-kernel.ts";
 import { TUNNEL_MTU } from "./host-setup.ts";
-import { sessionStore } from "./stores.ts";
+import { oneTimeSteps, sessionStore } from "./stores.ts";
 import { vpnControls } from "./vpn-controls.ts";
 import { vpnCore } from "./vpn-core.ts";
 import { vpnChecks } from "./vpn-health.ts";
@@ -79,7 +79,10 @@ export class VpnGateway implements AsyncDisposable {
     });
     this.#parts = vpnCore({
       ...options,
-      authenticators: makeAuthenticators(local.authenticators, clock),
+      authenticators: makeAuthenticators(local.authenticators, {
+        clock,
+        steps: oneTimeSteps(kernel.store),
+      }),
       store: sessionStore(kernel.store),
       observer: vpnObserver({ kernel, metrics: this.#metrics, logsDestinations }),
       clock,

@@ -29,6 +29,22 @@ export function parseOneTimeSecret(text: string): Buffer {
   return Buffer.from(bytes);
 }
 
+/** A secret in base32, as apps take it: without padding. */
+export function encodeOneTimeSecret(secret: Uint8Array): string {
+  const bits = [...secret].map((byte) => byte.toString(2).padStart(8, "0")).join("");
+  const groups = bits.match(/.{1,5}/g) ?? [];
+  return groups.map((group) => ALPHABET[Number.parseInt(group.padEnd(5, "0"), 2)]).join("");
+}
+
+/**
+ * The address that apps read from a QR code (github.com/google/google-authenticator/wiki/Key-Uri-Format). A password's digits,
+ * seconds and hash stay what every app takes for granted.
+ */
+export function oneTimeUrl(secret: Uint8Array, issuer: string, userName: string): string {
+  const label = `${encodeURIComponent(issuer)}:${encodeURIComponent(userName)}`;
+  return `otpauth://totp/${label}?secret=${encodeOneTimeSecret(secret)}&issuer=${encodeURIComponent(issuer)}`;
+}
+
 /** The password of a step (RFC 4226 section 5.3), SHA-1 as every app computes it. */
 export function oneTimePassword(secret: Uint8Array, step: number): string {
   const counter = Buffer.alloc(8);
@@ -40,26 +56,21 @@ export function oneTimePassword(secret: Uint8Array, step: number): string {
 }
 
 /**
- * The step that a password is right for, near `now` (ms since the epoch) and later than `lastStep`; undefined for none. The
- * caller keeps the step, so that no password is good twice (RFC 6238 section 5.2).
+ * The step that a password is right for, near `now` (ms since the epoch); undefined for none. The caller remembers the step, so
+ * that no password is good twice (RFC 6238 section 5.2).
  */
 export function matchOneTimePassword(
   secret: Uint8Array,
   password: string,
   now: number,
-  lastStep: number,
 ): number | undefined {
+  const digits = password.replaceAll(/\s/g, "");
+  if (!/^[0-9]{6}$/.test(digits)) return undefined;
+  const given = Buffer.from(digits);
   const present = Math.floor(now / 1_000 / STEP_SECONDS);
-  const given = Buffer.from(
-    password
-      .replaceAll(/\s/g, "")
-      .slice(0, 2 * DIGITS)
-      .padEnd(2 * DIGITS),
-  );
   let match: number | undefined;
-  for (let step = present - WINDOW_STEPS; step <= present + WINDOW_STEPS; step++) {
-    const expected = Buffer.from(oneTimePassword(secret, step).padEnd(2 * DIGITS));
-    if (timingSafeEqual(given, expected) && step > lastStep) match = step;
+  for (let step = Math.max(0, present - WINDOW_STEPS); step <= present + WINDOW_STEPS; step++) {
+    if (timingSafeEqual(given, Buffer.from(oneTimePassword(secret, step)))) match = step;
   }
   return match;
 }

@@ -66,6 +66,7 @@ test("accept, reject and challenge are read with message, state and groups", () 
     read(answer(2, [message, [25, Buffer.from("OU=staff;")], [11, Buffer.from("vpn")]])),
   ).toEqual({
     kind: "accept",
+    userName: undefined,
     replyMessage: "Welcome",
     state: undefined,
     groups: ["OU=staff;", "vpn"],
@@ -73,6 +74,18 @@ test("accept, reject and challenge are read with message, state and groups", () 
   expect(read(answer(3, [])).kind).toBe("reject");
   const state = Buffer.from("state");
   expect(read(answer(11, [[24, state]]))).toMatchObject({ kind: "challenge", state });
+});
+
+test("a name that the server writes otherwise is read, and a Class of bytes names no group", () => {
+  const opaque = Buffer.from([0, 0, 1, 0xff]);
+  const accepted = read(
+    answer(2, [
+      [1, Buffer.from("Alice")],
+      [25, opaque],
+      [25, Buffer.alloc(0)],
+    ]),
+  );
+  expect(accepted).toMatchObject({ userName: "Alice", groups: [] });
 });
 
 test.each([

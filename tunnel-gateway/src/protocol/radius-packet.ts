@@ -50,6 +50,8 @@ export interface AccessRequest {
 
 export interface AccessAnswer {
   readonly kind: "accept" | "reject" | "challenge";
+  /** As the server writes the user's name (RFC 2865 section 5.1). */
+  readonly userName: string | undefined;
   readonly replyMessage: string;
   readonly state: Buffer | undefined;
   /** Class and Filter-Id, the two that servers name groups by. */
@@ -109,10 +111,17 @@ export function decodeAccessAnswer(
   const groups = [...values(RADIUS_ATTRIBUTE.class), ...values(RADIUS_ATTRIBUTE.filterId)];
   return {
     kind,
+    userName: values(RADIUS_ATTRIBUTE.userName)[0]?.toString("utf8"),
     replyMessage: Buffer.concat(values(RADIUS_ATTRIBUTE.replyMessage)).toString("utf8"),
     state: values(RADIUS_ATTRIBUTE.state)[0],
-    groups: groups.map((value) => value.toString("utf8")).filter((text) => text !== ""),
+    groups: groups.flatMap(groupText),
   };
+}
+
+/** NPS adds a Class of its own, which is bytes and names no group. */
+function groupText(value: Buffer): string[] {
+  const text = value.toString("utf8");
+  return /^[^\p{Cc}\ufffd]+$/u.test(text) ? [text] : [];
 }
 
 interface Attribute {

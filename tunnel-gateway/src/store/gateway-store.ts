@@ -2,6 +2,7 @@ import { kernelMigrations, kernelOperations } from "@isthmus/shared/kernel/kerne
 import { laneMigrations, laneOperations } from "@isthmus/shared/link/lane-operations";
 import type { Operations } from "@isthmus/shared/store/transaction";
 import { deviceMigrations, deviceOperations } from "./device-operations.ts";
+import { oneTimeMigrations, oneTimeOperations } from "./one-time-operations.ts";
 import { revocationMigrations, revocationOperations } from "./revocation-operations.ts";
 import { vpnMigrations, vpnOperations } from "./vpn-operations.ts";
 
@@ -16,6 +17,7 @@ export const migrations = [
   ...deviceMigrations,
   ...revocationMigrations,
   ...vpnMigrations,
+  ...oneTimeMigrations,
 ];
 
 /** @public The store's worker reads it by the module's address. */
@@ -25,6 +27,7 @@ export const operations = {
   ...deviceOperations,
   ...revocationOperations,
   ...vpnOperations,
+  ...oneTimeOperations,
 } satisfies Operations;
 
 export type GatewayOperations = typeof operations;
