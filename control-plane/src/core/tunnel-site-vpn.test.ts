@@ -95,10 +95,11 @@ describe("what a site says", () => {
   });
 
   test("leaves groups and timeouts that the gateway refuses as they are", () => {
-    const groups = ["staff", null, { name: "odd", timeouts: "soon" }];
+    const groups = ["staff", null, { name: "odd", timeouts: "soon" }, { timeouts: null }];
     const { vpn } = withSiteVpn({ vpn: { groups } }, told) as { vpn: { groups: unknown[] } };
     expect(vpn.groups.slice(0, 2)).toEqual(["staff", null]);
     expect(vpn.groups[2]).toMatchObject({ name: "odd", timeouts: "soon" });
+    expect(vpn.groups[3]).toMatchObject({ timeouts: null });
     expect(withSiteVpn({ vpn: { groups: "all" } }, told)).toMatchObject({ vpn: { groups: "all" } });
   });
 });

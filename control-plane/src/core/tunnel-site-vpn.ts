@@ -142,7 +142,7 @@ function withDefaults(
   group: Readonly<Record<string, unknown>>,
   { values, timeouts }: GroupDefaults,
 ): Readonly<Record<string, unknown>> {
-  const own = group["timeouts"] ?? {};
+  const { timeouts: own = {} } = group;
   const isTimed = Object.keys(timeouts).length > 0 && isRecord(own);
   return { ...values, ...group, ...(isTimed && { timeouts: { ...timeouts, ...own } }) };
 }

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { ConnectorError } from "@isthmus/shared/errors";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import type { Act, TunnelObject, TunnelServerAssignment } from "../core/admin-records.ts";
@@ -11,6 +12,8 @@ const OLDER_NAMES = ["routesInclude", "routesExclude"];
 const CONFIGURATION_COLUMNS = Object.keys(RESOURCES.microsoftTunnelConfigurations).filter(
   (name) => !OLDER_NAMES.includes(name),
 );
+/** Own limit on what one value takes of an audit entry. */
+const MAX_AUDITED_CHARACTERS = 512;
 /** Own limit on the servers that one change makes configurations for, in one transaction. */
 const MAX_SERVERS = 1_000;
 
@@ -33,7 +36,7 @@ function putTunnelSite(transaction: Transaction, site: TunnelObject): void {
     }
   }
   upsert(transaction, "tunnel_site", SITE_COLUMNS, site);
-  recordAct(transaction, site, AUDIT_EVENTS.tunnelSiteWritten, { id: site.id, ...site.values });
+  recordAct(transaction, site, AUDIT_EVENTS.tunnelSiteWritten, { id: site.id, ...audited(site) });
   tellServers(transaction, "s.id", site.id, site);
 }
 
@@ -56,7 +59,10 @@ function putTunnelConfiguration(transaction: Transaction, configuration: TunnelO
     ...configuration,
     values: { ...values, lastUpdateDateTime: now },
   });
-  recordAct(transaction, configuration, AUDIT_EVENTS.tunnelConfigurationWritten, { id, ...values });
+  recordAct(transaction, configuration, AUDIT_EVENTS.tunnelConfigurationWritten, {
+    id,
+    ...audited(configuration),
+  });
   tellServers(transaction, "s.microsoftTunnelConfigurationId", id, configuration);
 }
 
@@ -126,6 +132,15 @@ function assignTunnelServer(
   }
   recordAct(transaction, act, AUDIT_EVENTS.tunnelServerAssigned, { id, siteId });
   recompileConfigurations(transaction, [id], act);
+}
+
+/** Values as the audit has them: of a long one its hash, so that it can be told later which it was. */
+function audited({ values }: TunnelObject): Readonly<Record<string, unknown>> {
+  const entries = Object.entries(values).map(([name, value]) => {
+    if (typeof value !== "string" || value.length <= MAX_AUDITED_CHARACTERS) return [name, value];
+    return [name, { sha256: hash("sha256", value), characters: value.length }];
+  });
+  return Object.fromEntries(entries);
 }
 
 type TunnelTable = "tunnel_site" | "tunnel_configuration";
