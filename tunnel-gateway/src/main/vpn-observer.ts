@@ -37,6 +37,7 @@ export function vpnObserver(options: {
     },
     connected(session, isReturn) {
       metrics.connects.inc({ outcome: isReturn ? "again" : "new" });
+      metrics.offers.inc({ dtls: session.wasOfferedDtls ? "offered" : "not-offered" });
       const { remoteAddress, place, told } = session;
       log.info({ ...who(session), remoteAddress, ...place, mtu: told?.mtu }, "vpn.connected");
     },
@@ -50,16 +51,14 @@ export function vpnObserver(options: {
       log.info({ ...who(session), reason }, "vpn.dtls-down");
     },
     ended(session, end, refusal) {
-      const { bytesUp, bytesDown } = session.carried;
       metrics.ended.inc({ reason: end });
-      metrics.bytes.inc({ direction: "up" }, bytesUp);
-      metrics.bytes.inc({ direction: "down" }, bytesDown);
       const cut = refusal && { code: refusal.code, by: refusal.rule, message: refusal.message };
       if (refusal) metrics.cut.inc({ code: refusal.code });
       const how = { end, ...session.carried, openedAt: session.openedAt };
       log.info({ ...who(session), ...how, ...(cut ? { cut } : {}) }, "vpn.ended");
     },
     denied(session, { rule, protocol, address, port }) {
+      metrics.denied.inc();
       const where = logsDestinations() ? { destination: `${address}:${port}` } : {};
       log.info({ ...who(session), rule, protocol, ...where }, "vpn.denied");
     },

@@ -16,13 +16,16 @@ import type { TlsMaterial } from "../device/tls-listener.ts";
 import { VpnFront } from "../device/vpn-front.ts";
 import type { VpnSite } from "../device/vpn-static-pages.ts";
 import { makeAuthenticators } from "../directory/authenticators.ts";
+import { countedAuthenticators } from "./counted-authenticators.ts";
+import { engineMetrics } from "./engine-metrics.ts";
 import type { GatewayKernel } from "./gateway-kernel.ts";
 import { TUNNEL_MTU } from "./host-setup.ts";
 import { oneTimeSteps, sessionStore } from "./stores.ts";
 import { vpnControls } from "./vpn-controls.ts";
 import { vpnCore } from "./vpn-core.ts";
+import { bansInForce, sessionsByTransport } from "./vpn-figures.ts";
 import { vpnChecks } from "./vpn-health.ts";
-import { type VpnMetrics, vpnMetrics } from "./vpn-metrics.ts";
+import { handshakeReason, type VpnMetrics, vpnMetrics } from "./vpn-metrics.ts";
 import { vpnObserver } from "./vpn-observer.ts";
 import { vpnSite } from "./vpn-site.ts";
 
@@ -71,18 +74,22 @@ export class VpnGateway implements AsyncDisposable {
     this.#site = vpnSite(options.material.certificate, local.profileFile);
     this.#metrics = vpnMetrics(kernel.metrics, {
       sessions: () => this.sessions,
-      connected: () => this.#connected(),
-      addressesUsed: () => this.#parts.pool.used,
-      addresses: () => this.#parts.pool.capacity,
+      byTransport: () => sessionsByTransport(this.#parts.sessions.table),
+      addresses: () => this.#addresses(),
       pendingLogins: () => this.#parts.pending.size,
       policies: () => this.#parts.leases.size,
+      bansInForce: () => bansInForce(this.#parts),
     });
+    engineMetrics(kernel.metrics, () => engine.counters());
     this.#parts = vpnCore({
       ...options,
-      authenticators: makeAuthenticators(local.authenticators, {
-        clock,
-        steps: oneTimeSteps(kernel.store),
-      }),
+      authenticators: countedAuthenticators(
+        makeAuthenticators(local.authenticators, {
+          clock,
+          steps: oneTimeSteps(kernel.store),
+        }),
+        this.#metrics.authentications,
+      ),
       store: sessionStore(kernel.store),
       observer: vpnObserver({ kernel, metrics: this.#metrics, logsDestinations }),
       clock,
@@ -197,7 +204,7 @@ export class VpnGateway implements AsyncDisposable {
       drained: (connectionId) => front.drained(connectionId),
       handed: onHanded,
       handshakeFailed: (address, port, reason) => {
-        this.#metrics.handshakeFailures.inc();
+        this.#metrics.handshakeFailures.inc({ reason: handshakeReason(reason) });
         kernel.log.info({ kind: "handshake", address, port, reason }, "handshake.failed");
       },
       sessionEvent: (event) => this.#parts.sessions.onEvent(event),
@@ -208,9 +215,13 @@ export class VpnGateway implements AsyncDisposable {
     };
   }
 
-  #connected(): number {
-    return this.#parts.sessions.table.all().filter(({ state }) => state.kind === "connected")
-      .length;
+  /** How full each tunnel's slice of the pool is. */
+  #addresses() {
+    const fill = this.#parts.pool.ofTunnels();
+    return this.#slices.map(({ device }, index) => {
+      const { used, capacity } = fill[index] ?? { used: 0, capacity: 0 };
+      return { device, used, capacity };
+    });
   }
 }
 
