@@ -100,8 +100,7 @@ export class Http2Front {
         accept,
         reset: () => resetStream(stream),
         wasCut: () => stream.aborted || stream.rstCode !== constants.NGHTTP2_NO_ERROR,
-        // A stream that the client reset while we dialled throws on respond(); its end is told by its close event.
-        establish: () => void (stream.destroyed || stream.respond({ ":status": 200 })),
+        establish: () => void (canRespond(stream) && stream.respond({ ":status": 200 })),
         refuse,
       });
     } catch (error) {
@@ -146,8 +145,13 @@ function resetStream(stream: ServerHttp2Stream): void {
   stream.destroy();
 }
 
+/** respond() throws on a stream that its client has reset meanwhile; its end is told by its close event. */
+function canRespond(stream: ServerHttp2Stream): boolean {
+  return !stream.destroyed && !stream.closed && !stream.headersSent;
+}
+
 function refuseStream(stream: ServerHttp2Stream, refusal: RefusalResponse): void {
-  if (stream.destroyed || stream.headersSent) return;
+  if (!canRespond(stream)) return;
   const { fields, body } = encodeRefusalFields(refusal);
   stream.respond({ ":status": refusal.status, ...fields });
   stream.end(body);

@@ -14,6 +14,7 @@ import {
 } from "../testing/http2-device.ts";
 import {
   decodeFrames,
+  encodeFrame,
   encodeHeaders,
   encodeNumber,
   encodeSetting,
@@ -22,7 +23,18 @@ import {
   PREFACE,
 } from "../testing/http2-frames.ts";
 
+const SMALLEST_WINDOW = 65_535;
 const WIDEST_WINDOW = 0x7fff_ffff;
+
+/** What a client says first whose windows, the stream's and the connection's, are this wide. */
+const opening = (port: number, window: number) =>
+  Buffer.concat([
+    PREFACE,
+    encodeSetting(INITIAL_WINDOW_SIZE, window),
+    ...(window > SMALLEST_WINDOW ? [encodeNumber(FRAME.window, 0, window - SMALLEST_WINDOW)] : []),
+    encodeHeaders(1, { ":method": "CONNECT", ":authority": `127.0.0.1:${port}` }),
+  ]);
+
 const pump = (socket: Socket) => {
   const more = () => {
     while (socket.write(Buffer.alloc(65_536)));
@@ -58,6 +70,25 @@ test.each(["end", "destroy"] as const)(
   },
 );
 
+test.each(["NGHTTP2_NO_ERROR", "NGHTTP2_CANCEL"] as const)(
+  "a stream that the client resets (%s) is reset towards its target, so that cut data never looks complete",
+  async (code) => {
+    const target = Promise.withResolvers<Socket>();
+    await using all = await startHttp2({ onTarget: (socket) => target.resolve(socket.resume()) });
+    const socket = await all.tls();
+    const payload = Buffer.from("half a");
+    socket.write(opening(all.target.port, SMALLEST_WINDOW));
+    socket.write(encodeFrame({ type: FRAME.data, streamId: 1, payload }));
+    const atTarget = await target.promise;
+    await until(() => atTarget.bytesRead === payload.length);
+    const closed = closing(atTarget);
+    // Node's own client would send the end of the stream before.
+    socket.write(encodeNumber(FRAME.reset, 1, constants[code]));
+    expect(await closed).toMatchObject({ code: "ECONNRESET" });
+    socket.destroy();
+  },
+);
+
 test("the gateway's stop takes HTTP/2 connections with it, whatever state their streams are in", async () => {
   const targets: Socket[] = [];
   const onTarget = (socket: Socket) => void targets.push(socket.resume());
@@ -90,14 +121,7 @@ test("a cut does not wait for a client that reads nothing", async () => {
   });
   const socket = await all.tls();
   socket.pause();
-  socket.write(
-    Buffer.concat([
-      PREFACE,
-      encodeSetting(INITIAL_WINDOW_SIZE, WIDEST_WINDOW),
-      encodeNumber(FRAME.window, 0, WIDEST_WINDOW - 65_535),
-      encodeHeaders(1, { ":method": "CONNECT", ":authority": `127.0.0.1:${all.target.port}` }),
-    ]),
-  );
+  socket.write(opening(all.target.port, WIDEST_WINDOW));
   const atTarget = await target.promise;
   let before = 0;
   await until(() => {
@@ -138,7 +162,7 @@ test("extended CONNECT, which is not offered, ends its stream by a protocol erro
   socket.write(
     Buffer.concat([
       PREFACE,
-      encodeSetting(INITIAL_WINDOW_SIZE, 65_535),
+      encodeSetting(INITIAL_WINDOW_SIZE, SMALLEST_WINDOW),
       encodeHeaders(1, { ...fields, ...path }),
     ]),
   );
