@@ -147,8 +147,10 @@ function report(gateway: readonly Round[], ocserv: readonly Round[]): BenchOutco
     figures.push(
       figure(`${name}: throughput`, "x", pairs(gateway, ocserv, cell, "bytesPerSecond")),
     );
-    const gigabits = of(gateway, cell, "bytesPerSecond").map((rate) => (rate * 8) / 1e9);
-    figures.push(figure(`${name}: throughput, gateway`, "Gbit/s", gigabits));
+    const gigabits = (rounds: readonly Round[]) =>
+      of(rounds, cell, "bytesPerSecond").map((rate) => (rate * 8) / 1e9);
+    figures.push(figure(`${name}: throughput, gateway`, "Gbit/s", gigabits(gateway)));
+    figures.push(figure(`${name}: throughput, ocserv`, "Gbit/s", gigabits(ocserv)));
     figures.push(figure(`${name}: retransmits, gateway`, "", of(gateway, cell, "retransmits")));
     figures.push(figure(`${name}: retransmits, ocserv`, "", of(ocserv, cell, "retransmits")));
     if (of(gateway, cell, "clientCores").every((cores) => cores >= FULL_CORE)) {
