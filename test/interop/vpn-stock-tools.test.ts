@@ -1,0 +1,153 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, type TestContext, test } from "vitest";
+import { missing } from "../peers.ts";
+import { LAB } from "../vpn-lab/namespaces.ts";
+import type { OpenconnectClient } from "../vpn-lab/openconnect.ts";
+import { payloadHash } from "../vpn-lab/payload.ts";
+import { ready, Scene, until } from "../vpn-lab/scene.ts";
+import { download, pings, upload, writePayload } from "../vpn-lab/traffic.ts";
+
+/** Debian's ocproxy and vpnc-script as they come, and payloads that are equal to the last byte over every way for packets. */
+
+const VPNC_SCRIPT = "/usr/share/vpnc-scripts/vpnc-script";
+/** Where vpnc-script would speak to a service of the machine in place of writing /etc/resolv.conf. */
+const RESOLVERS = ["/usr/bin/resolvectl", "/sbin/resolvconf", "/sbin/netconfig"];
+const SOCKS_PORT = 1_080;
+const PAYLOAD_BYTES = 150_000_000;
+const SMALL_BYTES = 5_000_000;
+const CONFIGURED = "Configured as";
+const DNS = { server: LAB.internal.ipv4, domain: "lab.example" } as const;
+
+let scene: Scene | undefined;
+
+beforeAll(async () => {
+  const group = (name: string, routesInclude: readonly string[]) => ({
+    name,
+    authentication: [["certificate"]],
+    sessionsPerUser: 10,
+    routesInclude,
+    dnsServers: [DNS.server],
+    defaultDomain: DNS.domain,
+  });
+  const inside = [LAB.internal.network, LAB.internal.ipv6Network];
+  scene = await Scene.make("vpntoo", { groups: [group("split", inside), group("full", [])] });
+});
+
+afterAll(async () => {
+  await scene?.[Symbol.asyncDispose]();
+});
+
+describe("openconnect without a TUN device", () => {
+  test("brings a SOCKS client to the internal network through ocproxy", async (context) => {
+    const place = ready(scene, context, "ocproxy");
+    const words = ["--script-tun"];
+    const script = `ocproxy -D ${SOCKS_PORT}`;
+    await using client = place.start({ words, script });
+    await client.until(CONFIGURED);
+    const isOpen = async () =>
+      (await place.lab.run("client", ["ss", "-Hltn", `sport = :${SOCKS_PORT}`])).trim() !== "";
+    await until("ocproxy listens", isOpen, client.output);
+    const url = `http://${LAB.internal.ipv4}:8000/${SMALL_BYTES}`;
+    const fetch = `curl -sS --fail --socks5 127.0.0.1:${SOCKS_PORT} ${url} | sha256sum`;
+    const printed = await place.lab.run("client", ["bash", "-c", `set -o pipefail; ${fetch}`]);
+    expect(printed.split(" ")[0]).toBe(payloadHash(SMALL_BYTES));
+  });
+});
+
+describe("Debian's vpnc-script", () => {
+  test("sets routes and name servers of a group with split routes, and takes them back", async (context) => {
+    const place = ready(scene, context, "ping");
+    needsVpncScript(context);
+    using resolver = ownResolver(place);
+    await using client = await withVpncScript(place, "split");
+    const routes = await place.lab.ip("client", "route");
+    expect(routes).toContain(`${LAB.internal.network} dev vpn0`);
+    expect(routes).not.toContain("default");
+    const routes6 = await place.lab.ip("client", "-6 route");
+    expect(routes6).toContain(`${LAB.internal.ipv6Network} dev vpn0`);
+    for (const family of [4, 6] as const)
+      expect(await pings(place.lab, family), `IPv${family}`).toBe(true);
+    expect(resolver.read()).toContain(`nameserver ${DNS.server}`);
+    expect(resolver.read()).toContain(`search ${DNS.domain}`);
+    await client.disconnect();
+    expect(resolver.read()).toBe(resolver.before);
+    expect(await place.lab.ip("client", "route")).not.toContain(LAB.internal.network);
+  });
+
+  test("sends everything through a tunnel without split routes, but the tunnel itself", async (context) => {
+    const place = ready(scene, context, "ping");
+    needsVpncScript(context);
+    using _resolver = ownResolver(place);
+    await using client = await withVpncScript(place, "full");
+    const wayTo = (address: string) => place.lab.ip("client", `route get ${address}`);
+    expect(await wayTo("192.0.2.77")).toContain("dev vpn0");
+    expect(await wayTo("2001:db8::77")).toContain("dev vpn0");
+    expect(await wayTo(LAB.gateway.ipv4)).toContain("dev outside");
+    for (const family of [4, 6] as const)
+      expect(await pings(place.lab, family), `IPv${family}`).toBe(true);
+    await client.disconnect();
+    expect(await place.lab.ip("client", "route")).not.toContain("default");
+  });
+});
+
+describe("150 MB", () => {
+  const ways = [
+    { way: "TLS", words: ["--no-dtls"], mark: CONFIGURED },
+    { way: "DTLS by PSK", words: [], mark: "(DTLS1.2)-(PSK)" },
+    {
+      way: "DTLS by resumption",
+      words: ["--dtls12-ciphers", "AES256-GCM-SHA384"],
+      mark: "Established DTLS connection",
+    },
+  ] as const;
+
+  test.each(ways)("are the same to the last byte, down and up, over $way", async (one, ...rest) => {
+    const place = ready(scene, (rest as unknown[])[0] as TestContext);
+    await using client = await place.connect({ words: one.words });
+    await client.until(one.mark);
+    if (one.way === "DTLS by resumption") expect(client.output()).not.toContain("(PSK)");
+    const hash = payloadHash(PAYLOAD_BYTES);
+    expect(await download(place.lab, PAYLOAD_BYTES)).toBe(hash);
+    const file = writePayload(join(place.folder, "payload"), PAYLOAD_BYTES);
+    expect(await upload(place.lab, file, 6)).toBe(hash);
+    const [session] = (await place.sessions()).filter(({ state }) => state === "connected");
+    expect(session?.dtls === undefined).toBe(one.way === "TLS");
+    expect(client.output()).not.toContain("script: reconnect");
+  });
+});
+
+function needsVpncScript(context: TestContext): void {
+  if (!existsSync(VPNC_SCRIPT)) missing("vpnc-script (Debian package vpnc-scripts)", context);
+  const resolver = RESOLVERS.find((file) => existsSync(file));
+  if (resolver !== undefined) context.skip(`vpnc-script would change the machine's ${resolver}`);
+}
+
+async function withVpncScript(place: Scene, group: string): Promise<OpenconnectClient> {
+  const client = place.start({ script: VPNC_SCRIPT, path: group });
+  try {
+    await client.until(CONFIGURED);
+    // The name servers are the last that the script sets.
+    const file = `/etc/netns/${place.lab.namespace("client")}/resolv.conf`;
+    const isDone = () => readFileSync(file, "utf8").includes(DNS.server);
+    await until("the script is done", isDone, client.output);
+    return client;
+  } catch (error) {
+    await client[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** A resolv.conf for the client's namespace alone: `ip netns exec` puts it over the machine's own. */
+function ownResolver(place: Scene): Disposable & { readonly before: string; read(): string } {
+  const folder = `/etc/netns/${place.lab.namespace("client")}`;
+  const file = join(folder, "resolv.conf");
+  const before = "nameserver 192.0.2.53\n";
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(file, before);
+  return {
+    before,
+    read: () => readFileSync(file, "utf8"),
+    [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
