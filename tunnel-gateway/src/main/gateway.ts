@@ -32,6 +32,9 @@ import { gatewayControls } from "./controls.ts";
 import { watchFiles } from "./file-watch.ts";
 import type { GatewayKernel } from "./gateway-kernel.ts";
 import { healthChecks } from "./health-checks.ts";
+import { reportHealth } from "./health-reports.ts";
+import { HostLoad } from "./host-load.ts";
+import { NetworkProbe } from "./network-probe.ts";
 import { type RelayMetrics, relayMetrics } from "./relay-metrics.ts";
 import { cutRecorder, relayObserver } from "./relay-observer.ts";
 import { deviceStore, revocationStore } from "./stores.ts";
@@ -78,6 +81,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   readonly #listener: TlsListener;
   /** Undefined where the local configuration has no VPN, or the data path is not built. */
   readonly #vpn: VpnGateway | undefined;
+  readonly #probe: NetworkProbe;
   #desired: DesiredConfiguration = desiredConfiguration.parse({});
   #trust: Trust;
   #peers: PeerCertificates;
@@ -135,10 +139,16 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       connections: this.#vpn ? bothOf(this.#connections, this.#vpn.open) : this.#connections,
       onCut: cutRecorder(kernel, this.#metrics),
     });
+    const resolver = dnsResolver(local.resolver);
+    this.#probe = new NetworkProbe({
+      url: () => this.#desired.vpn.internalNetworkProbeUrl,
+      resolver,
+      local: () => this.#access.local,
+    });
     this.#relays = new RelayService({
       access: this.#access,
       connections: this.#connections,
-      resolver: dnsResolver(local.resolver),
+      resolver,
       revocation: this.#revocation,
       observer: relayObserver({
         log,
@@ -216,10 +226,19 @@ export class Gateway implements RunningService<DesiredConfiguration> {
     this.#every(ENFORCE_EVERY_MS, () => this.#enforceTime());
     this.#every(KEEP_CONTACT_EVERY_MS, () => void this.#keepContact());
     for (const check of this.#checks()) health.register(check);
-    health.figure("connections", () => this.#connections.size);
-    const vpn = this.#vpn;
-    if (vpn) health.figure("vpn-sessions", () => vpn.sessions);
-    health.figure("devices", () => this.#states.directory.size);
+    reportHealth({
+      health,
+      load: this.#resources.use(new HostLoad(this.#kernel.stateFolder)),
+      probe: this.#resources.use(this.#probe),
+      now: () => this.#kernel.clock.now(),
+      certificate: () => this.#certificate,
+      port: () => this.#port,
+      relayed: () => this.#connections.size,
+      relayedAtMost: () => this.#desired.limits.connections,
+      devices: () => this.#states.directory.size,
+      vpn: this.#vpn,
+      local,
+    });
     const host = local.listen.address.includes(":")
       ? `[${local.listen.address}]`
       : local.listen.address;
@@ -245,6 +264,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
     this.#access.rules = rules;
     this.#enforcement.all();
     this.#vpn?.configured();
+    this.#probe.configured();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,24 +1,41 @@
+import { readFileSync } from "node:fs";
 import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import type { AccessControl } from "../core/access.ts";
 import { namesWithin } from "../core/vpn/packet-rules.ts";
+import type { TunnelSlice } from "../core/vpn/tunnel-slices.ts";
 import type { VpnParts } from "../core/vpn/vpn-service.ts";
+import type { VpnEngine } from "../core/vpn-engine.ts";
 
 /** Own choice: share of the addresses in use from which on a person is told. */
 const ADDRESSES_WARNING = 0.9;
 /** Own limit: rules that a reason names. */
 const NAMED_RULES = 5;
+/** Own choices: so many clients that could use DTLS, for so long, and none does: that is no chance any more. */
+const CLIENTS_WITHOUT_DTLS = 3;
+const TIME_FOR_DTLS_MS = 60_000;
+/** IFF_UP of netdevice(7). */
+const IS_UP = 1;
 
-/** The VPN's health checks. */
-export function vpnChecks(options: {
+export interface VpnHealthOptions {
   readonly parts: VpnParts;
   readonly access: AccessControl;
+  readonly engine: Pick<VpnEngine, "counters">;
+  readonly slices: readonly TunnelSlice[];
+  readonly now: () => number;
   /** Why the data path stopped, where it did. */
   readonly fault: () => string | undefined;
-}): HealthCheck[] {
+  /** The flags of a network device, or undefined where there is none; the host's unless given. */
+  readonly deviceFlags?: (device: string) => number | undefined;
+}
+
+/** The VPN's health checks. */
+export function vpnChecks(options: VpnHealthOptions): HealthCheck[] {
   const { parts, access, fault } = options;
   return [
     { name: "vpn-data-path", run: () => dataPathHealth(fault()) },
+    { name: "vpn-tunnels", run: () => tunnelHealth(options) },
     { name: "vpn-addresses", run: () => addressHealth(parts) },
+    { name: "vpn-udp", run: () => udpHealth(options) },
     { name: "vpn-groups", run: () => groupHealth(access) },
   ];
 }
@@ -30,10 +47,32 @@ export function missingEngineCheck(reason: string): HealthCheck {
   return { name: "vpn-data-path", run: () => ({ status: "warning", reason: told, remedy }) };
 }
 
+/** The flags of a network device of this host; undefined where there is none. */
+export function deviceFlags(device: string): number | undefined {
+  try {
+    return Number(readFileSync(`/sys/class/net/${device}/flags`, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
 function dataPathHealth(fault: string | undefined): CheckResult {
   if (fault === undefined) return { status: "healthy", reason: "packets are carried" };
   const remedy = "restart the gateway; clients come back to their sessions";
   return { status: "unhealthy", reason: `the data path stopped: ${fault}`, remedy };
+}
+
+/** Devices that somebody has deleted or taken down carry nothing, and the packet threads are not told. */
+function tunnelHealth({ slices, deviceFlags: flagsOf = deviceFlags }: VpnHealthOptions) {
+  const found = slices.map(({ device }) => ({ device, flags: flagsOf(device) }));
+  const faults = found.flatMap(({ device, flags }) => {
+    if (flags === undefined) return [`${device} is gone`];
+    return (flags & IS_UP) === 0 ? [`${device} is down`] : [];
+  });
+  const names = found.map(({ device }) => device).join(", ");
+  if (faults.length === 0) return { status: "healthy", reason: `${names} are up` } as const;
+  const remedy = "run tunnel-gateway host-setup as root, and restart the gateway";
+  return { status: "unhealthy", reason: faults.join("; "), remedy } as const;
 }
 
 function addressHealth({ pool }: VpnParts): CheckResult {
@@ -43,6 +82,27 @@ function addressHealth({ pool }: VpnParts): CheckResult {
   if (used >= capacity) return { status: "unhealthy", reason, remedy };
   if (used >= capacity * ADDRESSES_WARNING) return { status: "warning", reason, remedy };
   return { status: "healthy", reason };
+}
+
+/** Whether UDP reaches the gateway, as far as its clients show. */
+function udpHealth({ parts, engine, now }: VpnHealthOptions): CheckResult {
+  const connected = parts.sessions.table.all().flatMap(({ state, dtls, wasOfferedDtls }) => {
+    if (state.kind !== "connected" || !wasOfferedDtls) return [];
+    return { hasDtls: dtls !== undefined, isOld: now() - state.since > TIME_FOR_DTLS_MS };
+  });
+  const withDtls = connected.filter(({ hasDtls }) => hasDtls).length;
+  const without = connected.filter(({ hasDtls, isOld }) => !hasDtls && isOld).length;
+  if (withDtls > 0 || without < CLIENTS_WITHOUT_DTLS) {
+    return { status: "healthy", reason: `${withDtls} of ${connected.length} clients use DTLS` };
+  }
+  const { dtlsDatagrams = 0, dtlsFailed = 0 } = engine.counters();
+  const seen =
+    dtlsDatagrams === 0
+      ? "no datagram has ever come"
+      : `${dtlsDatagrams} datagrams have come, ${dtlsFailed} handshakes failed`;
+  const reason = `none of ${connected.length} clients that could use DTLS does: ${seen}`;
+  const remedy = "let UDP through to the gateway's port, or set udp to false for its groups";
+  return { status: "warning", reason, remedy };
 }
 
 /** Whether somebody can log in, and whether the policies say less on the VPN than on the relay. */

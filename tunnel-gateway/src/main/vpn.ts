@@ -123,7 +123,14 @@ export class VpnGateway implements AsyncDisposable {
       clock,
       listeners,
     });
-    this.checks = vpnChecks({ parts: this.#parts, access, fault: () => this.#fault });
+    this.checks = vpnChecks({
+      parts: this.#parts,
+      access,
+      engine,
+      slices: this.#slices,
+      now: () => clock.now(),
+      fault: () => this.#fault,
+    });
     this.#sweeper = setInterval(() => this.#vpn.sweep(), SECOND_MS);
   }
 
@@ -134,6 +141,11 @@ export class VpnGateway implements AsyncDisposable {
 
   get sessions(): number {
     return this.#parts.sessions.table.size;
+  }
+
+  get addresses(): { readonly used: number; readonly capacity: number } {
+    const { used, capacity } = this.#parts.pool;
+    return { used, capacity };
   }
 
   /** Why the data path stopped; undefined while it goes on. */

@@ -1,0 +1,81 @@
+import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import type { Health } from "@isthmus/shared/kernel/service-definition";
+import type { LocalConfiguration } from "../config/local-configuration.ts";
+import type { HostLoad } from "./host-load.ts";
+import type { NetworkProbe } from "./network-probe.ts";
+
+const DAY_MS = 86_400_000;
+/** Descriptors of a relayed connection, and of a session: two sockets each. */
+const DESCRIPTORS_EACH = 2;
+
+export interface HealthReportOptions {
+  readonly health: Health;
+  readonly load: HostLoad;
+  readonly probe: NetworkProbe;
+  readonly now: () => number;
+  /** PEM, in force. */
+  readonly certificate: () => string;
+  readonly port: () => number;
+  readonly relayed: () => number;
+  readonly relayedAtMost: () => number;
+  readonly devices: () => number;
+  readonly vpn: VpnReport | undefined;
+  readonly local: Pick<LocalConfiguration, "vpn">;
+}
+
+export interface VpnReport {
+  readonly sessions: number;
+  readonly addresses: { readonly used: number; readonly capacity: number };
+}
+
+/** Reports what the control plane judges a tunnel server by, under the names that it knows, and what it compares. */
+export function reportHealth(options: HealthReportOptions): void {
+  const { health, load, probe, vpn, local } = options;
+  for (const check of load.checks()) health.register(check);
+  health.register({ name: "internal-network-probe", run: () => probe.check() });
+  health.figure("connections", options.relayed);
+  health.figure("devices", options.devices);
+  if (vpn) health.figure("vpn-sessions", () => vpn.sessions);
+  const descriptors = descriptorLimit();
+  health.figure("connections-percent", () => capacityPercent(options, descriptors));
+  health.figure("cpu-percent", () => load.cpuPercent);
+  health.figure("memory-percent", () => load.memoryPercent);
+  health.figure("cpu-cores", () => availableParallelism());
+  health.figure("disk-free-megabytes", () => load.freeMegabytes);
+  health.figure("tls-certificate-days", () => daysLeft(options.certificate(), options.now()));
+  health.figure("internal-network-probe", () => probe.figure);
+  health.fact("listen-port", () => String(options.port()));
+  health.fact("vpn-network", () => local.vpn?.network);
+  health.fact("vpn-ipv6-network", () => local.vpn?.ipv6Network);
+}
+
+/** Of what runs out first: configured connections, addresses, or descriptors. */
+function capacityPercent(
+  { relayed, relayedAtMost, vpn }: HealthReportOptions,
+  descriptors: number,
+): number {
+  const open = relayed() + (vpn?.sessions ?? 0);
+  const shares = [
+    relayed() / relayedAtMost(),
+    (open * DESCRIPTORS_EACH) / descriptors,
+    ...(vpn ? [vpn.addresses.used / vpn.addresses.capacity] : []),
+  ];
+  return 100 * Math.max(...shares);
+}
+
+/** Descriptors that the process may open; no bound where the system names none. */
+export function descriptorLimit(): number {
+  try {
+    const limits = readFileSync("/proc/self/limits", "utf8");
+    const [, soft] = /^Max open files\s+(\d+)/m.exec(limits) ?? [];
+    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
+function daysLeft(certificate: string, now: number): number {
+  return Math.floor((new X509Certificate(certificate).validToDate.getTime() - now) / DAY_MS);
+}
