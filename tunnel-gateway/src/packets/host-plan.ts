@@ -1,5 +1,5 @@
-import { gatewayAddress, type TunnelSlice } from "../core/vpn/tunnel-slices.ts";
 import { formatAddress } from "../core/ip-address.ts";
+import { gatewayAddress, type TunnelSlice } from "../core/vpn/tunnel-slices.ts";
 
 /** One thing that the host needs; `isDone` is asked first, so that the plan may be run again at any time. */
 export interface HostStep {
@@ -11,6 +11,8 @@ export interface HostStep {
   readonly input?: string;
   /** A TUN device that makes the step superfluous when it is already there. */
   readonly unlessDevice?: string;
+  /** Kernel settings that make it superfluous when all of them are 1: in a container they are read-only, and set by its engine. */
+  readonly unlessSet?: readonly string[];
 }
 
 export interface HostPlanOptions {
@@ -24,7 +26,7 @@ export interface HostPlanOptions {
 }
 
 /** Our table in nftables; the plan replaces it whole and touches no other. */
-const TABLE = "isthmus";
+export const TABLE = "isthmus";
 /** Packets that wait for a packet thread; more only adds delay. */
 const QUEUE_PACKETS = 1_000;
 
@@ -36,7 +38,11 @@ export function hostPlan(options: HostPlanOptions): readonly HostStep[] {
   const { slices } = options;
   return [
     ...slices.flatMap((slice) => deviceSteps(slice, options)),
-    { why: "packets pass between clients and networks", command: forwarding(slices) },
+    {
+      why: "packets pass between clients and networks",
+      command: ["sysctl", "-q", "-w", ...forwarding(slices).map((setting) => `${setting}=1`)],
+      unlessSet: forwarding(slices),
+    },
     {
       why: options.masquerade
         ? "clients appear under the gateway's own addresses"
@@ -95,9 +101,10 @@ function deviceSteps(slice: TunnelSlice, { user, mtu }: HostPlanOptions): HostSt
   ];
 }
 
-function forwarding(slices: readonly TunnelSlice[]): string[] {
-  const ipv6 = slices.some((slice) => slice.ipv6) ? ["net.ipv6.conf.all.forwarding=1"] : [];
-  return ["sysctl", "-q", "-w", "net.ipv4.ip_forward=1", ...ipv6];
+/** The settings that let packets pass. */
+export function forwarding(slices: readonly TunnelSlice[]): string[] {
+  const ipv6 = slices.some((slice) => slice.ipv6) ? ["net.ipv6.conf.all.forwarding"] : [];
+  return ["net.ipv4.ip_forward", ...ipv6];
 }
 
 /** nftables' own language; what stands in it comes from checked configuration. */

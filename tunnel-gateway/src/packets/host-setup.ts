@@ -1,14 +1,18 @@
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { ConnectorError } from "@isthmus/shared/errors";
 import type { HostStep } from "./host-plan.ts";
 
 /** Does the steps of a plan in order. @throws ConnectorError `host-setup-failed` with the command and what it said */
 export function carryOut(steps: readonly HostStep[], note: (line: string) => void): void {
   for (const step of steps) {
-    const { unlessDevice } = step;
+    const { unlessDevice, unlessSet } = step;
     if (unlessDevice !== undefined && hasDevice(unlessDevice)) {
       note(`already there: ${unlessDevice}`);
+      continue;
+    }
+    if (unlessSet?.every(isSet)) {
+      note(`already set: ${unlessSet.join(", ")}`);
       continue;
     }
     note(`${commandLine(step)}   # ${step.why}`);
@@ -33,6 +37,15 @@ export function asScript(steps: readonly HostStep[]): string {
 /** Whether the host has a network device of this name. */
 export function hasDevice(name: string): boolean {
   return existsSync(`/sys/class/net/${name}`);
+}
+
+/** Whether a kernel setting, named as by sysctl(8), is 1. */
+export function isSet(setting: string): boolean {
+  try {
+    return readFileSync(`/proc/sys/${setting.replaceAll(".", "/")}`, "utf8").trim() === "1";
+  } catch {
+    return false;
+  }
 }
 
 function run(step: HostStep): void {
