@@ -116,7 +116,7 @@ describe("a tunnel server", () => {
     const thresholds = new Map([["cpu-percent", { healthy: 10, unhealthy: 15 }]] as const);
     expect(detail({ ...good, thresholds }, "cpu-percent")).toMatchObject({
       status: "unhealthy",
-      reason: "processor, 5 min average: 20 %, healthy up to 10 %",
+      reason: "processor, 5 min average: 20 %, healthy is at most 10 %",
     });
   });
 });

@@ -162,7 +162,18 @@ function writable(body: unknown): unknown {
   const named = Object.entries(RENAMED).flatMap(([older, newer]) =>
     older in body && !(newer in body) ? [[newer, body[older]] as const] : [],
   );
-  return Object.fromEntries([...rest.filter(([name]) => !(name in RENAMED)), ...named]);
+  const kept = rest.filter(([name]) => !(name in RENAMED));
+  return bound(Object.fromEntries([...kept, ...named]));
+}
+
+const BIND = "microsoftTunnelConfiguration@odata.bind";
+const BOUND_TO = /\/microsoftTunnelConfigurations(?:\('([^'/]+)'\)|\/([^'/]+))$/;
+
+/** A site is given its configuration by an address, too, as Graph's clients do it. */
+function bound(body: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const { [BIND]: address, ...rest } = body;
+  const match = typeof address === "string" ? BOUND_TO.exec(address) : null;
+  return match === null ? body : { ...rest, microsoftTunnelConfigurationId: match[1] ?? match[2] };
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
