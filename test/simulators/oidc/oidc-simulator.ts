@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { wholeBody } from "@isthmus/shared/link/message-body";
-import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
 
 /** Who signs in, and for which client. */
 export interface OidcSimulatorOptions {
@@ -11,6 +11,23 @@ export interface OidcSimulatorOptions {
   readonly clientSecret: string;
   /** Claims of the one user, whom nobody asks for a password. */
   readonly user: Readonly<Record<string, unknown>>;
+  /** Whether the secret has to come in `Authorization`, and what is published says so. */
+  readonly wantsBasic?: boolean;
+}
+
+export interface OidcSimulator extends AsyncDisposable {
+  readonly issuer: string;
+  /** How often a path was asked for. */
+  asked(path: string): number;
+  /** Signs a token with the key of now; what is `undefined` is left out. */
+  sign(
+    claims: Readonly<Record<string, unknown>>,
+    header?: Readonly<Record<string, string>>,
+  ): Promise<string>;
+  /** Publishes a new key in place of the one before. */
+  rotateKey(): Promise<void>;
+  /** Whether it answers 503 to all. */
+  isDown: boolean;
 }
 
 /** A code that was given out, and what it was asked for. */
@@ -20,7 +37,6 @@ interface Grant {
   readonly nonce: string | null;
 }
 
-const KEY_ID = "simulator-1";
 const BODY_LIMIT = { maxBytes: 65_536, code: "body-too-large" };
 const TOKEN_SECONDS = 300;
 
@@ -28,33 +44,46 @@ const TOKEN_SECONDS = 300;
  * An OpenID provider as OpenID Connect Core 1.0, Discovery 1.0 and RFC 7636 describe one: strict about everything that a
  * client must send. `GET /token-for-tests?aud=..&expires=..` signs a bearer token, which no provider would.
  */
-export async function startOidcSimulator(
-  options: OidcSimulatorOptions,
-): Promise<AsyncDisposable & { readonly issuer: string }> {
+export async function startOidcSimulator(options: OidcSimulatorOptions): Promise<OidcSimulator> {
   const issuer = `http://${options.address}:${options.port}`;
-  const { publicKey, privateKey } = await generateKeyPair("RS256");
-  const jwk = { ...(await exportJWK(publicKey)), kid: KEY_ID, alg: "RS256", use: "sig" };
   const grants = new Map<string, Grant>();
-  const sign = (audience: string, claims: Record<string, unknown>, seconds = TOKEN_SECONDS) =>
-    new SignJWT({ ...options.user, ...claims })
-      .setProtectedHeader({ alg: "RS256", kid: KEY_ID })
-      .setIssuer(issuer)
-      .setAudience(audience)
-      .setIssuedAt()
-      .setExpirationTime(Math.floor(Date.now() / 1_000) + seconds)
-      .sign(privateKey);
+  const counts = new Map<string, number>();
+  let keys = 0;
+  let key: SigningKey = await newKey(keys);
+
+  const sign: OidcSimulator["sign"] = (claims, header = {}) => {
+    const now = Math.floor(Date.now() / 1_000);
+    const standard = { iss: issuer, aud: options.clientId, iat: now, exp: now + TOKEN_SECONDS };
+    return new SignJWT({ ...standard, ...options.user, ...claims })
+      .setProtectedHeader({ alg: "RS256", kid: key.jwk.kid ?? "", ...header })
+      .sign(key.privateKey);
+  };
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "/", issuer);
-    const ask = `${request.method} ${url.pathname}`;
-    if (ask === "GET /.well-known/openid-configuration")
-      return json(response, 200, metadata(issuer));
-    if (ask === "GET /keys") return json(response, 200, { keys: [jwk] });
-    if (ask === "GET /authorize") return authorize(url.searchParams, response);
-    if (ask === "POST /token") return redeem(request, response);
-    if (ask !== "GET /token-for-tests") return json(response, 404, { error: "not_found" });
-    const expires = Number(url.searchParams.get("expires") ?? TOKEN_SECONDS);
-    response.end(await sign(url.searchParams.get("aud") ?? options.clientId, {}, expires));
+    counts.set(url.pathname, (counts.get(url.pathname) ?? 0) + 1);
+    if (simulator.isDown) return json(response, 503, { error: "temporarily_unavailable" });
+    switch (`${request.method} ${url.pathname}`) {
+      case "GET /.well-known/openid-configuration":
+        return json(response, 200, metadata(issuer, options));
+      case "GET /keys":
+        return json(response, 200, { keys: [key.jwk] });
+      case "GET /authorize":
+        return authorize(url.searchParams, response);
+      case "POST /token":
+        return redeem(request, response);
+      case "GET /token-for-tests":
+        response.end(await tokenForTests(url.searchParams));
+        return;
+      default:
+        return json(response, 404, { error: "not_found" });
+    }
+  }
+
+  function tokenForTests(query: URLSearchParams): Promise<string> {
+    const seconds = Number(query.get("expires") ?? TOKEN_SECONDS);
+    const exp = Math.floor(Date.now() / 1_000) + seconds;
+    return sign({ aud: query.get("aud") ?? options.clientId, exp });
   }
 
   function authorize(query: URLSearchParams, response: ServerResponse): void {
@@ -94,12 +123,19 @@ export async function startOidcSimulator(
       form.get("grant_type") === "authorization_code" &&
       form.get("redirect_uri") === grant.redirectUri &&
       form.get("client_id") === options.clientId &&
-      form.get("client_secret") === options.clientSecret &&
+      isClient(request, form) &&
       verifier === grant.challenge;
     if (!isGranted) return json(response, 400, { error: "invalid_grant" });
     const nonce = grant.nonce === null ? {} : { nonce: grant.nonce };
-    const idToken = await sign(options.clientId, nonce);
+    const idToken = await sign(nonce);
     json(response, 200, { id_token: idToken, access_token: "unused", token_type: "Bearer" });
+  }
+
+  function isClient({ headers }: IncomingMessage, form: URLSearchParams): boolean {
+    const { clientId, clientSecret, wantsBasic } = options;
+    if (!wantsBasic) return form.get("client_secret") === clientSecret;
+    const pair = new URLSearchParams({ [clientId]: clientSecret }).toString().replace("=", ":");
+    return headers.authorization === `Basic ${Buffer.from(pair).toString("base64")}`;
   }
 
   const server = createServer((request, response) => {
@@ -108,16 +144,35 @@ export async function startOidcSimulator(
     });
   });
   await new Promise<void>((resolve) => server.listen(options.port, options.address, resolve));
-  return {
+  const simulator: OidcSimulator = {
     issuer,
+    isDown: false,
+    sign,
+    asked: (path) => counts.get(path) ?? 0,
+    async rotateKey() {
+      keys += 1;
+      key = await newKey(keys);
+    },
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
   };
+  return simulator;
 }
 
-function metadata(issuer: string) {
+interface SigningKey {
+  readonly jwk: JWK;
+  readonly privateKey: CryptoKey;
+}
+
+async function newKey(count: number): Promise<SigningKey> {
+  const { publicKey, privateKey } = await generateKeyPair("RS256");
+  const jwk = await exportJWK(publicKey);
+  return { jwk: { ...jwk, kid: `simulator-${count}`, alg: "RS256", use: "sig" }, privateKey };
+}
+
+function metadata(issuer: string, { wantsBasic }: OidcSimulatorOptions) {
   return {
     issuer,
     authorization_endpoint: `${issuer}/authorize`,
@@ -127,6 +182,7 @@ function metadata(issuer: string) {
     subject_types_supported: ["public"],
     id_token_signing_alg_values_supported: ["RS256"],
     code_challenge_methods_supported: ["S256"],
+    ...(wantsBasic && { token_endpoint_auth_methods_supported: ["client_secret_basic"] }),
   };
 }
 

@@ -61,7 +61,7 @@ export function refused(
   authenticator: string,
   message: string,
   isAttempt: boolean,
-): AuthenticationStep {
+): Extract<AuthenticationStep, { readonly kind: "refused" }> {
   const refusal = { code, rule: `authenticator/${authenticator}`, message };
   return { kind: "refused", refusal, isAttempt };
 }
