@@ -305,7 +305,8 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   #localRules() {
     const { listen, health } = this.#kernel.local;
     const own = [ownListener(listen.address, this.#port), ownListener(health.address, health.port)];
-    const egress = egressOf(this.#destinations, this.#addresses, own);
+    const addresses = [...this.#addresses, ...(this.#vpn?.ownAddresses ?? [])];
+    const egress = egressOf(this.#destinations, addresses, own);
     return { anchors: this.#trust.anchors, egress, bound: this.#destinations.bound };
   }
 

@@ -8,7 +8,7 @@ import type { PeerCertificate } from "../core/identity.ts";
 import { formatAddress } from "../core/ip-address.ts";
 import type { PeerCertificates } from "../core/peer-certificates.ts";
 import type { RevocationAsker } from "../core/ports.ts";
-import { type TunnelSlice, tunnelSlices } from "../core/vpn/tunnel-slices.ts";
+import { gatewayAddress, type TunnelSlice, tunnelSlices } from "../core/vpn/tunnel-slices.ts";
 import { Vpn, type VpnParts } from "../core/vpn/vpn-service.ts";
 import type { EngineHandler, EngineTunnel, HandedSocket, VpnEngine } from "../core/vpn-engine.ts";
 import type { ConnectRequest } from "../device/connect-front.ts";
@@ -137,6 +137,13 @@ export class VpnGateway implements AsyncDisposable {
   /** What is enforced on. */
   get open(): Open {
     return this.#parts.sessions.table;
+  }
+
+  /** The gateway's own on the tunnels, with their networks: `10.98.0.1/17`. The host has them before it shows them. */
+  get ownAddresses(): readonly string[] {
+    return this.#slices.flatMap(({ ipv4, ipv6 }) =>
+      [ipv4, ipv6].flatMap((network) => (network ? gatewayAddress(network) : [])),
+    );
   }
 
   get sessions(): number {
