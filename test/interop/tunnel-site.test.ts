@@ -7,6 +7,7 @@ import {
   type ApiClient,
   ControlPlaneFixture,
 } from "@isthmus/control-plane/main/control-plane-fixture";
+import { freePort } from "@isthmus/shared/testing/free-port";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
 import { desiredConfiguration } from "@isthmus/tunnel-gateway/config/desired-configuration";
@@ -60,10 +61,11 @@ test("a real gateway puts its site's configuration in force, and is judged by it
   using folder = temporaryFolder();
   await using cloud = await ControlPlaneFixture.start(join(folder.path, "cloud"));
   const admin = await cloud.client();
-  await using gateway = await RealGateway.enrol(folder.path, admin);
+  const listenPort = await freePort();
+  await using gateway = await RealGateway.enrol(folder.path, admin, listenPort);
   const configuration = await admin.post(
     "/microsoftTunnelConfigurations",
-    { displayName: "VPN", routeIncludes: ["10.0.0.0/8"], dnsServers: ["10.0.0.53"] },
+    { displayName: "VPN", listenPort: 443, routeIncludes: ["10.0.0.0/8"] },
     201,
   );
   const site = await admin.post(
@@ -87,16 +89,22 @@ test("a real gateway puts its site's configuration in force, and is judged by it
     return configurationVersionApplied === version;
   };
   await until(isApplied(1), "the configuration with the site's", WAIT_MS);
-  await admin.patch(`/microsoftTunnelConfigurations/${configuration.id}`, {
-    routeExcludes: ["10.9.0.0/16"],
-    advancedSettings: [{ name: "dpd", value: "45" }],
-  });
-  await until(isApplied(2), "the changed configuration", WAIT_MS);
   const judged = async () => {
     const { healthDetails } = await admin.get(server);
     return healthDetails?.find(({ name }: { name: string }) => name === "configuration-applied");
   };
-  await until(async () => (await judged())?.reason === "version 2 is in force", "health", WAIT_MS);
+  const difference = `listenPort 443, server ${listenPort}`;
+  await until(async () => (await judged())?.reason.endsWith(difference), "its own port", WAIT_MS);
+  await admin.patch(`/microsoftTunnelConfigurations/${configuration.id}`, {
+    listenPort,
+    routeExcludes: ["10.9.0.0/16"],
+    advancedSettings: [{ name: "dpd", value: "45" }],
+  });
+  await until(isApplied(2), "the changed configuration", WAIT_MS);
+  expect(await judged()).toMatchObject({ status: "healthy", reason: "version 2 is in force" });
+  const { value } = await admin.post(`${server}/getHealthMetrics`, {});
+  const names = value.map(({ name }: { name: string }) => name);
+  expect(names).toEqual(expect.arrayContaining(["connections-percent", "cpu-cores"]));
   const { lastCheckinDateTime, serverVersion } = await admin.get(server);
   expect(Date.parse(lastCheckinDateTime)).toBeGreaterThan(Date.now() - WAIT_MS);
   expect(serverVersion).toMatch(/^\d+\.\d+\.\d+/);
@@ -113,12 +121,12 @@ class RealGateway implements AsyncDisposable {
     this.#config = config;
   }
 
-  static async enrol(folder: string, admin: ApiClient): Promise<RealGateway> {
+  static async enrol(folder: string, admin: ApiClient, port: number): Promise<RealGateway> {
     const config = join(folder, "gateway.json");
     writeFileSync(join(folder, "devices.pem"), (await makeDeviceAuthority()).pem);
     const local = {
       stateFolder: "gateway",
-      listen: { address: "127.0.0.1", port: 0 },
+      listen: { address: "127.0.0.1", port },
       health: { address: "127.0.0.1", port: 0 },
       log: { level: "warn" },
       tls: writeIdentity(folder, "server", await makeServerIdentity()),

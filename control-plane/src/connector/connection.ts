@@ -231,7 +231,7 @@ export class Connection implements PeerOwner, RegisteredConnection {
       case "configuration-state": {
         const { version, error, state } = message;
         const refused = { code: error?.code ?? "refused", message: error?.message ?? "" };
-        const report = { ...key, version, error: state === "applied" ? undefined : refused };
+        const report = { ...key, version, now, error: state === "applied" ? undefined : refused };
         this.#later(() => store.run("storeConfigurationReport", report));
         break;
       }

@@ -131,6 +131,7 @@ export interface CommandProgress extends SessionKey {
 export interface ConfigurationReport extends SessionKey {
   readonly version: number;
   readonly error: { readonly code: string; readonly message: string } | undefined;
+  readonly now: number;
 }
 
 export interface SignedDesiredConfiguration {

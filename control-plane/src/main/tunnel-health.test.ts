@@ -116,7 +116,6 @@ describe("the health of a tunnel server", () => {
       }),
     );
     gateway.configurationState(1, "vpn.groups: nobody");
-    gateway.health("healthy");
     await until(async () => (await status(gateway)) === "unhealthy", "the refusal");
   });
 

@@ -9,6 +9,7 @@ import type {
   SignedDesiredConfiguration,
 } from "../core/link-records.ts";
 import { checkSession } from "./connector-sessions.ts";
+import { judgeTunnelServer } from "./tunnel-health-operations.ts";
 
 /** Own limit, below the one that connectors have (256): commands without an end at one connector. */
 const MAX_OPEN_COMMANDS = 200;
@@ -152,19 +153,21 @@ function configurationAfter(
 /** Keeps whether a configuration was applied, or why not. */
 function storeConfigurationReport(transaction: Transaction, report: ConfigurationReport): void {
   checkSession(transaction, report);
-  if (report.error === undefined) {
+  const { connectorId, version, error, now } = report;
+  if (error === undefined) {
     transaction.run(
       "UPDATE connector SET configuration_version_applied = ?, configuration_error = NULL WHERE id = ?",
-      report.version,
-      report.connectorId,
+      version,
+      connectorId,
     );
-    return;
+  } else {
+    transaction.run(
+      "UPDATE connector SET configuration_error = ? WHERE id = ?",
+      JSON.stringify({ version, ...error }),
+      connectorId,
+    );
   }
-  transaction.run(
-    "UPDATE connector SET configuration_error = ? WHERE id = ?",
-    JSON.stringify({ version: report.version, ...report.error }),
-    report.connectorId,
-  );
+  judgeTunnelServer(transaction, { connectorId, now });
 }
 
 /** Connectors that have signed commands waiting which were never sent: a wake-up may have been lost. */

@@ -47,8 +47,7 @@ export function takeTunnelHealth(
   transaction: Transaction,
   { connectorId, now }: { readonly connectorId: string; readonly now: number },
 ): void {
-  const thresholds = changedThresholds(transaction);
-  const details = judge(transaction, { connectorId, now, thresholds });
+  const details = judgeTunnelServer(transaction, { connectorId, now });
   if (details === undefined) return;
   const values = details.flatMap(({ name, value }) => (value === null ? [] : [[name, value]]));
   transaction.run(
@@ -58,6 +57,14 @@ export function takeTunnelHealth(
     now - (now % SAMPLE_STEP_MS),
     JSON.stringify(Object.fromEntries(values)),
   );
+}
+
+/** Judges a tunnel server of which something was heard; undefined for other services. For use inside other operations. */
+export function judgeTunnelServer(
+  transaction: Transaction,
+  { connectorId, now }: { readonly connectorId: string; readonly now: number },
+): readonly HealthDetail[] | undefined {
+  return judge(transaction, { connectorId, now, thresholds: changedThresholds(transaction) });
 }
 
 function judge(
