@@ -124,15 +124,17 @@ static void check_packet(const struct flow_session *session, const uint8_t *pack
   model_remember(&model, &fragment, session->slot);
 }
 
-/* An ICMP error about `quoted`, which went the other way; from anyone to the client, or the other way round. */
-static void check_error(const struct flow_session *session, const uint8_t *quoted, size_t quoted_length, bool is_up, bool is_of_other) {
+/* An ICMP error about `quoted`, which went the other way: from anyone to the client, or from the client, to whom it is about or not. */
+static void check_error(const struct flow_session *session, const uint8_t *quoted, size_t quoted_length, bool is_up, bool is_of_other,
+                        bool is_from_remote) {
   uint8_t packet[256];
   struct packet inner, view;
   HOLDS(packet_read(quoted, quoted_length, &inner));
   size_t network = inner.family == 4 ? 20 : 40;
   struct made made = {
       .family = inner.family, .protocol = inner.family == 4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6,
-      .client = (uint8_t)(session->slot + 2 + is_of_other), .remote = 77, .is_down = !is_up,
+      .client = (uint8_t)(session->slot + 2 + is_of_other), .is_down = !is_up,
+      .remote = is_from_remote ? (is_up ? inner.source : inner.destination)[inner.family == 4 ? 3 : 15] : 77,
   };
   memset(packet, 0, sizeof packet);
   make_network(&made, packet, 8 + quoted_length);
@@ -141,7 +143,7 @@ static void check_error(const struct flow_session *session, const uint8_t *quote
   HOLDS(packet_read(packet, network + 8 + quoted_length, &view) && packet_is_icmp_error(&view));
   struct flow_decision expected = {.outcome = FLOW_UNSOLICITED};
   struct model_key key = model_key_of(session->slot, &inner, !is_up);
-  bool is_about_flow = !is_of_other && (!is_icmp(&inner) || inner.icmp_type == 8 || inner.icmp_type == 128);
+  bool is_about_flow = !is_of_other && (!is_up || is_from_remote) && (!is_icmp(&inner) || inner.icmp_type == 8 || inner.icmp_type == 128);
   uint32_t loser;
   struct flow_decision decision = run(session, packet, &view, is_up, &loser);
   if (is_about_flow) model_known(&model, session, &key, now, &expected);
@@ -191,7 +193,7 @@ static void step(const uint8_t *bytes) {
   struct packet view;
   struct flow_session session = session_of(slot);
   if (!packet_read(packet, length, &view)) return;
-  if (is_error) check_error(&session, packet, length, is_up, (bytes[0] & 224) == 224);
+  if (is_error) check_error(&session, packet, length, is_up, (bytes[0] & 224) == 224, bytes[3] % 4 != 0);
   else if (view.part == PACKET_LATER_FRAGMENT) check_later_fragment(&session, packet, &view, is_up);
   else check_packet(&session, packet, &view, is_up);
 }

@@ -90,6 +90,8 @@ static struct flow_decision decide_error(struct flow_table *table, const struct 
   const uint8_t *quoted_client = is_up ? quoted.destination : quoted.source;
   bool is_of_client = quoted.family == view->family && memcmp(client, quoted_client, 16) == 0;
   if (!is_of_client || !may_open(&quoted)) return decision;
+  /* Routers on the way answer clients; a client answers whoever wrote to it, or its errors would reach what no rule allows. */
+  if (is_up && memcmp(view->destination, quoted.source, 16) != 0) return decision;
   struct flow_key key = key_of(session->slot, &quoted, !is_up);
   known_flow(table, session, &key, now, &decision);
   return decision;

@@ -55,6 +55,26 @@ static void nothing_comes_in_that_was_not_asked_for(void) {
   HOLDS(pass(0, from_elsewhere, 5) == FLOW_UNSOLICITED);
 }
 
+static void an_error_of_a_client_goes_to_nobody_but_whom_it_is_about(void) {
+  start(1, 10, 0);
+  HOLDS(pass(0, segment(TCP_SYN, false), 5) == FLOW_ALLOWED);
+  struct packet view;
+  struct made came = segment(TCP_ACK, true);
+  came.client = 2;
+  uint8_t *quoted = made_packet(&came, &view);
+  uint8_t packet[20 + 8 + 28] = {0x45, [3] = sizeof packet, [8] = 64, [9] = PROTOCOL_ICMP, [20] = 3, [21] = 4};
+  memcpy(packet + 28, quoted, 28);
+  memcpy(packet + 12, quoted + 16, 4);
+  memcpy(packet + 16, quoted + 12, 4);
+  struct flow_session session = {.slot = 0, .policy = everything};
+  HOLDS(packet_read(packet, sizeof packet, &view));
+  HOLDS(flow_up(table, &session, packet, &view, 5).outcome == FLOW_ALLOWED);
+  packet[19]++; /* a neighbour of the remote, of which there is no flow */
+  HOLDS(packet_read(packet, sizeof packet, &view));
+  HOLDS(flow_up(table, &session, packet, &view, 5).outcome == FLOW_UNSOLICITED);
+  free(quoted);
+}
+
 /* The packets of `flags` go by (down where `is_down`), then one comes in after so long. */
 static bool lives(const uint8_t *flags, const bool *is_down, size_t count, uint32_t seconds) {
   start(1, 10, 0);
@@ -171,6 +191,7 @@ static void limits_of_nothing_are_refused(void) {
 
 int main(void) {
   RUN(nothing_comes_in_that_was_not_asked_for);
+  RUN(an_error_of_a_client_goes_to_nobody_but_whom_it_is_about);
   RUN(a_flow_is_forgotten_after_the_time_of_its_state);
   RUN(datagrams_and_echoes_have_their_own_times);
   RUN(a_session_at_its_limit_displaces_its_own_oldest_flow);
