@@ -26,7 +26,6 @@ export class Relay {
   readonly #target: TargetConnection;
   readonly #onEnd: (end: RelayEnd) => void;
   #inFlight = 0;
-  #isGathering = false;
   #openHalves = 2;
   #openStreams = 2;
   #end: RelayEnd | undefined;
@@ -77,20 +76,7 @@ export class Relay {
   #sendUp(bytes: Buffer): void {
     const { socket } = this.#target;
     this.bytesUp += bytes.length;
-    this.#gather();
     if (!socket.write(bytes)) this.#device.pause();
-  }
-
-  /** What comes up in one round of the event loop leaves with one system call: TLS and HTTP/2 cut it into 16 KiB at most. */
-  #gather(): void {
-    if (this.#isGathering) return;
-    this.#isGathering = true;
-    const { socket } = this.#target;
-    socket.cork();
-    setImmediate(() => {
-      this.#isGathering = false;
-      socket.uncork();
-    });
   }
 
   #sendDown(bytes: Buffer, release: () => void): boolean {
