@@ -1,13 +1,28 @@
 import { ConnectorError } from "@isthmus/shared/errors";
 import type { CliCall, CliCommand } from "@isthmus/shared/kernel/command";
-import { CONFIG_OPTION, loadLocalConfiguration } from "@isthmus/shared/kernel/local-configuration";
-import { localConfiguration } from "../config/local-configuration.ts";
+import { loadConfiguration } from "@isthmus/shared/kernel/configuration";
+import { CONFIG_OPTION } from "@isthmus/shared/kernel/local-configuration";
+import { z } from "zod";
+import { vpnLocalConfiguration } from "../config/vpn-local-configuration.ts";
 import { tunnelSlices } from "../core/vpn/tunnel-slices.ts";
 import { hostPlan, removalPlan } from "../packets/host-plan.ts";
 import { asScript, carryOut } from "../packets/host-setup.ts";
 
 /** Of the TUN devices; a client's own MTU is smaller and kept by the packet threads. */
 export const TUNNEL_MTU = 1_500;
+
+/** All that is read here: keys and secrets belong to the gateway's user, and root in a container may not read them. */
+const { shape } = vpnLocalConfiguration;
+const needed = z.object({
+  vpn: z
+    .object({
+      network: shape.network,
+      ipv6Network: shape.ipv6Network,
+      tunnels: shape.tunnels,
+      nat: shape.nat,
+    })
+    .optional(),
+});
 
 /** `host-setup`: what needs root, once, so that the gateway needs no capability afterwards. */
 export const hostSetup: CliCommand = {
@@ -35,7 +50,7 @@ export const hostSetup: CliCommand = {
 };
 
 function stepsOf(call: CliCall) {
-  const { vpn } = loadLocalConfiguration({ localConfiguration }, call.required("config"));
+  const { vpn } = loadConfiguration(needed, call.required("config"));
   if (vpn === undefined) {
     throw new ConnectorError("vpn-not-configured", "the configuration file has no section vpn");
   }
