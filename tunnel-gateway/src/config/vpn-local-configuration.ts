@@ -1,6 +1,9 @@
 import { fileKey, pathKey, secretFileKey } from "@isthmus/shared/kernel/configuration-keys";
 import { z } from "zod";
 
+/** Own limit: each is a health check. */
+const MAX_AUTHENTICATORS = 32;
+
 const cidr = z.string().min(2).max(64);
 const seconds = (least: number, most: number, otherwise: number) =>
   z.number().int().min(least).max(most).default(otherwise);
@@ -11,25 +14,31 @@ const users = z.strictObject({ type: z.literal("users"), file: secretFileKey() }
 /** One-time passwords (RFC 6238) of users that another authenticator has named. */
 const totp = z.strictObject({ type: z.literal("totp"), file: secretFileKey() });
 
-const ldap = z.strictObject({
-  type: z.literal("ldap"),
-  /** `ldaps://`, or `ldap://` with `startTls`. */
-  url: z.url({ protocol: /^ldaps?$/ }).max(512),
-  startTls: z.boolean().default(false),
-  caFile: fileKey().optional(),
-  /** The account that searches. */
-  bindDn: z.string().min(1).max(512),
-  passwordFile: secretFileKey(),
-  baseDn: z.string().min(1).max(512),
-  /** `{user}` is what the user typed, escaped. */
-  userFilter: z
-    .string()
-    .max(1_024)
-    .default("(|(userPrincipalName={user})(sAMAccountName={user})(uid={user}))"),
-  userNameAttribute: z.string().max(64).default("userPrincipalName"),
-  groupAttribute: z.string().max(64).default("memberOf"),
-  timeoutSeconds: seconds(1, 60, 10),
-});
+const ldap = z
+  .strictObject({
+    type: z.literal("ldap"),
+    /** `ldaps://`, or `ldap://` with `startTls`. */
+    url: z.url({ protocol: /^ldaps?$/ }).max(512),
+    startTls: z.boolean().default(false),
+    caFile: fileKey().optional(),
+    /** The account that searches. */
+    bindDn: z.string().min(1).max(512),
+    passwordFile: secretFileKey(),
+    baseDn: z.string().min(1).max(512),
+    /** `{user}` is what the user typed, escaped. */
+    userFilter: z
+      .string()
+      .max(1_024)
+      .includes("{user}", "has no {user}: every name would be the same user")
+      .default("(|(userPrincipalName={user})(sAMAccountName={user})(uid={user}))"),
+    userNameAttribute: z.string().max(64).default("userPrincipalName"),
+    groupAttribute: z.string().max(64).default("memberOf"),
+    timeoutSeconds: seconds(1, 60, 10),
+  })
+  .refine(({ url, startTls }) => startTls || url.startsWith("ldaps:"), {
+    path: ["url"],
+    message: "passwords would travel in the clear: use ldaps:// or startTls",
+  });
 
 const radius = z.strictObject({
   type: z.literal("radius"),
@@ -100,10 +109,11 @@ export const vpnLocalConfiguration = z.strictObject({
     .record(
       z
         .string()
-        .regex(/^[a-z0-9][a-z0-9-]{0,63}$/)
+        .regex(/^[a-z0-9][a-z0-9-]{0,49}$/)
         .refine((name) => name !== "certificate", "certificate is built in"),
       authenticatorConfiguration,
     )
+    .refine((all) => Object.keys(all).length <= MAX_AUTHENTICATORS, "expected at most 32")
     .default({}),
   /**
    * Domains that a user name may be given without: `alice` is then the same user as `alice@<domain>`, where two authenticators

@@ -4,6 +4,7 @@ import type { Device } from "../core/device.ts";
 import { askGateway } from "./ask-gateway.ts";
 import type { FailedSource, ListedSession } from "./controls.ts";
 import { hostSetup } from "./host-setup.ts";
+import { userCommands } from "./user-commands.ts";
 import { vpnCommands } from "./vpn-commands.ts";
 
 interface OpenSessions {
@@ -19,6 +20,7 @@ const options = { config: CONFIG_OPTION };
 export const gatewayCli: readonly CliCommand[] = [
   hostSetup,
   ...vpnCommands,
+  ...userCommands(() => process.stdin),
   {
     name: "sessions",
     summary: "list the relay's open connections, and count the VPN's sessions",

@@ -5,6 +5,7 @@ import type { LocalConfiguration } from "../config/local-configuration.ts";
 import { acceptList, derOfList } from "../core/certificate-lists.ts";
 import type { RevocationPlaces } from "../core/ports.ts";
 import { revocationSource } from "../revocation/revocation-source.ts";
+import { offlineAuthenticatorChecks } from "./authenticator-checks.ts";
 import { certificateExpiry } from "./health-checks.ts";
 import { loadTlsMaterial } from "./tls-material.ts";
 import { loadTrust, type Trust } from "./trust-anchors.ts";
@@ -21,6 +22,7 @@ export function offlineChecks(
     { name: "trust-anchors", run: () => anchorsHealth(local) },
     portCheck(local),
     { name: "revocation", run: () => sourcesHealth(loadTrust(local.trustAnchors)) },
+    ...(local.vpn ? offlineAuthenticatorChecks(local.vpn) : []),
   ];
 }
 

@@ -16,6 +16,7 @@ import type { TlsMaterial } from "../device/tls-listener.ts";
 import { VpnFront } from "../device/vpn-front.ts";
 import type { VpnSite } from "../device/vpn-static-pages.ts";
 import { makeAuthenticators } from "../directory/authenticators.ts";
+import { authenticatorChecks } from "./authenticator-checks.ts";
 import { countedAuthenticators } from "./counted-authenticators.ts";
 import { engineMetrics } from "./engine-metrics.ts";
 import type { GatewayKernel } from "./gateway-kernel.ts";
@@ -123,14 +124,13 @@ export class VpnGateway implements AsyncDisposable {
       clock,
       listeners,
     });
-    this.checks = vpnChecks({
-      parts: this.#parts,
-      access,
-      engine,
-      slices: this.#slices,
-      now: () => clock.now(),
-      fault: () => this.#fault,
-    });
+    const now = () => clock.now();
+    const fault = () => this.#fault;
+    const parts = this.#parts;
+    this.checks = [
+      ...vpnChecks({ parts, access, engine, slices: this.#slices, now, fault }),
+      ...authenticatorChecks(parts.authenticators, now),
+    ];
     this.#sweeper = setInterval(() => this.#vpn.sweep(), SECOND_MS);
   }
 
