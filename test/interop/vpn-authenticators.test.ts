@@ -7,6 +7,7 @@ import {
   type TlsCertificates,
 } from "@isthmus/bench/fixtures/tls-certificates";
 import { freePort } from "@isthmus/shared/testing/free-port";
+import { until } from "@isthmus/shared/testing/until";
 import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import type {
   AuthenticationStep,
@@ -85,13 +86,15 @@ async function logIn(
 
 describe("OpenLDAP", () => {
   let options: LdapOptions;
+  let startTlsPort: number | undefined;
   let server: UserServer | undefined;
   afterAll(async () => await server?.[Symbol.asyncDispose]());
 
   const start = async (test: Parameters<typeof peer>[1]) => {
     peer("slapd", test);
     const at = await place("slapd");
-    server ??= await startSlapd(at, certificates.server);
+    startTlsPort ??= await freePort();
+    server ??= await startSlapd(at, certificates.server, startTlsPort);
     options ??= {
       url: `ldaps://localhost:${at.port}`,
       startTls: false,
@@ -125,6 +128,8 @@ describe("OpenLDAP", () => {
       ["alice", ""],
       ["*", PASSWORDS.alice],
       ["alice)(uid=*", PASSWORDS.alice],
+      ["twin", PASSWORDS.alice],
+      ["passwordless", PASSWORDS.alice],
     ] as const;
     for (const [name, password] of attempts) {
       expect(await logIn(authenticator, name, password), name).toMatchObject({
@@ -133,6 +138,40 @@ describe("OpenLDAP", () => {
         refusal: { code: "credentials-wrong" },
       });
     }
+  });
+
+  test("an unknown name costs as many binds as a wrong password", async (test) => {
+    const authenticator = ldapAuthenticator("corporate", await start(test));
+    const bindsOf = async (name: string) => {
+      const before = server?.output().length ?? 0;
+      await logIn(authenticator, name, "wrong");
+      const told = () => server?.output().slice(before) ?? "";
+      // The connection that tried the password is closed after its answer.
+      await until(() => [...told().matchAll(/ UNBIND/g)].length >= 2);
+      return [...told().matchAll(/ BIND dn=\S+ method=128/g)].length;
+    };
+    expect(await bindsOf("alice")).toBe(2);
+    expect(await bindsOf("nobody")).toBe(2);
+    expect(await bindsOf("twin")).toBe(2);
+  });
+
+  test("who has no name in the directory is nobody, whatever was typed", async (test) => {
+    const authenticator = ldapAuthenticator("corporate", await start(test));
+    expect(await logIn(authenticator, "nameless", PASSWORDS.alice)).toMatchObject({
+      kind: "refused",
+      isAttempt: false,
+      refusal: { code: "user-mismatch" },
+    });
+  });
+
+  test("a connection is upgraded by StartTLS before anything is said", async (test) => {
+    const options = await start(test);
+    const url = `ldap://localhost:${startTlsPort}`;
+    const authenticator = ldapAuthenticator("corporate", { ...options, url, startTls: true });
+    expect((await logIn(authenticator, "alice", PASSWORDS.alice)).kind).toBe("accepted");
+    const clear = ldapAuthenticator("corporate", { ...options, url });
+    expect(await rejectedCode(() => clear.check(signal()))).toBe("ldap-in-the-clear");
+    expect(await logIn(clear, "alice", PASSWORDS.alice)).toMatchObject({ isAttempt: false });
   });
 
   test("a name with characters of the filter language is only a name", async (test) => {

@@ -31,10 +31,13 @@ export const RADIUS_CHALLENGE = { user: "carol", password: "carol's password", c
 const START_TIMEOUT_MS = 20_000;
 const LOOK_EVERY_MS = 50;
 
-/** OpenLDAP over TLS with one user, who is in the group `staff`. */
+/**
+ * OpenLDAP over TLS with a user in the group `staff` and odd ones, and on `startTlsPort` for StartTLS. Its output names every bind.
+ */
 export async function startSlapd(
   place: ServerPlace,
   tls: { readonly certificateFile: string; readonly keyFile: string },
+  startTlsPort?: number,
 ): Promise<UserServer> {
   const { folder, address, port } = place;
   mkdirSync(join(folder, "data"), { recursive: true });
@@ -58,8 +61,9 @@ directory ${join(folder, "data")}
   const entries = join(folder, "entries.ldif");
   writeFileSync(entries, LDIF);
   await place.run([pathOf("slapadd"), "-f", configuration, "-l", entries]);
-  const words = [pathOf("slapd"), "-d", "0", "-f", configuration];
-  const child = place.launch([...words, "-h", `ldaps://${address}:${port}`]);
+  const words = [pathOf("slapd"), "-d", "stats", "-f", configuration];
+  const plain = startTlsPort === undefined ? "" : ` ldap://${address}:${startTlsPort}`;
+  const child = place.launch([...words, "-h", `ldaps://${address}:${port}${plain}`]);
   return serving(child, () => isOpen(place, "tcp"));
 }
 
@@ -96,7 +100,34 @@ sn: Example
 uid: b*b
 mail: bob@example.com
 userPassword: ${PASSWORDS.alice}
+
+dn: cn=Nameless,${SUFFIX}
+objectClass: inetOrgPerson
+cn: Nameless
+sn: Example
+uid: nameless
+userPassword: ${PASSWORDS.alice}
+
+dn: cn=Passwordless,${SUFFIX}
+objectClass: inetOrgPerson
+cn: Passwordless
+sn: Example
+uid: passwordless
+mail: passwordless@example.com
+
+${[1, 2, 3].map(twin).join("\n")}`;
+
+/** One of several whom nobody could tell apart by name. */
+function twin(number: number): string {
+  return `dn: cn=Twin ${number},${SUFFIX}
+objectClass: inetOrgPerson
+cn: Twin ${number}
+sn: Example
+uid: twin
+mail: twin${number}@example.com
+userPassword: ${PASSWORDS.alice}
 `;
+}
 
 const USERS = `alice Cleartext-Password := "${PASSWORDS.alice}"
   Class := "OU=staff;"

@@ -109,7 +109,7 @@ function stepOf(
     case "challenge": {
       const round = (challenge?.round ?? 0) + 1;
       if (round > MAX_CHALLENGES) return wrongCredentials(name);
-      const text = answer.replyMessage.replaceAll(/\p{Cc}+/gu, " ").trim();
+      const text = answer.replyMessage.replaceAll(/[\p{Cc}\s]+/gu, " ").trim();
       const message = text.slice(0, MAX_MESSAGE_CHARACTERS) || "Enter the response.";
       const fields = [{ name: "response", label: "Response:", kind: "password" }] as const;
       const state: Challenge = { userName, state: answer.state, server, round };
