@@ -13,13 +13,13 @@ static bool set(int fd, int level, int option, int value) {
 }
 
 /*
- * Both options are needed for a second socket on the port: the first lets it stand beside a wildcard, the second beside
- * the sockets of other clients. Only processes of our own user may share a port so.
+ * SO_REUSEPORT lets sockets of clients stand beside the first one, and is for processes of our own user alone. SO_REUSEADDR is not: with
+ * it on both sides anybody on this host could bind the port to an address of it, and have what clients send there.
  */
 static int open_bound(const union endpoint *local) {
   int fd = socket(local->family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
-  bool is_set = set(fd, SOL_SOCKET, SO_REUSEADDR, 1) && set(fd, SOL_SOCKET, SO_REUSEPORT, 1) &&
+  bool is_set = set(fd, SOL_SOCKET, SO_REUSEPORT, 1) &&
                 (local->family != AF_INET6 || set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0));
   if (is_set && bind(fd, &local->any, endpoint_length(local)) == 0) return fd;
   int error = errno;

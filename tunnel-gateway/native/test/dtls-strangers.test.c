@@ -20,6 +20,15 @@ static void a_stranger_is_not_answered(void) {
   client_free(client);
 }
 
+static void nobody_else_on_the_host_takes_the_port(void) {
+  struct sockaddr_in address = {
+      .sin_family = AF_INET, .sin_port = htons(dtls_front_port(front)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int fd = socket(AF_INET, SOCK_DGRAM, 0), yes = 1;
+  CHECK(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0);
+  CHECK(bind(fd, (struct sockaddr *)&address, sizeof address) < 0);
+  close(fd);
+}
+
 static void a_hello_without_cookie_leaves_nothing_behind(void) {
   struct dtls_offer offer = make_offer(52, DTLS_OFFER_PSK, NULL);
   CHECK(dtls_front_offer(front, &offer));
@@ -200,6 +209,7 @@ static void offers_are_bounded_and_of_one_session_each(void) {
 
 static const struct test tests[] = {
     TEST(a_stranger_is_not_answered),
+    TEST(nobody_else_on_the_host_takes_the_port),
     TEST(a_hello_without_cookie_leaves_nothing_behind),
     TEST(a_cookie_of_another_address_is_bad),
     TEST(a_cookie_grows_old),
