@@ -9,48 +9,44 @@ export interface RunningTransfer extends AsyncDisposable {
   readonly process: ChildProcess;
   /** Bytes that have been read so far. */
   received(): number;
-  /** Reads no further than `holdAt` until this is called. */
-  release(): void;
   /** SHA-256 of all that came, hex. Rejects where curl ends with a fault. */
   readonly hash: Promise<string>;
 }
 
-/** Fetches a payload on the client; in full speed as far as `holdAt` bytes, or at a speed that is given. */
-export function startDownload(
-  lab: Lab,
-  bytes: number,
-  pace: { readonly holdAt?: number; readonly bytesPerSecond?: number } = {},
-): RunningTransfer {
-  const limit = pace.bytesPerSecond ? ["--limit-rate", `${pace.bytesPerSecond}`] : [];
+const LOOK_EVERY_MS = 20;
+const MS_PER_SECOND = 1_000;
+
+/** Fetches a payload on the client; `bytesPerSecond` are read, so that packets go both ways all the time. */
+export function startDownload(lab: Lab, bytes: number, bytesPerSecond: number): RunningTransfer {
   const url = `http://${LAB.internal.ipv4}:${PAYLOAD_PORT}/${bytes}`;
-  const words = ["curl", "-sS", "--fail", "--max-time", "110", ...limit, url];
-  const child = lab.start("client", words);
-  let holdAt = pace.holdAt ?? Number.POSITIVE_INFINITY;
+  const child = lab.start("client", ["curl", "-sSN", "--fail", "--max-time", "110", url]);
   const sum = createHash("sha256");
   let received = 0;
   let errors = "";
+  let allowance = 0;
   child.stdout?.on("data", (chunk: Buffer) => {
     sum.update(chunk);
     received += chunk.length;
-    if (received >= holdAt) child.stdout?.pause();
+    allowance -= chunk.length;
+    if (allowance <= 0) child.stdout?.pause();
   });
+  const timer = setInterval(() => {
+    allowance = Math.min(allowance, 0) + (bytesPerSecond * LOOK_EVERY_MS) / MS_PER_SECOND;
+    if (allowance > 0) child.stdout?.resume();
+  }, LOOK_EVERY_MS);
   child.stderr?.on("data", (chunk: Buffer) => (errors += chunk.toString()));
   const hash = new Promise<string>((resolve, reject) => {
     child.once("close", (code) => {
+      clearInterval(timer);
       if (code === 0) resolve(sum.digest("hex"));
       else reject(new Error(`curl ended with ${code} after ${received} bytes: ${errors}`));
     });
   });
   // Whoever ends the transfer before its end does not ask for the hash.
   hash.catch(() => {});
-  return {
-    process: child,
-    received: () => received,
-    release() {
-      holdAt = Number.POSITIVE_INFINITY;
-      child.stdout?.resume();
-    },
-    hash,
-    [Symbol.asyncDispose]: () => endChild(child),
+  const end = () => {
+    child.stdout?.resume();
+    return endChild(child);
   };
+  return { process: child, received: () => received, hash, [Symbol.asyncDispose]: end };
 }
