@@ -94,6 +94,7 @@ static const struct {
     {"openSession", addon_open_session},
     {"changeSession", addon_change_session},
     {"closeSession", addon_close_session},
+    {"tryTunnel", addon_try_tunnel},
     {"counters", addon_counters},
     {"sessions", addon_sessions},
 };

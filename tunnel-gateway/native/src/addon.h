@@ -26,6 +26,9 @@ napi_value addon_open_session(napi_env env, napi_callback_info info);
 napi_value addon_change_session(napi_env env, napi_callback_info info);
 napi_value addon_close_session(napi_env env, napi_callback_info info);
 
+/* --- addon-try-tunnel.c --- */
+napi_value addon_try_tunnel(napi_env env, napi_callback_info info);
+
 /* --- addon-counters.c --- */
 napi_value addon_counters(napi_env env, napi_callback_info info);
 napi_value addon_sessions(napi_env env, napi_callback_info info);

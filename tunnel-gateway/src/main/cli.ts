@@ -4,6 +4,8 @@ import type { Device } from "../core/device.ts";
 import { askGateway } from "./ask-gateway.ts";
 import type { FailedSource, ListedSession } from "./controls.ts";
 import { hostSetup } from "./host-setup.ts";
+import { importCertificate } from "./import-certificate.ts";
+import { readiness } from "./readiness.ts";
 import { userCommands } from "./user-commands.ts";
 import { vpnCommands } from "./vpn-commands.ts";
 
@@ -19,6 +21,8 @@ const options = { config: CONFIG_OPTION };
 /** The gateway's own subcommands; each asks the running service. */
 export const gatewayCli: readonly CliCommand[] = [
   hostSetup,
+  readiness,
+  importCertificate,
   ...vpnCommands,
   ...userCommands(() => process.stdin),
   {

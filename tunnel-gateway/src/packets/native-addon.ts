@@ -86,6 +86,8 @@ export interface NativeAddon {
   openSession(session: NativeSession): void;
   changeSession(session: NativeSession): void;
   closeSession(tunnel: number, sessionId: number, type: number, reason: string): void;
+  /** Opens a TUN device as a packet thread does, and closes it; empty, or `ERRNO-NAME: step: words`. */
+  tryTunnel(device: string): string;
   counters(): Record<string, number>;
   sessions(): SessionTraffic[];
 }
