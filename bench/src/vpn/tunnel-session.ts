@@ -14,6 +14,8 @@ export interface SessionPapers {
 /** CSTP: `53 54 46 01 | length16 BE | type | 00`, one frame to a TLS record. */
 const FRAME_HEAD_BYTES = 8;
 const DATA = 0;
+const DPD_REQUEST = 3;
+const DPD_RESPONSE = 4;
 const MAX_HEAD_BYTES = 65_536;
 const LOGIN = `<?xml version="1.0" encoding="UTF-8"?>
 <config-auth client="vpn" type="init"><version who="vpn">v9.01</version><device-id>linux-64</device-id></config-auth>`;
@@ -24,6 +26,7 @@ export class TunnelSession {
   readonly mtu: number;
   readonly #socket: TLSSocket;
   #kept: Buffer = Buffer.alloc(0);
+  #onDpdResponse = () => {};
   bytesDown = 0;
 
   private constructor(socket: TLSSocket, address: string, mtu: number) {
@@ -59,23 +62,39 @@ export class TunnelSession {
     if (!/^HTTP\/1\.1 200 /.test(head) || address === undefined) {
       throw new Error(`no tunnel:\n${head}`);
     }
-    return new TunnelSession(socket, address, Number(field("X-CSTP-MTU") ?? 1_400));
+    const session = new TunnelSession(socket, address, Number(field("X-CSTP-MTU") ?? 1_400));
+    await session.#answered();
+    return session;
   }
 
   /** Sends one inner packet. Resolves when the kernel has it: Node seals writes that wait together as one record. */
   send(packet: Buffer): Promise<void> {
-    const frame = Buffer.allocUnsafe(FRAME_HEAD_BYTES + packet.length);
-    frame.writeUInt32BE(0x53544601, 0);
-    frame.writeUInt16BE(packet.length, 4);
-    frame.writeUInt16BE(DATA << 8, 6);
-    packet.copy(frame, FRAME_HEAD_BYTES);
-    return new Promise((resolve, reject) => {
-      this.#socket.write(frame, (error) => (error ? reject(error) : resolve()));
-    });
+    return this.#write(DATA, packet);
   }
 
   close(): void {
     this.#socket.destroy();
+  }
+
+  /** Until the tunnel itself has answered: before that, a login of the same device takes the session for one that waits for it. */
+  async #answered(): Promise<void> {
+    const response = new Promise<void>((resolve, reject) => {
+      this.#onDpdResponse = resolve;
+      this.#socket.once("close", () => reject(new Error("the tunnel was closed at once")));
+    });
+    await this.#write(DPD_REQUEST, Buffer.alloc(0));
+    await response;
+  }
+
+  #write(type: number, payload: Buffer): Promise<void> {
+    const frame = Buffer.allocUnsafe(FRAME_HEAD_BYTES + payload.length);
+    frame.writeUInt32BE(0x53544601, 0);
+    frame.writeUInt16BE(payload.length, 4);
+    frame.writeUInt16BE(type << 8, 6);
+    payload.copy(frame, FRAME_HEAD_BYTES);
+    return new Promise((resolve, reject) => {
+      this.#socket.write(frame, (error) => (error ? reject(error) : resolve()));
+    });
   }
 
   #read(chunk: Buffer): void {
@@ -84,6 +103,7 @@ export class TunnelSession {
       const length = bytes.readUInt16BE(4);
       if (bytes.length < FRAME_HEAD_BYTES + length) break;
       if (bytes[6] === DATA) this.bytesDown += length;
+      if (bytes[6] === DPD_RESPONSE) this.#onDpdResponse();
       bytes = bytes.subarray(FRAME_HEAD_BYTES + length);
     }
     this.#kept = Buffer.from(bytes);

@@ -8,6 +8,7 @@ import { interleave } from "../measure/interleave.ts";
 import { treeCpuSeconds } from "../measure/process-tree.ts";
 import { ratios } from "../measure/statistics.ts";
 import { neededTool } from "../peers/tool.ts";
+import { handshakes } from "./handshakes.ts";
 import { type Direction, startIperfServer, transfer } from "./iperf.ts";
 import { manySessions } from "./many-sessions.ts";
 import { idleRoundTripUs } from "./round-trip.ts";
@@ -87,10 +88,12 @@ async function runVpnBench(options: BenchOptions): Promise<BenchOutcome> {
     { name: "gateway", run: measure(gateway) },
     { name: "ocserv", run: measure(ocserv) },
   ]);
+  options.progress("TLS handshakes");
+  const shaken = await handshakes(lab, [gateway, ocserv], certificates, options.scale);
   options.progress("many sessions");
   const many = await manySessions(lab, [gateway, ocserv], certificates, options.scale);
   const { figures, notes } = report(rounds.get("gateway") ?? [], rounds.get("ocserv") ?? []);
-  return { figures: [...figures, ...many], notes };
+  return { figures: [...figures, ...shaken, ...many], notes };
 }
 
 async function measureSide(
