@@ -124,14 +124,23 @@ static bool tell_bytes(struct connection *connection, const uint8_t *bytes, size
   return true;
 }
 
-/* Everything that has come, so that nothing stays behind in libssl or in a buffer that others use. */
+static void lose_at_once(struct connection *connection) {
+  connection_tell_closed(connection, "does not take what it is sent", false);
+  connection_end(connection, false);
+}
+
+/*
+ * Everything that has come, so that nothing stays behind in libssl or in a buffer that others use. What came at once is told at once:
+ * a client chooses how small its records are, not how many events they make.
+ */
 static void read_records(struct connection *connection) {
   uint8_t plain[RECORD_BYTES];
+  size_t filled = 0;
   const char *end = NULL;
-  bool is_complete = false;
+  bool is_complete = false, is_told = true;
   while (end == NULL) {
     ERR_clear_error();
-    int length = SSL_read(connection->ssl, plain, sizeof plain);
+    int length = SSL_read(connection->ssl, plain + filled, (int)(sizeof plain - filled));
     if (length <= 0) {
       int error = SSL_get_error(connection->ssl, length);
       if (error == SSL_ERROR_WANT_READ) break;
@@ -140,13 +149,19 @@ static void read_records(struct connection *connection) {
       continue;
     }
     defer(connection);
+    filled += (size_t)length;
     if (!connection->is_stream) connection->unanswered += (size_t)length;
     if (connection->unanswered > UNANSWERED_BYTES_AT_MOST) end = "more than 256 KiB without an answer";
-    else if (!tell_bytes(connection, plain, (size_t)length)) end = "out of memory";
+    if (filled < sizeof plain) continue;
+    is_told &= tell_bytes(connection, plain, filled);
+    filled = 0;
   }
+  if (filled > 0) is_told &= tell_bytes(connection, plain, filled);
+  if (!is_told) end = "out of memory";
   OPENSSL_cleanse(plain, sizeof plain);
-  if (end != NULL) connection_lose(connection, end, is_complete);
-  else connection_flush(connection);
+  if (end != NULL) return connection_lose(connection, end, is_complete && is_told);
+  /* libssl answers by itself, to updates of keys for one, whether its answers are taken or not. */
+  if (connection_flush(connection) && connection->unsent.length > UNSENT_BYTES_AT_MOST) lose_at_once(connection);
 }
 
 static void lose_or_fail(struct connection *connection, const char *why) {
@@ -220,8 +235,7 @@ bool connection_write(struct connection *connection, const uint8_t *bytes, size_
     connection->owes_drained = connection->is_stream && length == 0;
     if (connection->unsent.length > UNSENT_BYTES_AT_MOST / 2 && !connection_flush(connection)) return false;
     if (connection->unsent.length <= UNSENT_BYTES_AT_MOST) continue;
-    connection_tell_closed(connection, "does not take what it is sent", false);
-    connection_end(connection, false);
+    lose_at_once(connection);
     return false;
   }
   return connection_flush(connection);
