@@ -74,6 +74,31 @@ bool admission_count(struct admission *admission, const uint8_t address[16]) {
   return true;
 }
 
+uint32_t admission_of(const struct admission *admission, const uint8_t address[16]) {
+  uint8_t network[16];
+  network_of(address, network);
+  const struct admission_place *place = *find(admission, network);
+  return place == NULL ? 0 : place->count;
+}
+
+uint32_t admission_most(const struct admission *admission, uint8_t network[16]) {
+  uint32_t most = 0;
+  for (size_t i = 0; i < BUCKETS; i++) {
+    for (const struct admission_place *place = admission->buckets[i]; place != NULL; place = place->next) {
+      if (place->count <= most) continue;
+      most = place->count;
+      memcpy(network, place->network, 16);
+    }
+  }
+  return most;
+}
+
+bool admission_is_of(const uint8_t network[16], const uint8_t address[16]) {
+  uint8_t own[16];
+  network_of(address, own);
+  return memcmp(own, network, 16) == 0;
+}
+
 void admission_leave(struct admission *admission) { admission->pending--; }
 
 void admission_discount(struct admission *admission, const uint8_t address[16]) {

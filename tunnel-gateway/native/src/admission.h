@@ -23,6 +23,12 @@ bool admission_enter(struct admission *admission);
 /* One more of this address; after admission_enter. */
 bool admission_count(struct admission *admission, const uint8_t address[16]);
 
+/* How many this address has. */
+uint32_t admission_of(const struct admission *admission, const uint8_t address[16]);
+/* How many the address with most of them has; `network` is what admission_is_of tells its connections by. */
+uint32_t admission_most(const struct admission *admission, uint8_t network[16]);
+bool admission_is_of(const uint8_t network[16], const uint8_t address[16]);
+
 /* Undo them. */
 void admission_leave(struct admission *admission);
 void admission_discount(struct admission *admission, const uint8_t address[16]);

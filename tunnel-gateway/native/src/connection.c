@@ -55,7 +55,8 @@ static void on_ready(struct pollable *self, uint32_t events) {
     case STAGE_HANDSHAKE:
     case STAGE_OPEN:
       if ((events & EPOLLOUT) && !connection_flush(connection)) return;
-      if (events & ~EPOLLOUT) connection_receive(connection);
+      /* Watched by level: what is left in the kernel's buffer now is there in the next turn. */
+      if ((events & ~EPOLLOUT) && !front_is_ahead()) connection_receive(connection);
       return;
     case STAGE_ENDING:
       return linger(connection, events);
@@ -76,11 +77,37 @@ static void link_in(struct front *front, struct connection *connection) {
   *connection->link = connection;
 }
 
+static void displace(struct connection *connection) {
+  if (connection->stage != STAGE_OPEN) return connection_fail(connection, "too-many", NULL);
+  connection_tell_closed(connection, "made way for other addresses", false);
+  connection_end(connection, false);
+}
+
+/*
+ * Where everything is full, the oldest connection of the address that has most of them makes way for one that has fewer: a few
+ * addresses, each within its own limit, would otherwise keep out all the world.
+ */
+static bool make_way_for(struct front *front, const struct ip_endpoint *peer) {
+  uint8_t network[16];
+  uint32_t most = admission_most(&front->admission, network);
+  if (most <= admission_of(&front->admission, peer->address) + 1) return false;
+  struct connection *oldest = NULL;
+  for (size_t i = 0; i < CONNECTION_BUCKETS; i++) {
+    for (struct connection *each = front->connections[i]; each != NULL; each = each->next) {
+      if (!each->is_counted || !admission_is_of(network, each->peer.address)) continue;
+      if (oldest == NULL || front->last_id - each->id > front->last_id - oldest->id) oldest = each;
+    }
+  }
+  if (oldest == NULL) return false;
+  displace(oldest);
+  return true;
+}
+
 void connection_accept(struct front *front, int fd, const struct sockaddr_storage *peer_address) {
   struct ip_endpoint peer;
   front_count(front, COUNT_ACCEPTED);
   if (!ip_endpoint_of_socket(peer_address, &peer)) return (void)close(fd);
-  if (!admission_enter(&front->admission)) {
+  if (!admission_enter(&front->admission) && !(make_way_for(front, &peer) && admission_enter(&front->admission))) {
     tell_failure(front, &peer, "too-many", NULL);
     return reset(fd);
   }

@@ -25,6 +25,8 @@
 #define UNSENT_BYTES_AT_MOST (256 * 1024)
 /* Decrypted bytes that JavaScript was given since it last wrote an answer. */
 #define UNANSWERED_BYTES_AT_MOST (256 * 1024)
+/* Of events that JavaScript has not taken: past it no connection is accepted and no byte of an open one read. */
+#define WAITING_BYTES_AT_MOST (16u << 20)
 /* Between two messages before there is a tunnel: a person may be signing in with a browser. */
 #define IDLE_MS (5 * 60 * 1000)
 /* Once it is ENDING: for the peer's end behind ours, */
@@ -65,7 +67,7 @@ struct front {
   struct mailbox mailbox;
   struct pollable listener, mail;
   int epoll_fd, listener_fd;
-  bool has_mail, is_stopping, is_listener_paused;
+  bool has_mail, has_arrivals, is_stopping, is_listener_paused;
   uint64_t now_ms; /* CLOCK_MONOTONIC, of this turn */
   uint32_t last_id;
   struct admission admission;
@@ -79,7 +81,10 @@ static inline void front_count(struct front *front, enum front_counter counter) 
   atomic_fetch_add_explicit(&front->counters[counter], 1, memory_order_relaxed);
 }
 
+static inline bool front_is_ahead(void) { return events_waiting() > WAITING_BYTES_AT_MOST; }
+
 /* --- connection.c: from acceptance to the end --- */
+/* May free others: between two batches of events. */
 void connection_accept(struct front *front, int fd, const struct sockaddr_storage *peer);
 struct connection *connection_find(struct front *front, uint32_t id);
 void connection_watch(struct connection *connection, uint32_t events);

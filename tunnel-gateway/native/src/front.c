@@ -18,8 +18,6 @@
 #define TICK_MS 100 /* as dtls-front.h asks for */
 /* Below the packet threads, above what is idle. */
 #define NICENESS 10
-/* Ours: events that JavaScript has not taken, before new bytes are left to the kernel's buffers. */
-#define WAITING_BYTES_AT_MOST (16u << 20)
 
 static struct front *running;
 static pthread_t thread;
@@ -38,10 +36,8 @@ static void pause_listener(struct front *front, bool is_paused) {
   front->is_listener_paused = is_paused;
 }
 
-static void on_listener(struct pollable *self, uint32_t events) {
-  (void)events;
-  struct front *front = (struct front *)((char *)self - offsetof(struct front, listener));
-  for (int i = 0; i < ACCEPTED_AT_ONCE; i++) {
+static void accept_arrivals(struct front *front) {
+  for (int i = 0; i < ACCEPTED_AT_ONCE && !front_is_ahead(); i++) {
     struct sockaddr_storage peer;
     socklen_t length = sizeof peer;
     int fd = accept4(front->listener_fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -56,7 +52,12 @@ static void on_listener(struct pollable *self, uint32_t events) {
   }
 }
 
-/* Drained behind the other events of a turn: what it does may free connections that they point to. */
+/* Both are looked at behind the other events of a turn: what is done then may free connections that those point to. */
+static void on_listener(struct pollable *self, uint32_t events) {
+  (void)events;
+  ((struct front *)((char *)self - offsetof(struct front, listener)))->has_arrivals = true;
+}
+
 static void on_mail(struct pollable *self, uint32_t events) {
   (void)events;
   ((struct front *)((char *)self - offsetof(struct front, mail)))->has_mail = true;
@@ -79,6 +80,10 @@ static bool run_turn(struct front *front, uint64_t *next_tick_ms) {
     struct pollable *pollable = events[i].data.ptr;
     pollable->ready(pollable, events[i].events);
   }
+  if (front->has_arrivals) {
+    front->has_arrivals = false;
+    accept_arrivals(front);
+  }
   if (front->has_mail) {
     front->has_mail = false;
     mailbox_drain(&front->mailbox, front);
@@ -100,7 +105,7 @@ static void *run(void *argument) {
       events_tell(EVENT_FAILED, 0, "the front cannot wait for events: %s", strerror(errno));
       break;
     }
-    if (events_waiting() > WAITING_BYTES_AT_MOST) nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    if (front_is_ahead()) nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
   }
   connections_close(front);
   OPENSSL_thread_stop();
