@@ -39,11 +39,11 @@ export function reportHealth(options: HealthReportOptions): void {
   health.figure("devices", options.devices);
   if (vpn) health.figure("vpn-sessions", () => vpn.sessions);
   const descriptors = descriptorLimit();
-  health.figure("connections-percent", () => capacityPercent(options, descriptors));
-  health.figure("cpu-percent", () => load.cpuPercent);
-  health.figure("memory-percent", () => load.memoryPercent);
+  health.figure("connections-percent", () => Math.ceil(capacityPercent(options, descriptors)));
+  health.figure("cpu-percent", () => Math.round(load.cpuPercent));
+  health.figure("memory-percent", () => Math.round(load.memoryPercent));
   health.figure("cpu-cores", () => availableParallelism());
-  health.figure("disk-free-megabytes", () => load.freeMegabytes);
+  health.figure("disk-free-megabytes", () => Math.floor(load.freeMegabytes));
   health.figure("tls-certificate-days", () => daysLeft(options.certificate(), options.now()));
   health.figure("internal-network-probe", () => probe.figure);
   health.fact("listen-port", () => String(options.port()));

@@ -16,10 +16,11 @@ interface Sample {
   readonly memoryPercent: number;
 }
 
-/** What the host has left, from its start on: processors and memory as averages over five minutes, disk as it is. */
+/** What the host has left: processors and memory as averages over five minutes, disk as it is. */
 export class HostLoad implements Disposable {
   readonly #stateFolder: string;
-  readonly #samples: Sample[] = [takeSample()];
+  /** The first stands for the time since the machine was started, until there are samples of five minutes. */
+  readonly #samples: Sample[] = [{ ...takeSample(), busyMs: 0, allMs: 0 }];
   readonly #timer: NodeJS.Timeout;
 
   constructor(stateFolder: string) {
