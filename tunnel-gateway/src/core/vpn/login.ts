@@ -165,7 +165,6 @@ export class Login implements VpnLogin {
         return this.#refuse(request, worst(progress), { group, account: progress.account });
       case "certificate": {
         const opaque = this.#keep(walk, { progress, question: undefined, tries });
-        if (opaque === undefined) return this.#refuse(request, BUSY, { group });
         return { kind: "certificate", opaque, message: "Show the certificate of this device." };
       }
       case "question":
@@ -179,11 +178,10 @@ export class Login implements VpnLogin {
     tries: number,
     error: string | undefined,
   ): LoginAnswer {
-    const { group, request } = walk;
+    const { group } = walk;
     const { state, message } = question;
     const fields = question.kind === "ask" ? question.fields : [];
     const opaque = this.#keep(walk, { progress, question: { state, fields }, tries });
-    if (opaque === undefined) return this.#refuse(request, BUSY, { group });
     const { groups: all } = this.#options.access.rules.vpn;
     const groups = all.map(({ name, label }) => ({ name, label }));
     const where = { opaque, message, groups, group: group.name };
@@ -222,7 +220,7 @@ export class Login implements VpnLogin {
     return { kind: "accepted", cookie: created.cookie, userName, group: group.name, banner };
   }
 
-  #keep(walk: Walk, of: Omit<PendingLogin, "group">): string | undefined {
+  #keep(walk: Walk, of: Omit<PendingLogin, "group">): string {
     const address = scoredAddress(walk.request.connection.remoteAddress);
     return this.#options.pending.put({ ...of, group: walk.group.name }, address);
   }
@@ -302,12 +300,6 @@ const NO_GROUPS: Refusal = {
   code: "group-unknown",
   rule: "vpn/groups",
   message: "nobody can log in: the configuration has no group",
-};
-const BUSY: Refusal = {
-  code: "login-busy",
-  rule: "limits/pending-logins",
-  message: "too many logins are under way; try again in a minute",
-  retryAfterSeconds: 60,
 };
 const NO_NAME: Refusal = {
   code: "user-mismatch",

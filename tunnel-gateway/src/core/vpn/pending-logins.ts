@@ -16,7 +16,8 @@ interface Kept<State> {
 
 /**
  * Logins that wait for an answer, by an opaque token of 256 random bits, which is good once: every round has its own. Over the
- * limit of an address its oldest login goes; over the limit of all, no new one is taken.
+ * limit of an address its oldest login goes; over the limit of all, the oldest of the address that has most. Anybody may begin
+ * logins: were a full table closed, a few addresses would keep everyone out.
  */
 export class PendingLogins<State> {
   readonly #clock: Clock;
@@ -34,17 +35,14 @@ export class PendingLogins<State> {
     return this.#kept.size;
   }
 
-  /** Keeps a login; undefined where there is no room. */
-  put(state: State, address: string): string | undefined {
+  put(state: State, address: string): string {
     this.sweep();
-    const ofAddress = this.#byAddress.get(address) ?? new Set();
-    const [oldest] = ofAddress;
-    if (ofAddress.size >= MAX_PENDING_PER_ADDRESS && oldest !== undefined) this.#drop(oldest);
-    if (this.#kept.size >= MAX_PENDING_LOGINS) return undefined;
+    if (this.#ofAddress(address).size >= MAX_PENDING_PER_ADDRESS) this.#dropOldestOf(address);
+    if (this.#kept.size >= MAX_PENDING_LOGINS) this.#dropOldestOf(this.#greediest());
     const opaque = this.#random.bytes(OPAQUE_BYTES).toString("base64url");
     const key = tokenHashOf(opaque);
     this.#kept.set(key, { state, address, expiresAt: this.#clock.now() + LIFE_MS });
-    this.#byAddress.set(address, ofAddress.add(key));
+    this.#byAddress.set(address, this.#ofAddress(address).add(key));
     return opaque;
   }
 
@@ -62,6 +60,25 @@ export class PendingLogins<State> {
       if (expiresAt > now) return;
       this.#drop(key);
     }
+  }
+
+  #ofAddress(address: string): Set<string> {
+    return this.#byAddress.get(address) ?? new Set();
+  }
+
+  /** The address that has most; of several the one that has had one for longest. */
+  #greediest(): string {
+    let greediest = "";
+    let most = 0;
+    for (const [address, { size }] of this.#byAddress) {
+      if (size > most) [greediest, most] = [address, size];
+    }
+    return greediest;
+  }
+
+  #dropOldestOf(address: string): void {
+    const [oldest] = this.#ofAddress(address);
+    if (oldest !== undefined) this.#drop(oldest);
   }
 
   #drop(key: string): void {
