@@ -14,6 +14,7 @@ import type {
 } from "@isthmus/tunnel-gateway/core/authenticator";
 import { describe, expect, test } from "vitest";
 import {
+  CLIENT,
   codeOf,
   context,
   MINUTE_MS,
@@ -196,6 +197,28 @@ describe("a sign-in by browser", () => {
     await browser.open(step.loginUrl);
     expect(browser.cookies.has(step.tokenCookie)).toBe(true);
     expect(browser.cookies.has(step.errorCookie)).toBe(false);
+  });
+
+  test.each([
+    ["was asked for by another", { nonce: "another" }, false],
+    ["was asked for by nobody", { nonce: undefined }, false],
+    ["is for another party", { azp: "another client" }, false],
+    [
+      "is for several, and says for whom",
+      { aud: [CLIENT.clientId, "api"], azp: CLIENT.clientId },
+      true,
+    ],
+    ["is for several, and does not say for whom", { aud: [CLIENT.clientId, "api"] }, false],
+    ["is for another", { aud: "api" }, false],
+    ["names nobody", { preferred_username: undefined }, false],
+  ])("whose token %s: %j, %s", async (_what, instead, isTaken) => {
+    await using all = await start();
+    all.provider.instead = instead;
+    const step = await browse(all);
+    const browser = new Browser(all.authenticator);
+    expect(await browser.open(step.loginUrl)).toBe(step.finalUrl);
+    expect(browser.cookies.has(step.tokenCookie)).toBe(isTaken);
+    expect(browser.cookies.has(step.errorCookie)).toBe(!isTaken);
   });
 
   test("under a name that the client made up ends nowhere: no code goes to another host", async () => {

@@ -28,6 +28,8 @@ export interface OidcSimulator extends AsyncDisposable {
   rotateKey(): Promise<void>;
   /** Whether it answers 503 to all. */
   isDown: boolean;
+  /** What its ID tokens say besides, and instead. */
+  instead: Readonly<Record<string, unknown>>;
 }
 
 /** A code that was given out, and what it was asked for. */
@@ -127,7 +129,7 @@ export async function startOidcSimulator(options: OidcSimulatorOptions): Promise
       verifier === grant.challenge;
     if (!isGranted) return json(response, 400, { error: "invalid_grant" });
     const nonce = grant.nonce === null ? {} : { nonce: grant.nonce };
-    const idToken = await sign(nonce);
+    const idToken = await sign({ ...nonce, ...simulator.instead });
     json(response, 200, { id_token: idToken, access_token: "unused", token_type: "Bearer" });
   }
 
@@ -147,6 +149,7 @@ export async function startOidcSimulator(options: OidcSimulatorOptions): Promise
   const simulator: OidcSimulator = {
     issuer,
     isDown: false,
+    instead: {},
     sign,
     asked: (path) => counts.get(path) ?? 0,
     async rotateKey() {

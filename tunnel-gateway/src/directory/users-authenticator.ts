@@ -34,7 +34,7 @@ type User = z.infer<typeof usersFile>["users"][number];
 
 /** Names and password hashes in a file; a change of it counts for the next login. `hashing` bounds the hashes under way. */
 export function usersAuthenticator(name: string, file: string, hashing: WorkLimit): Authenticator {
-  const source = new ParsedFile(file, (json) => byName(checked(file, usersFile, json).users));
+  const source = new ParsedFile(file, (json) => known(checked(file, usersFile, json).users));
   const decoys = randomBytes(32);
   return {
     name,
@@ -46,9 +46,10 @@ export function usersAuthenticator(name: string, file: string, hashing: WorkLimi
       if (!credentials) return wrongCredentials(name);
       const { userName, password } = credentials;
       try {
-        const users = source.read();
-        const user = users.get(userName.toLowerCase());
-        const hash = user?.passwordHash ?? nobodysHash(likeness(users, userName, decoys));
+        const { byName, hashes } = source.read();
+        const user = byName.get(userName.toLowerCase());
+        const decoy = nobodysHash(likeness(hashes, userName, decoys));
+        const hash = user?.passwordHash ?? decoy;
         const isRight = await hashing.run(() => verifyPassword(password, hash), signal);
         if (!user || !isRight) return wrongCredentials(name);
         return { kind: "accepted", user: { userName: user.userName, groups: user.groups } };
@@ -63,18 +64,19 @@ export function usersAuthenticator(name: string, file: string, hashing: WorkLimi
 }
 
 /** A hash that costs what somebody's does, always the same for a name: hashes of several costs say nothing about names. */
-function likeness(
-  users: ReadonlyMap<string, User>,
-  userName: string,
-  key: Buffer,
-): string | undefined {
-  const hashes = [...users.values()].map(({ passwordHash }) => passwordHash);
+function likeness(hashes: readonly string[], userName: string, key: Buffer): string | undefined {
   const digest = createHmac("sha256", key).update(userName.toLowerCase()).digest();
   return hashes[digest.readUInt32BE(0) % Math.max(1, hashes.length)];
 }
 
-function byName(users: readonly User[]): ReadonlyMap<string, User> {
-  return new Map(users.map((user) => [user.userName.toLowerCase(), user]));
+interface KnownUsers {
+  readonly byName: ReadonlyMap<string, User>;
+  readonly hashes: readonly string[];
+}
+
+function known(users: readonly User[]): KnownUsers {
+  const byName = new Map(users.map((user) => [user.userName.toLowerCase(), user]));
+  return { byName, hashes: users.map(({ passwordHash }) => passwordHash) };
 }
 
 /** Names are compared without regard to case; of two with one name nobody could say whose password counts. */
