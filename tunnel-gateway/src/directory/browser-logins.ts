@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { AuthenticatedUser } from "../core/authenticator.ts";
+import { scoredAddress } from "../core/vpn/scores.ts";
 
 /** Own limits: logins in browsers at once, of one address, how long one may take, and how often its browser may begin. */
 export const MAX_LOGINS = 10_000;
@@ -21,6 +22,7 @@ export interface BrowserLogin {
   /** What the client knows it by. Whoever has it can sign in for the client, and gets nothing by that. */
   readonly id: string;
   readonly baseUrl: string;
+  /** What it is counted by. */
   readonly address: string;
   /** The client's key where the system's browser is used. */
   readonly browserKey: string | undefined;
@@ -32,8 +34,8 @@ export interface BrowserLogin {
 }
 
 /**
- * The logins that go on in browsers. Over the limit of an address its oldest goes; over the limit of all no new one is taken, so
- * that nobody's is lost to a flood.
+ * The logins that go on in browsers. Over the limit of an address its oldest goes; over the limit of all, the oldest of the address
+ * that has most. Anybody may begin one: were a full table closed, a few addresses would keep everyone out.
  */
 export class BrowserLogins {
   readonly #now: () => number;
@@ -51,18 +53,16 @@ export class BrowserLogins {
     return this.#logins.size;
   }
 
-  /** Undefined where there is no room. */
-  begin(of: Pick<BrowserLogin, "baseUrl" | "address" | "browserKey">): BrowserLogin | undefined {
+  begin(of: Pick<BrowserLogin, "baseUrl" | "address" | "browserKey">): BrowserLogin {
     this.#sweep();
-    const ofAddress = this.#byAddress.get(of.address) ?? new Set();
-    const [oldest] = ofAddress;
-    if (oldest && ofAddress.size >= MAX_LOGINS_PER_ADDRESS) this.end(oldest);
-    if (this.#logins.size >= MAX_LOGINS) return undefined;
+    const address = scoredAddress(of.address);
+    if (this.#ofAddress(address).size >= MAX_LOGINS_PER_ADDRESS) this.#endOldestOf(address);
+    if (this.#logins.size >= MAX_LOGINS) this.#endOldestOf(this.#greediest());
     const expiresAt = this.#now() + LOGIN_MS;
     const unvisited = { visits: 0, visit: undefined, result: undefined };
-    const login: BrowserLogin = { ...of, ...unvisited, id: secret(), expiresAt };
+    const login: BrowserLogin = { ...of, ...unvisited, address, id: secret(), expiresAt };
     this.#logins.set(login.id, login);
-    this.#byAddress.set(of.address, ofAddress.add(login));
+    this.#byAddress.set(address, this.#ofAddress(address).add(login));
     return login;
   }
 
@@ -100,6 +100,24 @@ export class BrowserLogins {
     const ofAddress = this.#byAddress.get(login.address);
     ofAddress?.delete(login);
     if (ofAddress?.size === 0) this.#byAddress.delete(login.address);
+  }
+
+  #ofAddress(address: string): Set<BrowserLogin> {
+    return this.#byAddress.get(address) ?? new Set();
+  }
+
+  #greediest(): string {
+    let greediest = "";
+    let most = 0;
+    for (const [address, { size }] of this.#byAddress) {
+      if (size > most) [greediest, most] = [address, size];
+    }
+    return greediest;
+  }
+
+  #endOldestOf(address: string): void {
+    const [oldest] = this.#ofAddress(address);
+    if (oldest) this.end(oldest);
   }
 
   #leave(login: BrowserLogin): void {

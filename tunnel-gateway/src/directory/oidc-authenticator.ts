@@ -47,11 +47,7 @@ function browse(name: string, logins: BrowserLogins, context: LoginContext): Aut
     // Refused now rather than when the user has signed in.
     return refused("token-invalid", name, "the client's key for its browser is none", false);
   }
-  const login = logins.begin({ baseUrl: `${publicUrl}/auth/${name}`, address, browserKey });
-  if (!login) {
-    return refused("login-busy", name, "too many sign-ins are under way; try again", false);
-  }
-  return stepOf(login);
+  return stepOf(logins.begin({ baseUrl: `${publicUrl}/auth/${name}`, address, browserKey }));
 }
 
 function stepOf({ id, baseUrl }: BrowserLogin): AuthenticationStep {
