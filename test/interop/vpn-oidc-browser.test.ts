@@ -178,9 +178,9 @@ describe("a sign-in by browser", () => {
   });
 
   test.each([
-    ["says no", { error: "access_denied" }],
-    ["is another's", { code: "c", iss: "https://other.example" }],
-    ["has no code", {}],
+    ["says no", { code: undefined, error: "access_denied" }],
+    ["is another's", { iss: "https://other.example" }],
+    ["has no code", { code: undefined }],
     ["has a code beyond all bounds", { code: "c".repeat(4_097) }],
     ["has a code that nobody gave", { code: "made up" }],
   ])("whose answer %s is refused, and the client's browser told", async (_what, parameters) => {
@@ -188,8 +188,10 @@ describe("a sign-in by browser", () => {
     const step = await browse(all);
     const browser = new Browser(all.authenticator);
     const answer = new URL(await browser.goAndStop(step.loginUrl));
-    answer.searchParams.delete("code");
-    for (const [key, value] of Object.entries(parameters)) answer.searchParams.set(key, value);
+    for (const [key, value] of Object.entries<string | undefined>(parameters)) {
+      if (value === undefined) answer.searchParams.delete(key);
+      else answer.searchParams.set(key, value);
+    }
     expect(await browser.open(answer.href)).toBe(step.finalUrl);
     expect(browser.cookies.has(step.tokenCookie)).toBe(false);
     expect(browser.cookies.has(step.errorCookie)).toBe(true);

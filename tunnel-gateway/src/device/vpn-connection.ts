@@ -66,7 +66,7 @@ export class VpnConnection {
   /** The engine has lost it. */
   closed(isClean: boolean): void {
     this.#isOver = true;
-    this.#gone.abort();
+    this.#gone.abort(GONE);
     this.#stream?.gone(isClean);
   }
 
@@ -134,11 +134,13 @@ export class VpnConnection {
 
   #end(): void {
     this.#isOver = true;
-    this.#gone.abort();
+    this.#gone.abort(GONE);
     this.#options.end("clean");
   }
 }
 
+/** One for all: `abort` would make a DOMException with its stack for each connection. */
+const GONE = new ProtocolError("connection-gone", "the connection has gone");
 const SLOW = new ProtocolError("http-timeout", "the request did not come in time");
 
 const STATUSES: Readonly<Record<string, number>> = {

@@ -111,6 +111,19 @@ test("10,000 users with 100 groups are read, and a file that is gone is told", a
   expect(await rejectedCode(() => all.authenticator.check(signal))).toBe("configuration-invalid");
 });
 
+test("an unknown name is hashed as a known one is", async () => {
+  let count = 0;
+  class Counted extends WorkLimit {
+    override async run<T>(work: () => Promise<T>, until: AbortSignal): Promise<T> {
+      count += 1;
+      return await super.run(work, until);
+    }
+  }
+  using all = users({ users: [alice] }, new Counted({ underWay: 1, waiting: 0 }));
+  await answerOnce(all.authenticator, { ...right, username: "nobody" });
+  expect(count).toBe(1);
+});
+
 test("logins beyond what may be hashed and may wait are told to come again", async () => {
   using all = users({ users: [alice] }, new WorkLimit({ underWay: 1, waiting: 1 }));
   const steps = await Promise.all([1, 2, 3].map(() => answerOnce(all.authenticator, right)));

@@ -53,7 +53,7 @@ export function sessionStore(store: Store<GatewayOperations>): SessionStore {
       const habits = await store.run("listVpnAddresses", MAX_SESSIONS);
       return { sessions, habits };
     },
-    add: (record) => store.run("addVpnSession", record),
+    add: (added) => store.run("addVpnSession", added),
     place: (placed) => store.run("placeVpnSession", placed),
     seen: (seen) => store.run("seeVpnSessions", seen),
     remove: (ended) => store.run("removeVpnSession", ended),

@@ -1,6 +1,7 @@
 import { recordAudit } from "@isthmus/shared/kernel/audit-operations";
 import type { Migration, Operations, Row, Transaction } from "@isthmus/shared/store/transaction";
 import type {
+  AddedSession,
   AddressHabit,
   EndedSession,
   PlacedSession,
@@ -44,12 +45,12 @@ export const vpnMigrations: readonly Migration[] = [
 ];
 
 export const vpnOperations = {
-  addVpnSession(transaction: Transaction, session: SessionRecord): void {
-    const { id, userName, group, deviceId, createdAt, remoteAddress } = session;
+  addVpnSession(transaction: Transaction, { record: session, habit }: AddedSession): void {
+    const { id, userName, group, deviceId, createdAt, remoteAddress, place } = session;
     transaction.run(
       `INSERT INTO vpn_session (session_id, token_hash, user_name, user_groups, group_name, device_id, certificate, client,
-         remote_address, created_at, expires_at, last_seen_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         remote_address, created_at, expires_at, last_seen_at, tunnel, slot)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       id,
       session.tokenHash,
       userName,
@@ -62,7 +63,10 @@ export const vpnOperations = {
       createdAt,
       session.expiresAt ?? null,
       session.lastSeenAt,
+      place?.tunnel ?? null,
+      place?.slot ?? null,
     );
+    if (place) putHabit(transaction, { place, habit, at: createdAt });
     const payload = { sessionId: id, userName, group, deviceId, remoteAddress };
     recordAudit(transaction, { at: createdAt, event: "vpn.session-opened", payload });
   },
@@ -77,19 +81,7 @@ export const vpnOperations = {
       slot,
       id,
     );
-    transaction.run(
-      "DELETE FROM vpn_address WHERE habit = ? OR (tunnel = ? AND slot = ?)",
-      habit,
-      tunnel,
-      slot,
-    );
-    transaction.run(
-      "INSERT INTO vpn_address (tunnel, slot, habit, used_at) VALUES (?, ?, ?, ?)",
-      tunnel,
-      slot,
-      habit,
-      at,
-    );
+    putHabit(transaction, { place, habit, at });
   },
 
   seeVpnSessions(transaction: Transaction, seen: readonly SeenSession[]): void {
@@ -134,6 +126,14 @@ export const vpnOperations = {
       .toReversed();
   },
 } satisfies Operations;
+
+function putHabit(transaction: Transaction, { place, habit, at }: Omit<PlacedSession, "id">): void {
+  const { tunnel, slot } = place;
+  const former = "DELETE FROM vpn_address WHERE habit = ? OR (tunnel = ? AND slot = ?)";
+  transaction.run(former, habit, tunnel, slot);
+  const latest = "INSERT INTO vpn_address (tunnel, slot, habit, used_at) VALUES (?, ?, ?, ?)";
+  transaction.run(latest, tunnel, slot, habit, at);
+}
 
 function toSession(row: Row): SessionRecord {
   const { tunnel, slot, certificate } = row;

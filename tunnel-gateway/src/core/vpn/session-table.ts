@@ -53,6 +53,10 @@ export class SessionTable extends OpenConnections<VpnSession> {
     return [...(this.#byUser.get(this.names.keyOf(userName)) ?? [])];
   }
 
+  countOfUser(userName: string): number {
+    return this.#byUser.get(this.names.keyOf(userName))?.size ?? 0;
+  }
+
   ofEngine(engineId: number): VpnSession | undefined {
     return this.#byEngineId.get(engineId);
   }

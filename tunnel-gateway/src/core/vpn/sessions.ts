@@ -80,14 +80,17 @@ export class Sessions {
     this.sweep();
   }
 
-  /** A session for somebody who has logged in. It is kept when this returns. */
+  /**
+   * A session for somebody who has logged in, at its address where one is free: one write for both. It is kept when this
+   * returns.
+   */
   async create(of: NewSession): Promise<CreatedSession> {
-    const { clock, random, store } = this.#options;
+    const { clock, random, store, pool } = this.#options;
     const { group } = of;
     const now = clock.now();
     const cookie = newCookie(random);
     const { sessionSeconds } = group.timeouts;
-    const record: SessionRecord = {
+    const planned: SessionRecord = {
       ...of.record,
       id: random.bytes(16).toString("hex"),
       tokenHash: tokenHashOf(cookie),
@@ -97,17 +100,20 @@ export class Sessions {
       lastSeenAt: now,
       place: undefined,
     };
-    const refusal = this.#makeRoom(record, group);
+    const refusal = this.#makeRoom(planned, group);
     if (refusal) return { refusal };
+    const habit = habitOf(planned);
+    const record = { ...planned, place: pool.take(habit) };
     const session = this.#sessionOf(record, of.certificate);
     this.table.add(session);
     try {
-      await store.add(record);
+      await store.add({ record, habit });
     } catch (error) {
-      this.table.remove(session);
+      // Otherwise that is done, and its address may be somebody else's by now.
+      if (!isEnded(session)) this.#drop(session);
       throw error;
     }
-    if (session.state.kind === "ended") return { refusal: ENDED };
+    if (isEnded(session)) return { refusal: ENDED };
     this.#options.observer.loginAccepted(session);
     return { session, cookie };
   }
@@ -133,15 +139,13 @@ export class Sessions {
   }
 
   end(session: VpnSession, reason: SessionEnd, refusal?: Refusal): Promise<void> {
-    const { clock, observer, pool, store } = this.#options;
+    const { clock, observer, store } = this.#options;
     if (session.state.kind === "ended") return Promise.resolve();
     const now = clock.now();
     session.state = nextState(session.state, { kind: "end", reason }, now, this.timesOf(session));
     const text = refusal?.message ?? END_TEXTS[reason];
     this.#engine.leave(session, text, () => observer.ended(session, reason, refusal));
-    this.table.remove(session);
-    if (session.place) pool.release(session.place);
-    this.#unseen.delete(session);
+    this.#drop(session);
     return this.#stored(store.remove({ id: session.id, at: now, end: reason, refusal }));
   }
 
@@ -178,6 +182,12 @@ export class Sessions {
     this.#become(session, "user-disconnect");
   }
 
+  #drop(session: VpnSession): void {
+    this.table.remove(session);
+    if (session.place) this.#options.pool.release(session.place);
+    this.#unseen.delete(session);
+  }
+
   #become(session: VpnSession, kind: "tunnel-up" | "tunnel-lost" | "user-disconnect"): void {
     const now = this.#options.clock.now();
     session.state = nextState(session.state, { kind }, now, this.timesOf(session));
@@ -203,7 +213,7 @@ export class Sessions {
     for (const session of own)
       if (session.state.kind === "waiting") void this.end(session, "replaced");
     if (this.table.size >= pool.capacity * SESSIONS_PER_ADDRESS) return tooMany("sessions");
-    if (this.table.ofUser(record.userName).length < group.sessionsPerUser) return undefined;
+    if (this.table.countOfUser(record.userName) < group.sessionsPerUser) return undefined;
     const oldest = own.find(({ state }) => state.kind !== "ended");
     if (!oldest) return tooMany("sessionsPerUser");
     void this.end(oldest, "replaced");
@@ -277,6 +287,11 @@ export class Sessions {
       this.#options.observer.failed("store", error);
     }
   }
+}
+
+/** Asked anew after a wait. */
+function isEnded(session: VpnSession): boolean {
+  return session.state.kind === "ended";
 }
 
 /** openconnect/protocol draft: a disconnect frame of the user's begins with this. */

@@ -29,7 +29,7 @@ export interface SessionRecord {
   /** Undefined: the session has no end of its own. */
   readonly expiresAt: number | undefined;
   readonly lastSeenAt: number;
-  /** Undefined until the first connection. */
+  /** Undefined where no address was left at the login: the first connection may find one. */
   readonly place: Place | undefined;
 }
 
@@ -39,11 +39,18 @@ export interface SessionStore {
     readonly sessions: readonly SessionRecord[];
     readonly habits: readonly AddressHabit[];
   }>;
-  add(record: SessionRecord): Promise<void>;
+  add(added: AddedSession): Promise<void>;
   place(placed: PlacedSession): Promise<void>;
   /** Notes when and from where sessions were last there. */
   seen(seen: readonly SeenSession[]): Promise<void>;
   remove(ended: EndedSession): Promise<void>;
+}
+
+/** A new session, with its address where it has one. */
+export interface AddedSession {
+  readonly record: SessionRecord;
+  /** `habitOf` it. */
+  readonly habit: string;
 }
 
 /** Which address somebody had last. */
