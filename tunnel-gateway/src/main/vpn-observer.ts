@@ -1,15 +1,17 @@
 import type { VpnObserver } from "../core/vpn/vpn-ports.ts";
 import type { VpnSession } from "../core/vpn/vpn-session.ts";
 import type { GatewayKernel } from "./gateway-kernel.ts";
+import type { StrangerLog } from "./stranger-log.ts";
 import type { VpnMetrics } from "./vpn-metrics.ts";
 
 /** Writes the access log of the VPN and counts; bans go to the audit, as sessions do with their rows in the store. */
 export function vpnObserver(options: {
   readonly kernel: GatewayKernel;
   readonly metrics: VpnMetrics;
+  readonly strangers: StrangerLog;
   readonly logsDestinations: () => boolean;
 }): VpnObserver {
-  const { kernel, metrics, logsDestinations } = options;
+  const { kernel, metrics, strangers, logsDestinations } = options;
   const { log } = kernel;
   const audit = (event: string, payload: Readonly<Record<string, unknown>>) => {
     kernel.store
@@ -20,7 +22,9 @@ export function vpnObserver(options: {
     loginRefused({ refusal, ...login }) {
       const { code, rule } = refusal;
       metrics.logins.inc({ outcome: login.isBanned ? "banned" : code });
-      log.info({ ...login, code, rule }, "vpn.login-refused");
+      // An attempt costs its address points, and all else nothing.
+      const lines = login.isAttempt ? log : strangers;
+      lines.info({ ...login, code, rule }, "vpn.login-refused");
     },
     loginAccepted(session) {
       metrics.logins.inc({ outcome: "accepted" });
@@ -33,7 +37,11 @@ export function vpnObserver(options: {
     },
     connectRefused({ code, rule }, session, remoteAddress) {
       metrics.connects.inc({ outcome: code });
-      log.info({ ...(session && who(session)), remoteAddress, code, rule }, "vpn.connect-refused");
+      const lines = session ? log : strangers;
+      lines.info(
+        { ...(session && who(session)), remoteAddress, code, rule },
+        "vpn.connect-refused",
+      );
     },
     connected(session, isReturn) {
       metrics.connects.inc({ outcome: isReturn ? "again" : "new" });

@@ -22,6 +22,7 @@ import { engineMetrics } from "./engine-metrics.ts";
 import type { GatewayKernel } from "./gateway-kernel.ts";
 import { TUNNEL_MTU } from "./host-setup.ts";
 import { oneTimeSteps, sessionStore } from "./stores.ts";
+import { StrangerLog } from "./stranger-log.ts";
 import { vpnControls } from "./vpn-controls.ts";
 import { vpnCore } from "./vpn-core.ts";
 import { bansInForce, sessionsByTransport } from "./vpn-figures.ts";
@@ -63,6 +64,7 @@ export class VpnGateway implements AsyncDisposable {
   readonly #front: VpnFront;
   readonly #metrics: VpnMetrics;
   readonly #sweeper: NodeJS.Timeout;
+  readonly #strangers: StrangerLog;
   #site: VpnSite;
   #port = 0;
   #fault: string | undefined;
@@ -71,6 +73,7 @@ export class VpnGateway implements AsyncDisposable {
     const { kernel, local, engine, access, logsDestinations } = options;
     const { clock, random, log } = kernel;
     this.#options = options;
+    this.#strangers = new StrangerLog(log, clock);
     this.#slices = tunnelSlices({ ...local, ipv6Network: local.ipv6Network });
     this.#site = vpnSite(options.material.certificate, local.profileFile);
     this.#metrics = vpnMetrics(kernel.metrics, {
@@ -92,7 +95,12 @@ export class VpnGateway implements AsyncDisposable {
         this.#metrics.authentications,
       ),
       store: sessionStore(kernel.store),
-      observer: vpnObserver({ kernel, metrics: this.#metrics, logsDestinations }),
+      observer: vpnObserver({
+        kernel,
+        metrics: this.#metrics,
+        strangers: this.#strangers,
+        logsDestinations,
+      }),
       clock,
       random,
     });
@@ -106,7 +114,7 @@ export class VpnGateway implements AsyncDisposable {
       onRelay: options.onRelay,
       onRefused: (code) => {
         this.#metrics.malformed.inc({ code });
-        log.info({ code }, "vpn.malformed");
+        this.#strangers.info({ code }, "vpn.malformed");
       },
       onFault: (error) => log.error({ err: error }, "vpn.request-failed"),
     });
@@ -224,7 +232,7 @@ export class VpnGateway implements AsyncDisposable {
       handed: onHanded,
       handshakeFailed: (address, port, reason) => {
         this.#metrics.handshakeFailures.inc({ reason: handshakeReason(reason) });
-        kernel.log.info({ kind: "handshake", address, port, reason }, "handshake.failed");
+        this.#strangers.info({ kind: "handshake", address, port, reason }, "handshake.failed");
       },
       sessionEvent: (event) => this.#parts.sessions.onEvent(event),
       failed: (reason) => {
