@@ -36,9 +36,21 @@ test("clients are translated on their way out of every interface but the tunnels
   expect(named).toContain('oifname { "eth1" } masquerade');
 });
 
-test("without translation our table is there and empty, whatever an earlier run left in it", () => {
+test("nobody but a client passes with a client's address", () => {
   const rules = hostPlan({ ...good, masquerade: false }).at(-1)?.input;
-  expect(rules).toBe("table inet isthmus\ndelete table inet isthmus\ntable inet isthmus {\n}\n");
+  expect(rules).toContain("type filter hook prerouting priority raw;");
+  expect(rules).toContain(
+    'iifname != { "lo", "isthmus0", "isthmus1" } ip saddr { 10.98.0.0/17, 10.98.128.0/17 } drop',
+  );
+  expect(rules).toContain(
+    'iifname != { "lo", "isthmus0", "isthmus1" } ip6 saddr { fd98::/113, fd98::8000/113 } drop',
+  );
+});
+
+test("without translation none is left, whatever an earlier run left in our table", () => {
+  const rules = hostPlan({ ...good, masquerade: false }).at(-1)?.input;
+  expect(rules).toMatch(/^table inet isthmus\ndelete table inet isthmus\ntable inet isthmus \{\n/);
+  expect(rules).not.toContain("masquerade");
 });
 
 test("the script does the same and may be run again", () => {

@@ -119,6 +119,16 @@ function ruleset({ slices, masquerade, interfaces }: HostPlanOptions): string {
       .map((network) => `${formatAddress(network)}/${network.prefix}`)
       .join(", ");
   const ipv6 = sources("ipv6");
+  const spoofed = (field: string, networks: string) =>
+    `    iifname != { "lo", ${devices} } ${field} { ${networks} } drop`;
+  /** Else a neighbour of the gateway could write a client's address on its packets, and have them carried inside unjudged. */
+  const origin = [
+    "  chain origin {",
+    "    type filter hook prerouting priority raw; policy accept;",
+    spoofed("ip saddr", sources("ipv4")),
+    ...(ipv6 === "" ? [] : [spoofed("ip6 saddr", ipv6)]),
+    "  }",
+  ];
   const translation = [
     "  chain translation {",
     "    type nat hook postrouting priority srcnat; policy accept;",
@@ -130,6 +140,7 @@ function ruleset({ slices, masquerade, interfaces }: HostPlanOptions): string {
     `table inet ${TABLE}`,
     `delete table inet ${TABLE}`,
     `table inet ${TABLE} {`,
+    ...origin,
     ...(masquerade ? translation : []),
     "}",
     "",
