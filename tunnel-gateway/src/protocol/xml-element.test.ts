@@ -78,6 +78,10 @@ test("a message may have 500 elements", () => {
   expect(many(MAX_XML_ELEMENTS + 1)).toBe("xml-elements");
 });
 
+test("a message of more elements is refused before anything of it is read", () => {
+  expect(code("<b>".repeat(2 * MAX_XML_ELEMENTS + 2))).toBe("xml-elements");
+});
+
 test("an element may have 32 attributes", () => {
   const many = (count: number) =>
     code(`<a ${Array.from({ length: count }, (_, index) => `x${index}="1"`).join(" ")}/>`);
