@@ -241,7 +241,7 @@ export class Login implements VpnLogin {
   }
 
   #accountKey(account: string | undefined): string | undefined {
-    return account === undefined ? undefined : this.#options.names.keyOf(account).slice(0, 256);
+    return account === undefined ? undefined : this.#options.names.scoredName(account);
   }
 
   /** Nobody learns by the words whether it was the password or the ban. */

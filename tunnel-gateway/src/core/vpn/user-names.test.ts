@@ -14,3 +14,18 @@ test.each([
 test("no domain may be left out unless the configuration lists it", () => {
   expect(new UserNames([]).isSame("alice@example.com", "alice")).toBe(false);
 });
+
+test("guesses at one account count together, however its name is dressed up", () => {
+  const names = new UserNames(["example.com"]);
+  for (const dressed of [
+    "\uff21lice",
+    "al\u00adice",
+    " al  ice ",
+    "al\ufe0fice",
+    "ALICE@Example.com",
+  ]) {
+    expect(names.scoredName(dressed)).toBe("alice");
+  }
+  expect(names.scoredName("bob")).toBe("bob");
+  expect(names.scoredName("x".repeat(300))).toHaveLength(256);
+});

@@ -1,3 +1,6 @@
+/** Own limit; no authenticator takes a longer name. */
+const MAX_SCORED_CHARACTERS = 256;
+
 /**
  * When two names are one user. Names are compared without regard to case. A name without a domain is the same as one with a
  * domain only where the local configuration lists that domain (`vpn.userNameDomains`): a directory that names users `alice`
@@ -15,6 +18,15 @@ export class UserNames {
     const name = userName.trim().toLowerCase();
     const at = name.lastIndexOf("@");
     return at > 0 && this.#domains.has(name.slice(at + 1)) ? name.slice(0, at) : name;
+  }
+
+  /**
+   * What guesses at an account are counted by: directories compare names prepared (RFC 4518), so that a wide letter or a character
+   * that nobody sees would otherwise be another account with guesses of its own.
+   */
+  scoredName(userName: string): string {
+    const seen = userName.normalize("NFKC").replace(/[\p{Cf}\p{Mn}\p{Cc}\p{Z}]+/gu, "");
+    return this.keyOf(seen).slice(0, MAX_SCORED_CHARACTERS);
   }
 
   isSame(one: string, other: string): boolean {
