@@ -101,13 +101,6 @@ static void send_one(struct session *session, const uint8_t *bytes, size_t lengt
     if (!judge_error(session, errno, false)) return;
 }
 
-static void count_burst(struct worker *worker, const struct session *session, size_t length) {
-  if (worker->burst_session != session) worker->burst = 0;
-  worker->burst_session = session;
-  worker->burst += length;
-  if (worker->burst > worker->largest_burst) worker->largest_burst = worker->burst;
-}
-
 void dtls_flush(struct worker *worker) {
   struct dtls_out *out = &worker->dtls_out;
   struct session *session = out->session;
@@ -115,7 +108,7 @@ void dtls_flush(struct worker *worker) {
   out->session = NULL;
   out->length = 0;
   if (session == NULL || length == 0) return;
-  count_burst(worker, session, length);
+  pace_sent(session, length);
   while (session->dtls.failure == NULL && session->dtls.can_segment && length > out->segment) {
     if (send_segmented(session, out->bytes, length, out->segment)) return;
     if (!judge_error(session, errno, true)) return;
@@ -205,6 +198,7 @@ void dtls_close(struct session *session) {
     worker->dtls_out.session = NULL;
     worker->dtls_out.length = 0;
   }
+  pace_forget(session);
   SSL_free(dtls->ssl);
   free(dtls->wire);
   close(dtls->fd);

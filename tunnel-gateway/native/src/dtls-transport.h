@@ -24,6 +24,7 @@ struct dtls_transport {
   bool can_segment;    /* the path takes segmented sends */
   bool has_large_buffers;
   uint16_t mtu;        /* of inner packets; lowered when the path refuses datagrams */
+  uint16_t patience_us; /* how long the client may take to answer a burst, see pace.c */
   uint64_t highest_sequence; /* of records that opened, with the epoch above */
   uint64_t last_received_ms, last_sent_ms, dpd_sent_ms;
 };

@@ -14,6 +14,7 @@
 #include "cstp.h"
 #include "flow-table.h"
 #include "mailbox.h"
+#include "pace.h"
 #include "session.h"
 #include "tun.h"
 #include "worker.h"
@@ -33,7 +34,8 @@
 /* Buffers a multiple of 4 KiB apart would share the same few lines of the cache. */
 #define DATAGRAM_STRIDE (DATAGRAM_BYTES + 1664)
 #define TUN_READS_PER_WAKE 64
-#define TUN_BYTES_PER_WAKE (64 * 1024)
+/* A large packet may come on top: together less than what a client's socket holds, see pace.h. */
+#define TUN_BYTES_PER_WAKE (24 * 1024)
 #define TICK_MS 250
 
 /* A policy's number and what is in force under it. Sessions keep pointing to it when the policy changes. */
@@ -79,9 +81,8 @@ struct worker {
   uint64_t next_tick_ms;
   uint32_t packets_in_wake; /* handled since the last wait */
   uint64_t last_wake_us;
-  const struct session *burst_session; /* never followed: whose datagrams were sent last in this wake, */
-  size_t burst, largest_burst;         /* how many bytes of them, and the most of any session */
-  uint64_t recent_packets;  /* handled lately, fading; see worker.c */
+  struct pace pace;
+  uint64_t recent_packets; /* handled lately, fading; see worker.c */
 
   uint64_t counters[WORKER_COUNTERS];
   struct coalescer coalescer;

@@ -22,10 +22,6 @@
 #define RECENT_US 1000
 #define RECENT_PACKETS 24
 #define RECENT_UNIT 16 /* parts of a packet that are counted */
-/* A client that was just sent a whole burst of datagrams gets this long to take them, even where more are there: its socket holds
- * about 90, and what overflows it costs both ends more than the wait. */
-#define PACE_US 100
-#define PACE_BYTES (48 * 1024)
 
 static struct worker *workers[WORKERS_AT_MOST];
 
@@ -92,15 +88,24 @@ static long nap_us(struct worker *worker, bool has_more) {
   worker->last_wake_us = worker->now_us;
   worker->recent_packets = worker->recent_packets * left_us / RECENT_US + worker->packets_in_wake * (uint64_t)RECENT_UNIT;
   worker->packets_in_wake = 0;
-  if (worker->largest_burst >= PACE_BYTES) return PACE_US;
   return has_more || worker->recent_packets < RECENT_PACKETS * RECENT_UNIT ? 0 : NAP_US;
 }
 
 static void nap(struct worker *worker, bool has_more) {
   struct timespec pause = {.tv_nsec = nap_us(worker, has_more) * 1000};
-  worker->largest_burst = worker->burst = 0;
-  worker->burst_session = NULL;
-  if (pause.tv_nsec > 0) nanosleep(&pause, NULL);
+  if (!pace_wait(worker) && pause.tv_nsec > 0) nanosleep(&pause, NULL);
+}
+
+/* Clients before the network: what has come from one is known when more is sent to it. True where more is known to wait. */
+static bool handle_all(struct worker *worker, const struct epoll_event *events, int number) {
+  const struct epoll_event *network = NULL;
+  bool has_more = false;
+  for (int at = 0; at < number && !worker->is_stopping; at++) {
+    if (events[at].data.u64 >> 56 == WATCH_TUN) network = &events[at];
+    else has_more |= handle(worker, &events[at]);
+  }
+  if (network != NULL && !worker->is_stopping) has_more |= handle(worker, network);
+  return has_more;
 }
 
 static void *run(void *argument) {
@@ -112,10 +117,9 @@ static void *run(void *argument) {
   while (!worker->is_stopping) {
     struct epoll_event events[EVENTS_PER_WAIT];
     int number = epoll_wait(worker->epoll_fd, events, EVENTS_PER_WAIT, wait_ms(worker));
-    bool has_more = false;
     count(worker, COUNT_WAKEUPS);
     read_clock(worker);
-    for (int at = 0; at < number && !worker->is_stopping; at++) has_more |= handle(worker, &events[at]);
+    bool has_more = handle_all(worker, events, number);
     /* Answers that the sessions' own packets have caused. */
     tls_flush(worker);
     dtls_flush(worker);
