@@ -265,6 +265,16 @@ describe("groups", () => {
   });
 });
 
+test("a login under way begins anew where the lists of its group have changed, and passes none of them by", async () => {
+  const both = [ldap(), codes, passwords("strict", {})];
+  await using all = await start([userGroup([["ldap", "codes"]])], both);
+  const { begin, answer } = client(all);
+  const second = await answer(await begin(), RIGHT);
+  expect(second).toMatchObject({ fields: [{ name: "otp" }] });
+  all.configure({ vpn: { groups: [userGroup([["strict", "codes"]])] } });
+  expect(await answer(second, { otp: "123456" })).toMatchObject({ fields: [NAME, PASSWORD] });
+});
+
 describe("who guesses", () => {
   test("is banned, hears the words of a wrong password, and when to come again", async () => {
     await using all = await start([userGroup([["ldap"]])]);

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "@isthmus/shared/clock";
 import type { AccessControl } from "../access.ts";
 import type { FormField } from "../authenticator.ts";
@@ -23,6 +24,8 @@ import type { LoginAnswer, LoginRequest, VpnLogin } from "./vpn-service-port.ts"
 /** A login that waits for an answer. */
 export interface PendingLogin {
   readonly group: string;
+  /** The lists that `progress` speaks of. */
+  readonly authentication: VpnGroup["authentication"];
   readonly progress: LoginProgress;
   /** Of a question; the authenticator's own. */
   readonly question: { readonly state: unknown; readonly fields: readonly FormField[] } | undefined;
@@ -220,9 +223,10 @@ export class Login implements VpnLogin {
     return { kind: "accepted", cookie: created.cookie, userName, group: group.name, banner };
   }
 
-  #keep(walk: Walk, of: Omit<PendingLogin, "group">): string {
+  #keep(walk: Walk, of: Omit<PendingLogin, "group" | "authentication">): string {
     const address = scoredAddress(walk.request.connection.remoteAddress);
-    return this.#options.pending.put({ ...of, group: walk.group.name }, address);
+    const { name, authentication } = walk.group;
+    return this.#options.pending.put({ ...of, group: name, authentication }, address);
   }
 
   /** Counts a guess; what takes it back. */
@@ -277,8 +281,16 @@ function factsOf({ issuer: _, ...facts }: PeerCertificate): CertificateFacts {
   return facts;
 }
 
-/** The same group, and no other certificate than the one that counted; it need not be shown on every connection. */
-function isBound({ progress }: PendingLogin, group: VpnGroup, request: LoginRequest): boolean {
+/**
+ * The same group with the same lists, of which some could be passed by otherwise, and no other certificate than the one that
+ * counted; it need not be shown on every connection.
+ */
+function isBound(
+  { progress, authentication }: PendingLogin,
+  group: VpnGroup,
+  request: LoginRequest,
+): boolean {
+  if (!isDeepStrictEqual(authentication, group.authentication)) return false;
   const wanted = request.group?.toLowerCase() ?? group.name.toLowerCase();
   if (wanted !== group.name.toLowerCase() && wanted !== group.label.toLowerCase()) return false;
   const [shown] = request.connection.certificates;
