@@ -128,7 +128,10 @@ export const vpnLocalConfiguration = z.strictObject({
       /** Translate client addresses to the gateway's own on the way out; off where routes lead back to `network`. */
       masquerade: z.boolean().default(true),
       /** Interfaces to the internal network; all but the tunnels unless given. */
-      interfaces: z.array(z.string().min(1).max(15)).max(16).optional(),
+      interfaces: z
+        .array(z.string().regex(/^[A-Za-z0-9_.:@-]{1,15}$/, "expected the name of an interface"))
+        .max(16)
+        .optional(),
     })
     .prefault({}),
 });

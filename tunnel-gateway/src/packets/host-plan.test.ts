@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { vpnLocalConfiguration } from "../config/vpn-local-configuration.ts";
 import { tunnelSlices } from "../core/vpn/tunnel-slices.ts";
 import { hostPlan, removalPlan } from "./host-plan.ts";
 import { asScript } from "./host-setup.ts";
@@ -60,4 +61,17 @@ test("the script does the same and may be run again", () => {
   );
   expect(script).toContain("nft -f - <<'RULES'\ntable inet isthmus\n");
   expect(asScript(removalPlan(slices))).toContain("ip link delete isthmus1");
+});
+
+test("nothing that is given for a user or an interface becomes a command of root's", () => {
+  for (const user of ["", "-h", "1000; reboot", "a b", "x\ny", "$(id)"]) {
+    expect(() => hostPlan({ ...good, user })).toThrow("is no name of a user");
+  }
+  expect(() => hostPlan({ ...good, user: "isthmus-gateway" })).not.toThrow();
+  const withInterface = (name: string) =>
+    vpnLocalConfiguration.safeParse({ network: "10.98.0.0/16", nat: { interfaces: [name] } });
+  for (const name of ['x" } drop #', "a b", "a;b", "", "a\n"]) {
+    expect(withInterface(name).success).toBe(false);
+  }
+  expect(withInterface("eth0.100").success).toBe(true);
 });

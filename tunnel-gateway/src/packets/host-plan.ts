@@ -1,3 +1,4 @@
+import { ConnectorError } from "@isthmus/shared/errors";
 import { formatAddress } from "../core/ip-address.ts";
 import { gatewayAddress, type TunnelSlice } from "../core/vpn/tunnel-slices.ts";
 
@@ -27,15 +28,21 @@ export interface HostPlanOptions {
 
 /** Our table in nftables; the plan replaces it whole and touches no other. */
 export const TABLE = "isthmus";
+/** useradd(8), and numbers. It stands in commands that root runs, and in the script that is printed. */
+const USER = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?$/;
 /** Packets that wait for a packet thread; more only adds delay. */
 const QUEUE_PACKETS = 1_000;
 
 /**
  * What has to be done once as root, so that the gateway itself needs no capability: devices that belong to its user,
- * addresses, forwarding, and address translation on the way out.
+ * addresses, forwarding, and address translation on the way out. @throws ConnectorError `user-malformed`
  */
 export function hostPlan(options: HostPlanOptions): readonly HostStep[] {
-  const { slices } = options;
+  const { slices, user } = options;
+  if (!USER.test(user)) {
+    const message = `${JSON.stringify(user)} is no name of a user, nor a number`;
+    throw new ConnectorError("user-malformed", message);
+  }
   return [
     ...slices.flatMap((slice) => deviceSteps(slice, options)),
     {
