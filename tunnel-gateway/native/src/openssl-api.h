@@ -31,6 +31,7 @@ typedef struct engine_st ENGINE;
 typedef struct ossl_lib_ctx_st OSSL_LIB_CTX;
 typedef struct ossl_param_st OSSL_PARAM;
 typedef struct crypto_ex_data_st CRYPTO_EX_DATA;
+typedef struct asn1_string_st ASN1_TIME;
 typedef struct stack_st OPENSSL_STACK;
 struct stack_st_X509;
 struct stack_st_SSL_CIPHER;
@@ -98,6 +99,8 @@ int SSL_export_keying_material(SSL *s, unsigned char *out, size_t olen, const ch
 #define SSL_OP_NO_ENCRYPT_THEN_MAC ((uint64_t)1 << 19)
 #define SSL_OP_CIPHER_SERVER_PREFERENCE ((uint64_t)1 << 22)
 #define SSL_OP_NO_RENEGOTIATION ((uint64_t)1 << 30)
+#define SSL_OP_NO_TX_CERTIFICATE_COMPRESSION ((uint64_t)1 << 32)
+#define SSL_OP_NO_RX_CERTIFICATE_COMPRESSION ((uint64_t)1 << 33)
 #define SSL_MODE_ENABLE_PARTIAL_WRITE 1
 #define SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER 2
 #define SSL_MODE_AUTO_RETRY 4
@@ -330,5 +333,20 @@ int EVP_DecryptInit_ex(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher, ENGINE *im
                        const unsigned char *iv);
 int EVP_DecryptUpdate(EVP_CIPHER_CTX *ctx, unsigned char *out, int *outl, const unsigned char *in, int inl);
 int EVP_DecryptFinal_ex(EVP_CIPHER_CTX *ctx, unsigned char *outm, int *outl);
+
+/* --- chains that were verified before (verified-chains.c) --- */
+#define CRYPTO_EX_INDEX_SSL_CTX 1
+
+struct tm;
+void SSL_CTX_set_cert_verify_callback(SSL_CTX *ctx, int (*cb)(X509_STORE_CTX *, void *), void *arg);
+int X509_verify_cert(X509_STORE_CTX *ctx);
+struct stack_st_X509 *X509_STORE_CTX_get0_untrusted(const X509_STORE_CTX *ctx);
+struct stack_st_X509 *X509_STORE_CTX_get0_chain(const X509_STORE_CTX *ctx);
+X509 *X509_STORE_CTX_get0_cert(const X509_STORE_CTX *ctx);
+int X509_digest(const X509 *data, const EVP_MD *type, unsigned char *md, unsigned int *len);
+const ASN1_TIME *X509_get0_notBefore(const X509 *x);
+const ASN1_TIME *X509_get0_notAfter(const X509 *x);
+int ASN1_TIME_to_tm(const ASN1_TIME *s, struct tm *tm);
+int EVP_Digest(const void *data, size_t count, unsigned char *md, unsigned int *size, const EVP_MD *type, ENGINE *impl);
 
 #endif

@@ -3,6 +3,8 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+#include "verified-chains.h"
 
 /* Forward secret AEAD suites alone (RFC 9325 section 4.2), as src/device/tls-listener.ts has them. */
 #define TLS_1_2_SUITES                                         \
@@ -17,7 +19,7 @@ static int first_error_index = -1;
 
 bool tls_context_start(void) {
   if (first_error_index < 0) first_error_index = CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, NULL, NULL, NULL);
-  return first_error_index >= 0;
+  return first_error_index >= 0 && verified_chains_start();
 }
 
 bool tls_watch_verification(SSL *ssl, int *first_error) {
@@ -31,13 +33,32 @@ const char *tls_take_error(const char *otherwise) {
   return reason == NULL ? otherwise : reason;
 }
 
+static int *first_error_of(const X509_STORE_CTX *chain) {
+  SSL *ssl = X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx());
+  return ssl == NULL ? NULL : SSL_get_ex_data(ssl, first_error_index);
+}
+
 /* Goes on in any case: a client that is refused learns why from us, not from an alert. */
 static int record_verification(int is_good, X509_STORE_CTX *chain) {
   if (is_good) return 1;
-  SSL *ssl = X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx());
-  int *first_error = ssl == NULL ? NULL : SSL_get_ex_data(ssl, first_error_index);
+  int *first_error = first_error_of(chain);
   if (first_error != NULL && *first_error == X509_V_OK) *first_error = X509_STORE_CTX_get_error(chain);
   return 1;
+}
+
+static int verify_chain(X509_STORE_CTX *chain, void *owner) {
+  struct verified_chains *verified = owner;
+  uint8_t key[CHAIN_KEY_BYTES];
+  bool has_key = verified_chains_key(chain, key);
+  if (has_key && verified_chains_know(verified, key, time(NULL))) {
+    X509_STORE_CTX_set_error(chain, X509_V_OK);
+    return 1;
+  }
+  int outcome = X509_verify_cert(chain);
+  const int *first_error = first_error_of(chain);
+  bool is_good = outcome == 1 && first_error != NULL && *first_error == X509_V_OK;
+  if (has_key && is_good) verified_chains_add(verified, key, chain);
+  return outcome;
 }
 
 static int choose_protocol(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_length, const unsigned char *offered,
@@ -127,13 +148,18 @@ static bool use_authorities(SSL_CTX *context, const struct tls_identity *identit
 }
 
 static bool configure(SSL_CTX *context) {
+  struct verified_chains *verified = verified_chains_of_context(context);
+  if (verified == NULL) return false;
+  /* Certificates are small: what is won by compressing them is not worth decompressing what strangers send. */
   SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                   SSL_OP_NO_TX_CERTIFICATE_COMPRESSION | SSL_OP_NO_RX_CERTIFICATE_COMPRESSION |
                                    SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_ctrl(context, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_OFF, NULL);
   /* Released buffers: a connection that waits, for a person at a browser or for packets, holds no 34 KiB. */
   SSL_CTX_ctrl(context, SSL_CTRL_MODE,
                SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS, NULL);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, record_verification);
+  SSL_CTX_set_cert_verify_callback(context, verify_chain, verified);
   SSL_CTX_set_verify_depth(context, CHAIN_AT_MOST);
   SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
   return SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, NULL) == 1 &&
