@@ -37,6 +37,13 @@ test("openconnect goes through a gateway in a container that has no capability, 
   expect(status).toMatch(/CapEff:\s+0{16}/);
   expect(status).toMatch(/Uid:\s+1000/);
   expect(running.command("vpn", "sessions")).toMatchObject({ total: 0 });
+  expect(running.command("readiness")).toMatchObject({
+    isReady: true,
+    checks: expect.arrayContaining([
+      expect.objectContaining({ name: "data-path", status: "healthy" }),
+      expect.objectContaining({ name: "tunnel-isthmus0", reason: "a running gateway has it" }),
+    ]),
+  });
 
   const output = await connect(openconnect, running);
   await until(() => output().includes("Established DTLS"), "DTLS", WITHIN_MS);

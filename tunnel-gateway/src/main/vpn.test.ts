@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { createServer, type Socket } from "node:net";
 import type { CommandHandler } from "@isthmus/shared/kernel/service-definition";
 import { describe, expect, test } from "vitest";
@@ -14,7 +15,8 @@ import {
   startTarget,
 } from "../testing/gateway-under-test.ts";
 import { deviceUri, issueTo, makeDeviceAuthority } from "../testing/test-certificates.ts";
-import { openTestTunnel } from "../testing/vpn-tunnel.ts";
+import { openconnectInit } from "../testing/vpn-requests.ts";
+import { askEngine, openTestTunnel } from "../testing/vpn-tunnel.ts";
 import { deviceGroup } from "../testing/vpn-under-test.ts";
 
 const authority = await makeDeviceAuthority();
@@ -154,5 +156,21 @@ describe("a gateway with a VPN", () => {
     expect(await data?.run()).toMatchObject({ status: "healthy" });
     all.engine.handler.failed("tun: EIO");
     expect(await data?.run()).toMatchObject({ status: "unhealthy" });
+  });
+
+  test("announces the profile with its hash at the login, and serves it", async () => {
+    const profile = "<AnyConnectProfile/>";
+    await using all = await start({
+      local: { vpn: { profileFile: "contoso.xml" } },
+      files: { "contoso.xml": profile },
+    });
+    await all.gateway.configure({ vpn, devices: listOf("d1") });
+    const login = await askEngine(all.engine, identity, openconnectInit());
+    const announced = createHash("sha1").update(profile).digest("hex").toUpperCase();
+    expect(login).toContain(`&fu:profiles%2Fcontoso.xml&fh:${announced};`);
+    const request = Buffer.from("GET /profiles/contoso.xml HTTP/1.1\r\nHost: vpn.example\r\n\r\n");
+    const served = await askEngine(all.engine, identity, request);
+    expect(served).toMatch(/^HTTP\/1\.1 200 /);
+    expect(served.endsWith(profile)).toBe(true);
   });
 });
