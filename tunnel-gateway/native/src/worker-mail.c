@@ -42,7 +42,8 @@ static void drop_dtls(const struct dtls_handover *handover) {
 
 static struct request *request_new(void (*run)(struct message *, void *), void (*drop)(struct message *)) {
   struct request *request = calloc(1, sizeof *request);
-  if (request == NULL) return NULL;
+  /* As Node does. A lost request would leave a session open that was ended, or a policy in force that was withdrawn. */
+  if (request == NULL) abort();
   request->message.run = run;
   request->message.drop = drop;
   return request;
@@ -62,7 +63,6 @@ static void run_open(struct message *message, void *worker) {
 
 void worker_open_session(unsigned worker, const struct session_options *options) {
   struct request *request = request_new(run_open, drop_plain);
-  if (request == NULL) return;
   request->options = *options;
   post(worker, request);
 }
@@ -76,7 +76,6 @@ static void run_change(struct message *message, void *worker) {
 
 void worker_change_session(unsigned worker, const struct session_options *options) {
   struct request *request = request_new(run_change, drop_plain);
-  if (request == NULL) return;
   request->options = *options;
   post(worker, request);
 }
@@ -90,7 +89,6 @@ static void run_close(struct message *message, void *worker) {
 
 void worker_close_session(unsigned worker, uint32_t session, uint8_t type, const char *text) {
   struct request *request = request_new(run_close, drop_plain);
-  if (request == NULL) return;
   request->farewell.session = session;
   request->farewell.type = type;
   memcpy(request->farewell.text, text, strnlen(text, sizeof request->farewell.text - 1));
@@ -117,10 +115,6 @@ static void run_attach_tls(struct message *message, void *worker) {
 
 void worker_attach_tls(unsigned worker, const struct tls_handover *handover) {
   struct request *request = request_new(run_attach_tls, drop_attach_tls);
-  if (request == NULL) {
-    drop_tls(handover);
-    return;
-  }
   request->tls = *handover;
   post(worker, request);
 }
@@ -143,10 +137,6 @@ static void run_attach_dtls(struct message *message, void *worker) {
 
 void worker_attach_dtls(unsigned worker, const struct dtls_handover *handover) {
   struct request *request = request_new(run_attach_dtls, drop_attach_dtls);
-  if (request == NULL) {
-    drop_dtls(handover);
-    return;
-  }
   request->dtls = *handover;
   post(worker, request);
 }
@@ -165,10 +155,6 @@ static void run_set_policy(struct message *message, void *worker) {
 
 void worker_set_policy(unsigned worker, uint32_t number, struct policy *policy) {
   struct request *request = request_new(run_set_policy, drop_policy);
-  if (request == NULL) {
-    if (policy != NULL) policy_release(policy);
-    return;
-  }
   request->policy.number = number;
   request->policy.policy = policy;
   post(worker, request);
@@ -186,7 +172,6 @@ static void run_stop(struct message *message, void *owner) {
 
 bool worker_ask_to_stop(struct worker *worker, uint8_t type, const char *text) {
   struct request *request = request_new(run_stop, drop_plain);
-  if (request == NULL) return false;
   request->farewell.type = type;
   memcpy(request->farewell.text, text, strnlen(text, sizeof request->farewell.text - 1));
   mailbox_post(&worker->mailbox, &request->message);
