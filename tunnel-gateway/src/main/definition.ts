@@ -31,7 +31,13 @@ export const definition: ServiceDefinition<
   checks: (local): readonly HealthCheck[] => offlineChecks(local),
   async start(kernel) {
     const gateway = new Gateway(kernel);
-    await gateway.start();
-    return gateway;
+    try {
+      await gateway.start();
+      return gateway;
+    } catch (error) {
+      // What it had begun would keep a process alive that serves nobody, and no supervisor would start it again.
+      await gateway[Symbol.asyncDispose]();
+      throw error;
+    }
   },
 };

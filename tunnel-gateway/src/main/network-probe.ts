@@ -30,7 +30,7 @@ export class NetworkProbe implements Disposable {
 
   constructor(options: NetworkProbeOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => void this.probe(), PROBE_EVERY_MS);
+    this.#timer = setInterval(() => void this.probe(), PROBE_EVERY_MS).unref();
   }
 
   /** 0 it answered, 1 it did not; NaN, which is not reported, where nothing was asked. */

@@ -139,7 +139,7 @@ export class VpnGateway implements AsyncDisposable {
       ...vpnChecks({ parts, access, engine, slices: this.#slices, now, fault }),
       ...authenticatorChecks(parts.authenticators, now),
     ];
-    this.#sweeper = setInterval(() => this.#vpn.sweep(), SECOND_MS);
+    this.#sweeper = setInterval(() => this.#vpn.sweep(), SECOND_MS).unref();
   }
 
   /** What is enforced on. */
