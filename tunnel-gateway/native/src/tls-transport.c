@@ -9,6 +9,10 @@
 #include <unistd.h>
 #include "worker-state.h"
 
+/* Ours: what the kernel takes beyond what is on its way. By itself it takes megabytes, in which the packets inside grow old, and TCP
+ * inside hears too late that it is too fast. */
+#define UNSENT_BYTES (128 * 1024)
+
 size_t tls_backlog(const struct tls_transport *tls) { return tls->backlog_end - tls->backlog_start; }
 
 void tls_fail(struct session *session, const char *reason) {
@@ -168,8 +172,9 @@ bool tls_attach(struct session *session, const struct tls_handover *handover) {
     free_handover(handover);
     return false;
   }
-  int on = 1;
+  int on = 1, unsent = UNSENT_BYTES;
   setsockopt(tls->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(tls->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
   tls->wire->in_left = 0;
   tls->wire->emit = emit;
   tls->wire->owner = session;
