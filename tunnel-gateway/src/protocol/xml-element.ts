@@ -78,9 +78,12 @@ export function escapeXml(text: string): string {
   return allowed.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? "");
 }
 
+/** Keeps nothing from one whole text to the next. */
+const UTF_8 = new TextDecoder("utf-8", { fatal: true });
+
 function decoded(bytes: Buffer): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return UTF_8.decode(bytes);
   } catch {
     throw malformed("an XML message is not UTF-8");
   }
