@@ -75,3 +75,8 @@ test("nothing that is given for a user or an interface becomes a command of root
   }
   expect(withInterface("eth0.100").success).toBe(true);
 });
+
+test("forwarding that is on already is left alone, as in a container whose settings are read-only", () => {
+  const step = hostPlan(good).find(({ command }) => command[0] === "sysctl");
+  expect(step?.unlessSet).toEqual(["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"]);
+});
