@@ -79,26 +79,31 @@ static void link_in(struct front *front, struct connection *connection) {
 
 static void displace(struct connection *connection) {
   if (connection->stage != STAGE_OPEN) return connection_fail(connection, "too-many", NULL);
-  connection_tell_closed(connection, "made way for other addresses", false);
+  connection_tell_closed(connection, "made way for others", false);
   connection_end(connection, false);
+}
+
+static bool is_older(const struct connection *one, const struct connection *other) {
+  return other == NULL || one->accepted_ms < other->accepted_ms;
 }
 
 /*
  * Where everything is full, the oldest connection of the address that has most of them makes way for one that has fewer: a few
- * addresses, each within its own limit, would otherwise keep out all the world.
+ * addresses, each within its own limit, would otherwise keep out all the world. So would many that sit still, wherefore the oldest of
+ * all makes way once it has had the time of a handshake.
  */
 static bool make_way_for(struct front *front, const struct ip_endpoint *peer) {
   uint8_t network[16];
-  uint32_t most = admission_most(&front->admission, network);
-  if (most <= admission_of(&front->admission, peer->address) + 1) return false;
+  bool is_greedy = admission_most(&front->admission, network) > admission_of(&front->admission, peer->address) + 1;
   struct connection *oldest = NULL;
   for (size_t i = 0; i < CONNECTION_BUCKETS; i++) {
     for (struct connection *each = front->connections[i]; each != NULL; each = each->next) {
-      if (!each->is_counted || !admission_is_of(network, each->peer.address)) continue;
-      if (oldest == NULL || front->last_id - each->id > front->last_id - oldest->id) oldest = each;
+      bool may_go = is_greedy ? each->is_counted && admission_is_of(network, each->peer.address) : each->is_admitted;
+      if (may_go && is_older(each, oldest)) oldest = each;
     }
   }
-  if (oldest == NULL) return false;
+  uint64_t fair_ms = is_greedy ? 0 : (uint64_t)front->options.handshake_seconds * 1000;
+  if (oldest == NULL || front->now_ms < oldest->accepted_ms + fair_ms) return false;
   displace(oldest);
   return true;
 }
@@ -130,6 +135,7 @@ void connection_accept(struct front *front, int fd, const struct sockaddr_storag
   connection->peer = peer;
   connection->is_admitted = true;
   connection->is_counted = !has_header;
+  connection->accepted_ms = front->now_ms;
   connection->deadline_ms = front->now_ms + (uint64_t)front->options.handshake_seconds * 1000;
   link_in(front, connection);
   count_pending(front);

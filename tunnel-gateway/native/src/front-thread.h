@@ -53,7 +53,7 @@ struct connection {
   bool is_stream, owes_drained;   /* OPEN: for the relay; it was written to since it last was empty */
   bool is_paused;                 /* not read: a stream that is not wanted, or ENDING and the peer has ended */
   bool has_shut_down;             /* ENDING: our FIN is sent */
-  uint64_t deadline_ms;
+  uint64_t accepted_ms, deadline_ms;
   struct client_hello hello;
   SSL *ssl;
   struct wire *wire;

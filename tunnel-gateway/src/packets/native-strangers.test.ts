@@ -117,8 +117,31 @@ describe.skipIf(whyNoEngine !== undefined)("a stranger at the native engine", ()
     const modest = await until(opened(5), "opened");
     expect(modest.remoteAddress).toBe("192.0.2.2");
     const closing = await until(() => front.record.closings.get(oldest?.id ?? 0), "displaced");
-    expect(closing.reason).toBe("made way for other addresses");
+    expect(closing.reason).toBe("made way for others");
     expect(front.record.closings.size).toBe(1);
+    for (const client of clients) client.destroy();
+  });
+
+  test("with all places taken by many addresses that sit still, another is let in after a while", async () => {
+    const limits = { pending: 2, handshakeSeconds: 1 };
+    await using front = await startEngine({ ...limits, proxyProtocolFrom: ["127.0.0.1"] });
+    const clients = [
+      await openFrom(front.port, "192.0.2.1"),
+      await openFrom(front.port, "192.0.2.2"),
+    ];
+    const oldest = await until(() => front.record.connections[0], "opened");
+    let knocks = 0;
+    await until(async () => {
+      const knock = connect(front.port, "127.0.0.1");
+      knock.on("error", () => {});
+      const { promise: isOver, resolve } = Promise.withResolvers<void>();
+      knock.once("connect", () => knock.destroy()).once("close", () => resolve());
+      await isOver;
+      knocks += 1;
+      return front.record.closings.get(oldest.id);
+    }, "displaced");
+    expect(knocks).toBeGreaterThan(1);
+    expect(front.record.closings.get(oldest.id)?.reason).toBe("made way for others");
     for (const client of clients) client.destroy();
   });
 });
