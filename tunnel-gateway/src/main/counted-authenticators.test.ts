@@ -1,9 +1,10 @@
 import { Counter, Registry } from "prom-client";
 import { expect, test } from "vitest";
 import type { AuthenticationStep, Authenticator, LoginContext } from "../core/authenticator.ts";
+import type { Refusal } from "../core/refusal.ts";
 import { countedAuthenticators } from "./counted-authenticators.ts";
 
-const refusal = (code: string) => ({ code, rule: "test", message: "no" });
+const refusal = (code: Refusal["code"]) => ({ code, rule: "test", message: "no" });
 const STEPS: Readonly<Record<string, AuthenticationStep>> = {
   asked: { kind: "ask", message: "", fields: [], state: undefined },
   accepted: { kind: "accepted", user: { userName: "alice", groups: [] } },
@@ -13,7 +14,7 @@ const STEPS: Readonly<Record<string, AuthenticationStep>> = {
     refusal: refusal("authenticator-unreachable"),
     isAttempt: false,
   },
-  refused: { kind: "refused", refusal: refusal("user-unknown"), isAttempt: false },
+  refused: { kind: "refused", refusal: refusal("user-mismatch"), isAttempt: false },
 };
 const SIGNAL = new AbortController().signal;
 const CONTEXT = {} as LoginContext;
