@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { queryGuardrails } from "./query-guardrails.ts";
 
 /** Keys of the local file besides the kernel's: none yet, because the bridge reads no site yet. */
 export const localConfiguration = z.strictObject({});
@@ -16,6 +17,6 @@ export const desiredConfiguration = z.strictObject({
 });
 export type DesiredConfiguration = z.infer<typeof desiredConfiguration>;
 
-/** The bridge's section of the guardrails file: there is nothing to bound yet. */
-export const guardrails = z.strictObject({});
+/** The bridge's section of the guardrails file. Without it nothing is allowed. */
+export const guardrails = z.strictObject({ queries: queryGuardrails.prefault({}) });
 export type BridgeGuardrails = z.infer<typeof guardrails>;

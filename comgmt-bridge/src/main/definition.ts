@@ -13,6 +13,7 @@ import {
   localConfiguration,
 } from "../config/bridge-configuration.ts";
 import type { BridgeOperations } from "../store/module.ts";
+import { queryCommand } from "./query-command.ts";
 
 /** The bridge as the kernel runs it: enrolled, healthy and idle. It reads no Configuration Manager site yet. */
 export const bridge: ServiceDefinition<
@@ -28,6 +29,7 @@ export const bridge: ServiceDefinition<
   desiredConfiguration,
   guardrails,
   storeModule: new URL("../store/module.ts", import.meta.url),
+  commands: [queryCommand],
   checks: () => [{ name: "site", run: siteCheck }],
   start: startBridge,
 };

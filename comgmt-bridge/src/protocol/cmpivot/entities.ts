@@ -29,6 +29,9 @@ const PLAIN = `
   WindowsUpdate WindowsUpdateAgentVersion WriteFilterState AccountSID NAPClient NAPSystemHealthAgent
 `;
 
+/** How far back a log is read where the query does not say: "within 24 hours (by default)". */
+export const DEFAULT_WINDOW_MS = 86_400_000;
+
 /** What an entity takes in parentheses: quoted text, and where it reads a log, how far back (24 hours unless given). */
 export interface EntityParameters {
   /** What the text is, e.g. `path of a file`. */

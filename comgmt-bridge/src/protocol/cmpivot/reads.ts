@@ -1,8 +1,8 @@
-import { ENTITY_NAMES, entityOf } from "./entities.ts";
+import { DEFAULT_WINDOW_MS, ENTITY_NAMES, type Entity, entityOf } from "./entities.ts";
 import { nearestName } from "./nearest-name.ts";
 import { nestingOf } from "./nesting.ts";
 import { printQuery, printSource } from "./printer.ts";
-import type { Expression, Query, Source, TableOperator } from "./tree.ts";
+import type { Expression, Literal, Query, Source, TableOperator } from "./tree.ts";
 
 /** One entity that a query reads, wherever in the query it stands. */
 export interface EntityRead {
@@ -11,7 +11,7 @@ export interface EntityRead {
   readonly isDocumented: boolean;
   /** What the entity is asked for, without quotation marks; undefined where it takes nothing. */
   readonly argument: string | undefined;
-  /** How far back a log is read; undefined for the site's 24 hours. */
+  /** How far back a log is read; undefined for what is no log. */
   readonly windowMs: number | undefined;
   /** As in the canonical text. */
   readonly text: string;
@@ -61,15 +61,21 @@ function collect(
 
 function readOf(source: Source): EntityRead {
   const [text, window] = source.arguments;
-  const isDocumented = entityOf(source.entity) !== undefined;
+  const known = entityOf(source.entity);
+  const isDocumented = known !== undefined;
   return {
     entity: source.entity,
     isDocumented,
     argument: text?.kind === "string" ? text.value : undefined,
-    windowMs: window?.kind === "timespan" ? window.milliseconds : undefined,
+    windowMs: windowOf(known, window),
     text: printSource(source),
     suggestion: isDocumented ? undefined : nearestName(source.entity, ENTITY_NAMES),
   };
+}
+
+function windowOf(entity: Entity | undefined, window: Literal | undefined): number | undefined {
+  if (entity?.parameters?.hasWindow !== true) return undefined;
+  return window?.kind === "timespan" ? window.milliseconds : DEFAULT_WINDOW_MS;
 }
 
 function expressionsOf(operator: TableOperator): readonly Expression[] {
