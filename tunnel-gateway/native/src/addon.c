@@ -2,7 +2,6 @@
 
 #include <stdatomic.h>
 #include "addon-values.h"
-#include "cstp.h"
 #include "events-javascript.h"
 #include "front.h"
 #include "tls-context.h"
@@ -32,7 +31,7 @@ static void stop_threads(uint8_t type, const char *text) {
 /* The thread of JavaScript, or the process, ends without stop(). */
 static void on_exit_of_javascript(void *nothing) {
   (void)nothing;
-  stop_threads(CSTP_DISCONNECT, "the gateway has ended");
+  stop_threads(FAREWELL_NONE, "");
   events_close();
   is_open = false;
 }

@@ -127,10 +127,12 @@ static void say_goodbye(struct session *session, uint8_t type, const char *text)
   struct worker *worker = session->worker;
   struct tls_transport *tls = &session->tls;
   if (tls->ssl == NULL || tls->failure != NULL) return;
-  size_t length = strnlen(text, 255);
-  uint8_t frame[CSTP_HEADER_BYTES + 255];
-  memcpy(frame + CSTP_HEADER_BYTES, text, length);
-  tls_send(session, type, frame + CSTP_HEADER_BYTES, length);
+  if (type != FAREWELL_NONE) {
+    size_t length = strnlen(text, 255);
+    uint8_t frame[CSTP_HEADER_BYTES + 255];
+    memcpy(frame + CSTP_HEADER_BYTES, text, length);
+    tls_send(session, type, frame + CSTP_HEADER_BYTES, length);
+  }
   if (tls->failure == NULL) SSL_shutdown(tls->ssl);
   ERR_clear_error();
   tls_flush(worker);

@@ -69,6 +69,8 @@ void worker_attach_tls(unsigned worker, const struct tls_handover *handover);
 void worker_attach_dtls(unsigned worker, const struct dtls_handover *handover);
 /* Puts `policy` in force under `number` for every session that names it; flows are judged anew. Takes the policy. */
 void worker_set_policy(unsigned worker, uint32_t number, struct policy *policy);
+/* In place of a frame's type: connections end without a word, as lost ones do, and clients come back by themselves. */
+#define FAREWELL_NONE 0
 /* Stops every worker, sending CSTP `type` to every session that has TLS; waits for the threads. Nobody may post to a worker any
  * more once this is called. */
 void workers_stop(uint8_t type, const char *text);

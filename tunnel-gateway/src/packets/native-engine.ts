@@ -14,8 +14,8 @@ import type {
 import { loadNativeAddon, type NativeAddon, type NativeEvent } from "./native-addon.ts";
 import { EVENT, readConnection, readSessionEvent } from "./native-events.ts";
 
-/** CSTP frame types (OpenConnect protocol 1.1, section 2.2). */
-const FRAME_TYPE = { disconnect: 5, terminate: 9 } as const;
+/** CSTP frame types (OpenConnect protocol 1.1, section 2.2); `none` is `FAREWELL_NONE` of native/src/worker.h. */
+const FRAME_TYPE = { none: 0, disconnect: 5, terminate: 9 } as const;
 
 /** `enum front_offer` of native/src/front.h. */
 const OFFER = { none: 0, psk: 1, resumption: 2 } as const;
@@ -31,7 +31,6 @@ const FLOWS_AT_MOST = 1 << 20;
 const NOTHING = new Uint8Array(0);
 /** Own choice; clients say 0xb0 for their user's own disconnect. */
 const BY_SERVER = "\u0001";
-const STOPPED = "the gateway is being stopped";
 
 /** The engine over the native data path, of which a process has one; or why it has none. */
 export function loadNativeEngine(): NativeEngine | { readonly reason: string } {
@@ -57,7 +56,7 @@ export class NativeEngine implements VpnEngine {
       return { port: listen(this.#addon, options) };
     } catch (error) {
       this.#handler = undefined;
-      this.#addon.stop(FRAME_TYPE.disconnect, "");
+      this.#addon.stop(FRAME_TYPE.none, "");
       throw error;
     }
   }
@@ -120,7 +119,8 @@ export class NativeEngine implements VpnEngine {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#handler) return;
-    this.#onEvents(this.#addon.stop(FRAME_TYPE.disconnect, payloadOf("disconnect", STOPPED)));
+    // Clients end themselves on a disconnect frame; without one they come back to the gateway that is started next.
+    this.#onEvents(this.#addon.stop(FRAME_TYPE.none, ""));
     this.#handler = undefined;
     this.#tunnelOf.clear();
   }

@@ -117,13 +117,13 @@ describe.skipIf(whyNoEngine !== undefined)("a session of the native engine", () 
     expect(kinds().sort()).toEqual(["dtls-down", "tls-up"]);
   });
 
-  test("ends with a frame when the engine stops", async (context) => {
+  test("ends without a word when the engine stops, so that its client comes back", async (context) => {
     const front = await startTunnel(context);
     const { client, after } = await attached(front);
     const ended = once(client, "close");
     await front.engine[Symbol.asyncDispose]();
     await ended;
-    expect(after()[6]).toBe(5);
+    expect(after()).toHaveLength(0);
     expect(front.record.sessionEvents.at(-1)?.kind).toBe("closed");
     await front[Symbol.asyncDispose]();
   });
