@@ -61,3 +61,13 @@ test("a session for which no address was left at its login gets one that is give
   expect(await addressOf(all, last)).toMatch(/^10\.98\./);
   expect(all.parts.pool.used).toBe(ADDRESSES);
 });
+
+test("a login ends what its device has waiting, and not the session whose tunnel is being made", async () => {
+  await using all = await startVpn({ desired, devices: [device("d1")] });
+  const first = await cookieOf(all, "d1");
+  const second = await cookieOf(all, "d1");
+  expect(await addressOf(all, first)).toBe("session-unknown");
+  const address = await addressOf(all, second);
+  await cookieOf(all, "d1");
+  expect(await addressOf(all, second)).toBe(address);
+});

@@ -210,8 +210,7 @@ export class Sessions {
     const own = this.table
       .ofUser(record.userName)
       .filter((session) => isSameDevice(session.record, record));
-    for (const session of own)
-      if (session.state.kind === "waiting") void this.end(session, "replaced");
+    for (const session of own) if (makesWay(session)) void this.end(session, "replaced");
     if (this.table.size >= pool.capacity * SESSIONS_PER_ADDRESS) return tooMany("sessions");
     if (this.table.countOfUser(record.userName) < group.sessionsPerUser) return undefined;
     const oldest = own.find(({ state }) => state.kind !== "ended");
@@ -313,6 +312,12 @@ const END_TEXTS: Readonly<Record<SessionEnd, string>> = {
   replaced: "a newer session of the same device has taken its place",
   cut: "the session was ended by the gateway",
 };
+
+/** One that nobody uses, and whose tunnel is not just being made. */
+function makesWay({ state, engineId }: VpnSession): boolean {
+  if (state.kind !== "waiting") return false;
+  return state.because !== "login" || engineId === undefined;
+}
 
 function tooMany(key: "sessions" | "sessionsPerUser"): Refusal {
   const message =
