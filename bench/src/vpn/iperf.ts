@@ -17,6 +17,9 @@ export interface PacketRun {
   readonly seconds: number;
 }
 
+/** What Linux, Windows and macOS have by default. A machine's own choice, such as BBR, would decide how many segments are lost. */
+const CONGESTION_CONTROL = "cubic";
+
 /** Beyond the duration, for setting up and the last words. */
 const SLACK_MS = 20_000;
 
@@ -38,20 +41,33 @@ export async function transfer(
   options: { readonly direction: Direction; readonly streams: number; readonly seconds: number },
 ): Promise<Transfer> {
   const { direction, streams, seconds } = options;
-  const words = ["-P", `${streams}`, ...(direction === "down" ? ["-R"] : [])];
+  const way = direction === "down" ? ["-R"] : [];
+  const words = ["-P", `${streams}`, "-C", CONGESTION_CONTROL, ...way];
   const { end } = await ask(lab, seconds, words);
   const { bytes, seconds: took } = end.sum_received;
   return { bytes, seconds: took, retransmits: end.sum_sent.retransmits ?? 0 };
 }
 
-/** UDP datagrams of `payload` octets as fast as the sender can. */
+/** UDP datagrams of `payload` octets, so many a second: as fast as it can, iperf3 would starve its own control connection. */
 export async function packets(
   lab: Lab,
-  options: { readonly direction: Direction; readonly payload: number; readonly seconds: number },
+  options: {
+    readonly direction: Direction;
+    readonly payload: number;
+    readonly perSecond: number;
+    readonly seconds: number;
+  },
 ): Promise<PacketRun> {
-  const { direction, payload, seconds } = options;
+  const { direction, payload, perSecond, seconds } = options;
   const way = direction === "down" ? ["-R"] : [];
-  const { end } = await ask(lab, seconds, ["-u", "-b", "0", "-l", `${payload}`, ...way]);
+  const { end } = await ask(lab, seconds, [
+    "-u",
+    "-b",
+    `${perSecond * payload * 8}`,
+    "-l",
+    `${payload}`,
+    ...way,
+  ]);
   const { packets: sent, lost_packets: lost, seconds: took } = end.sum_received ?? end.sum;
   return { received: (sent ?? 0) - (lost ?? 0), seconds: took };
 }

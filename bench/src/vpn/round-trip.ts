@@ -9,6 +9,14 @@ export async function idleRoundTripUs(lab: Lab): Promise<number> {
   return ping(lab, PINGS);
 }
 
+/** Round trips of pings 10 ms apart while something else goes on for that long; what is lost is left out. */
+export async function roundTripsMs(lab: Lab, seconds: number): Promise<number[]> {
+  const count = Math.max(10, seconds * 100 - 30);
+  const words = ["ping", "-i", "0.01", "-W", "1", "-c", `${count}`, LAB.internal.ipv4];
+  const text = await lab.run("client", words);
+  return [...text.matchAll(/time=([\d.]+) ms/g)].map(([, time]) => Number(time));
+}
+
 async function ping(lab: Lab, count: number): Promise<number> {
   const words = ["-q", "-i", "0.02", "-c", `${count}`, LAB.internal.ipv4];
   const text = await lab.run("client", ["ping", ...words]);

@@ -6,12 +6,12 @@ import { type Figure, figure } from "../figure.ts";
 import { makeTlsCertificates, type TlsCertificates } from "../fixtures/tls-certificates.ts";
 import { interleave } from "../measure/interleave.ts";
 import { treeCpuSeconds } from "../measure/process-tree.ts";
-import { ratios } from "../measure/statistics.ts";
+import { quantile, ratios } from "../measure/statistics.ts";
 import { neededTool } from "../peers/tool.ts";
 import { handshakes } from "./handshakes.ts";
-import { type Direction, startIperfServer, transfer } from "./iperf.ts";
+import { type Direction, packets, startIperfServer, transfer } from "./iperf.ts";
 import { manySessions } from "./many-sessions.ts";
-import { idleRoundTripUs } from "./round-trip.ts";
+import { idleRoundTripUs, roundTripsMs } from "./round-trip.ts";
 import {
   connectTo,
   type Side,
@@ -30,6 +30,15 @@ const FULL_CORE = 0.95;
 const CPU_MEAN_BUDGET = { atMost: 0.5 };
 const CPU_CELL_BUDGET = { atMost: 0.65 };
 const IDLE_RTT_BUDGET_US = { atMost: 50 };
+const RETRANSMITS_BUDGET = { atMost: 1 };
+
+/** Fewer count as so many: one segment in seven thousand is chance, and a ratio to none is no number. */
+const RETRANSMITS_PER_GB_AT_LEAST = 100;
+/** Beside so many streams round trips are measured. */
+const LOADING_STREAMS = 4;
+const SMALL_PAYLOAD = 64;
+const SMALL_PER_SECOND = 50_000;
+const DIRECTIONS: readonly Direction[] = ["up", "down"];
 
 interface Cell {
   readonly transport: Transport;
@@ -41,21 +50,30 @@ interface Cell {
 interface Sample {
   readonly cpuSecondsPerGb: number;
   readonly bytesPerSecond: number;
-  readonly retransmits: number;
+  readonly retransmitsPerGb: number;
+  /** Of pings beside the transfer; NaN where there were none. */
+  readonly roundTripP50Ms: number;
+  readonly roundTripP99Ms: number;
   /** Cores that the client kept busy. */
   readonly clientCores: number;
+}
+
+/** UDP packets of 64 octets that arrived, and what the server spent on them. */
+interface SmallPackets {
+  readonly perSecond: number;
+  readonly cpuSecondsPerMillion: number;
 }
 
 interface Round {
   readonly cells: ReadonlyMap<string, Sample>;
   readonly idleRttUs: Readonly<Record<Transport, number>>;
+  /** By transport and direction. */
+  readonly smallPackets: ReadonlyMap<string, SmallPackets>;
 }
 
 const TRANSPORTS: readonly Transport[] = ["tls", "dtls"];
 const CELLS: readonly Cell[] = TRANSPORTS.flatMap((transport) =>
-  (["up", "down"] as const).flatMap((direction) =>
-    [1, 4].map((streams) => ({ transport, direction, streams })),
-  ),
+  DIRECTIONS.flatMap((direction) => [1, 4].map((streams) => ({ transport, direction, streams }))),
 );
 
 /** `npm run bench -- vpn`: Debian's openconnect through the gateway and through ocserv, in three network namespaces. */
@@ -103,6 +121,7 @@ async function measureSide(
   options: BenchOptions,
 ): Promise<Round> {
   const cells = new Map<string, Sample>();
+  const smallPackets = new Map<string, SmallPackets>();
   const idle = { tls: Number.NaN, dtls: Number.NaN };
   const seconds = Math.max(1, Math.round(TRANSFER_SECONDS * options.scale));
   for (const transport of TRANSPORTS) {
@@ -113,8 +132,17 @@ async function measureSide(
     for (const cell of CELLS.filter((one) => one.transport === transport)) {
       cells.set(nameOf(cell), await measureCell(lab, side, client, { ...cell, seconds }));
     }
+    for (const direction of DIRECTIONS) {
+      const small = { payload: SMALL_PAYLOAD, perSecond: SMALL_PER_SECOND };
+      const cpu = treeCpuSeconds(side.pid);
+      const run = await packets(lab, { direction, ...small, seconds });
+      smallPackets.set(`${transport} ${direction}`, {
+        perSecond: run.received / run.seconds,
+        cpuSecondsPerMillion: ((treeCpuSeconds(side.pid) - cpu) * 1e6) / run.received,
+      });
+    }
   }
-  return { cells, idleRttUs: idle };
+  return { cells, idleRttUs: idle, smallPackets };
 }
 
 async function measureCell(
@@ -125,13 +153,19 @@ async function measureCell(
 ): Promise<Sample> {
   const clientPid = client.process.pid ?? 0;
   const [before, clientBefore] = [treeCpuSeconds(side.pid), treeCpuSeconds(clientPid)];
-  const moved = await transfer(lab, cell);
+  const isPinged = cell.streams === LOADING_STREAMS;
+  const [moved, roundTrips] = await Promise.all([
+    transfer(lab, cell),
+    isPinged ? roundTripsMs(lab, cell.seconds) : [],
+  ]);
   const cpu = treeCpuSeconds(side.pid) - before;
   const clientCpu = treeCpuSeconds(clientPid) - clientBefore;
   return {
     cpuSecondsPerGb: cpu / (moved.bytes / GIGABYTE),
     bytesPerSecond: moved.bytes / moved.seconds,
-    retransmits: moved.retransmits,
+    retransmitsPerGb: moved.retransmits / (moved.bytes / GIGABYTE),
+    roundTripP50Ms: quantile(roundTrips, 0.5),
+    roundTripP99Ms: quantile(roundTrips, 0.99),
     clientCores: clientCpu / moved.seconds,
   };
 }
@@ -154,24 +188,77 @@ function report(gateway: readonly Round[], ocserv: readonly Round[]): BenchOutco
       of(rounds, cell, "bytesPerSecond").map((rate) => (rate * 8) / 1e9);
     figures.push(figure(`${name}: throughput, gateway`, "Gbit/s", gigabits(gateway)));
     figures.push(figure(`${name}: throughput, ocserv`, "Gbit/s", gigabits(ocserv)));
-    figures.push(figure(`${name}: retransmits, gateway`, "", of(gateway, cell, "retransmits")));
-    figures.push(figure(`${name}: retransmits, ocserv`, "", of(ocserv, cell, "retransmits")));
+    figures.push(...retransmitFigures(gateway, ocserv, cell));
+    if (cell.streams === LOADING_STREAMS) figures.push(...roundTripFigures(gateway, ocserv, cell));
     if (of(gateway, cell, "clientCores").every((cores) => cores >= FULL_CORE)) {
       notes.push(`${name}: the client's own core was full, so throughput is not judged`);
     }
   }
-  for (const transport of TRANSPORTS) {
-    const added = gateway.map(
-      (round, index) =>
-        round.idleRttUs[transport] - (ocserv[index]?.idleRttUs[transport] ?? Number.NaN),
-    );
-    figures.push(
-      figure(`${transport}: idle round trip beyond ocserv's`, "us", added, IDLE_RTT_BUDGET_US),
-    );
-    const own = gateway.map((round) => round.idleRttUs[transport]);
-    figures.push(figure(`${transport}: idle round trip, gateway`, "us", own));
-  }
+  figures.push(...TRANSPORTS.flatMap((transport) => transportFigures(gateway, ocserv, transport)));
   return { figures, notes };
+}
+
+/** What belongs to no transfer of TCP: an idle tunnel's round trip, and small packets. */
+function transportFigures(
+  gateway: readonly Round[],
+  ocserv: readonly Round[],
+  transport: Transport,
+): Figure[] {
+  const figures: Figure[] = [];
+  const added = gateway.map(
+    (round, index) =>
+      round.idleRttUs[transport] - (ocserv[index]?.idleRttUs[transport] ?? Number.NaN),
+  );
+  figures.push(
+    figure(`${transport}: idle round trip beyond ocserv's`, "us", added, IDLE_RTT_BUDGET_US),
+  );
+  const own = gateway.map((round) => round.idleRttUs[transport]);
+  figures.push(figure(`${transport}: idle round trip, gateway`, "us", own));
+  for (const direction of DIRECTIONS) {
+    const key = `${transport} ${direction}`;
+    const small = (rounds: readonly Round[], value: keyof SmallPackets) =>
+      rounds.map((round) => round.smallPackets.get(key)?.[value] ?? Number.NaN);
+    const name = `${key}: packets of ${SMALL_PAYLOAD} octets`;
+    const [own, theirs] = [gateway, ocserv].map((rounds) => small(rounds, "cpuSecondsPerMillion"));
+    figures.push(figure(`${name}: CPU`, "x", ratios(own ?? [], theirs ?? [])));
+    figures.push(figure(`${name}: CPU, gateway`, "CPU-s/million", own ?? []));
+    for (const [side, rounds] of [
+      ["gateway", gateway],
+      ["ocserv", ocserv],
+    ] as const) {
+      figures.push(figure(`${name}: arrived, ${side}`, "/s", small(rounds, "perSecond")));
+    }
+  }
+  return figures;
+}
+
+function roundTripFigures(
+  gateway: readonly Round[],
+  ocserv: readonly Round[],
+  cell: Cell,
+): Figure[] {
+  const name = `${nameOf(cell)}: round trip beside it`;
+  const both = (share: string, key: keyof Sample) => [
+    figure(`${name} ${share}, gateway`, "ms", of(gateway, cell, key)),
+    figure(`${name} ${share}, ocserv`, "ms", of(ocserv, cell, key)),
+  ];
+  return [...both("p50", "roundTripP50Ms"), ...both("p99", "roundTripP99Ms")];
+}
+
+function retransmitFigures(
+  gateway: readonly Round[],
+  ocserv: readonly Round[],
+  cell: Cell,
+): Figure[] {
+  const name = `${nameOf(cell)}: retransmits per GB`;
+  const [own, theirs] = [gateway, ocserv].map((rounds) => of(rounds, cell, "retransmitsPerGb"));
+  const counted = (rates: readonly number[]) =>
+    rates.map((rate) => Math.max(rate, RETRANSMITS_PER_GB_AT_LEAST));
+  return [
+    figure(name, "x", ratios(counted(own ?? []), counted(theirs ?? [])), RETRANSMITS_BUDGET),
+    figure(`${name}, gateway`, "", own ?? []),
+    figure(`${name}, ocserv`, "", theirs ?? []),
+  ];
 }
 
 function pairs(
