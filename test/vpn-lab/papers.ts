@@ -28,8 +28,8 @@ export interface LabPapers {
   readonly deviceCaFile: string;
   readonly listFile: string;
   readonly devices: readonly DevicePapers[];
-  /** Puts the gateway's next certificate where the first was; answers its PEM. */
-  renewServer(): string;
+  /** Puts the gateway's other certificate, of two, where this one is. */
+  renewServer(): void;
   /** Publishes a list that names these devices. */
   revoke(...devices: readonly DevicePapers[]): Promise<void>;
 }
@@ -45,6 +45,7 @@ export async function makeLabPapers(folder: string, count: number): Promise<LabP
   const serverCaFile = file("server-ca.pem", server.certificate + nextServer.certificate);
   const listFile = file("list.crl", await makeList(authority, { number: 1 }));
   let number = 1;
+  let present = server;
   return {
     serverCaFile,
     server: writeIdentity(folder, "server", server),
@@ -54,8 +55,8 @@ export async function makeLabPapers(folder: string, count: number): Promise<LabP
       Array.from({ length: count }, (_, index) => makeDevice(folder, authority, index)),
     ),
     renewServer() {
-      writeIdentity(folder, "server", nextServer);
-      return nextServer.certificate;
+      present = present === server ? nextServer : server;
+      writeIdentity(folder, "server", present);
     },
     async revoke(...devices) {
       number += 1;

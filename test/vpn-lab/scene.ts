@@ -18,7 +18,8 @@ import {
 import { type DevicePapers, type LabPapers, makeLabPapers } from "./papers.ts";
 import { startPayloadServer } from "./traffic.ts";
 
-const AWAIT_TIMEOUT_MS = 60_000;
+/** More than the minute after which openconnect tries DTLS again. */
+const AWAIT_TIMEOUT_MS = 90_000;
 const LOOK_EVERY_MS = 50;
 const METRICS = "http://127.0.0.1:9100/metrics";
 
