@@ -1,0 +1,222 @@
+import { createHash } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
+import { wholeBody } from "@isthmus/shared/link/message-body";
+import type { Answer } from "./answer.ts";
+import type { Fault, Faults } from "./faults.ts";
+import { errorBody, Refusal } from "./odata-refusal.ts";
+import type { Pace } from "./pace.ts";
+import { writePage } from "./page-writer.ts";
+import { route } from "./routes.ts";
+import type { Principal } from "./site-options.ts";
+import type { SiteState } from "./site-state.ts";
+
+/** A request as the provider saw it. */
+export interface SeenRequest {
+  readonly at: number;
+  readonly method: string;
+  /** With its query, decoded. */
+  readonly path: string;
+  readonly principal: string;
+  status: number;
+  rows: number;
+  /** Undefined where none struck. */
+  readonly fault: Fault["kind"] | undefined;
+}
+
+const KEPT_REQUESTS = 10_000;
+const BODY_LIMIT = { maxBytes: 4_194_304, code: "body-too-large" };
+const PREFIX = /^\/AdminService(_TokenAuth)?\/(v1\.0|wmi)(?:\/(.*?))?\/?$/;
+
+/** The SMS Provider's web service: who is there, what is wrong today, and the answer. */
+export class Provider {
+  readonly requests: SeenRequest[] = [];
+  readonly #state: SiteState;
+  readonly #faults: Faults;
+  readonly #pace: Pace;
+  /** The application data of TLS channel bindings, RFC 5929. */
+  readonly #channel: Buffer;
+  /** What was last asked at a path, for a page that comes again. */
+  readonly #lastQueries = new Map<string, URLSearchParams>();
+
+  constructor(state: SiteState, faults: Faults, pace: Pace, certificate: Uint8Array) {
+    this.#state = state;
+    this.#faults = faults;
+    this.#pace = pace;
+    const digest = createHash("sha256").update(certificate).digest();
+    this.#channel = Buffer.concat([Buffer.from("tls-server-end-point:"), digest]);
+  }
+
+  async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.setHeader("server", "Microsoft-HTTPAPI/2.0");
+    response.setHeader("date", new Date(this.#state.now()).toUTCString());
+    if (!this.#pace.admits(request.socket.remoteAddress ?? "")) {
+      response.writeHead(429, { "retry-after": "1" }).end();
+      return;
+    }
+    const leave = await this.#pace.enter();
+    response.once("close", leave);
+    const body = await wholeBody(request, BODY_LIMIT);
+    const url = urlOf(request);
+    if (url === undefined) {
+      send(response, { kind: "json", status: 400, body: errorBody("Invalid URI.") });
+      return;
+    }
+    await this.#serve(request, response, url, body);
+  }
+
+  async #serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    url: URL,
+    body: Buffer,
+  ): Promise<void> {
+    this.#state.catchUp();
+    const method = request.method ?? "GET";
+    const path = decoded(url.pathname) + decoded(url.search.replaceAll("+", " "));
+    const fault = this.#faults.for(method, path, this.#state.now());
+    const principal = await this.#principal(request, url);
+    const seen: SeenRequest = {
+      ...{ at: this.#state.now(), method, path, principal: principal?.name ?? "" },
+      ...{ status: 0, rows: 0, fault: fault?.kind },
+    };
+    this.requests.push(seen);
+    if (this.requests.length > KEPT_REQUESTS) this.requests.shift();
+    if (await this.#struck(fault, response)) return;
+    const isKnown = principal !== undefined && fault?.kind !== "unauthorized";
+    const answer = isKnown
+      ? (denied(fault) ?? this.#answer(method, url, principal, body, fault))
+      : unauthorized(response, url);
+    if (fault?.kind === "cut" && fault.when === "after") {
+      response.destroy();
+      return;
+    }
+    seen.status = answer.kind === "rows" ? 200 : answer.status;
+    if (answer.kind !== "rows") {
+      send(response, answer);
+      return;
+    }
+    if (principal === undefined) throw new Error("rows for nobody");
+    const base = baseOf(url);
+    seen.rows = await writePage(response, answer, {
+      ...{ state: this.#state, principal, pace: this.#pace, base, url },
+      isCut: fault?.kind === "cut" && fault.when === "mid-body",
+      ...(fault?.kind === "short-page" && { mostRows: fault.rows }),
+    });
+  }
+
+  /** True where the request ends here without an answer. */
+  async #struck(fault: Fault | undefined, response: ServerResponse): Promise<boolean> {
+    if (fault?.kind === "slow") await delay(fault.ms);
+    if (fault?.kind === "cut" && fault.when === "before") response.destroy();
+    return fault?.kind === "hang" || (fault?.kind === "cut" && fault.when === "before");
+  }
+
+  #answer(
+    method: string,
+    url: URL,
+    principal: Principal,
+    body: Buffer,
+    fault: Fault | undefined,
+  ): Answer {
+    const [, , name, rest = ""] = PREFIX.exec(decoded(url.pathname)) ?? [];
+    if (name === undefined) return { kind: "json", status: 404 };
+    const last = this.#lastQueries.get(url.pathname);
+    if (method === "GET") this.#lastQueries.set(url.pathname, url.searchParams);
+    try {
+      return route(this.#state, {
+        ...{ principal, method, route: name as "v1.0" | "wmi", path: rest, base: baseOf(url) },
+        query: fault?.kind === "repeated-page" ? (last ?? url.searchParams) : url.searchParams,
+        body: parsed(body),
+      });
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      const isEmpty = error.body === null;
+      return { kind: "json", status: error.status, ...(!isEmpty && { body: error.body }) };
+    }
+  }
+
+  async #principal(request: IncomingMessage, url: URL): Promise<Principal | undefined> {
+    const { tokens = {}, negotiate } = this.#state.options;
+    const [scheme, value = ""] = (request.headers.authorization ?? "").split(" ");
+    if (url.pathname.startsWith("/AdminService_TokenAuth/"))
+      return scheme === "Bearer" && Object.hasOwn(tokens, value) ? tokens[value] : undefined;
+    if (negotiate === undefined || !("accept" in negotiate)) return negotiate;
+    // Since release 2509 NTLM is refused.
+    if (scheme !== "Negotiate") return undefined;
+    const accepted = await negotiate.accept(value, this.#channel);
+    return "user" in accepted ? this.#ofTicket(accepted.user) : undefined;
+  }
+
+  #ofTicket(user: string): Principal {
+    return this.#state.options.principals?.[user] ?? { name: `CORP\\${user.split("@")[0]}` };
+  }
+}
+
+function denied(fault: Fault | undefined): Answer | undefined {
+  switch (fault?.kind) {
+    case "security-exception": {
+      const inner = { message: "Access denied.", type: "System.Security.SecurityException" };
+      const body = errorBody("An error has occurred.", inner);
+      return { kind: "json", status: 500, body };
+    }
+    case "mfa":
+      return { kind: "json", status: 403 };
+    case "status":
+      return {
+        ...{ kind: "json", status: fault.status },
+        ...(fault.body !== undefined && { body: fault.body }),
+      };
+    default:
+      return undefined;
+  }
+}
+
+function unauthorized(response: ServerResponse, url: URL): Answer {
+  const isToken = url.pathname.startsWith("/AdminService_TokenAuth/");
+  response.setHeader("www-authenticate", isToken ? "Bearer" : "Negotiate");
+  return { kind: "json", status: 401 };
+}
+
+function send(response: ServerResponse, answer: Exclude<Answer, { readonly kind: "rows" }>): void {
+  if (answer.kind === "text") {
+    response.writeHead(answer.status, { "content-type": answer.type, "odata-version": "4.0" });
+    response.end(answer.text);
+    return;
+  }
+  if (answer.body === undefined) {
+    response.writeHead(answer.status, { "content-length": "0" }).end();
+    return;
+  }
+  const type = "application/json; odata.metadata=minimal";
+  response.writeHead(answer.status, { "content-type": type, "odata-version": "4.0" });
+  response.end(JSON.stringify(answer.body));
+}
+
+function parsed(body: Buffer): unknown {
+  if (body.length === 0) return undefined;
+  try {
+    return JSON.parse(body.toString("utf8"));
+  } catch {
+    throw new Refusal(400, "The request is invalid.");
+  }
+}
+
+function urlOf(request: IncomingMessage): URL | undefined {
+  const url = URL.parse(request.url ?? "", `https://${request.headers.host ?? "localhost"}`);
+  if (url === null) return undefined;
+  try {
+    decodeURIComponent(url.pathname + url.search);
+    return url;
+  } catch {
+    return undefined;
+  }
+}
+
+function decoded(text: string): string {
+  return decodeURIComponent(text);
+}
+
+function baseOf(url: URL): string {
+  return `${url.origin}${/^\/[^/]+\/[^/]+/.exec(url.pathname)?.[0] ?? ""}`;
+}
