@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { endChild, type Lab, LAB } from "./namespaces.ts";
+import { endChild, LAB, type Lab } from "./namespaces.ts";
 import { payload } from "./payload.ts";
 
 const PORT = 8_000;
@@ -37,11 +37,11 @@ export function writePayload(file: string, bytes: number): string {
   return file;
 }
 
-/** Whether the internal host answers a ping within a second. */
+/** Whether the internal host answers one of a few pings: a machine with other work may keep one waiting. */
 export async function pings(lab: Lab, family: 4 | 6 = 4): Promise<boolean> {
   const target = family === 4 ? LAB.internal.ipv4 : LAB.internal.ipv6;
   try {
-    await lab.run("client", ["ping", "-c", "1", "-W", "1", target]);
+    await lab.run("client", ["ping", "-c", "4", "-i", "0.2", "-W", "3", target]);
     return true;
   } catch {
     return false;
@@ -49,5 +49,7 @@ export async function pings(lab: Lab, family: 4 | 6 = 4): Promise<boolean> {
 }
 
 function url(family: 4 | 6): string {
-  return family === 4 ? `http://${LAB.internal.ipv4}:${PORT}` : `http://[${LAB.internal.ipv6}]:${PORT}`;
+  return family === 4
+    ? `http://${LAB.internal.ipv4}:${PORT}`
+    : `http://[${LAB.internal.ipv6}]:${PORT}`;
 }
