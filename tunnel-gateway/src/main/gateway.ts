@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { ConfigurationError } from "@isthmus/shared/errors";
 import type { ControlHandlers } from "@isthmus/shared/kernel/control-socket";
@@ -17,14 +16,11 @@ import type { AgeOfStates } from "../core/gate.ts";
 import { issuerIdOf } from "../core/identity.ts";
 import { OpenConnections } from "../core/open-connections.ts";
 import { PeerCertificates } from "../core/peer-certificates.ts";
-import type { RelayedConnection, RelayLimits } from "../core/ports.ts";
+import type { RelayedConnection } from "../core/ports.ts";
 import { RevocationKnowledge } from "../core/revocation.ts";
 import type { VpnEngine } from "../core/vpn-engine.ts";
-import { ConnectFront, type ConnectFrontOptions } from "../device/connect-front.ts";
 import { dnsResolver } from "../device/dns-resolver.ts";
-import { Http2Front } from "../device/http2-front.ts";
-import { RelayService } from "../device/relay-service.ts";
-import { TlsListener, type TlsMaterial } from "../device/tls-listener.ts";
+import type { TlsMaterial } from "../device/tls-listener.ts";
 import { loadNativeEngine } from "../packets/native-engine.ts";
 import { RevocationService } from "../revocation/revocation-service.ts";
 import { revocationSource } from "../revocation/revocation-source.ts";
@@ -36,7 +32,8 @@ import { reportHealth } from "./health-reports.ts";
 import { HostLoad } from "./host-load.ts";
 import { NetworkProbe } from "./network-probe.ts";
 import { type RelayMetrics, relayMetrics } from "./relay-metrics.ts";
-import { cutRecorder, relayObserver } from "./relay-observer.ts";
+import { cutRecorder } from "./relay-observer.ts";
+import { type RelayParts, relayParts } from "./relay-parts.ts";
 import { deviceStore, revocationStore } from "./stores.ts";
 import {
   currentAddresses,
@@ -54,7 +51,6 @@ import { missingEngineCheck } from "./vpn-health.ts";
 /** What carries the VPN's packets, or why nothing does. */
 type LoadEngine = () => VpnEngine | { readonly reason: string };
 
-const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 /** Own choices: how often time alone may end connections, and how often the last contact is stored. */
 const ENFORCE_EVERY_MS = 1_000;
@@ -75,10 +71,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   readonly #enforcement: Enforcement;
   readonly #metrics: RelayMetrics;
   readonly #revocation: RevocationService;
-  readonly #relays: RelayService;
-  readonly #front: ConnectFront;
-  readonly #http2: Http2Front;
-  readonly #listener: TlsListener;
+  readonly #relay: RelayParts;
   /** Undefined where the local configuration has no VPN, or the data path is not built. */
   readonly #vpn: VpnGateway | undefined;
   readonly #probe: NetworkProbe;
@@ -112,7 +105,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
     });
     this.#metrics = relayMetrics(kernel.metrics, {
       open: () => this.#connections.size,
-      pending: () => this.#listener.pending,
+      pending: () => this.#relay.listener.pending,
     });
     this.#revocation = new RevocationService({
       source: revocationSource,
@@ -145,47 +138,16 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       resolver,
       local: () => this.#access.local,
     });
-    this.#relays = new RelayService({
+    this.#relay = relayParts({
+      kernel,
       access: this.#access,
       connections: this.#connections,
-      resolver,
+      metrics: this.#metrics,
       revocation: this.#revocation,
-      observer: relayObserver({
-        log,
-        metrics: this.#metrics,
-        logsDestinations: () => this.#desired.accessLog.destinations,
-      }),
-      clock,
-      newId: randomUUID,
+      resolver,
       peers: () => this.#peers,
-      limits: () => relayLimits(this.#desired),
-    });
-    const handshakeTimeoutMs = local.admission.handshakeSeconds * SECOND_MS;
-    const front: ConnectFrontOptions = {
-      headTimeoutMs: handshakeTimeoutMs,
-      onConnect: (request) => void this.#relays.serve(request),
-      onMalformed: (code) => {
-        this.#metrics.malformed.inc({ code });
-        log.info({ code }, "relay.malformed");
-      },
-    };
-    this.#front = new ConnectFront(front);
-    this.#http2 = new Http2Front(front);
-    this.#listener = new TlsListener({
-      ...local.listen,
+      desired: () => this.#desired,
       material,
-      limits: local.admission,
-      handshakeTimeoutMs,
-      fronts: new Map([
-        ["h2", (connection) => this.#http2.serve(connection)],
-        ["http/1.1", (connection) => this.#front.serve(connection)],
-      ]),
-      otherwise: "http/1.1",
-      onFailure: (kind, socket, error) => {
-        this.#metrics.handshakeFailures.inc({ kind });
-        const { code } = (error ?? {}) as NodeJS.ErrnoException;
-        log.info({ kind, code, address: socket.remoteAddress }, "handshake.failed");
-      },
     });
     this.commands = gatewayCommands({
       states: this.#states,
@@ -210,13 +172,13 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   async start(): Promise<void> {
     const { local, health } = this.#kernel;
     await this.#states.load();
-    this.#resources.use(this.#relays);
+    this.#resources.use(this.#relay.relays);
     this.#resources.use(this.#revocation);
     await this.#revocation.start();
     // The engine owns the port of a VPN, and hands the relay's connections over.
     if (this.#vpn) this.#resources.use(this.#vpn);
-    this.#port = this.#vpn ? await this.#vpn.listen() : await this.#listener.listen();
-    this.#resources.use(this.#listener);
+    this.#port = this.#vpn ? await this.#vpn.listen() : await this.#relay.listener.listen();
+    this.#resources.use(this.#relay.listener);
     this.#access.local = this.#localRules();
     const { trustAnchors, tls } = local;
     const files = [tls.certificateFile, tls.keyFile, ...trustFiles(trustAnchors)];
@@ -296,8 +258,8 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       revocation: this.#revocation,
       peers: () => this.#peers,
       material,
-      onRelay: (request) => void this.#relays.serve(request),
-      onHanded: (socket) => this.#listener.adopt(socket),
+      onRelay: (request) => void this.#relay.relays.serve(request),
+      onHanded: (socket) => this.#relay.listener.adopt(socket),
       logsDestinations: () => this.#desired.accessLog.destinations,
     });
   }
@@ -342,7 +304,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       const trust = loadTrust(local.trustAnchors);
       const material = loadTlsMaterial(local.tls, trust.pem);
       this.#vpn?.reload(material);
-      this.#listener.reload(material);
+      this.#relay.listener.reload(material);
       this.#certificate = material.certificate;
       this.#trust = trust;
       this.#reloadFault = undefined;
@@ -362,7 +324,8 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   #checks() {
     const checks = healthChecks({
       now: () => this.#kernel.clock.now(),
-      isListening: () => (this.#vpn ? this.#vpn.fault === undefined : this.#listener.isListening),
+      isListening: () =>
+        this.#vpn ? this.#vpn.fault === undefined : this.#relay.listener.isListening,
       port: () => this.#port,
       certificate: () => this.#certificate,
       reloadFault: () => this.#reloadFault,
@@ -387,14 +350,4 @@ class NoSourceOfDevices extends ConfigurationError {
   constructor() {
     super("the desired configuration", ['devices.source: standalone mode needs "list"']);
   }
-}
-
-function relayLimits({ limits }: DesiredConfiguration): RelayLimits {
-  return {
-    connections: limits.connections,
-    connectionsPerDevice: limits.connectionsPerDevice,
-    idleMs: limits.idleSeconds * SECOND_MS,
-    halfClosedIdleMs: limits.halfClosedIdleSeconds * SECOND_MS,
-    connectMs: limits.connectSeconds * SECOND_MS,
-  };
 }
