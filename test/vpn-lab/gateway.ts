@@ -42,7 +42,9 @@ export interface LabGateway extends AsyncDisposable {
   /** Runs one of its commands on its host and answers what `--json` prints. */
   command(...words: readonly string[]): Promise<unknown>;
   /** Puts another desired configuration in force: the file is watched. */
-  configure(options: Pick<GatewayOptions, "group" | "groups" | "desired" | "deviceIds">): void;
+  configure(
+    change: Partial<Pick<GatewayOptions, "group" | "groups" | "desired" | "deviceIds">>,
+  ): void;
   kill(): Promise<void>;
 }
 
