@@ -1,14 +1,12 @@
 import { X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { Health } from "@isthmus/shared/kernel/service-definition";
 import type { LocalConfiguration } from "../config/local-configuration.ts";
+import { DESCRIPTORS_EACH, descriptorLimit } from "./descriptors.ts";
 import type { HostLoad } from "./host-load.ts";
 import type { NetworkProbe } from "./network-probe.ts";
 
 const DAY_MS = 86_400_000;
-/** Descriptors of a relayed connection, and of a session: two sockets each. */
-const DESCRIPTORS_EACH = 2;
 
 export interface HealthReportOptions {
   readonly health: Health;
@@ -63,17 +61,6 @@ function capacityPercent(
     ...(vpn ? [vpn.addresses.used / vpn.addresses.capacity] : []),
   ];
   return 100 * Math.max(...shares);
-}
-
-/** Descriptors that the process may open; no bound where the system names none. */
-export function descriptorLimit(): number {
-  try {
-    const limits = readFileSync("/proc/self/limits", "utf8");
-    const [, soft] = /^Max open files\s+(\d+)/m.exec(limits) ?? [];
-    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
-  } catch {
-    return Number.POSITIVE_INFINITY;
-  }
 }
 
 function daysLeft(certificate: string, now: number): number {

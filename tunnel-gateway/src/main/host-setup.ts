@@ -54,7 +54,7 @@ function stepsOf(call: CliCall) {
   if (vpn === undefined) {
     throw new ConnectorError("vpn-not-configured", "the configuration file has no section vpn");
   }
-  const slices = tunnelSlices({ ...vpn, ipv6Network: vpn.ipv6Network });
+  const slices = tunnelSlices(vpn);
   if (call.flag("remove")) return removalPlan(slices);
   const { masquerade, interfaces } = vpn.nat;
   return hostPlan({ slices, user: call.required("user"), mtu: TUNNEL_MTU, masquerade, interfaces });

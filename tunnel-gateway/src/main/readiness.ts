@@ -14,13 +14,12 @@ import { type TunnelSlice, tunnelSlices } from "../core/vpn/tunnel-slices.ts";
 import { forwarding } from "../packets/host-plan.ts";
 import { isSet } from "../packets/host-setup.ts";
 import { loadNativeAddon, type NativeAddon } from "../packets/native-addon.ts";
-import { descriptorLimit } from "./health-reports.ts";
+import { deviceFlags, IFF_UP } from "../packets/network-device.ts";
+import { DESCRIPTORS_EACH, descriptorLimit } from "./descriptors.ts";
 import { offlineChecks } from "./offline-checks.ts";
-import { deviceFlags } from "./vpn-health.ts";
 
 const HOST_SETUP = "run tunnel-gateway host-setup as root, with --user naming who runs the gateway";
-/** A session has a TCP and a UDP socket; the rest of the process needs some, too. */
-const DESCRIPTORS_PER_SESSION = 2;
+/** Own choice: what the process needs beside its sessions. */
 const OTHER_DESCRIPTORS = 256;
 /** Of IFF_VNET_HDR in tun_flags (linux/if_tun.h). */
 const IFF_VNET_HDR = 0x4000;
@@ -57,7 +56,7 @@ export function hostChecks(local: LocalConfiguration): HealthCheck[] {
 }
 
 function vpnHostChecks(local: LocalConfiguration, vpn: VpnLocalConfiguration): HealthCheck[] {
-  const slices = tunnelSlices({ ...vpn, ipv6Network: vpn.ipv6Network });
+  const slices = tunnelSlices(vpn);
   const addon = loadNativeAddon();
   return [
     { name: "data-path", run: () => dataPathHealth(addon) },
@@ -114,7 +113,7 @@ function tunnelHealth(
   });
   const flags = deviceFlags(device);
   if (flags === undefined) return bad("it does not exist");
-  if ((flags & 1) === 0) return bad("it is down");
+  if ((flags & IFF_UP) === 0) return bad("it is down");
   const owner = Number(read(`/sys/class/net/${device}/owner`));
   const user = process.geteuid?.();
   if (owner !== user) return bad(`it belongs to user ${owner}, this is user ${user}`);
@@ -158,7 +157,7 @@ async function udpHealth(
 function descriptorHealth(slices: readonly TunnelSlice[]): CheckResult {
   const limit = descriptorLimit();
   const addresses = slices.reduce((sum, { slots }) => sum + slots, 0);
-  const needed = addresses * DESCRIPTORS_PER_SESSION + OTHER_DESCRIPTORS;
+  const needed = addresses * DESCRIPTORS_EACH + OTHER_DESCRIPTORS;
   const reason = `${limit} descriptors; ${addresses} sessions would take ${needed}`;
   if (limit >= needed) return { status: "healthy", reason };
   const remedy = `raise the limit (LimitNOFILE=${needed}, --ulimit nofile=${needed}) where so many will come`;

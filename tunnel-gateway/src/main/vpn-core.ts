@@ -14,7 +14,7 @@ import { PendingLogins } from "../core/vpn/pending-logins.ts";
 import { PolicyLeases } from "../core/vpn/policy-leases.ts";
 import { Scores } from "../core/vpn/scores.ts";
 import { Sessions } from "../core/vpn/sessions.ts";
-import { tunnelSlices } from "../core/vpn/tunnel-slices.ts";
+import type { TunnelSlice } from "../core/vpn/tunnel-slices.ts";
 import { Tunnels } from "../core/vpn/tunnels.ts";
 import { UserNames } from "../core/vpn/user-names.ts";
 import type { SessionStore, VpnObserver } from "../core/vpn/vpn-ports.ts";
@@ -24,6 +24,7 @@ import { TUNNEL_MTU } from "./host-setup.ts";
 
 export interface VpnCoreOptions {
   readonly local: VpnLocalConfiguration;
+  readonly slices: readonly TunnelSlice[];
   readonly engine: VpnEngine;
   readonly authenticators: ReadonlyMap<string, Authenticator>;
   readonly access: AccessControl;
@@ -35,10 +36,9 @@ export interface VpnCoreOptions {
   readonly random: Random;
 }
 
-/** Constructs the VPN's core. @throws ConfigurationError where the address pool cannot be cut into the tunnels */
+/** Constructs the VPN's core. */
 export function vpnCore(options: VpnCoreOptions): VpnParts {
-  const { local, engine, access, authenticators, store, observer, clock, random } = options;
-  const slices = tunnelSlices({ ...local, ipv6Network: local.ipv6Network });
+  const { local, slices, engine, access, authenticators, store, observer, clock, random } = options;
   const names = new UserNames(local.userNameDomains);
   const pool = new AddressPool(slices);
   const onFailure = (error: unknown) => observer.failed("policy", error);

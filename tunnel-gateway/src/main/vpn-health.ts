@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import type { AccessControl } from "../core/access.ts";
 import { namesWithin } from "../core/vpn/packet-rules.ts";
 import type { TunnelSlice } from "../core/vpn/tunnel-slices.ts";
 import type { VpnParts } from "../core/vpn/vpn-service.ts";
 import type { VpnEngine } from "../core/vpn-engine.ts";
+import { deviceFlags, IFF_UP } from "../packets/network-device.ts";
 
 /** Own choice: share of the addresses in use from which on a person is told. */
 const ADDRESSES_WARNING = 0.9;
@@ -13,8 +13,6 @@ const NAMED_RULES = 5;
 /** Own choices: so many clients that could use DTLS, for so long, and none does: that is no chance any more. */
 const CLIENTS_WITHOUT_DTLS = 3;
 const TIME_FOR_DTLS_MS = 60_000;
-/** IFF_UP of netdevice(7). */
-const IS_UP = 1;
 
 export interface VpnHealthOptions {
   readonly parts: VpnParts;
@@ -47,15 +45,6 @@ export function missingEngineCheck(reason: string): HealthCheck {
   return { name: "vpn-data-path", run: () => ({ status: "warning", reason: told, remedy }) };
 }
 
-/** The flags of a network device of this host; undefined where there is none. */
-export function deviceFlags(device: string): number | undefined {
-  try {
-    return Number(readFileSync(`/sys/class/net/${device}/flags`, "utf8"));
-  } catch {
-    return undefined;
-  }
-}
-
 function dataPathHealth(fault: string | undefined): CheckResult {
   if (fault === undefined) return { status: "healthy", reason: "packets are carried" };
   const remedy = "restart the gateway; clients come back to their sessions";
@@ -67,7 +56,7 @@ function tunnelHealth({ slices, deviceFlags: flagsOf = deviceFlags }: VpnHealthO
   const found = slices.map(({ device }) => ({ device, flags: flagsOf(device) }));
   const faults = found.flatMap(({ device, flags }) => {
     if (flags === undefined) return [`${device} is gone`];
-    return (flags & IS_UP) === 0 ? [`${device} is down`] : [];
+    return (flags & IFF_UP) === 0 ? [`${device} is down`] : [];
   });
   const names = found.map(({ device }) => device).join(", ");
   if (faults.length === 0) return { status: "healthy", reason: `${names} are up` } as const;

@@ -74,7 +74,7 @@ export class VpnGateway implements AsyncDisposable {
     const { clock, random, log } = kernel;
     this.#options = options;
     this.#strangers = new StrangerLog(log, clock);
-    this.#slices = tunnelSlices({ ...local, ipv6Network: local.ipv6Network });
+    this.#slices = tunnelSlices(local);
     this.#site = vpnSite(options.material.certificate, local.profileFile);
     this.#metrics = vpnMetrics(kernel.metrics, {
       sessions: () => this.sessions,
@@ -87,6 +87,7 @@ export class VpnGateway implements AsyncDisposable {
     engineMetrics(kernel.metrics, () => engine.counters());
     this.#parts = vpnCore({
       ...options,
+      slices: this.#slices,
       authenticators: countedAuthenticators(
         makeAuthenticators(local.authenticators, {
           clock,

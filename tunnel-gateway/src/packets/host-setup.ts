@@ -1,13 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { ConnectorError } from "@isthmus/shared/errors";
 import type { HostStep } from "./host-plan.ts";
+import { deviceFlags } from "./network-device.ts";
 
 /** Does the steps of a plan in order. @throws ConnectorError `host-setup-failed` with the command and what it said */
 export function carryOut(steps: readonly HostStep[], note: (line: string) => void): void {
   for (const step of steps) {
     const { unlessDevice, unlessSet } = step;
-    if (unlessDevice !== undefined && hasDevice(unlessDevice)) {
+    if (unlessDevice !== undefined && deviceFlags(unlessDevice) !== undefined) {
       note(`already there: ${unlessDevice}`);
       continue;
     }
@@ -32,11 +33,6 @@ export function asScript(steps: readonly HostStep[]): string {
     return [`# ${step.why}`, whole];
   });
   return ["#!/bin/sh", "set -e", ...lines, ""].join("\n");
-}
-
-/** Whether the host has a network device of this name. */
-export function hasDevice(name: string): boolean {
-  return existsSync(`/sys/class/net/${name}`);
 }
 
 /** Whether a kernel setting, named as by sysctl(8), is 1. */

@@ -17,6 +17,7 @@ import { DEFAULT_DEVICE_ID_PREFIX, type TrustAnchor } from "../core/identity.ts"
 import { PeerCertificates } from "../core/peer-certificates.ts";
 import type { RevocationAsker } from "../core/ports.ts";
 import { RevocationKnowledge } from "../core/revocation.ts";
+import { tunnelSlices } from "../core/vpn/tunnel-slices.ts";
 import type { VpnObserver } from "../core/vpn/vpn-ports.ts";
 import { Vpn, type VpnParts } from "../core/vpn/vpn-service.ts";
 import type { ClientFacts, LoginRequest, TunnelRequest } from "../core/vpn/vpn-service-port.ts";
@@ -141,6 +142,7 @@ async function make(
   const told: Told = [];
   const parts = vpnCore({
     local,
+    slices: tunnelSlices(local),
     engine,
     authenticators: new Map(names),
     access,

@@ -25,7 +25,7 @@ const LINK_LOCAL = /^169\.254\./;
 /** Cuts the address pool into one slice per tunnel. @throws ConfigurationError naming every fault */
 export function tunnelSlices(options: {
   readonly network: string;
-  readonly ipv6Network: string | undefined;
+  readonly ipv6Network?: string | undefined;
   readonly tunnels: { readonly name: string; readonly count: number };
 }): readonly TunnelSlice[] {
   const faults: string[] = [];
