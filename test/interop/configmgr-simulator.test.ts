@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { get } from "node:https";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { afterAll, describe, expect, test } from "vitest";
 import { AdminServiceClient } from "./configmgr/admin-service-client.ts";
@@ -288,7 +289,8 @@ describe("as a process", () => {
       ...{ port: 0, devices: 1_000_000, caFile, clock: { startMs: NOW, rate: 1 } },
       negotiate: OPERATOR,
     };
-    const file = join(import.meta.dirname, "../simulators/configmgr/site-process.ts");
+    const address = new URL("../simulators/configmgr/site-process.ts", import.meta.url);
+    const file = fileURLToPath(address);
     const process = spawn(globalThis.process.execPath, [file, JSON.stringify(options)]);
     process.stderr.resume();
     const lines = createInterface(process.stdout)[Symbol.asyncIterator]();

@@ -1,6 +1,6 @@
 import { type PivotQuery, type PivotRow, type Stage, valueIn } from "./cmpivot-query.ts";
 import type { Device } from "./device.ts";
-import { instancesOf, productName, productVersion } from "./inventory-classes.ts";
+import { instancesOf, programCount, productName, productVersion } from "./inventory-classes.ts";
 import { badQuery } from "./odata-refusal.ts";
 
 /** What a client sends at most for one query; the rest is cut without a word (documented: 128 KB). */
@@ -125,7 +125,7 @@ function withinBytes(rows: readonly PivotRow[]): PivotRow[] {
 
 function installedSoftware(device: Device): PivotRow[] {
   const revision = device.inventoryRevision;
-  return Array.from({ length: device.options.programsPerDevice }, (_, index) => ({
+  return Array.from({ length: programCount(device) }, (_, index) => ({
     ProductName: productName(device, index),
     ProductVersion: productVersion({ device, index, revision }),
     Publisher: "Contoso GmbH",

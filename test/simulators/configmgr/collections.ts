@@ -91,8 +91,16 @@ export class Collections {
 
   #count(collection: Collection): number {
     if (collection.id === "SMS00001" || collection.id === "SMSDM003") return this.#fleet.size;
-    collection.members ??= [...this.members(collection.id)].length;
-    return collection.members;
+    if (collection.members === undefined) this.#countAll();
+    return collection.members ?? 0;
+  }
+
+  #countAll(): void {
+    const counts = this.#all.map((collection) => ({ collection, members: 0 }));
+    for (const device of this.#fleet.between(-Infinity, Infinity)) {
+      for (const count of counts) if (count.collection.has(device)) count.members += 1;
+    }
+    for (const { collection, members } of counts) collection.members = members;
   }
 
   classes(): EntityClass[] {

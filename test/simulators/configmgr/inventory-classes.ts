@@ -124,7 +124,7 @@ const CLASSES: readonly InventoryClass[] = [
   },
   {
     name: "ADD_REMOVE_PROGRAMS_64",
-    count: (device) => Math.max(0, device.options.programsPerDevice + (device.bits(60) % 11) - 5),
+    count: programCount,
     columns: [
       text(
         "ProdID",
@@ -188,6 +188,11 @@ function timeStampOf({ device, revision }: Instance): number {
   return device.lastHardwareScan - (device.inventoryRevision - revision) * period;
 }
 
+/** About as many as the site's options say. */
+export function programCount(device: Device): number {
+  return Math.max(0, device.options.programsPerDevice + (device.bits(60) % 11) - 5);
+}
+
 function programOf(device: Device, index: number): number {
   return mix(device.bits(61) % 200, index);
 }
@@ -199,8 +204,7 @@ export function productName(device: Device, index: number): string {
 
 /** Each report finds one program updated. */
 export function productVersion({ device, index, revision }: Instance): string {
-  const count = Math.max(1, device.options.programsPerDevice);
-  const updates = Math.floor((revision + index) / count);
+  const updates = Math.floor((revision + index) / Math.max(1, programCount(device)));
   return `${programOf(device, index) % 20}.${index % 10}.${updates}.0`;
 }
 
