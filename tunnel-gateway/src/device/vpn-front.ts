@@ -131,7 +131,7 @@ export class VpnFront implements Disposable {
     if (authenticator !== undefined) {
       return (await this.#authenticatorPage(authenticator, request, connection)) ?? NOT_FOUND;
     }
-    if (path === "/logout") return await this.#login.logout(request, facts);
+    if (path === "/logout") return await this.#login.logout(request);
     const found = isPost ? undefined : staticAnswer(path, this.#options.site());
     if (found) return found;
     const isLogin = LOGIN_PATHS.has(path) || (isPost && groupOfPath(path) !== undefined);

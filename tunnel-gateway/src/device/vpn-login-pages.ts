@@ -43,7 +43,7 @@ export class VpnLoginPages {
     signal: AbortSignal,
   ): Promise<HttpResponse> {
     const message = messageOf(request);
-    if (message.kind === "logout") return await this.logout(request, connection, message.token);
+    if (message.kind === "logout") return await this.logout(request, message.token);
     const client = readClientFacts(request.fields, message.client);
     const of: LoginRequest = {
       connection,
@@ -63,13 +63,9 @@ export class VpnLoginPages {
     return this.#page(isGroupFixed ? withoutGroups(answer) : answer, client, isXml(request));
   }
 
-  async logout(
-    request: HttpRequest,
-    connection: EngineConnection,
-    token?: string,
-  ): Promise<HttpResponse> {
+  async logout(request: HttpRequest, token?: string): Promise<HttpResponse> {
     const cookie = token ?? parseCookies(request.fields.all("Cookie")).get(SESSION_COOKIE);
-    if (cookie !== undefined) await this.#service.logout(cookie, connection);
+    if (cookie !== undefined) await this.#service.logout(cookie);
     const cookies = [SESSION_COOKIE, LOGIN_COOKIE].map(expiredCookie);
     return { ...page("<html></html>\n", cookies), fields: [["Content-Type", "text/html"]] };
   }

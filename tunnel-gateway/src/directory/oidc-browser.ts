@@ -3,8 +3,8 @@ import { codeOf } from "@isthmus/shared/errors";
 import type { AuthenticatorPage, AuthenticatorPageRequest } from "../core/authenticator.ts";
 import { listenerUrl, parseStrapKey, sealToken } from "../protocol/external-browser-token.ts";
 import type { BrowserLogin, BrowserLogins, BrowserVisit } from "./browser-logins.ts";
-import { browserPage, redirect } from "./oidc-pages.ts";
 import { userOfClaims } from "./oidc-claims.ts";
+import { browserPage, redirect } from "./oidc-pages.ts";
 import type { OidcOptions, OidcProvider } from "./oidc-provider.ts";
 
 /** As Cisco's servers name them; the client's own browser watches for them at the last page. */

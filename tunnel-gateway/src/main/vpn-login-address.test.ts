@@ -57,7 +57,7 @@ test("a session for which no address was left at its login gets one that is give
   const last = cookies.at(-1) ?? "";
   expect(all.parts.pool.used).toBe(ADDRESSES);
   expect(await addressOf(all, last)).toBe("address-exhausted");
-  await all.vpn.logout(first, all.engine.connection());
+  await all.vpn.logout(first);
   expect(await addressOf(all, last)).toMatch(/^10\.98\./);
   expect(all.parts.pool.used).toBe(ADDRESSES);
 });

@@ -128,7 +128,7 @@ describe("a device with a certificate", () => {
     const one = await tunnelOf(all, cookie);
     const other = await tunnelOf(all, await cookieOf(all, d2));
     expect(one.ipv4?.address).not.toBe(other.ipv4?.address);
-    await all.vpn.logout(cookie, all.engine.connection());
+    await all.vpn.logout(cookie);
     expect((await tunnelOf(all, await cookieOf(all))).ipv4).toEqual(one.ipv4);
   });
 });
@@ -151,7 +151,7 @@ describe("a cookie", () => {
     await using all = await start();
     const cookie = await cookieOf(all);
     await tunnelOf(all, cookie);
-    await all.vpn.logout(cookie, all.engine.connection());
+    await all.vpn.logout(cookie);
     expect(await refusalOf(all, cookie)).toMatchObject({ status: 401 });
     await using after = await all.restart();
     expect(await refusalOf(after, cookie)).toMatchObject({ status: 401 });

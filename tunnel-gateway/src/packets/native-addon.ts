@@ -1,7 +1,13 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import type { SessionTraffic } from "../core/vpn-engine.ts";
+import type {
+  EngineIdentity,
+  EngineListenOptions,
+  EngineSession,
+  EngineTunnel,
+  SessionTraffic,
+} from "../core/vpn-engine.ts";
 
 /** What `npm run install` of this package leaves behind. */
 const ADDON_FILE = new URL("../../native/build/tunnel.node", import.meta.url);
@@ -16,48 +22,15 @@ export type NativeEvent = readonly [
   ...numbers: number[],
 ];
 
-export interface NativeIdentity {
-  readonly certificate: string;
-  readonly key: string;
-  readonly authorities: readonly string[];
-}
+/** The same with the identity's values beside the others, and nothing that is not the front's. */
+type NativeListenOptions = Omit<EngineListenOptions, "identity" | "tunnels" | "handler"> &
+  EngineIdentity;
 
-export interface NativeListenOptions extends NativeIdentity {
-  readonly address: string;
-  readonly port: number;
-  readonly udp: boolean;
-  readonly http2IsRelay: boolean;
-  readonly relayServerNames: readonly string[];
-  readonly proxyProtocolFrom: readonly string[];
-  readonly pending: number;
-  readonly pendingPerAddress: number;
-  readonly handshakeSeconds: number;
-}
-
-export interface NativeTunnel {
-  readonly device: string;
-  readonly firstIpv4: string;
+interface NativeTunnel extends EngineTunnel {
   /** Empty without. */
   readonly firstIpv6: string;
-  readonly slots: number;
-  readonly mtu: number;
   /** Entries of the packet thread's flow table. */
   readonly flows: number;
-}
-
-export interface NativeSession {
-  readonly id: number;
-  readonly tunnel: number;
-  readonly slot: number;
-  readonly hasIpv4: boolean;
-  readonly hasIpv6: boolean;
-  readonly mtu: number;
-  readonly policy: number;
-  readonly dpdSeconds: number;
-  readonly keepaliveSeconds: number;
-  readonly idleSeconds: number;
-  readonly upBytesPerSecond: number;
-  readonly downBytesPerSecond: number;
 }
 
 /** The addon's functions; native/src/addon.h has the same list. They throw on wrong arguments and otherwise return at once. */
@@ -67,7 +40,7 @@ export interface NativeAddon {
   stop(type: number, text: string): readonly NativeEvent[];
   startWorkers(tunnels: readonly NativeTunnel[]): void;
   listen(options: NativeListenOptions): number;
-  setIdentity(identity: NativeIdentity): void;
+  setIdentity(identity: EngineIdentity): void;
   write(connectionId: number, bytes: Uint8Array): void;
   stream(connectionId: number, isWanted: boolean): void;
   end(connectionId: number, isClean: boolean): void;
@@ -83,8 +56,8 @@ export interface NativeAddon {
   ): void;
   forgetOffers(sessionId: number): void;
   setPolicy(policy: number, packedRules: Uint8Array): void;
-  openSession(session: NativeSession): void;
-  changeSession(session: NativeSession): void;
+  openSession(session: EngineSession): void;
+  changeSession(session: EngineSession): void;
   closeSession(tunnel: number, sessionId: number, type: number, reason: string): void;
   /** Opens a TUN device as a packet thread does, and closes it; empty, or `ERRNO-NAME: step: words`. */
   tryTunnel(device: string): string;

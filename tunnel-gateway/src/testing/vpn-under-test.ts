@@ -47,8 +47,6 @@ export const CLIENT: ClientFacts = {
   deviceType: undefined,
   uniqueId: undefined,
   isMobile: false,
-  hasBrowser: false,
-  hasExternalBrowser: false,
   browserKey: undefined,
 };
 

@@ -107,7 +107,7 @@ export interface VpnObserver {
   ended(session: VpnSession, end: SessionEnd, refusal: Refusal | undefined): void;
   denied(session: VpnSession, denied: DeniedPacket): void;
   /** A fault of our own on the way of something that cannot wait for it. */
-  failed(event: "store" | "policy" | "login", error: unknown): void;
+  failed(event: "store" | "policy", error: unknown): void;
 }
 
 export interface DeniedPacket {

@@ -11,7 +11,7 @@ export interface VpnService {
   /** Judges a cookie, takes an address and opens the session in the engine; the front attaches the connection to it. */
   connect(request: TunnelRequest, signal: AbortSignal): Promise<TunnelAnswer>;
   /** Ends the session of a cookie at its user's wish. Unknown cookies are no fault. */
-  logout(cookie: string, connection: EngineConnection): Promise<void>;
+  logout(cookie: string): Promise<void>;
   /** A page below `/auth/<authenticator>/`; undefined where there is none. */
   page(
     authenticator: string,
@@ -58,10 +58,6 @@ export interface ClientFacts {
   /** The client's own number for its device (`unique-id`), not a device id of the cloud's. */
   readonly uniqueId: string | undefined;
   readonly isMobile: boolean;
-  /** Can open a browser of its own (`single-sign-on-v2`). */
-  readonly hasBrowser: boolean;
-  /** Can open the system's browser (`single-sign-on-external-browser`). */
-  readonly hasExternalBrowser: boolean;
   /** What a token is sealed to on its way from the system's browser (`LoginContext.browserKey`); unread. */
   readonly browserKey: string | undefined;
 }

@@ -5,7 +5,6 @@ import type {
 } from "../authenticator.ts";
 import type { PeerCertificates } from "../peer-certificates.ts";
 import type { Refusal } from "../refusal.ts";
-import type { EngineConnection } from "../vpn-engine.ts";
 import type { AddressPool } from "./address-pool.ts";
 import { tokenHashOf } from "./cookie.ts";
 import type { Login, PendingLogin } from "./login.ts";
@@ -97,7 +96,7 @@ export class Vpn implements VpnService {
     return this.#parts.tunnels.connect(request, signal);
   }
 
-  async logout(cookie: string, _connection: EngineConnection): Promise<void> {
+  async logout(cookie: string): Promise<void> {
     const { sessions } = this.#parts;
     const session = sessions.table.ofToken(tokenHashOf(cookie));
     if (session) await sessions.end(session, "user");
