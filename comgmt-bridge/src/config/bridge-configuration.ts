@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { queryGuardrails } from "./query-guardrails.ts";
+import { site } from "./site.ts";
 
-/** Keys of the local file besides the kernel's: none yet, because the bridge reads no site yet. */
-export const localConfiguration = z.strictObject({});
+/** Keys of the local file besides the kernel's. Without a site the bridge keeps its connection and reports health. */
+export const localConfiguration = z.strictObject({ site: site.optional() });
 export type LocalConfiguration = z.infer<typeof localConfiguration>;
 
 /**

@@ -1,9 +1,11 @@
+import { systemClock } from "@isthmus/shared/clock";
 import type {
   CheckResult,
   Kernel,
   RunningService,
   ServiceDefinition,
 } from "@isthmus/shared/kernel/service-definition";
+import { systemRandom } from "@isthmus/shared/random";
 import {
   type BridgeGuardrails,
   type DesiredConfiguration,
@@ -14,8 +16,10 @@ import {
 } from "../config/bridge-configuration.ts";
 import type { BridgeOperations } from "../store/module.ts";
 import { queryCommand } from "./query-command.ts";
+import { siteChecks } from "./site-checks.ts";
+import { SiteWatch } from "./site-watch.ts";
 
-/** The bridge as the kernel runs it: enrolled, healthy and idle. It reads no Configuration Manager site yet. */
+/** The bridge as the kernel runs it: it knows its site and watches it, and synchronises nothing yet. */
 export const bridge: ServiceDefinition<
   LocalConfiguration,
   DesiredConfiguration,
@@ -30,30 +34,38 @@ export const bridge: ServiceDefinition<
   guardrails,
   storeModule: new URL("../store/module.ts", import.meta.url),
   commands: [queryCommand],
-  checks: () => [{ name: "site", run: siteCheck }],
+  checks: ({ site }) =>
+    site === undefined ? [{ name: "site", run: noSite }] : siteChecks(site, systemParts),
   start: startBridge,
 };
+
+/** `check` runs without a kernel. */
+const systemParts = { clock: systemClock, random: systemRandom };
 
 async function startBridge(
   kernel: Kernel<LocalConfiguration, BridgeGuardrails, BridgeOperations>,
 ): Promise<RunningService<DesiredConfiguration>> {
-  kernel.health.register({ name: "site", run: siteCheck });
+  const { site } = kernel.local;
+  const watch = site === undefined ? undefined : new SiteWatch(site, kernel);
+  kernel.health.register({ name: "site", run: () => watch?.check() ?? noSite() });
+  watch?.reportTo(kernel.health);
   return {
     async applyConfiguration() {
       // The schema has refused every site; an empty configuration changes nothing.
     },
     commands: {},
-    async [Symbol.asyncDispose]() {},
+    async [Symbol.asyncDispose]() {
+      watch?.[Symbol.dispose]();
+    },
   };
 }
 
 /** Not unhealthy: the bridge does what it can, and says what that is. */
-function siteCheck(): CheckResult {
+function noSite(): CheckResult {
   return {
     status: "warning",
     reason:
       "no Configuration Manager site is configured, so no device inventory is synchronised and no action can be run",
-    remedy:
-      "nothing to do: this version of the bridge keeps the connection and reports health only",
+    remedy: "describe the site under site in the local configuration",
   };
 }

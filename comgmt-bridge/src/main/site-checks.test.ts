@@ -1,0 +1,63 @@
+import { systemClock } from "@isthmus/shared/clock";
+import { runCheck } from "@isthmus/shared/kernel/health";
+import { systemRandom } from "@isthmus/shared/random";
+import { FakeClock } from "@isthmus/shared/testing/fake-clock";
+import { expect, test } from "vitest";
+import { configuredSite } from "../testing/configured-site.ts";
+import { startStrictAdminService, TOKEN } from "../testing/strict-admin-service.ts";
+import { bridge } from "./definition.ts";
+import { siteChecks } from "./site-checks.ts";
+
+const parts = { clock: systemClock, random: systemRandom };
+
+async function resultsOf(checks: ReturnType<typeof siteChecks>) {
+  const results = await Promise.all(checks.map(runCheck));
+  return new Map(results.map((result) => [result.name, result]));
+}
+
+test("with a site that answers, check says so of certificate, credentials and clock, and of each class", async () => {
+  await using service = await startStrictAdminService();
+  service.behave = ({ path }) =>
+    path.startsWith("wmi/SMS_Client_ComanagementState")
+      ? { kind: "answer", status: 403, body: { error: { message: "No rights." } } }
+      : path.startsWith("wmi/SMS_R_System") || path.startsWith("v1.0/Device")
+        ? { kind: "serve" }
+        : { kind: "answer", status: 200, body: { value: [] } };
+  using site = configuredSite(service, TOKEN);
+  const checks = bridge.checks?.({ site: site.configuration } as never) ?? [];
+  const results = await resultsOf(checks);
+  for (const name of ["tls", "authentication", "clock", "rights-device", "rights-sms-r-system"]) {
+    expect(results.get(`site-${name}`)).toMatchObject({ status: "healthy" });
+  }
+  expect(results.get("site-authentication")?.reason).toMatch(/is site CM1/);
+  expect(results.get("site-rights-sms-r-user")).toMatchObject({
+    ...{ status: "warning", remedy: expect.stringMatching(/right to read it/) },
+  });
+  expect(results.get("site-rights-sms-client-comanagementstate")).toMatchObject({
+    ...{ status: "unhealthy", reason: expect.stringMatching(/security role.*No rights/) },
+  });
+});
+
+test("a token that is not accepted, and a site that is not there, are told apart", async () => {
+  await using service = await startStrictAdminService();
+  using site = configuredSite(service, "another.token");
+  const refused = await resultsOf(siteChecks(site.configuration, parts));
+  expect(refused.get("site-tls")?.status).toBe("healthy");
+  expect(refused.get("site-authentication")?.reason).toMatch(/renew the token/);
+  const gone = { ...site.configuration, url: "https://localhost:1" };
+  const results = await resultsOf(siteChecks(gone, parts));
+  expect(results.get("site-tls")?.reason).toMatch(/cannot be connected to: check site.url/);
+});
+
+test("a certificate that ends soon, a clock that is off and a site of another code are warned of", async () => {
+  await using service = await startStrictAdminService();
+  using site = configuredSite(service, TOKEN);
+  const clock = new FakeClock(Date.now() + 80 * 86_400_000);
+  const wrong = { ...site.configuration, siteCode: "XYZ" };
+  const results = await resultsOf(siteChecks(wrong, { ...parts, clock }));
+  expect(results.get("site-tls")).toMatchObject({ status: "warning" });
+  expect(results.get("site-clock")).toMatchObject({ status: "unhealthy" });
+  expect(results.get("site-clock")?.reason).toMatch(/behind ours/);
+  expect(results.get("site-authentication")).toMatchObject({ status: "warning" });
+  expect(results.get("site-authentication")?.reason).toMatch(/belongs to site CM1/);
+});

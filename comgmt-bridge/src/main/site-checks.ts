@@ -1,0 +1,154 @@
+import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
+import { MAX_CLOCK_OFFSET_MS } from "@isthmus/shared/link/messages";
+import type { SiteConfiguration } from "../config/site.ts";
+import type { ClassName } from "../protocol/admin-service/path.ts";
+import {
+  CLIENT_STATUS,
+  CO_MANAGEMENT_STATE,
+  COLLECTION,
+  DEVICE,
+  MEMBERSHIP,
+  readRow,
+  SYSTEM,
+  USER,
+  WORKSTATION_STATUS,
+} from "../protocol/admin-service/rows.ts";
+import type {
+  AdminServiceClient,
+  AdminServiceClientParts,
+  Asking,
+  Page,
+} from "../site/admin-service-client.ts";
+import { chainOf, pinOf } from "../site/certificate-pin.ts";
+import { Deadline } from "../site/deadline.ts";
+import { connectToSite } from "../site/site-connection.ts";
+import { openSite, siteSettings } from "./site.ts";
+
+/** Own limits: a check has 10 s in all. */
+const CHECK_MS = 9_000;
+const CERTIFICATE_WARNING_MS = 14 * 86_400_000;
+
+/** Every class the bridge reads, each of which may be beyond the account's rights. */
+const READ_CLASSES: readonly ClassName[] = [
+  ...[DEVICE, SYSTEM, USER, COLLECTION, MEMBERSHIP],
+  ...[WORKSTATION_STATUS, CLIENT_STATUS, CO_MANAGEMENT_STATE],
+];
+
+type Act = (client: AdminServiceClient, asking: Asking) => Promise<CheckResult>;
+
+/** What `check` tests of the site, each on connections of its own and without the service. */
+export function siteChecks(
+  configuration: SiteConfiguration,
+  parts: AdminServiceClientParts,
+): readonly HealthCheck[] {
+  const once = { ...configuration, limits: { ...configuration.limits, retries: 0 } };
+  const asking = (act: Act) => async () => {
+    using client = openSite(once, parts);
+    using deadline = new Deadline(CHECK_MS);
+    return await act(client, { lane: "command", signal: deadline.signal });
+  };
+  return [
+    { name: "site-tls", run: () => checkTls(once, parts) },
+    { name: "site-authentication", run: asking((client, how) => checkIdentity(client, once, how)) },
+    { name: "site-clock", run: asking((client, how) => checkClock(client, parts, how)) },
+    ...READ_CLASSES.map((of) => ({
+      name: `site-rights-${of.name.toLowerCase().replaceAll("_", "-")}`,
+      run: asking((client, how) => checkRights(client, of, how)),
+    })),
+  ];
+}
+
+/** Reach, chain, pin and validity, before any credential is sent. */
+async function checkTls(
+  configuration: SiteConfiguration,
+  { clock }: AdminServiceClientParts,
+): Promise<CheckResult> {
+  const settings = siteSettings(configuration);
+  const { host } = new URL(settings.url);
+  const socket = await connectToSite(settings, clock, AbortSignal.timeout(CHECK_MS));
+  try {
+    const chain = chainOf(socket);
+    const [leaf] = chain;
+    const ends = Math.min(...chain.map(({ validToDate }) => validToDate.getTime()));
+    const pins = chain.map((each) => pinOf(each)).join(", ");
+    const reason = `${host} shows a certificate for ${leaf?.subjectAltName ?? leaf?.subject}; keys of its chain: ${pins}`;
+    if (ends - clock.now() > CERTIFICATE_WARNING_MS) return { status: "healthy", reason };
+    return {
+      status: "warning",
+      reason: `${reason}; a certificate of the chain ends in less than 14 days`,
+      remedy: "renew the provider's certificate, and correct site.caFile or site.pin with it",
+    };
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Who answers: the site that is configured, and for the account that is. */
+export async function checkIdentity(
+  client: AdminServiceClient,
+  { siteCode, url }: Pick<SiteConfiguration, "siteCode" | "url">,
+  asking: Asking,
+): Promise<CheckResult> {
+  const { host } = new URL(url);
+  const [row] = (await firstDevices(client, asking)).rows;
+  if (row === undefined) {
+    return {
+      status: "warning",
+      reason: `${host} accepts our credentials and shows no device`,
+      remedy: "see that the account's security scopes and collections have devices in them",
+    };
+  }
+  const { SiteCode: found } = readRow(DEVICE, row).known;
+  if (found === undefined || found === null || found === siteCode) {
+    return { status: "healthy", reason: `${host} is site ${siteCode} and accepts our credentials` };
+  }
+  return {
+    status: "warning",
+    reason: `a device at ${host} belongs to site ${found}, site.siteCode is ${siteCode}`,
+    remedy: "correct site.url or site.siteCode, unless this is a hierarchy with several sites",
+  };
+}
+
+async function checkClock(
+  client: AdminServiceClient,
+  { clock }: AdminServiceClientParts,
+  asking: Asking,
+): Promise<CheckResult> {
+  const { servedAt } = await firstDevices(client, asking);
+  if (servedAt === undefined) {
+    return {
+      status: "unknown",
+      reason: "the site's answer has no date",
+      remedy: "look at a proxy in between that removes it",
+    };
+  }
+  const offsetMs = servedAt - clock.now();
+  const seconds = Math.round(Math.abs(offsetMs) / 1_000);
+  if (Math.abs(offsetMs) <= MAX_CLOCK_OFFSET_MS) {
+    return { status: "healthy", reason: `the site's clock and ours are ${seconds} s apart` };
+  }
+  return {
+    status: "unhealthy",
+    reason: `the site's clock is ${seconds} s ${offsetMs > 0 ? "ahead of" : "behind"} ours, more than 5 minutes: tokens and tickets will be refused`,
+    remedy: "synchronise this host's clock and the provider's (NTP)",
+  };
+}
+
+async function checkRights(
+  client: AdminServiceClient,
+  of: ClassName,
+  asking: Asking,
+): Promise<CheckResult> {
+  const { rows } = await client.rows(of, { top: 1 }, asking);
+  if (rows.length > 0) return { status: "healthy", reason: `${of.name} may be read` };
+  return {
+    status: "warning",
+    reason: `${of.name} may be read and has no rows for this account`,
+    remedy:
+      "nothing if the site has none; else give the account's role the right to read it, and its scopes the objects",
+  };
+}
+
+function firstDevices(client: AdminServiceClient, asking: Asking): Promise<Page> {
+  return client.rows(DEVICE, { select: ["MachineId", "SiteCode"], top: 1 }, asking);
+}

@@ -1,0 +1,220 @@
+import { setTimeout as pauseFor } from "node:timers/promises";
+import type { Clock } from "@isthmus/shared/clock";
+import { ConnectorError } from "@isthmus/shared/errors";
+import { BackOff } from "@isthmus/shared/link/back-off";
+import type { Random } from "@isthmus/shared/random";
+import {
+  type BreakerEvent,
+  type BreakerState,
+  breakerStep,
+  CLOSED,
+} from "../core/circuit-breaker.ts";
+import {
+  type RowsAnswer,
+  readOneRow,
+  readRows,
+  type Row,
+} from "../protocol/admin-service/answer.ts";
+import { type Asked, errorOfAnswer } from "../protocol/admin-service/answer-error.ts";
+import { type ClassName, classPath, type Key, objectPath } from "../protocol/admin-service/path.ts";
+import { type Query, queryText } from "../protocol/admin-service/query.ts";
+import { exchange, type RawAnswer } from "./exchange.ts";
+import { type Lane, type Pause, RequestLanes } from "./request-lanes.ts";
+import { SiteAgent } from "./site-connection.ts";
+import type { SiteSettings } from "./site-settings.ts";
+
+/** Own limit: the longest that a site which keeps failing is left alone at a time. */
+const MAX_OPEN_MS = 300_000;
+/** What says that the provider is gone, as against an answer that we do not like. */
+const GONE = new Set(["site-timeout", "site-unreachable", "site-interrupted", "site-unavailable"]);
+/** Retryable for whoever asked, but of no use at once. */
+const NOT_AT_ONCE = new Set(["site-busy", "site-circuit-open", "cmpivot-not-ready"]);
+
+export interface AdminServiceClientParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Waits between attempts and for the rate; a timer unless given. */
+  readonly pause?: Pause;
+}
+
+export interface Asking {
+  readonly lane: Lane;
+  readonly signal: AbortSignal;
+}
+
+/** Rows with the bytes they came in, for those who compare pages. */
+export interface Page extends RowsAnswer {
+  readonly body: Buffer;
+  /** The provider's clock, from `Date`. */
+  readonly servedAt: number | undefined;
+}
+
+interface Request extends Asking {
+  readonly method: "GET" | "POST";
+  /** Below the base path of the credential. */
+  readonly path: string;
+  readonly asked: Asked;
+  readonly body?: Buffer;
+}
+
+/**
+ * The AdminService of one SMS provider. Every method throws ConnectorError: those of `exchange` and `errorOfAnswer`, `site-busy`,
+ * `site-circuit-open`, and those of the credential; ProtocolError where an answer or a question is malformed.
+ */
+export class AdminServiceClient implements Disposable {
+  readonly #settings: SiteSettings;
+  readonly #parts: AdminServiceClientParts;
+  readonly #pause: Pause;
+  readonly #lanes: RequestLanes;
+  readonly #stop = new AbortController();
+  readonly #agent: SiteAgent;
+  #breaker: BreakerState = CLOSED;
+
+  constructor(settings: SiteSettings, parts: AdminServiceClientParts) {
+    this.#settings = settings;
+    this.#parts = parts;
+    this.#pause = parts.pause ?? ((ms, signal) => pauseFor(ms, undefined, { signal, ref: false }));
+    this.#lanes = new RequestLanes(settings.limits, { clock: parts.clock, pause: this.#pause });
+    this.#agent = new SiteAgent(settings, parts.clock, this.#stop.signal);
+  }
+
+  get breaker(): BreakerState {
+    return this.#breaker;
+  }
+
+  get inFlight(): number {
+    return this.#lanes.inFlight;
+  }
+
+  get waiting(): number {
+    return this.#lanes.waiting;
+  }
+
+  async rows(of: ClassName, query: Query, asking: Asking): Promise<Page> {
+    const path = `${classPath(of)}${queryText(query)}`;
+    const { body, headers } = await this.#get({ ...asking, method: "GET", path, asked: "rows" });
+    const servedAt = Date.parse(headers.date ?? "");
+    return {
+      ...readRows(body),
+      body,
+      servedAt: Number.isFinite(servedAt) ? servedAt : undefined,
+    };
+  }
+
+  /** The object of a key, with its lazy properties. */
+  async one(of: ClassName, key: Key, asking: Asking): Promise<Row> {
+    const path = objectPath(of, key);
+    const { body } = await this.#get({ ...asking, method: "GET", path, asked: "rows" });
+    return readOneRow(body);
+  }
+
+  /**
+   * Calls a method, once: `path` is of `objectPath` or `classPath` with the method behind it. Throws `site-outcome-unknown` where
+   * nobody knows what became of it.
+   */
+  async call(
+    path: string,
+    argument: Readonly<Record<string, unknown>>,
+    { asked, ...asking }: Asking & { readonly asked: "script" | "action" },
+  ): Promise<Buffer> {
+    const body = Buffer.from(JSON.stringify(argument), "utf8");
+    return (await this.#once({ ...asking, method: "POST", path, asked, body })).body;
+  }
+
+  /** Requests under way and waiting fail. */
+  [Symbol.dispose](): void {
+    this.#stop.abort(new ConnectorError("site-closed", "the connection to the site was closed"));
+    this.#lanes[Symbol.dispose]();
+    this.#agent.destroy();
+  }
+
+  async #get(request: Request): Promise<RawAnswer> {
+    const backOff = new BackOff(this.#parts.random);
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await this.#once(request);
+      } catch (error) {
+        const isLast = attempt >= this.#settings.limits.retries;
+        if (isLast || request.signal.aborted || !mayRepeat(error)) throw error;
+        const signal = AbortSignal.any([request.signal, this.#stop.signal]);
+        await this.#pause(backOff.next(0), signal);
+      }
+    }
+  }
+
+  async #once(request: Request): Promise<RawAnswer> {
+    const signal = AbortSignal.any([request.signal, this.#stop.signal]);
+    using _place = await this.#lanes.enter(request.lane, signal);
+    // Made before the breaker is asked: a token that cannot be read says nothing about the site.
+    const authorization = await this.#authorization();
+    this.#askBreaker();
+    try {
+      const raw = await this.#exchange(request, authorization, signal);
+      if (raw.status < 200 || raw.status > 299) {
+        const { path, asked } = request;
+        throw errorOfAnswer({ ...raw, path: path.split("?", 1)[0] ?? path, asked });
+      }
+      this.#tell({ kind: "succeeded" });
+      return raw;
+    } catch (error) {
+      this.#tell(this.#eventOf(error));
+      throw error;
+    }
+  }
+
+  /** What an action is sent on is its own: on a kept connection it might meet the end of it, and its outcome be unknown. */
+  async #exchange(request: Request, authorization: string, signal: AbortSignal) {
+    const { url, credential, limits } = this.#settings;
+    const { method, body } = request;
+    const isKept = method === "GET";
+    const agent = isKept
+      ? this.#agent
+      : new SiteAgent(this.#settings, this.#parts.clock, this.#stop.signal);
+    const path = `${credential.basePath}${request.path}`;
+    const { host } = new URL(url);
+    try {
+      return await exchange({ agent, host, method, path, authorization, body, limits, signal });
+    } finally {
+      if (!isKept) agent.destroy();
+    }
+  }
+
+  #authorization(): Promise<string> {
+    return this.#settings.credential.authorization(new URL(this.#settings.url).hostname);
+  }
+
+  #askBreaker(): void {
+    const before = this.#breaker;
+    if (this.#tell({ kind: "asked" })) return;
+    const left = before.kind === "open" ? before.until - this.#parts.clock.now() : 0;
+    const when =
+      left > 0 ? `again in ${Math.ceil(left / 1_000)} s` : "one request is finding out about it";
+    throw new ConnectorError(
+      "site-circuit-open",
+      `the site has not answered for a while and is left alone; ${when}`,
+      { isRetryable: true },
+    );
+  }
+
+  #eventOf(error: unknown): BreakerEvent {
+    if (!(error instanceof ConnectorError)) return { kind: "given-up" };
+    const cause = error.code === "site-outcome-unknown" ? error.cause : error;
+    if (!(cause instanceof ConnectorError) || cause.code === "site-closed") {
+      return { kind: "given-up" };
+    }
+    if (!GONE.has(cause.code)) return { kind: "succeeded" };
+    return { kind: "failed", share: this.#parts.random.bytes(4).readUInt32BE() / 2 ** 32 };
+  }
+
+  #tell(event: BreakerEvent): boolean {
+    const { breakerFailures, breakerOpenMs } = this.#settings.limits;
+    const limits = { failures: breakerFailures, openMs: breakerOpenMs, maxOpenMs: MAX_OPEN_MS };
+    const step = breakerStep(this.#breaker, event, this.#parts.clock.now(), limits);
+    this.#breaker = step.state;
+    return step.isAllowed;
+  }
+}
+
+function mayRepeat(error: unknown): boolean {
+  return error instanceof ConnectorError && error.isRetryable && !NOT_AT_ONCE.has(error.code);
+}

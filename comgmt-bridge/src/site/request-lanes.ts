@@ -1,0 +1,151 @@
+import type { Clock } from "@isthmus/shared/clock";
+import { ConnectorError } from "@isthmus/shared/errors";
+
+/** In the order in which they go: a command never waits behind a snapshot. */
+const LANES = ["command", "hint", "snapshot"] as const;
+export type Lane = (typeof LANES)[number];
+
+/** Own limit on requests that wait; more are a fault of a caller that does not wait for its answers. */
+const MAX_WAITING = 1_000;
+
+export type Pause = (ms: number, signal: AbortSignal) => Promise<unknown>;
+
+interface Waiting {
+  readonly enter: () => void;
+}
+
+export interface LaneLimits {
+  /** At least 2: one place is for commands alone. */
+  readonly maxInFlight: number;
+  readonly requestsPerSecond: number;
+}
+
+/**
+ * Who may ask the site now. All but one of the places, and all of the rate, are for everybody; the last place is for commands, and a
+ * command may go up to a second ahead of the rate, which those behind it then make up for.
+ */
+export class RequestLanes implements Disposable {
+  readonly #limits: LaneLimits;
+  readonly #clock: Clock;
+  readonly #pause: Pause;
+  readonly #stop = new AbortController();
+  readonly #waiting: Record<Lane, Waiting[]> = { command: [], hint: [], snapshot: [] };
+  #inFlight = 0;
+  #tokens: number;
+  #filledAt: number;
+  #isPausing = false;
+
+  constructor(
+    limits: LaneLimits,
+    { clock, pause }: { readonly clock: Clock; readonly pause: Pause },
+  ) {
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#pause = pause;
+    this.#tokens = limits.requestsPerSecond;
+    this.#filledAt = clock.now();
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  get waiting(): number {
+    return LANES.reduce((sum, lane) => sum + this.#waiting[lane].length, 0);
+  }
+
+  /** A place, given back when disposed of. Throws ConnectorError `site-busy` (retryable), and the signal's reason. */
+  async enter(lane: Lane, signal: AbortSignal): Promise<Disposable> {
+    signal.throwIfAborted();
+    if (this.waiting >= MAX_WAITING) {
+      throw new ConnectorError(
+        "site-busy",
+        `${MAX_WAITING} requests to the site wait already; raise site.limits.maxInFlight or requestsPerSecond if the provider can bear it`,
+        { isRetryable: true },
+      );
+    }
+    const turn = Promise.withResolvers<void>();
+    const waiting: Waiting = { enter: turn.resolve };
+    const onAbort = () => {
+      const queue = this.#waiting[lane];
+      const at = queue.indexOf(waiting);
+      if (at === -1) return;
+      queue.splice(at, 1);
+      turn.reject(signal.reason);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    this.#waiting[lane].push(waiting);
+    this.#admit();
+    try {
+      await turn.promise;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+    return this.#place();
+  }
+
+  #place(): Disposable {
+    let isHeld = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        this.#inFlight -= 1;
+        this.#admit();
+      },
+    };
+  }
+
+  #admit(): void {
+    this.#fill();
+    for (const lane of LANES) {
+      while (this.#waiting[lane].length > 0 && this.#hasPlace(lane)) {
+        if (!this.#hasToken(lane)) {
+          this.#admitLater(lane);
+          break;
+        }
+        this.#inFlight += 1;
+        this.#tokens -= 1;
+        this.#waiting[lane].shift()?.enter();
+      }
+    }
+  }
+
+  #hasPlace(lane: Lane): boolean {
+    const reserved = lane === "command" ? 0 : 1;
+    return this.#inFlight < this.#limits.maxInFlight - reserved;
+  }
+
+  #hasToken(lane: Lane): boolean {
+    const floor = lane === "command" ? -this.#limits.requestsPerSecond : 0;
+    return this.#tokens >= floor + 1;
+  }
+
+  #fill(): void {
+    const { requestsPerSecond } = this.#limits;
+    const now = this.#clock.now();
+    const passedMs = Math.max(0, now - this.#filledAt);
+    this.#filledAt = now;
+    this.#tokens = Math.min(
+      requestsPerSecond,
+      this.#tokens + (passedMs / 1_000) * requestsPerSecond,
+    );
+  }
+
+  #admitLater(lane: Lane): void {
+    if (this.#isPausing) return;
+    this.#isPausing = true;
+    const { requestsPerSecond } = this.#limits;
+    const floor = lane === "command" ? -requestsPerSecond : 0;
+    const ms = Math.ceil(((floor + 1 - this.#tokens) / requestsPerSecond) * 1_000);
+    const admit = () => {
+      this.#isPausing = false;
+      this.#admit();
+    };
+    this.#pause(Math.max(1, ms), this.#stop.signal).then(admit, () => {});
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop.abort();
+  }
+}
