@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { AuthenticatedUser } from "../core/authenticator.ts";
+import { ByAddress } from "../core/vpn/by-address.ts";
 import { scoredAddress } from "../core/vpn/scores.ts";
 
 /** Own limits: logins in browsers at once, of one address, how long one may take, and how often its browser may begin. */
@@ -35,13 +36,13 @@ export interface BrowserLogin {
 
 /**
  * The logins that go on in browsers. Over the limit of an address its oldest goes; over the limit of all, the oldest of the address
- * that has most. Anybody may begin one: were a full table closed, a few addresses would keep everyone out.
+ * that has most.
  */
 export class BrowserLogins {
   readonly #now: () => number;
   /** In the order of their expiry, for all live equally long. */
   readonly #logins = new Map<string, BrowserLogin>();
-  readonly #byAddress = new Map<string, Set<BrowserLogin>>();
+  readonly #byAddress = new ByAddress<BrowserLogin>();
   /** By the state of their present visit. */
   readonly #visited = new Map<string, BrowserLogin>();
 
@@ -56,13 +57,14 @@ export class BrowserLogins {
   begin(of: Pick<BrowserLogin, "baseUrl" | "address" | "browserKey">): BrowserLogin {
     this.#sweep();
     const address = scoredAddress(of.address);
-    if (this.#ofAddress(address).size >= MAX_LOGINS_PER_ADDRESS) this.#endOldestOf(address);
-    if (this.#logins.size >= MAX_LOGINS) this.#endOldestOf(this.#greediest());
+    const isOverShare = this.#byAddress.count(address) >= MAX_LOGINS_PER_ADDRESS;
+    if (isOverShare) this.end(this.#byAddress.oldestOf(address));
+    if (this.#logins.size >= MAX_LOGINS) this.end(this.#byAddress.oldestOfGreediest());
     const expiresAt = this.#now() + LOGIN_MS;
     const unvisited = { visits: 0, visit: undefined, result: undefined };
     const login: BrowserLogin = { ...of, ...unvisited, address, id: secret(), expiresAt };
     this.#logins.set(login.id, login);
-    this.#byAddress.set(address, this.#ofAddress(address).add(login));
+    this.#byAddress.add(address, login);
     return login;
   }
 
@@ -94,30 +96,11 @@ export class BrowserLogins {
     return { login, visit };
   }
 
-  end(login: BrowserLogin): void {
+  end(login: BrowserLogin | undefined): void {
+    if (!login) return;
     this.#leave(login);
     this.#logins.delete(login.id);
-    const ofAddress = this.#byAddress.get(login.address);
-    ofAddress?.delete(login);
-    if (ofAddress?.size === 0) this.#byAddress.delete(login.address);
-  }
-
-  #ofAddress(address: string): Set<BrowserLogin> {
-    return this.#byAddress.get(address) ?? new Set();
-  }
-
-  #greediest(): string {
-    let greediest = "";
-    let most = 0;
-    for (const [address, { size }] of this.#byAddress) {
-      if (size > most) [greediest, most] = [address, size];
-    }
-    return greediest;
-  }
-
-  #endOldestOf(address: string): void {
-    const [oldest] = this.#ofAddress(address);
-    if (oldest) this.end(oldest);
+    this.#byAddress.remove(login.address, login);
   }
 
   #leave(login: BrowserLogin): void {

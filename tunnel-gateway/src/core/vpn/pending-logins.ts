@@ -1,5 +1,6 @@
 import type { Clock } from "@isthmus/shared/clock";
 import type { Random } from "@isthmus/shared/random";
+import { ByAddress } from "./by-address.ts";
 import { tokenHashOf } from "./cookie.ts";
 
 /** Own limits. */
@@ -16,15 +17,14 @@ interface Kept<State> {
 
 /**
  * Logins that wait for an answer, by an opaque token of 256 random bits, which is good once: every round has its own. Over the
- * limit of an address its oldest login goes; over the limit of all, the oldest of the address that has most. Anybody may begin
- * logins: were a full table closed, a few addresses would keep everyone out.
+ * limit of an address its oldest login goes; over the limit of all, the oldest of the address that has most.
  */
 export class PendingLogins<State> {
   readonly #clock: Clock;
   readonly #random: Random;
   /** In the order of their expiry, for all live equally long. */
   readonly #kept = new Map<string, Kept<State>>();
-  readonly #byAddress = new Map<string, Set<string>>();
+  readonly #byAddress = new ByAddress<string>();
 
   constructor(options: { readonly clock: Clock; readonly random: Random }) {
     this.#clock = options.clock;
@@ -37,12 +37,13 @@ export class PendingLogins<State> {
 
   put(state: State, address: string): string {
     this.sweep();
-    if (this.#ofAddress(address).size >= MAX_PENDING_PER_ADDRESS) this.#dropOldestOf(address);
-    if (this.#kept.size >= MAX_PENDING_LOGINS) this.#dropOldestOf(this.#greediest());
+    const isOverShare = this.#byAddress.count(address) >= MAX_PENDING_PER_ADDRESS;
+    if (isOverShare) this.#drop(this.#byAddress.oldestOf(address));
+    if (this.#kept.size >= MAX_PENDING_LOGINS) this.#drop(this.#byAddress.oldestOfGreediest());
     const opaque = this.#random.bytes(OPAQUE_BYTES).toString("base64url");
     const key = tokenHashOf(opaque);
     this.#kept.set(key, { state, address, expiresAt: this.#clock.now() + LIFE_MS });
-    this.#byAddress.set(address, this.#ofAddress(address).add(key));
+    this.#byAddress.add(address, key);
     return opaque;
   }
 
@@ -62,31 +63,10 @@ export class PendingLogins<State> {
     }
   }
 
-  #ofAddress(address: string): Set<string> {
-    return this.#byAddress.get(address) ?? new Set();
-  }
-
-  /** The address that has most; of several the one that has had one for longest. */
-  #greediest(): string {
-    let greediest = "";
-    let most = 0;
-    for (const [address, { size }] of this.#byAddress) {
-      if (size > most) [greediest, most] = [address, size];
-    }
-    return greediest;
-  }
-
-  #dropOldestOf(address: string): void {
-    const [oldest] = this.#ofAddress(address);
-    if (oldest !== undefined) this.#drop(oldest);
-  }
-
-  #drop(key: string): void {
-    const kept = this.#kept.get(key);
-    if (!kept) return;
+  #drop(key: string | undefined): void {
+    const kept = key === undefined ? undefined : this.#kept.get(key);
+    if (key === undefined || !kept) return;
     this.#kept.delete(key);
-    const ofAddress = this.#byAddress.get(kept.address);
-    ofAddress?.delete(key);
-    if (ofAddress?.size === 0) this.#byAddress.delete(kept.address);
+    this.#byAddress.remove(kept.address, key);
   }
 }
