@@ -4,7 +4,7 @@ export interface VpnEngine extends AsyncDisposable {
   listen(options: EngineListenOptions): Promise<{ readonly port: number }>;
   /** Puts certificate, key and trust anchors in force for new handshakes. Throws what OpenSSL says of bad ones. */
   setIdentity(identity: EngineIdentity): void;
-  /** Sends bytes on a connection that is still ours. Over `MAX_UNSENT_BYTES` waiting, the connection is closed. */
+  /** Sends bytes on a connection that is still ours. Over `UNSENT_BYTES_AT_MOST` (native/src/front-thread.h) waiting, it is closed. */
   write(connectionId: number, bytes: Uint8Array): void;
   /**
    * Makes a connection a stream for the relay: what is silent or unanswered ends it no more, it is read only while `isWanted`

@@ -11,7 +11,7 @@ import {
   sessionCookie,
 } from "../protocol/cookies.ts";
 import type { HttpRequest } from "../protocol/http-requests.ts";
-import { fieldText, type HttpResponse } from "../protocol/http-response.ts";
+import { type HttpResponse, refusalFields } from "../protocol/http-response.ts";
 import {
   encodeCertificateRequest,
   encodeLoginForm,
@@ -106,18 +106,12 @@ export class VpnLoginPages {
  * cannot read XML, and begins anew in the old way. There, and with clients that begin so, 401 says that it is over.
  */
 function refusal(
-  { message, retryAfterSeconds }: Extract<LoginAnswer, { kind: "refused" }>["refusal"],
+  why: Extract<LoginAnswer, { kind: "refused" }>["refusal"],
   as: XmlForm,
   isAggregate: boolean,
 ): HttpResponse {
-  const answer = page(encodeLoginRefusal(message, as), [expiredCookie(LOGIN_COOKIE)]);
-  const retry: HttpResponse["fields"] =
-    retryAfterSeconds === undefined ? [] : [["Retry-After", String(Math.ceil(retryAfterSeconds))]];
-  const fields: HttpResponse["fields"] = [
-    ...answer.fields,
-    ["X-Reason", fieldText(message)],
-    ...retry,
-  ];
+  const answer = page(encodeLoginRefusal(why.message, as), [expiredCookie(LOGIN_COOKIE)]);
+  const fields = [...answer.fields, ...refusalFields(why)];
   return { ...answer, status: isAggregate ? 200 : 401, fields };
 }
 

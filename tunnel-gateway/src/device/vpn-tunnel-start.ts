@@ -3,7 +3,7 @@ import type { DtlsOffer, EngineConnection } from "../core/vpn-engine.ts";
 import { type ClientFacts, readClientFacts } from "../protocol/client-facts.ts";
 import { parseCookies, SESSION_COOKIE } from "../protocol/cookies.ts";
 import type { HttpRequest } from "../protocol/http-requests.ts";
-import { fieldText, type HttpResponse } from "../protocol/http-response.ts";
+import { type HttpResponse, refusalFields } from "../protocol/http-response.ts";
 import { type TunnelMtu, tunnelMtu } from "../protocol/mtu.ts";
 import { parseTunnelHeaders } from "../protocol/tunnel-request.ts";
 import { type DtlsResponse, encodeTunnelResponse } from "../protocol/tunnel-response.ts";
@@ -32,7 +32,7 @@ export async function startTunnel(
 ): Promise<TunnelStart> {
   const { fields } = request;
   const cookie = parseCookies(fields.all("Cookie")).get(SESSION_COOKIE);
-  if (cookie === undefined || cookie === "") return refused(401, "log in first");
+  if (cookie === undefined || cookie === "") return refused(401, { message: "log in first" });
   const headers = parseTunnelHeaders(fields);
   const client = readClientFacts(fields);
   const { baseMtu: base, innerMtu: inner } = headers;
@@ -51,10 +51,7 @@ export async function startTunnel(
     },
     signal,
   );
-  if (answer.kind === "refused") {
-    const { message, retryAfterSeconds } = answer.refusal;
-    return refused(answer.status, message, retryAfterSeconds);
-  }
+  if (answer.kind === "refused") return refused(answer.status, answer.refusal);
   const { tunnel } = answer;
   const offer = udpPort === undefined ? undefined : tunnel.dtls;
   const dtls = offer && udpPort !== undefined ? { ...offer, port: udpPort } : undefined;
@@ -76,15 +73,12 @@ function headOf(
 }
 
 /** openconnect shows X-Reason of a 503, takes a 401 for a cookie that has ended, and gives up on everything else. */
-function refused(status: number, message: string, retryAfterSeconds?: number): TunnelStart {
-  const retry: HttpResponse["fields"] =
-    retryAfterSeconds === undefined ? [] : [["Retry-After", String(Math.ceil(retryAfterSeconds))]];
+function refused(status: number, why: Parameters<typeof refusalFields>[0]): TunnelStart {
   const fields: HttpResponse["fields"] = [
     ["Content-Type", "text/plain; charset=utf-8"],
-    ["X-Reason", fieldText(message)],
-    ...retry,
+    ...refusalFields(why),
   ];
-  return { kind: "refused", response: { status, fields, cookies: [], body: `${message}\n` } };
+  return { kind: "refused", response: { status, fields, cookies: [], body: `${why.message}\n` } };
 }
 
 function isIpv6Path(address: string): boolean {

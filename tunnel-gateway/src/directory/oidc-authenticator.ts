@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { Clock } from "@isthmus/shared/clock";
 import { codeOf } from "@isthmus/shared/errors";
 import type { AuthenticationStep, Authenticator, LoginContext } from "../core/authenticator.ts";
@@ -8,6 +7,7 @@ import { failed, refused } from "./credentials-form.ts";
 import { ERROR_COOKIE, OidcBrowser, TOKEN_COOKIE } from "./oidc-browser.ts";
 import { userOfClaims } from "./oidc-claims.ts";
 import { type OidcOptions, OidcProvider } from "./oidc-provider.ts";
+import { isSameSecret } from "./same-secret.ts";
 
 /**
  * OpenID Connect: by a bearer token that the client brings, or in a browser by the SSO form (authorization code with PKCE).
@@ -26,7 +26,8 @@ export function oidcAuthenticator(name: string, options: OidcOptions, clock: Clo
     },
     async answer(state, answers): Promise<AuthenticationStep> {
       const login = logins.find(String(state));
-      const isFinished = login?.result && isSame(answers.get(TOKEN_COOKIE), login.result.token);
+      const isFinished =
+        login?.result && isSameSecret(answers.get(TOKEN_COOKIE) ?? "", login.result.token);
       if (!login?.result || !isFinished) {
         return refused("token-invalid", name, "the sign-in was not finished; try again", true);
       }
@@ -85,9 +86,4 @@ function isKey(text: string): boolean {
   } catch {
     return false;
   }
-}
-
-function isSame(given: string | undefined, expected: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(given ?? ""), digest(expected));
 }

@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
 import { codeOf } from "@isthmus/shared/errors";
 import type { AuthenticatorPage, AuthenticatorPageRequest } from "../core/authenticator.ts";
 import { listenerUrl, parseStrapKey, sealToken } from "../protocol/external-browser-token.ts";
@@ -6,6 +6,7 @@ import type { BrowserLogin, BrowserLogins, BrowserVisit } from "./browser-logins
 import { userOfClaims } from "./oidc-claims.ts";
 import { browserPage, redirect } from "./oidc-pages.ts";
 import type { OidcOptions, OidcProvider } from "./oidc-provider.ts";
+import { isSameSecret } from "./same-secret.ts";
 
 /** As Cisco's servers name them; the client's own browser watches for them at the last page. */
 export const TOKEN_COOKIE = "acSamlv2Token";
@@ -99,7 +100,7 @@ export class OidcBrowser {
   ): Promise<AuthenticatorPage> {
     const secret = cookies.get(this.#cookie) ?? "";
     const state = url.searchParams.get("state") ?? "";
-    const taken = this.#logins.takeVisit(state, (visit) => isSame(secret, visit.secret));
+    const taken = this.#logins.takeVisit(state, (visit) => isSameSecret(secret, visit.secret));
     if (!taken || !isAt(taken.login, url)) return EXPIRED;
     const { login, visit } = taken;
     try {
@@ -168,11 +169,6 @@ function newToken(): string {
     }
   }
   return token;
-}
-
-function isSame(given: string, expected: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(given), digest(expected));
 }
 
 const GONE = "Max-Age=0; Path=/; Secure";

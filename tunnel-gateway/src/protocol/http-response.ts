@@ -57,6 +57,17 @@ export function encodeHttpResponse(response: HttpResponse, isLast: boolean): Buf
   return Buffer.concat([Buffer.from(head, "latin1"), bytes]);
 }
 
+/** What a refused client is told in fields: why, and when it may be worth coming again. */
+export function refusalFields(refusal: {
+  readonly message: string;
+  readonly retryAfterSeconds?: number | undefined;
+}): HttpResponse["fields"] {
+  const { message, retryAfterSeconds } = refusal;
+  const reason = ["X-Reason", fieldText(message)] as const;
+  if (retryAfterSeconds === undefined) return [reason];
+  return [reason, ["Retry-After", String(Math.ceil(retryAfterSeconds))]];
+}
+
 /** A text that may stand in a field: what is not printable ASCII is replaced. */
 export function fieldText(text: string): string {
   return text.slice(0, 512).replace(/[^\x20-\x7e]/g, "?");

@@ -14,7 +14,7 @@ import { SessionTable } from "./session-table.ts";
 import type { UserNames } from "./user-names.ts";
 import type { SeenSession, SessionRecord, SessionStore, VpnObserver } from "./vpn-ports.ts";
 import type { VpnGroup } from "./vpn-rules.ts";
-import { habitOf, isSameDevice, VpnSession } from "./vpn-session.ts";
+import { habitOf, isEnded, isSameDevice, VpnSession } from "./vpn-session.ts";
 
 export interface SessionsOptions {
   readonly engine: VpnEngine;
@@ -140,7 +140,7 @@ export class Sessions {
 
   end(session: VpnSession, reason: SessionEnd, refusal?: Refusal): Promise<void> {
     const { clock, observer, store } = this.#options;
-    if (session.state.kind === "ended") return Promise.resolve();
+    if (isEnded(session)) return Promise.resolve();
     const now = clock.now();
     session.state = nextState(session.state, { kind: "end", reason }, now, this.timesOf(session));
     const text = refusal?.message ?? END_TEXTS[reason];
@@ -286,11 +286,6 @@ export class Sessions {
       this.#options.observer.failed("store", error);
     }
   }
-}
-
-/** Asked anew after a wait. */
-function isEnded(session: VpnSession): boolean {
-  return session.state.kind === "ended";
 }
 
 /** openconnect/protocol draft: a disconnect frame of the user's begins with this. */

@@ -13,7 +13,7 @@ import { addressOfSlot, type TunnelSlice } from "./tunnel-slices.ts";
 import type { SessionStore, VpnObserver } from "./vpn-ports.ts";
 import type { VpnGroup } from "./vpn-rules.ts";
 import type { TunnelAnswer, TunnelRequest, TunnelSettings } from "./vpn-service-port.ts";
-import { habitOf, type VpnSession } from "./vpn-session.ts";
+import { habitOf, isEnded, type VpnSession } from "./vpn-session.ts";
 
 export interface TunnelsOptions {
   readonly sessions: Sessions;
@@ -183,11 +183,6 @@ function namesOf({ dnsServers, defaultDomain, splitDns }: VpnGroup, { hasIpv6 }:
 
 function netmaskOf(prefix: number): string {
   return formatAddress({ family: 4, value: (0xffff_ffffn << BigInt(32 - prefix)) & 0xffff_ffffn });
-}
-
-/** Asked anew after a wait: what was read before it may be otherwise now. */
-function isEnded(session: VpnSession): boolean {
-  return session.state.kind === "ended";
 }
 
 const UNKNOWN: Refusal = {

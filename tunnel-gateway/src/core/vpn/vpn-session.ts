@@ -85,6 +85,11 @@ export class VpnSession implements OpenSession {
   }
 }
 
+/** A function, so that it is asked anew after a wait: what was read before may be otherwise by then. */
+export function isEnded(session: VpnSession): boolean {
+  return session.state.kind === "ended";
+}
+
 /** Who a session belongs to as far as addresses go: a device, or a user's client by its own number. */
 export function habitOf(record: SessionRecord): string {
   if (record.deviceId !== undefined) return `device:${record.deviceId}`;
