@@ -161,6 +161,20 @@ describe("a client notification", () => {
     expect(await all.client.rows(statusOf(json))).toMatchObject([{ IsExpired: true, State: 0 }]);
   });
 
+  test("reaches a device that is offline late where the site is told so", async () => {
+    const behaviour = { offlineAnswersAfterMs: 10 * MINUTE_MS };
+    await using all = await siteUnderTest({ onlineShare: 0.5, behaviour });
+    const body = { Type: 8, TargetCollectionID: "SMS00001", RandomizationWindow: 0 };
+    await all.client.post(INITIATE, body);
+    all.clock.advance(MINUTE_MS);
+    const early = all.site.executions().length;
+    expect(early).toBeGreaterThan(20);
+    expect(early).toBeLessThan(80);
+    all.clock.advance(10 * MINUTE_MS);
+    expect(all.site.executions()).toHaveLength(100);
+    expect(all.site.repeated().size).toBe(0);
+  });
+
   test("of an unknown type, to nobody, or with another property is refused", async () => {
     await using all = await siteUnderTest();
     expect((await all.client.post(INITIATE, to(FIRST, 4_711))).status).toBe(500);
@@ -261,6 +275,9 @@ describe("a live query", () => {
     expect(counts.reduce((sum, count) => sum + count, 0)).toBe(100);
     expect(await pivot(all, "Device | count")).toEqual([{ Count: 100 }]);
     expect(await pivot(all, "Bios | take 7")).toHaveLength(7);
+    const names = (await pivot(all, "Device | top 5 by Name asc")).map((row) => row["Name"]);
+    expect(names).toEqual(names.toSorted());
+    expect(names).toHaveLength(5);
     const disks = "LogicalDisk | where (DeviceID == 'D:' or DeviceID == 'x') and Size >= 1";
     expect((await pivot(all, disks)).length).toBeLessThan(60);
     expect(await pivot(all, "Device | distinct Device // all")).toHaveLength(100);

@@ -15,7 +15,12 @@ export type Stage =
   | { readonly kind: "distinct"; readonly columns: readonly string[] }
   | { readonly kind: "summarize"; readonly as: string; readonly by: readonly string[] }
   | { readonly kind: "take"; readonly count: number }
-  | { readonly kind: "order"; readonly by: string; readonly isDescending: boolean }
+  | {
+      readonly kind: "order";
+      readonly by: string;
+      readonly isDescending: boolean;
+      readonly most: number;
+    }
   | { readonly kind: "count" };
 
 const MAX_LENGTH = 65_536;
@@ -47,8 +52,9 @@ function parseStage(text: string): Stage {
     case "count":
       return { kind: "count" };
     case "take":
-    case "top":
       return parseTake(rest);
+    case "top":
+      return parseTop(rest);
     case "order by":
     case "sort by":
       return parseOrder(rest);
@@ -59,15 +65,26 @@ function parseStage(text: string): Stage {
   }
 }
 
+/** `top 10 by Name`, with `desc` by default; without `by` the same as `take`. */
+function parseTop(text: string): Stage {
+  const [, count, by] = /^(\d+)(?:\s+by\s+(.+))?$/is.exec(text.trim()) ?? [];
+  if (count === undefined || by === undefined) return parseTake(text);
+  return { kind: "order", ...orderBy(by), most: Number(count) };
+}
+
 function parseTake(text: string): Stage {
   if (!/^\d{1,6}$/.test(text.trim())) throw badQuery(`'${text}' is not a number of rows.`);
   return { kind: "take", count: Number(text) };
 }
 
 function parseOrder(text: string): Stage {
+  return { kind: "order", ...orderBy(text), most: Infinity };
+}
+
+function orderBy(text: string) {
   const [, by, direction = "desc"] = /^(\w+)(?:\s+(asc|desc))?\s*$/i.exec(text) ?? [];
   if (by === undefined) throw badQuery(`Cannot order by '${text}'.`);
-  return { kind: "order", by, isDescending: direction.toLowerCase() === "desc" };
+  return { by, isDescending: direction.toLowerCase() === "desc" };
 }
 
 function parseSummarize(text: string): Stage {

@@ -80,7 +80,7 @@ function apply(stage: Stage, rows: readonly PivotRow[]): PivotRow[] {
     case "take":
       return rows.slice(0, stage.count);
     case "order":
-      return ordered(rows, stage.by, stage.isDescending);
+      return ordered(rows, stage.by, stage.isDescending).slice(0, stage.most);
     case "summarize":
       return summarized(rows, stage.by).map(({ row, count }) => ({ ...row, [stage.as]: count }));
   }

@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { startGssAcceptor } from "../adcs/gss-acceptor.ts";
 import type { Change } from "./changes.ts";
 import type { FaultRule } from "./faults.ts";
 import { type Backup, type Site, startSite } from "./site.ts";
@@ -7,20 +8,31 @@ import type { Limits, SiteOptions } from "./site-options.ts";
 
 /**
  * The site as a process of its own: `node site-process.ts '<options as JSON>'`, port 8444 unless they say another. Options as
- * in SiteOptions (without `negotiate` by ticket), and: `caFile`, where the authority's certificate is written to; `clock` as
- * `{"startMs": n, "rate": n}` for one that starts there and runs so many times as fast. It prints `ready <url>`, then takes
+ * in SiteOptions, and: `caFile`, where the authority's certificate is written to; `clock` as `{"startMs": n, "rate": n}` for
+ * one that starts there and runs so many times as fast; `kerberos` for tickets in place of `negotiate`. It prints `ready <url>`, then takes
  * commands on standard input, one JSON array `[name, ...arguments]` a line, and answers each with a line of JSON.
  */
 interface ProcessOptions extends Omit<SiteOptions, "clock"> {
   readonly caFile?: string;
   readonly clock?: { readonly startMs: number; readonly rate?: number };
+  readonly kerberos?: { readonly keytabFile: string; readonly krb5ConfigFile: string };
 }
 
 type Command = readonly [name: string, ...given: unknown[]];
 
-const { caFile, clock: asked, ...options } = JSON.parse(process.argv[2] ?? "{}") as ProcessOptions;
+const {
+  caFile,
+  clock: asked,
+  kerberos,
+  ...options
+} = JSON.parse(process.argv[2] ?? "{}") as ProcessOptions;
 const clock = asked === undefined ? undefined : steerable(asked);
-const site = await startSite({ port: 8444, ...options, ...(clock !== undefined && { clock }) });
+const site = await startSite({
+  port: 8444,
+  ...options,
+  ...(clock !== undefined && { clock }),
+  ...(kerberos !== undefined && { negotiate: startGssAcceptor(kerberos) }),
+});
 if (caFile !== undefined) writeFileSync(caFile, site.caPem);
 process.stdout.write(`ready ${site.url}\n`);
 

@@ -1,5 +1,6 @@
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { ConnectorError } from "@isthmus/shared/errors";
 import {
   type TestIdentity,
   testAuthority,
@@ -67,8 +68,10 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     },
     (request, response) => {
       provider.serve(request, response).catch((error: unknown) => {
+        const isTooLarge = error instanceof ConnectorError && error.code === "body-too-large";
         // A fault of the simulator must not look like one of the site.
         if (response.headersSent) response.destroy();
+        else if (isTooLarge) response.writeHead(413, { connection: "close" }).end();
         else response.writeHead(599, { "content-type": "text/plain" }).end(String(error));
       });
     },

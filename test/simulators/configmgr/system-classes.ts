@@ -82,6 +82,7 @@ export function systemClasses(fleet: Fleet, options: SiteOptions): EntityClass[]
         int("ResourceId", ({ id }) => id),
         int("MachineId", ({ id }) => id),
         int("MDMEnrolled", ({ coManagement }) => (coManagement.mdmEnrolled ? 1 : 0)),
+        int("MDMProvisioned", ({ coManagement }) => (coManagement.mdmEnrolled ? 1 : 0)),
         text("Authority", ({ coManagement }) => (coManagement.mdmEnrolled ? "Intune" : "")),
         int("ComgmtPolicyPresent", ({ coManagement }) => (coManagement.policyPresent ? 1 : 0)),
         int("CoManagementFlags", ({ coManagement }) => (coManagement.policyPresent ? 8193 : 1)),
