@@ -1,3 +1,4 @@
+import { until } from "@isthmus/shared/testing/until";
 import { describe, expect, test } from "vitest";
 import type { Fault } from "../simulators/configmgr/faults.ts";
 import { AdminServiceClient } from "./configmgr/admin-service-client.ts";
@@ -208,6 +209,21 @@ describe("limits", () => {
     const answers = await Promise.all(paths.map((path) => all.client.get(path)));
     expect(answers.every(({ status }) => status === 200)).toBe(true);
     expect(all.site.mostInFlight()).toBe(4);
+  });
+
+  test("are not used up by clients that gave up waiting", async () => {
+    await using all = await siteUnderTest({ limits: { maxInFlight: 1 } });
+    all.site.fault({ fault: { kind: "hang" } });
+    using hanging = new AdminServiceClient(all.site);
+    using waiting = new AdminServiceClient(all.site);
+    const gone = [hanging, waiting].map((client) =>
+      expect(client.get("wmi/SMS_Site")).rejects.toThrow(),
+    );
+    await until(() => all.site.requests().length === 1, "the request that hangs");
+    waiting[Symbol.dispose]();
+    hanging[Symbol.dispose]();
+    await Promise.all(gone);
+    expect((await all.client.get("wmi/SMS_Site")).status).toBe(200);
   });
 
   test("refuse an address that asks too often", async () => {

@@ -55,6 +55,8 @@ export class Provider {
       return;
     }
     const leave = await this.#pace.enter();
+    // Who gave up while waiting closes nothing any more.
+    if (request.socket.destroyed) return leave();
     response.once("close", leave);
     const body = await wholeBody(request, BODY_LIMIT);
     const url = urlOf(request);
