@@ -22,16 +22,17 @@ bool value_worker(napi_env env, napi_value value, unsigned *worker) {
   return number < workers || refuse(env, "there is no packet thread %u", number);
 }
 
-static void stop_threads(uint8_t type, const char *text) {
+/* Clients end themselves on a disconnect frame; without one they come back to the gateway that is started next. */
+static void stop_threads(void) {
   front_stop();
-  if (workers > 0) workers_stop(type, text);
+  if (workers > 0) workers_stop(FAREWELL_NONE, "");
   workers = 0;
 }
 
 /* The thread of JavaScript, or the process, ends without stop(). */
 static void on_exit_of_javascript(void *nothing) {
   (void)nothing;
-  stop_threads(FAREWELL_NONE, "");
+  stop_threads();
   events_close();
   is_open = false;
 }
@@ -59,15 +60,11 @@ static napi_value addon_start(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* stop(type, text): ends all threads. Returns the events that nobody has taken yet. */
+/* stop(): ends all threads. Returns the events that nobody has taken yet. */
 static napi_value addon_stop(napi_env env, napi_callback_info info) {
   napi_value values[ARGUMENTS_AT_MOST];
-  uint32_t type;
-  char text[256];
-  if (!arguments(env, info, 2, values) || !value_uint32(env, values[0], &type) ||
-      !value_text(env, values[1], text, sizeof text))
-    return NULL;
-  stop_threads((uint8_t)type, text);
+  if (!arguments(env, info, 0, values)) return NULL;
+  stop_threads();
   napi_value rest = events_take_all(env);
   events_close();
   if (is_open) napi_remove_env_cleanup_hook(env, on_exit_of_javascript, NULL);

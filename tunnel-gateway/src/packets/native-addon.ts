@@ -36,8 +36,8 @@ interface NativeTunnel extends EngineTunnel {
 /** The addon's functions; native/src/addon.h has the same list. They throw on wrong arguments and otherwise return at once. */
 export interface NativeAddon {
   start(handler: (events: readonly NativeEvent[]) => void): void;
-  /** Ends all threads; sessions with TLS are sent a frame of `type`. Returns the events that were not delivered. */
-  stop(type: number, text: string): readonly NativeEvent[];
+  /** Ends all threads, and connections without a word. Returns the events that were not delivered. */
+  stop(): readonly NativeEvent[];
   startWorkers(tunnels: readonly NativeTunnel[]): void;
   listen(options: NativeListenOptions): number;
   setIdentity(identity: EngineIdentity): void;

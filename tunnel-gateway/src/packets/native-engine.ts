@@ -14,8 +14,8 @@ import type {
 import { loadNativeAddon, type NativeAddon, type NativeEvent } from "./native-addon.ts";
 import { EVENT, readConnection, readSessionEvent } from "./native-events.ts";
 
-/** CSTP frame types (OpenConnect protocol 1.1, section 2.2); `none` is `FAREWELL_NONE` of native/src/worker.h. */
-const FRAME_TYPE = { none: 0, disconnect: 5, terminate: 9 } as const;
+/** CSTP frame types (OpenConnect protocol 1.1, section 2.2). */
+const FRAME_TYPE = { disconnect: 5, terminate: 9 } as const;
 
 /** `enum front_offer` of native/src/front.h. */
 const OFFER = { none: 0, psk: 1, resumption: 2 } as const;
@@ -56,7 +56,7 @@ export class NativeEngine implements VpnEngine {
       return { port: listen(this.#addon, options) };
     } catch (error) {
       this.#handler = undefined;
-      this.#addon.stop(FRAME_TYPE.none, "");
+      this.#addon.stop();
       throw error;
     }
   }
@@ -119,8 +119,7 @@ export class NativeEngine implements VpnEngine {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#handler) return;
-    // Clients end themselves on a disconnect frame; without one they come back to the gateway that is started next.
-    this.#onEvents(this.#addon.stop(FRAME_TYPE.none, ""));
+    this.#onEvents(this.#addon.stop());
     this.#handler = undefined;
     this.#tunnelOf.clear();
   }
@@ -192,9 +191,12 @@ function startWorkers(addon: NativeAddon, tunnels: readonly EngineTunnel[]): voi
     );
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ConnectorError("tunnel-failed", `${why}; tunnel-gateway host-setup makes it`, {
-      cause,
-    });
+    // A device has one reader at a time.
+    const isTaken = (cause as NodeJS.ErrnoException).code === "EBUSY";
+    const remedy = isTaken
+      ? "another gateway has it: stop that one, or set vpn.tunnels.name to another"
+      : "tunnel-gateway host-setup makes it";
+    throw new ConnectorError("tunnel-failed", `${why}; ${remedy}`, { cause });
   }
 }
 
