@@ -51,3 +51,12 @@ test("chance spreads the time from half to the whole", () => {
   expect(opened(0)).toMatchObject({ until: 500 });
   expect(opened(0.5)).toMatchObject({ until: 750 });
 });
+
+test("a clock that is set back does not keep it open for longer than it may be", () => {
+  const open = after([FAILED, FAILED, FAILED], 1_000_000);
+  expect([mayAsk(open, 1_000_999), mayAsk(open, 998_001), mayAsk(open, 997_999)]).toEqual([
+    false,
+    false,
+    true,
+  ]);
+});

@@ -46,7 +46,7 @@ export function breakerStep(
 ): BreakerStep {
   switch (event.kind) {
     case "asked":
-      return asked(state, now);
+      return asked(state, now, limits);
     case "succeeded":
       // An answer to a request that began before the opening says nothing about now.
       return { state: state.kind === "open" ? state : CLOSED, isAllowed: true };
@@ -57,14 +57,15 @@ export function breakerStep(
   }
 }
 
-function asked(state: BreakerState, now: number): BreakerStep {
+function asked(state: BreakerState, now: number, { maxOpenMs }: BreakerLimits): BreakerStep {
   switch (state.kind) {
     case "closed":
       return { state, isAllowed: true };
     case "half-open":
       return { state, isAllowed: false };
     case "open":
-      return now < state.until
+      // Further away than it can be: the clock was set back.
+      return now < state.until && state.until - now <= maxOpenMs
         ? { state, isAllowed: false }
         : { state: { kind: "half-open", openings: state.openings }, isAllowed: true };
   }

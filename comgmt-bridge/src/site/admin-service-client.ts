@@ -73,7 +73,7 @@ export class AdminServiceClient implements Disposable {
   constructor(settings: SiteSettings, parts: AdminServiceClientParts) {
     this.#settings = settings;
     this.#parts = parts;
-    this.#pause = parts.pause ?? ((ms, signal) => pauseFor(ms, undefined, { signal, ref: false }));
+    this.#pause = parts.pause ?? ((ms, signal) => pauseFor(ms, undefined, { signal }));
     this.#lanes = new RequestLanes(settings.limits, { clock: parts.clock, pause: this.#pause });
     this.#agent = new SiteAgent(settings, parts.clock, this.#stop.signal);
   }

@@ -10,7 +10,6 @@ export class Deadline implements Disposable {
       const words = `the site did not answer within ${ms} ms: the SMS provider may be down or overloaded; see the SMS_REST_PROVIDER component`;
       this.#controller.abort(new ConnectorError("site-timeout", words, { isRetryable: true }));
     }, ms);
-    this.#timer.unref();
   }
 
   get signal(): AbortSignal {

@@ -17,6 +17,9 @@ export const LIMITS: SiteLimits = {
   breakerOpenMs: 1_000,
 };
 
+/** In place of waiting: the next turn of the event loop. */
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
 /** A client of a test's site. It waits for nothing between attempts. */
 export function clientOf(
   { url, caPem }: { readonly url: string; readonly caPem: string },
@@ -35,7 +38,7 @@ export function clientOf(
   } as const;
   return new AdminServiceClient(
     { url, siteCode: "CM1", credential, ca: caPem, ...settings, limits: { ...LIMITS, ...limits } },
-    { clock: systemClock, random: systemRandom, pause: async () => {}, ...parts },
+    { clock: systemClock, random: systemRandom, pause: nextTurn, ...parts },
   );
 }
 
