@@ -1,12 +1,13 @@
 import { codeOf } from "@isthmus/shared/errors";
+import type { CommonConfiguration } from "@isthmus/shared/kernel/common-configuration";
 import { portCheck } from "@isthmus/shared/kernel/port-check";
 import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import type { LocalConfiguration } from "../config/local-configuration.ts";
 import { acceptList, derOfList } from "../core/certificate-lists.ts";
 import type { RevocationPlaces } from "../core/ports.ts";
 import { revocationSource } from "../revocation/revocation-source.ts";
-import { offlineAuthenticatorChecks } from "./authenticator-checks.ts";
 import { certificateExpiry } from "./health-checks.ts";
+import { offlineVpnChecks } from "./offline-vpn-checks.ts";
 import { loadTlsMaterial } from "./tls-material.ts";
 import { loadTrust, type Trust } from "./trust-anchors.ts";
 
@@ -15,14 +16,14 @@ const TIMEOUT_MS = 8_000;
 
 /** What `check` tests of a gateway that is not running; what they throw is reported as unhealthy. */
 export function offlineChecks(
-  local: LocalConfiguration & { readonly stateFolder: string },
+  local: LocalConfiguration & Pick<CommonConfiguration, "stateFolder" | "standalone">,
 ): HealthCheck[] {
   return [
     { name: "tls-certificate", run: () => tlsHealth(local) },
     { name: "trust-anchors", run: () => anchorsHealth(local) },
     portCheck(local),
     { name: "revocation", run: () => sourcesHealth(loadTrust(local.trustAnchors)) },
-    ...(local.vpn ? offlineAuthenticatorChecks(local.vpn) : []),
+    ...(local.vpn ? offlineVpnChecks(local.vpn, local.standalone?.desiredConfigurationFile) : []),
   ];
 }
 

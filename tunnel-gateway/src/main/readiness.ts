@@ -59,7 +59,6 @@ function vpnHostChecks(local: LocalConfiguration, vpn: VpnLocalConfiguration): H
   const slices = tunnelSlices(vpn);
   const addon = loadNativeAddon();
   return [
-    { name: "data-path", run: () => dataPathHealth(addon) },
     { name: "tun", run: tunHealth },
     ...slices.map((slice) => ({
       name: `tunnel-${slice.device}`,
@@ -83,12 +82,6 @@ function processorHealth(): CheckResult {
   const reason = `${cores} processors`;
   if (cores >= 4) return { status: "healthy", reason };
   return { status: "warning", reason, remedy: "give a gateway for many devices four processors" };
-}
-
-function dataPathHealth(addon: NativeAddon | { readonly reason: string }): CheckResult {
-  if (!("reason" in addon)) return { status: "healthy", reason: "the data path is built" };
-  const remedy = "apt-get install gcc libc6-dev, then npm rebuild @isthmus/tunnel-gateway";
-  return { status: "unhealthy", reason: `there is no data path: ${addon.reason}`, remedy };
 }
 
 function tunHealth(): CheckResult {
