@@ -93,6 +93,15 @@ test("a key of another certificate is refused", async () => {
   expect(readFileSync(keyFile, "utf8")).toBe(former.key);
 });
 
+test("a file that is something else is named", async () => {
+  await present();
+  const next = await make(["vpn.example", "*.relay.example"]);
+  const swapped = await run({ certificate: next.key, key: next.certificate });
+  expect(swapped.printed).toMatch(/next\S* holds no certificate \(PEM\)/);
+  const encrypted = await run({ ...next, key: "-----BEGIN ENCRYPTED PRIVATE KEY-----" });
+  expect(encrypted.printed).toMatch(/next\S* holds no key \(PEM, not encrypted\)/);
+});
+
 test("names can be given, and then those of the present certificate do not count", async () => {
   await present();
   const next = await make(["other.example"]);

@@ -1,4 +1,4 @@
-import { randomUUID, X509Certificate } from "node:crypto";
+import { createPrivateKey, randomUUID, X509Certificate } from "node:crypto";
 import {
   chownSync,
   closeSync,
@@ -53,7 +53,7 @@ export const importCertificate: CliCommand = {
     const { tls } = loadConfiguration(needed, call.required("config"));
     const given = call.list("name");
     const names = given.length > 0 ? given : namesIn(tls.certificateFile);
-    const { certificate, key } = loadTlsMaterial({ certificateFile, keyFile }, []);
+    const { certificate, key } = readPair(certificateFile, keyFile);
     const leaf = judge(certificate, names, Date.now());
     // The key first: until both are there the gateway finds that they do not belong together, and keeps what it has.
     replace(tls.keyFile, key, KEY_MODE);
@@ -66,6 +66,34 @@ export const importCertificate: CliCommand = {
   },
 };
 
+/** The two files, where they belong together. @throws ConnectorError that names the file which is wrong */
+function readPair(certificateFile: string, keyFile: string) {
+  const leaf = read(certificateFile, "certificate (PEM)", (pem) => new X509Certificate(pem));
+  const key = read(keyFile, "key (PEM, not encrypted)", (pem) => createPrivateKey(pem));
+  if (!leaf.checkPrivateKey(key)) {
+    const message = `${keyFile} is not the key of the certificate in ${certificateFile}`;
+    throw new ConnectorError("certificate-unfit", message);
+  }
+  return loadTlsMaterial({ certificateFile, keyFile }, []);
+}
+
+function read<Content>(file: string, what: string, parse: (pem: Buffer) => Content): Content {
+  let pem: Buffer;
+  try {
+    pem = readFileSync(file);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new ConnectorError("certificate-unreadable", `${file} cannot be read: ${code}`, {
+      cause,
+    });
+  }
+  try {
+    return parse(pem);
+  } catch (cause) {
+    throw new ConnectorError("certificate-unreadable", `${file} holds no ${what}`, { cause });
+  }
+}
+
 /** The leaf, where it may serve. @throws ConnectorError `certificate-unfit` */
 function judge(pem: string, names: readonly string[], now: number): X509Certificate {
   const leaf = new X509Certificate(pem);
@@ -75,7 +103,7 @@ function judge(pem: string, names: readonly string[], now: number): X509Certific
   const missing = names.filter((name) => !covers(leaf, name));
   if (missing.length === 0) return leaf;
   throw unfit(
-    `it is for ${namesOf(leaf).join(", ") || "no name"} and not for ${missing.join(", ")}`,
+    `it is for ${namesOf(leaf).join(", ") || "no name"} and not for ${missing.join(", ")}; give the names that it must cover with --name`,
   );
 }
 
