@@ -8,8 +8,8 @@ import { deviceFlags, IFF_UP } from "../packets/network-device.ts";
 
 /** Own choice: share of the addresses in use from which on a person is told. */
 const ADDRESSES_WARNING = 0.9;
-/** Own limit: rules that a reason names. */
-const NAMED_RULES = 5;
+/** Own limit: rules or groups that a reason names. */
+const NAMED_AT_MOST = 5;
 /** Own choices: so many clients that could use DTLS, for so long, and none does: that is no chance any more. */
 const CLIENTS_WITHOUT_DTLS = 3;
 const TIME_FOR_DTLS_MS = 60_000;
@@ -40,7 +40,7 @@ export function vpnChecks(options: VpnHealthOptions): HealthCheck[] {
 
 /** Of a gateway whose local configuration has a VPN that it cannot serve. */
 export function missingEngineCheck(reason: string): HealthCheck {
-  const remedy = "build the data path (npm run install --workspace tunnel-gateway) and restart";
+  const remedy = "apt-get install gcc libc6-dev, npm rebuild @isthmus/tunnel-gateway, and restart";
   const told = `the VPN is not served, the relay is: ${reason}`;
   return { name: "vpn-data-path", run: () => ({ status: "warning", reason: told, remedy }) };
 }
@@ -60,7 +60,7 @@ function tunnelHealth({ slices, deviceFlags: flagsOf = deviceFlags }: VpnHealthO
   });
   const names = found.map(({ device }) => device).join(", ");
   if (faults.length === 0) return { status: "healthy", reason: `${names} are up` } as const;
-  const remedy = "run tunnel-gateway host-setup as root, and restart the gateway";
+  const remedy = "stop the gateway, run tunnel-gateway host-setup as root, and start it again";
   return { status: "unhealthy", reason: faults.join("; "), remedy } as const;
 }
 
@@ -100,11 +100,27 @@ function groupHealth({ rules }: AccessControl): CheckResult {
     const remedy = "add a group to vpn.groups of the desired configuration";
     return { status: "warning", reason: "nobody can log in: there is no group", remedy };
   }
+  const missing = groupsWithoutPolicy(rules);
+  if (missing.length > 0) {
+    const reason = `no policy is for ${shortened(missing)}, which policyGroups of vpn.groups name`;
+    const remedy = "name those groups in a policy, or correct policyGroups";
+    return { status: "warning", reason, remedy };
+  }
   const names = namesWithin(rules.policies);
   const groups = `${rules.vpn.groups.length} groups`;
   if (names.length === 0) return { status: "healthy", reason: groups };
-  const shown = names.slice(0, NAMED_RULES).join(", ");
-  const more = names.length > NAMED_RULES ? ` and ${names.length - NAMED_RULES} more` : "";
-  const reason = `${groups}; destinations by name hold for the relay alone: ${shown}${more}`;
+  const reason = `${groups}; destinations by name hold for the relay alone: ${shortened(names)}`;
   return { status: "warning", reason, remedy: "name networks for the VPN in those rules as well" };
+}
+
+/** Mistyped most of the time: what no policy names decides nothing. */
+function groupsWithoutPolicy({ policies, vpn }: AccessControl["rules"]): string[] {
+  const named = new Set(policies.flatMap(({ groups }) => groups));
+  const wanted = new Set(vpn.groups.flatMap(({ policyGroups }) => policyGroups));
+  return [...wanted].filter((group) => !named.has(group));
+}
+
+function shortened(names: readonly string[]): string {
+  const more = names.length > NAMED_AT_MOST ? ` and ${names.length - NAMED_AT_MOST} more` : "";
+  return `${names.slice(0, NAMED_AT_MOST).join(", ")}${more}`;
 }

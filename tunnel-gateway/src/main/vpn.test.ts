@@ -152,6 +152,12 @@ describe("a gateway with a VPN", () => {
     expect(await check?.run()).toMatchObject({ status: "warning" });
     await all.gateway.configure({ vpn, policies: openPort(443), devices: listOf("d1") });
     expect(await check?.run()).toMatchObject({ reason: expect.stringContaining("test/open") });
+    const mistyped = { groups: [deviceGroup({ policyGroups: ["ghost"] })] };
+    await all.gateway.configure({ vpn: mistyped, policies: [], devices: listOf("d1") });
+    expect(await check?.run()).toMatchObject({
+      status: "warning",
+      reason: expect.stringContaining("no policy is for ghost"),
+    });
     const data = all.gateway.kernel.checks.find(({ name }) => name === "vpn-data-path");
     expect(await data?.run()).toMatchObject({ status: "healthy" });
     all.engine.handler.failed("tun: EIO");
