@@ -10,6 +10,7 @@ import { groupNamed, type VpnGroup } from "../core/vpn/vpn-rules.ts";
 import type { VpnParts } from "../core/vpn/vpn-service.ts";
 import type { VpnSession } from "../core/vpn/vpn-session.ts";
 import type { VpnEngine } from "../core/vpn-engine.ts";
+import { addressesByTunnel, sessionsByTransport } from "./vpn-figures.ts";
 import { VpnListing } from "./vpn-listing.ts";
 
 /** Own limit on what one answer lists. */
@@ -97,17 +98,15 @@ export function vpnControls(options: VpnControlsOptions): ControlHandlers {
       return toldToClients(groupCalled(access, group));
     },
     async "vpn-status"() {
-      const sessions = table.all();
-      const connected = sessions.filter(({ state }) => state.kind === "connected");
-      const dtls = connected.filter((session) => session.dtls !== undefined).length;
+      const { tls, dtls } = sessionsByTransport(table);
       const { pool, pending, leases, scores } = parts;
       const addresses = { used: pool.used, capacity: pool.capacity };
       const counts = { pendingLogins: pending.size, policies: leases.size };
       const bans = scores.bans().length;
       return {
         ...options.listeners(),
-        sessions: sessions.length,
-        connected: connected.length,
+        sessions: table.size,
+        connected: tls + dtls,
         dtls,
         addresses,
         tunnels: tunnels(options),
@@ -120,12 +119,11 @@ export function vpnControls(options: VpnControlsOptions): ControlHandlers {
 }
 
 function tunnels({ slices, parts }: VpnControlsOptions) {
-  const fill = parts.pool.ofTunnels();
-  return slices.map(({ device, ipv4, ipv6 }, index) => ({
+  return addressesByTunnel(parts, slices).map(({ slice: { device, ipv4, ipv6 }, ...fill }) => ({
     device,
     address: gatewayAddress(ipv4),
     ipv6Address: ipv6 && gatewayAddress(ipv6),
-    ...fill[index],
+    ...fill,
   }));
 }
 

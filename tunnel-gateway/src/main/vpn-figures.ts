@@ -1,4 +1,5 @@
 import type { SessionTable } from "../core/vpn/session-table.ts";
+import type { TunnelSlice } from "../core/vpn/tunnel-slices.ts";
 import type { VpnParts } from "../core/vpn/vpn-service.ts";
 import type { SessionsByTransport } from "./vpn-metrics.ts";
 
@@ -11,6 +12,12 @@ export function sessionsByTransport(table: SessionTable): SessionsByTransport {
     else dtls += 1;
   }
   return { tls, dtls, none };
+}
+
+/** How full each tunnel's slice of the pool is. */
+export function addressesByTunnel({ pool }: VpnParts, slices: readonly TunnelSlice[]) {
+  const fill = pool.ofTunnels();
+  return slices.map((slice, index) => ({ slice, ...(fill[index] ?? { used: 0, capacity: 0 }) }));
 }
 
 /** Counts who is banned now. */

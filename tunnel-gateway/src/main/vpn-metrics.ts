@@ -1,6 +1,7 @@
 import { makeGauge } from "@isthmus/shared/kernel/gauge";
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Scored } from "../core/vpn/scores.ts";
+import type { TunnelSlice } from "../core/vpn/tunnel-slices.ts";
 
 /** The VPN's metrics; every label is from a closed set, or one that the local configuration closes. */
 export interface VpnMetrics {
@@ -27,9 +28,9 @@ export interface SessionsByTransport {
 export interface VpnFigures {
   readonly sessions: () => number;
   readonly byTransport: () => SessionsByTransport;
-  /** Of each tunnel's slice, by device. */
+  /** Of each tunnel's slice. */
   readonly addresses: () => readonly {
-    readonly device: string;
+    readonly slice: Pick<TunnelSlice, "device">;
     readonly used: number;
     readonly capacity: number;
   }[];
@@ -89,10 +90,10 @@ function registerFigures(registry: Registry, figures: VpnFigures): void {
     Object.entries(figures.byTransport()),
   );
   labelled("addresses_used", "Addresses in use, by tunnel", "tunnel", () =>
-    figures.addresses().map(({ device, used }) => [device, used] as const),
+    figures.addresses().map(({ slice, used }) => [slice.device, used] as const),
   );
   labelled("addresses", "Addresses that can be given out, by tunnel", "tunnel", () =>
-    figures.addresses().map(({ device, capacity }) => [device, capacity] as const),
+    figures.addresses().map(({ slice, capacity }) => [slice.device, capacity] as const),
   );
   gauge("logins_pending", "Logins that wait for an answer", figures.pendingLogins);
   gauge("policies", "Distinct policies of sessions in force", figures.policies);

@@ -25,7 +25,7 @@ import { oneTimeSteps, sessionStore } from "./stores.ts";
 import { StrangerLog } from "./stranger-log.ts";
 import { vpnControls } from "./vpn-controls.ts";
 import { vpnCore } from "./vpn-core.ts";
-import { bansInForce, sessionsByTransport } from "./vpn-figures.ts";
+import { addressesByTunnel, bansInForce, sessionsByTransport } from "./vpn-figures.ts";
 import { vpnChecks } from "./vpn-health.ts";
 import { handshakeReason, type VpnMetrics, vpnMetrics } from "./vpn-metrics.ts";
 import { vpnObserver } from "./vpn-observer.ts";
@@ -79,7 +79,7 @@ export class VpnGateway implements AsyncDisposable {
     this.#metrics = vpnMetrics(kernel.metrics, {
       sessions: () => this.sessions,
       byTransport: () => sessionsByTransport(this.#parts.sessions.table),
-      addresses: () => this.#addresses(),
+      addresses: () => addressesByTunnel(this.#parts, this.#slices),
       pendingLogins: () => this.#parts.pending.size,
       policies: () => this.#parts.leases.size,
       bansInForce: () => bansInForce(this.#parts),
@@ -241,15 +241,6 @@ export class VpnGateway implements AsyncDisposable {
         kernel.log.fatal({ reason }, "vpn.data-path-failed");
       },
     };
-  }
-
-  /** How full each tunnel's slice of the pool is. */
-  #addresses() {
-    const fill = this.#parts.pool.ofTunnels();
-    return this.#slices.map(({ device }, index) => {
-      const { used, capacity } = fill[index] ?? { used: 0, capacity: 0 };
-      return { device, used, capacity };
-    });
   }
 }
 
