@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, type TestContext, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { endChild, LAB } from "../vpn-lab/namespaces.ts";
 import { payloadHash } from "../vpn-lab/payload.ts";
 import { ready, Scene } from "../vpn-lab/scene.ts";
@@ -38,10 +38,10 @@ const WAYS = [
   { way: "resumption", words: ["--dtls12-ciphers", "AES256-GCM-SHA384"] },
 ] as const;
 
-test.each(WAYS)(
+test.for(WAYS)(
   "datagrams that come again, or changed, are dropped and counted ($way)",
-  async (one, ...rest) => {
-    const place = ready(scene, (rest as unknown[])[0] as TestContext, "ping");
+  async (one, context) => {
+    const place = ready(scene, context, "ping");
     const before = await dropped(place);
     await using client = await place.connect({ address: PROXY, words: one.words });
     await client.until("Established DTLS connection");

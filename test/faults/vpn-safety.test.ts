@@ -166,28 +166,36 @@ describe("packets of a client", () => {
     ["the control network, through NAT64", "64:ff9b::a63:241"],
   ] as const;
 
-  test.each(FORBIDDEN)("never go to %s, whatever the policy allows", async (...all: unknown[]) => {
-    const [, destination, context] = all as [string, string, TestContext];
-    const place = here(context);
-    using client = await attack(place);
-    const source = destination.includes(":") ? client.ipv6Address : client.address;
-    const ends = { source, destination };
-    const fate = await fateOf(place, client, () => {
-      client.send(udpPacket(ends, 53));
-      client.send(synPacket(ends, 443));
-      client.send(synPacket(ends, HEALTH_PORT));
-      client.send(pingPacket(ends));
-    });
-    expect(fate).toEqual({ passed: 0, dropped: { denied: 4 } });
-  });
+  test.for(FORBIDDEN)(
+    "never go to %s, whatever the policy allows",
+    async ([, destination], context) => {
+      const place = here(context);
+      using client = await attack(place);
+      const source = destination.includes(":") ? client.ipv6Address : client.address;
+      const ends = { source, destination };
+      const fate = await fateOf(place, client, () => {
+        client.send(udpPacket(ends, 53));
+        client.send(synPacket(ends, 443));
+        client.send(synPacket(ends, HEALTH_PORT));
+        client.send(pingPacket(ends));
+      });
+      expect(fate).toEqual({ passed: 0, dropped: { denied: 4 } });
+    },
+  );
 
   test("do not come to another client", async (context) => {
     const place = here(context);
     using client = await attack(place);
     await using other = await neighbour(place);
     const watch = "add chain inet watch in { type filter hook prerouting priority -300; }";
-    const counter = 'add rule inet watch in iifname "vpn0" counter';
-    await place.lab.run("client", ["nft", `add table inet watch; ${watch}; ${counter}`]);
+    const rules = [
+      "meta l4proto { tcp, udp }",
+      "icmp type echo-request",
+      "icmpv6 type echo-request",
+    ]
+      .map((match) => `add rule inet watch in iifname "vpn0" ${match} counter`)
+      .join("; ");
+    await place.lab.run("client", ["nft", `add table inet watch; ${watch}; ${rules}`]);
     const sessions = await place.sessions();
     const { address = "", ipv6Address = "" } =
       sessions.find(({ deviceId }) => deviceId === place.papers.devices[1]?.deviceId) ?? {};
@@ -201,7 +209,7 @@ describe("packets of a client", () => {
     expect(await pings(place.lab)).toBe(true);
     const printed = await place.lab.run("client", ["nft", "list table inet watch"]);
     await place.lab.run("client", ["nft", "delete table inet watch"]);
-    expect(printed).toContain("packets 1 ");
+    expect(printed.match(/packets \d+/g)).toEqual(["packets 0", "packets 0", "packets 0"]);
     expect(other.process.exitCode).toBeNull();
   });
 
@@ -274,16 +282,18 @@ describe("frames of a client", () => {
     ["has a last octet that is not zero", Buffer.from("5354460100000001", "hex")],
   ] as const;
 
-  test.each(BROKEN)("end its connection where one %s, and nobody else's", async (...all) => {
-    const [, bytes, context] = all as unknown as [string, Buffer, TestContext];
-    const place = here(context);
-    await using other = await neighbour(place);
-    using client = await attack(place);
-    client.raw(bytes);
-    await client.ended();
-    expect(await pings(place.lab)).toBe(true);
-    expect(other.output()).not.toContain("reconnect");
-  });
+  test.for(BROKEN)(
+    "end its connection where one %s, and nobody else's",
+    async ([, bytes], context) => {
+      const place = here(context);
+      await using other = await neighbour(place);
+      using client = await attack(place);
+      client.raw(bytes);
+      await client.ended();
+      expect(await pings(place.lab)).toBe(true);
+      expect(other.output()).not.toContain("reconnect");
+    },
+  );
 });
 
 describe("a client with thousands of flows", () => {

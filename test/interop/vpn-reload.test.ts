@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, type TestContext, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { LAB } from "../vpn-lab/namespaces.ts";
 import { payloadHash } from "../vpn-lab/payload.ts";
 import { startDownload } from "../vpn-lab/running-transfer.ts";
@@ -27,10 +27,10 @@ afterAll(async () => {
   await scene?.[Symbol.asyncDispose]();
 });
 
-test.each(WAYS)(
+test.for(WAYS)(
   "everything that can be reloaded is, under a transfer over $way",
-  async (one, ...rest) => {
-    const place = ready(scene, (rest as unknown[])[0] as TestContext);
+  async (one, context) => {
+    const place = ready(scene, context);
     await using client = await place.connect({ words: one.words });
     if (one.way === "DTLS") await client.until("Established DTLS connection");
     const before = await connected(place);

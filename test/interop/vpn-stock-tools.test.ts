@@ -102,8 +102,8 @@ describe("150 MB", () => {
     },
   ] as const;
 
-  test.each(ways)("are the same to the last byte, down and up, over $way", async (one, ...rest) => {
-    const place = ready(scene, (rest as unknown[])[0] as TestContext);
+  test.for(ways)("are the same to the last byte, down and up, over $way", async (one, context) => {
+    const place = ready(scene, context);
     await using client = await place.connect({ words: one.words });
     await client.until(one.mark);
     if (one.way === "DTLS by resumption") expect(client.output()).not.toContain("(PSK)");
