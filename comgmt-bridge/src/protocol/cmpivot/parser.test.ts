@@ -122,6 +122,8 @@ test.each([
     "OS | count | render barchart",
     /console and is not supported elsewhere/,
   ],
+  ["query-syntax", "Device()", /expected text in quotation marks for Device\(\), but \) came/],
+  ["query-function-unknown", "OS | where A > datetime (2026-01-01)", /no function datetime\(\)/],
   ["query-syntax", "", /line 1, column 1: expected an entity such as Device, but the end came/],
   ["query-syntax", "Device |", /expected an operator such as where or project, but the end came/],
   ["query-syntax", "Device | take ten", /expected a number of rows, but ten came/],

@@ -73,7 +73,7 @@ function readEntity(reader: TokenReader): Source {
   const { text, at } = reader.name("an entity such as Device");
   const entity = entityOf(text)?.name ?? text;
   if (!reader.accept("(")) return { entity, arguments: [], at };
-  const list = reader.isAt(")") ? [] : reader.list(() => readArgument(reader, entity));
+  const list = reader.list(() => readArgument(reader, entity));
   reader.expect(")", `after the arguments of ${entity}`);
   return { entity, arguments: list, at };
 }

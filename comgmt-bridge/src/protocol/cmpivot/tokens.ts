@@ -23,8 +23,8 @@ const SPACE = /(?:[ \t\r\n]+|\/\/[^\r\n]*)+/y;
 const NAME = /[A-Za-z_][A-Za-z0-9_]*/y;
 const NUMBER = /(?:0[xX][0-9A-Fa-f]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)/y;
 const WORD_AFTER_NUMBER = /[A-Za-z0-9_.]+/y;
-const DATETIME = /datetime[ \t\r\n]*\(([^()\r\n]*)\)/y;
-const DATETIME_START = /datetime[ \t\r\n]*\(/y;
+const DATETIME = /datetime\(([^()\r\n]*)\)/y;
+const DATETIME_START = /datetime\(/y;
 /** Signs of Kusto that CMPivot lacks are signs, too, so that they can be named when they are refused. */
 const SIGN = /![A-Za-z_]+~?|==|!=|<=|>=|=~|!~|<>|\.\.|[|(),=<>+\-*/%;.[\]{}$?:#@!&^~]/y;
 const QUOTE = /@?['"]/y;
