@@ -43,7 +43,12 @@ test("a token that is not accepted, and a site that is not there, are told apart
   using site = configuredSite(service, "another.token");
   const refused = await resultsOf(siteChecks(site.configuration, parts));
   expect(refused.get("site-tls")?.status).toBe("healthy");
-  expect(refused.get("site-authentication")?.reason).toMatch(/renew the token/);
+  expect(refused.get("site-authentication")).toMatchObject({
+    ...{ status: "unhealthy", remedy: expect.stringMatching(/renew the token/) },
+  });
+  expect(refused.get("site-rights-device")).toMatchObject({
+    ...{ status: "unknown", remedy: expect.stringMatching(/site-authentication/) },
+  });
   const gone = { ...site.configuration, url: "https://localhost:1" };
   const results = await resultsOf(siteChecks(gone, parts));
   expect(results.get("site-tls")?.reason).toMatch(/cannot be connected to: check site.url/);

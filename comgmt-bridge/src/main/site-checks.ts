@@ -23,6 +23,7 @@ import { chainOf, pinOf } from "../site/certificate-pin.ts";
 import { Deadline } from "../site/deadline.ts";
 import { connectToSite } from "../site/site-connection.ts";
 import { openSite, siteSettings } from "./site.ts";
+import { failedSiteCheck } from "./site-remedies.ts";
 
 /** Own limits: a check has 10 s in all. */
 const CHECK_MS = 9_000;
@@ -42,21 +43,49 @@ export function siteChecks(
   parts: AdminServiceClientParts,
 ): readonly HealthCheck[] {
   const once = { ...configuration, limits: { ...configuration.limits, retries: 0 } };
-  const asking = (act: Act) => async () => {
+  const asking = async (act: Act) => {
     using client = openSite(once, parts);
     using deadline = new Deadline(CHECK_MS);
     return await act(client, { lane: "command", signal: deadline.signal });
   };
-  return [
+  let identity: Promise<CheckResult> | undefined;
+  const askIdentity = () => {
+    identity ??= asking((client, how) => checkIdentity(client, once, how));
+    return identity;
+  };
+  const behindIdentity = (act: Act) => async () => {
+    const isKnown = await askIdentity().then(
+      () => true,
+      () => false,
+    );
+    return isKnown ? await asking(act) : notLookedAt;
+  };
+  const checks: readonly HealthCheck[] = [
     { name: "site-tls", run: () => checkTls(once, parts) },
-    { name: "site-authentication", run: asking((client, how) => checkIdentity(client, once, how)) },
-    { name: "site-clock", run: asking((client, how) => checkClock(client, parts, how)) },
+    { name: "site-authentication", run: askIdentity },
+    { name: "site-clock", run: behindIdentity((client, how) => checkClock(client, parts, how)) },
     ...READ_CLASSES.map((of) => ({
       name: `site-rights-${of.name.toLowerCase().replaceAll("_", "-")}`,
-      run: asking((client, how) => checkRights(client, of, how)),
+      run: behindIdentity((client, how) => checkRights(client, of, how)),
     })),
   ];
+  return checks.map(({ name, run }) => ({
+    name,
+    run: async () => {
+      try {
+        return await run();
+      } catch (error) {
+        return failedSiteCheck(error);
+      }
+    },
+  }));
 }
+
+const notLookedAt: CheckResult = {
+  status: "unknown",
+  reason: "not looked at, because the site does not let us in",
+  remedy: "mend what site-authentication says",
+};
 
 /** Reach, chain, pin and validity, before any credential is sent. */
 async function checkTls(

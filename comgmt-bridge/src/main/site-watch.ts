@@ -8,6 +8,7 @@ import { probeCapabilities, type SiteCapabilities } from "../site/probe-capabili
 import { readKeyRange } from "../site/read-key-range.ts";
 import { openSite } from "./site.ts";
 import { checkIdentity } from "./site-checks.ts";
+import { failedSiteCheck } from "./site-remedies.ts";
 
 /** Own limits: how often a health check really asks the site, and how long it may take. */
 const ASK_EVERY_MS = 60_000;
@@ -35,7 +36,7 @@ export class SiteWatch implements Disposable {
     if (last?.result.status === "healthy" && breaker.kind === "closed") {
       if (now >= last.at && now - last.at < ASK_EVERY_MS) return last.result;
     }
-    const result = await this.#ask();
+    const result = await this.#ask().catch(failedSiteCheck);
     this.#last = { at: now, result };
     return result;
   }

@@ -1,0 +1,29 @@
+import { codeOf, ConnectorError } from "@isthmus/shared/errors";
+import type { CheckResult } from "@isthmus/shared/kernel/service-definition";
+
+/** The one thing to do first, by the code of what failed; the reason says the rest. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  "site-unreachable": "correct site.url, or open the way from this host to the SMS provider",
+  "site-certificate": `name the site's "SMS Issuing" root as site.caFile, or its key as site.pin`,
+  "site-pin": "compare the keys with the provider's own, and correct site.pin if they are its",
+  "site-timeout": "restart or repair the SMS provider (SMS_REST_PROVIDER)",
+  "site-interrupted": "look for what ends connections on the way: firewall, proxy, provider",
+  "site-unauthorized": "renew the token, and see that its account is an administrator of the site",
+  "site-forbidden": "give the account's security role the right to read this class",
+  "site-mfa-demanded": "exclude the account from the provider's authentication level",
+  "site-security-exception": "add the account to the site under its on-premises name",
+  "site-not-found": "update the site, or see that the account may see this class",
+  "site-page": "set site.url to the SMS provider itself",
+  "site-redirect": "set site.url to the SMS provider itself",
+  "site-token": "write a bearer token into site.tokenFile",
+  "secret-unreadable": "let the service's user read site.tokenFile",
+  "site-kerberos-missing": "configure site.tokenFile in place of site.kerberos",
+  "site-circuit-open": "mend what the errors before it say; it is tried again by itself",
+};
+
+/** What a check of the site says of what it throws. Throws on what is not ours. */
+export function failedSiteCheck(error: unknown): CheckResult {
+  if (!(error instanceof ConnectorError)) throw error;
+  const remedy = REMEDIES[codeOf(error)] ?? "see the reason, and AdminService.log on the provider";
+  return { status: "unhealthy", reason: error.message, remedy };
+}
