@@ -10,8 +10,8 @@ export interface HostStep {
   readonly command: readonly string[];
   /** Given to the program's standard input. */
   readonly input?: string;
-  /** A TUN device that makes the step superfluous when it is already there. */
-  readonly unlessDevice?: string;
+  /** A TUN device that makes the step superfluous when it is already there for its user. */
+  readonly unlessDevice?: { readonly name: string; readonly user: string };
   /** Kernel settings that make it superfluous when all of them are 1: in a container they are read-only, and set by its engine. */
   readonly unlessSet?: readonly string[];
 }
@@ -87,7 +87,7 @@ function deviceSteps(slice: TunnelSlice, { user, mtu }: HostPlanOptions): HostSt
     {
       why: `${device} belongs to ${user}, with segmentation offload`,
       command: words,
-      unlessDevice: device,
+      unlessDevice: { name: device, user },
     },
     {
       why: `${device} is up`,

@@ -3,13 +3,15 @@ import { readFileSync } from "node:fs";
 import { ConnectorError } from "@isthmus/shared/errors";
 import type { HostStep } from "./host-plan.ts";
 import { deviceFlags } from "./network-device.ts";
+import { readTunDevice, tunDeviceFault } from "./tun-device.ts";
 
 /** Does the steps of a plan in order. @throws ConnectorError `host-setup-failed` with the command and what it said */
 export function carryOut(steps: readonly HostStep[], note: (line: string) => void): void {
   for (const step of steps) {
     const { unlessDevice, unlessSet } = step;
-    if (unlessDevice !== undefined && deviceFlags(unlessDevice) !== undefined) {
-      note(`already there: ${unlessDevice}`);
+    if (unlessDevice !== undefined && deviceFlags(unlessDevice.name) !== undefined) {
+      requireFit(unlessDevice);
+      note(`already there: ${unlessDevice.name}`);
       continue;
     }
     if (unlessSet?.every(isSet)) {
@@ -28,7 +30,7 @@ export function asScript(steps: readonly HostStep[]): string {
     const guarded =
       step.unlessDevice === undefined
         ? line
-        : `test -e /sys/class/net/${step.unlessDevice} || ${line}`;
+        : `test -e /sys/class/net/${step.unlessDevice.name} || ${line}`;
     const whole = step.input === undefined ? guarded : `${guarded} <<'RULES'\n${step.input}RULES`;
     return [`# ${step.why}`, whole];
   });
@@ -42,6 +44,19 @@ export function isSet(setting: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** What is there under a tunnel's name has to be that tunnel. @throws ConnectorError `host-setup-failed` */
+function requireFit({ name, user }: { readonly name: string; readonly user: string }): void {
+  const fault = tunDeviceFault(readTunDevice(name), userNumber(user));
+  if (fault !== undefined) throw new ConnectorError("host-setup-failed", `${name}: ${fault}`);
+}
+
+function userNumber(user: string): number {
+  if (/^\d+$/.test(user)) return Number(user);
+  const { status, stdout } = spawnSync("id", ["-u", user], { encoding: "utf8" });
+  if (status === 0) return Number(stdout);
+  throw new ConnectorError("host-setup-failed", `there is no user ${user}: name another by --user`);
 }
 
 function run(step: HostStep): void {
