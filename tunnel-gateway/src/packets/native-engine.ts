@@ -20,7 +20,7 @@ const FRAME_TYPE = { disconnect: 5, terminate: 9 } as const;
 /** `enum front_offer` of native/src/front.h. */
 const OFFER = { none: 0, psk: 1, resumption: 2 } as const;
 
-/** Of a CSTP frame's text; the addon refuses more. */
+/** `FAREWELL_BYTES_AT_MOST` of native/src/worker.h; the addon refuses more. */
 const MAX_REASON_BYTES = 255;
 
 /** Entries of a packet thread's flow table: so many for each session, within bounds that cost 5 to 80 MB. */
@@ -194,7 +194,7 @@ function startWorkers(addon: NativeAddon, tunnels: readonly EngineTunnel[]): voi
     // A device has one reader at a time.
     const isTaken = (cause as NodeJS.ErrnoException).code === "EBUSY";
     const remedy = isTaken
-      ? "another gateway has it: stop that one, or set vpn.tunnels.name to another"
+      ? "another gateway has it: stop that one"
       : "tunnel-gateway host-setup makes it";
     throw new ConnectorError("tunnel-failed", `${why}; ${remedy}`, { cause });
   }
