@@ -180,13 +180,12 @@ describe("a page that goes wrong ends the range with a code and never shortens i
 test("a dead provider is given up in time, left alone, and used again once it is back", async () => {
   await using site = await simulated();
   const back = site.fault({ fault: { kind: "hang" }, times: "always" });
-  const limits = { firstByteTimeoutMs: 100, breakerFailures: 2, breakerOpenMs: 100 };
+  const limits = { firstByteTimeoutMs: 1_500, breakerFailures: 2, breakerOpenMs: 100 };
   let now = Date.now();
   using client = clientOf(site, { limits, parts: { clock: { now: () => now } } });
   const ask = () => rejectedCode(() => client.rows(DEVICE, { top: 1 }, asking()));
-  expect([await ask(), await ask(), await ask()]).toEqual([
-    ...["site-timeout", "site-timeout", "site-circuit-open"],
-  ]);
+  expect(await Promise.all([ask(), ask()])).toEqual(["site-timeout", "site-timeout"]);
+  expect(await ask()).toBe("site-circuit-open");
   back();
   now += 100;
   expect([await ask(), client.breaker.kind]).toEqual(["nothing", "closed"]);
