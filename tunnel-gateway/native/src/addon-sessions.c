@@ -64,7 +64,7 @@ napi_value addon_close_session(napi_env env, napi_callback_info info) {
   napi_value values[ARGUMENTS_AT_MOST];
   unsigned worker;
   uint32_t session, type;
-  char text[256];
+  char text[FAREWELL_BYTES_AT_MOST + 1];
   if (!arguments(env, info, 4, values) || !value_worker(env, values[0], &worker) || !value_uint32(env, values[1], &session) ||
       !value_uint32(env, values[2], &type) || !value_text(env, values[3], text, sizeof text))
     return NULL;

@@ -128,8 +128,8 @@ static void say_goodbye(struct session *session, uint8_t type, const char *text)
   struct tls_transport *tls = &session->tls;
   if (tls->ssl == NULL || tls->failure != NULL) return;
   if (type != FAREWELL_NONE) {
-    size_t length = strnlen(text, 255);
-    uint8_t frame[CSTP_HEADER_BYTES + 255];
+    size_t length = strnlen(text, FAREWELL_BYTES_AT_MOST);
+    uint8_t frame[CSTP_HEADER_BYTES + FAREWELL_BYTES_AT_MOST];
     memcpy(frame + CSTP_HEADER_BYTES, text, length);
     tls_send(session, type, frame + CSTP_HEADER_BYTES, length);
   }

@@ -14,7 +14,7 @@ struct request {
     struct {
       uint32_t session;
       uint8_t type;
-      char text[256];
+      char text[FAREWELL_BYTES_AT_MOST + 1];
     } farewell;
     struct {
       uint32_t number;

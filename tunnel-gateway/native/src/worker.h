@@ -62,7 +62,9 @@ bool worker_start(unsigned index, const struct worker_options *options);
 void worker_open_session(unsigned worker, const struct session_options *options);
 /* Changes mtu, policy, timers and rates of an open session; id and addresses stay. */
 void worker_change_session(unsigned worker, const struct session_options *options);
-/* Sends CSTP `type` (5 disconnect or 9 terminate) with `text` (at most 255 bytes) over TLS, closes the transports and wipes keys. */
+/* Own limit: bytes of what a client is told when its session is closed. */
+#define FAREWELL_BYTES_AT_MOST 255
+/* Sends CSTP `type` (5 disconnect or 9 terminate) with `text` over TLS, closes the transports and wipes keys. */
 void worker_close_session(unsigned worker, uint32_t session, uint8_t type, const char *text);
 /* Replaces the session's transport of that kind. Unknown session: everything is closed and freed. */
 void worker_attach_tls(unsigned worker, const struct tls_handover *handover);

@@ -16,7 +16,7 @@ export interface VpnConnectionOptions {
   readonly write: (bytes: Uint8Array) => void;
   readonly end: (how: "clean" | "reset") => void;
   /** A request refused for its form, or a fault of ours. */
-  readonly onRefused: (code: string) => void;
+  readonly onMalformed: (code: string) => void;
   readonly onFault: (error: unknown) => void;
 }
 
@@ -124,7 +124,7 @@ export class VpnConnection {
   #refuse(error: unknown): void {
     if (this.#isOver) return;
     const isTheirs = error instanceof ProtocolError;
-    if (isTheirs) this.#options.onRefused(error.code);
+    if (isTheirs) this.#options.onMalformed(error.code);
     else this.#options.onFault(error);
     const status = isTheirs ? (STATUSES[error.code] ?? 400) : 500;
     const body = isTheirs ? `${error.message}\n` : "internal error\n";

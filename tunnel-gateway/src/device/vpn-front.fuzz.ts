@@ -41,7 +41,7 @@ test("hostile connections get well-formed answers, a tunnel, or nothing, and nev
         udpPort: () => 443,
         requestTimeoutMs: 1_000,
         onRelay: ({ reset }) => reset(),
-        onRefused: () => {},
+        onMalformed: () => {},
         onFault: (error) => void faults.push(error),
       });
       front.opened(engineConnection());

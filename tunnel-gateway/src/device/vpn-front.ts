@@ -27,7 +27,7 @@ export interface VpnFrontOptions {
   /** A CONNECT to somewhere else, for the relay, on a connection with a verified certificate. */
   readonly onRelay: (request: ConnectRequest) => void;
   /** A request refused for its form; `code` is from a closed set. */
-  readonly onRefused: (code: string) => void;
+  readonly onMalformed: (code: string) => void;
   readonly onFault: (error: unknown) => void;
 }
 
@@ -70,7 +70,7 @@ export class VpnFront implements Disposable {
 
   opened(connection: EngineConnection): void {
     const { id } = connection;
-    const { engine, onRefused, onFault } = this.#options;
+    const { engine, onMalformed, onFault } = this.#options;
     const one = new VpnConnection(
       {
         connection,
@@ -80,7 +80,7 @@ export class VpnFront implements Disposable {
           this.#connections.delete(id);
           engine.end(id, how);
         },
-        onRefused,
+        onMalformed,
         onFault,
       },
       performance.now(),

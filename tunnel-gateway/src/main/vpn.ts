@@ -113,7 +113,7 @@ export class VpnGateway implements AsyncDisposable {
       udpPort: () => (local.udp ? this.#port : undefined),
       requestTimeoutMs: kernel.local.admission.handshakeSeconds * SECOND_MS,
       onRelay: options.onRelay,
-      onRefused: (code) => {
+      onMalformed: (code) => {
         this.#metrics.malformed.inc({ code });
         this.#strangers.info({ code }, "vpn.malformed");
       },

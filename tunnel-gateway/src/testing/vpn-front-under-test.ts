@@ -29,7 +29,7 @@ export class VpnFrontUnderTest implements Disposable {
     udpPort: () => this.udpPort,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
     onRelay: (one) => void this.relayed.push(one),
-    onRefused: (code) => void this.refused.push(code),
+    onMalformed: (code) => void this.refused.push(code),
     onFault: (error) => void this.faults.push(error),
   });
 

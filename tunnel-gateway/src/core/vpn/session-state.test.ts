@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { nextState, type SessionEvent, type SessionState, waitingState } from "./session-state.ts";
+import {
+  nextState,
+  type SessionState,
+  type SessionStateEvent,
+  waitingState,
+} from "./session-state.ts";
 
 const times = { disconnectedMs: 60_000, expiresAt: 1_000_000 };
 const after = (
@@ -38,10 +43,10 @@ describe("a session", () => {
 
   test("stays ended", () => {
     const ended = nextState(connected, { kind: "end", reason: "cut" }, 5, times);
-    const event = fc.constantFrom<SessionEvent["kind"]>("tunnel-up", "tunnel-lost", "time");
+    const event = fc.constantFrom<SessionStateEvent["kind"]>("tunnel-up", "tunnel-lost", "time");
     fc.assert(
       fc.property(event, (kind) => {
-        expect(nextState(ended, { kind } as SessionEvent, 6, times)).toBe(ended);
+        expect(nextState(ended, { kind } as SessionStateEvent, 6, times)).toBe(ended);
       }),
     );
   });

@@ -35,7 +35,7 @@ export const SESSION_ENDS = [
 ] as const;
 export type SessionEnd = (typeof SESSION_ENDS)[number];
 
-export type SessionEvent =
+export type SessionStateEvent =
   | { readonly kind: "tunnel-up" }
   | { readonly kind: "tunnel-lost" }
   | { readonly kind: "user-disconnect" }
@@ -63,7 +63,7 @@ export function waitingState(because: "login" | "lost", now: number, times: Sess
 /** What an event makes of a state; the same state where it says nothing new. */
 export function nextState(
   state: SessionState,
-  event: SessionEvent,
+  event: SessionStateEvent,
   now: number,
   times: SessionTimes,
 ): SessionState {
