@@ -13,6 +13,7 @@ import { hashPassword } from "@isthmus/tunnel-gateway/directory/password-hash";
 import { afterAll, beforeAll, expect, type TestContext, test } from "vitest";
 import { peer } from "../peers.ts";
 import type { OidcSimulatorOptions } from "../simulators/oidc/oidc-simulator.ts";
+import { findTool } from "../tools.ts";
 import { type LabGateway, startLabGateway } from "../vpn-lab/gateway.ts";
 import { endChild, LAB, Lab, labObstacle, type Machine } from "../vpn-lab/namespaces.ts";
 import { connectOpenconnect } from "../vpn-lab/openconnect.ts";
@@ -29,6 +30,15 @@ import {
 
 /** Debian's openconnect, as it comes, against the gateway: every way to log in, both TLS versions, every way for packets. */
 
+const TOOLS_NEEDED = [
+  "openconnect",
+  "slapd",
+  "slapadd",
+  "freeradius",
+  "curl",
+  "ip",
+  "nft",
+] as const;
 const ISSUER_PORT = 9_000;
 const OIDC_SECRET = "the client's secret";
 const TOTP_SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -51,7 +61,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "isthmus-vpn-"));
   chmodSync(folder, 0o755);
   certificates = await makeTlsCertificates(folder);
-  if (labObstacle() !== undefined) return;
+  if (labObstacle() !== undefined || TOOLS_NEEDED.some((tool) => !findTool(tool))) return;
   lab = resources.use(await Lab.make("oc"));
   resources.use(await startPayloadServer(lab));
   await startUserServers(lab);
@@ -193,15 +203,14 @@ const CASES: readonly Case[] = [
 function ready(context: TestContext): { readonly lab: Lab; readonly gateway: LabGateway } {
   const obstacle = labObstacle();
   if (obstacle !== undefined) context.skip(obstacle);
-  for (const tool of ["openconnect", "slapd", "freeradius", "curl"] as const) peer(tool, context);
+  for (const tool of TOOLS_NEEDED) peer(tool, context);
   if (!lab || !gateway) throw new Error("the laboratory was not made");
   return { lab, gateway };
 }
 
-test.each(CASES)(
+test.for(CASES)(
   "openconnect logs in by $authentication over TLS $tls with UDP $udp over IPv$outside",
-  async (one, ...rest: unknown[]) => {
-    const context = rest[0] as unknown as TestContext;
+  async (one, context) => {
     const { lab: place } = ready(context);
     await using _block = one.udp === "blocked" ? await blockUdp(place) : undefined;
     await using client = await connectOpenconnect(place, {
