@@ -187,6 +187,7 @@ test.each([
   ["query-aggregate-misplaced", "OS | where count() > 1", /belongs after summarize/],
   ["query-aggregate-misplaced", "OS | summarize Name", /needs an aggregate such as count/],
   ["query-aggregate-misplaced", "OS | summarize max(count())", /belongs after summarize/],
+  ["query-column-repeated", "OS | summarize A=count() by A", /the column A is there already/],
   ["query-column-repeated", "OS | project A, B, A", /the column A is there already/],
   [
     "query-type-wrong",

@@ -85,10 +85,12 @@ function checkOperator(operator: TableOperator, columns: number | undefined): nu
     case "project":
       checkItems(operator.columns, "value");
       return operator.columns.length;
-    case "summarize":
-      checkItems(operator.aggregates, "aggregate");
-      checkItems(operator.by, "value");
+    case "summarize": {
+      const seen = new Set<string>();
+      checkItems(operator.aggregates, "aggregate", seen);
+      checkItems(operator.by, "value", seen);
       return operator.aggregates.length + operator.by.length;
+    }
     case "take":
       return columns;
     case "top":
@@ -105,8 +107,7 @@ function sum(left: number | undefined, right: number | undefined): number | unde
   return left === undefined || right === undefined ? undefined : left + right;
 }
 
-function checkItems(items: readonly Item[], place: Place): void {
-  const seen = new Set<string>();
+function checkItems(items: readonly Item[], place: Place, seen = new Set<string>()): void {
   for (const { name, value } of items) {
     checkExpression(value, place);
     const column = name ?? (value.kind === "column" ? value.name : undefined);
