@@ -6,15 +6,17 @@
 
 static const uint8_t MAPPED[12] = {[10] = 0xff, [11] = 0xff};
 
-static void map_ipv4(const void *ipv4, uint8_t address[16]) {
+void address_map_ipv4(const struct in_addr *ipv4, uint8_t address[16]) {
   memcpy(address, MAPPED, sizeof MAPPED);
   memcpy(address + sizeof MAPPED, ipv4, 4);
 }
 
+bool address_is_ipv4(const uint8_t address[16]) { return memcmp(address, MAPPED, sizeof MAPPED) == 0; }
+
 bool ip_endpoint_of_socket(const struct sockaddr_storage *socket_address, struct ip_endpoint *endpoint) {
   if (socket_address->ss_family == AF_INET) {
     const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)socket_address;
-    map_ipv4(&ipv4->sin_addr, endpoint->address);
+    address_map_ipv4(&ipv4->sin_addr, endpoint->address);
     endpoint->port = ntohs(ipv4->sin_port);
     return true;
   }
@@ -26,14 +28,14 @@ bool ip_endpoint_of_socket(const struct sockaddr_storage *socket_address, struct
 }
 
 void address_text(const uint8_t address[16], char text[ADDRESS_TEXT_BYTES]) {
-  bool is_mapped = memcmp(address, MAPPED, sizeof MAPPED) == 0;
-  inet_ntop(is_mapped ? AF_INET : AF_INET6, is_mapped ? address + 12 : address, text, ADDRESS_TEXT_BYTES);
+  bool is_ipv4 = address_is_ipv4(address);
+  inet_ntop(is_ipv4 ? AF_INET : AF_INET6, is_ipv4 ? address + sizeof MAPPED : address, text, ADDRESS_TEXT_BYTES);
 }
 
 bool address_parse(const char *text, uint8_t address[16]) {
   struct in_addr ipv4;
   if (inet_pton(AF_INET, text, &ipv4) == 1) {
-    map_ipv4(&ipv4, address);
+    address_map_ipv4(&ipv4, address);
     return true;
   }
   return inet_pton(AF_INET6, text, address) == 1;

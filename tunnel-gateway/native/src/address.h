@@ -26,6 +26,9 @@ struct network {
 /* False where the family is neither of IP. */
 bool ip_endpoint_of_socket(const struct sockaddr_storage *socket_address, struct ip_endpoint *endpoint);
 
+void address_map_ipv4(const struct in_addr *ipv4, uint8_t address[16]);
+bool address_is_ipv4(const uint8_t address[16]);
+
 void address_text(const uint8_t address[16], char text[ADDRESS_TEXT_BYTES]);
 /* The usual text form alone: no zone, no octal, no short IPv4. */
 bool address_parse(const char *text, uint8_t address[16]);

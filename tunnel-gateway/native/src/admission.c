@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "address.h"
 #include "openssl-api.h"
 
 #define BUCKETS 4096
@@ -14,9 +15,8 @@ struct admission_place {
 
 /* One site of the internet usually has a whole /64 of IPv6, so that is counted as one address. IPv4 begins with 10 zeros. */
 static void network_of(const uint8_t address[16], uint8_t network[16]) {
-  static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
   memset(network, 0, 16);
-  memcpy(network, address, memcmp(address, mapped, sizeof mapped) == 0 ? 16 : 8);
+  memcpy(network, address, address_is_ipv4(address) ? 16 : 8);
 }
 
 static uint64_t mix(uint64_t x) {

@@ -36,25 +36,15 @@ bool endpoint_is_same(const union endpoint *one, const union endpoint *other) {
 }
 
 const char *endpoint_text(const union endpoint *endpoint, char text[ENDPOINT_TEXT_BYTES]) {
-  const void *address = &endpoint->v4.sin_addr;
-  int family = AF_INET;
-  if (endpoint->family == AF_INET6) {
-    bool is_mapped = IN6_IS_ADDR_V4MAPPED(&endpoint->v6.sin6_addr);
-    family = is_mapped ? AF_INET : AF_INET6;
-    address = endpoint->v6.sin6_addr.s6_addr + (is_mapped ? 12 : 0);
-  }
-  if (inet_ntop(family, address, text, ENDPOINT_TEXT_BYTES) == NULL) text[0] = '\0';
+  uint8_t key[ENDPOINT_KEY_BYTES];
+  endpoint_key(endpoint, key);
+  address_text(key, text);
   return text;
 }
 
 void endpoint_key(const union endpoint *endpoint, uint8_t key[ENDPOINT_KEY_BYTES]) {
-  memset(key, 0, ENDPOINT_KEY_BYTES);
-  if (endpoint->family == AF_INET6) {
-    memcpy(key, &endpoint->v6.sin6_addr, 16);
-  } else {
-    key[10] = key[11] = 0xff;
-    memcpy(key + 12, &endpoint->v4.sin_addr, 4);
-  }
+  if (endpoint->family == AF_INET6) memcpy(key, &endpoint->v6.sin6_addr, 16);
+  else address_map_ipv4(&endpoint->v4.sin_addr, key);
   uint16_t port = endpoint_port(endpoint);
   key[16] = (uint8_t)(port >> 8);
   key[17] = (uint8_t)port;

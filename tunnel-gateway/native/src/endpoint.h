@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include "address.h"
 
 union endpoint {
   sa_family_t family;
@@ -18,7 +19,7 @@ union endpoint {
   struct sockaddr_in6 v6;
 };
 
-#define ENDPOINT_TEXT_BYTES 64
+#define ENDPOINT_TEXT_BYTES ADDRESS_TEXT_BYTES
 
 /* False when it is neither IPv4 nor IPv6, or its length does not fit. */
 bool endpoint_from(union endpoint *endpoint, const struct sockaddr *address, socklen_t length);

@@ -137,6 +137,22 @@ static struct flow_decision open_flow(struct flow_table *table, const struct flo
   return allow(verdict.rule);
 }
 
+static struct flow_decision adopt_flow(struct flow_table *table, const struct flow_session *session, const struct flow_key *key,
+                                       const struct packet *view, uint32_t now) {
+  struct verdict verdict = judge(session->policy, key);
+  if (!verdict.is_allowed) return refuse(FLOW_UNSOLICITED, 0);
+  struct flow_entry *entry = flow_insert(table, session->slot, key, now);
+  if (entry == NULL) return refuse(FLOW_LIMIT, verdict.rule);
+  entry->generation = session->generation;
+  entry->rule = verdict.rule;
+  note_segment(entry, view, false);
+  return allow(verdict.rule);
+}
+
+static bool may_adopt(const struct flow_session *session, const struct packet *view) {
+  return session->adopts && view->protocol == PROTOCOL_TCP && (view->tcp_flags & (TCP_SYN | TCP_RST)) == 0;
+}
+
 static struct flow_decision decide(struct flow_table *table, const struct flow_session *session, const uint8_t *packet,
                                    const struct packet *view, bool is_up, uint32_t now) {
   if (session->slot >= table->options.slots) return refuse(FLOW_UNSOLICITED, 0);
@@ -151,6 +167,8 @@ static struct flow_decision decide(struct flow_table *table, const struct flow_s
     flow_touch(table, entry, now);
   } else if (is_up) {
     decision = open_flow(table, session, &key, view, now);
+  } else if (decision.outcome == FLOW_UNSOLICITED && may_adopt(session, view)) {
+    decision = adopt_flow(table, session, &key, view, now);
   }
   if (decision.outcome == FLOW_ALLOWED && view->part == PACKET_FIRST_FRAGMENT) {
     struct fragment_key first = fragment_of(session, view, is_up);

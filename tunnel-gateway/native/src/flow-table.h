@@ -33,6 +33,9 @@ struct flow_session {
   uint32_t slot;
   const struct policy *policy;
   uint32_t generation; /* another number whenever the session's policy is another: its flows are judged anew, when next used */
+  /* Flows of an earlier process may go on: a TCP segment to the client that opens nothing is taken for one of a flow that the
+   * policy lets the client open. Without, a download stalls until the client says something. */
+  bool adopts;
 };
 
 enum flow_outcome {

@@ -19,6 +19,8 @@
 #include "tun.h"
 #include "worker.h"
 
+/* After a start, flows of the process before are taken up: longer than the DPD of most clients. */
+#define ADOPTS_FOR_MS 300000
 #define ID_BUCKETS 4096
 #define PLAINTEXT_AT_MOST 16384 /* of one record, RFC 8446 section 5.1 */
 #define RECORD_OVERHEAD_AT_MOST 320 /* header, nonce, MAC and padding of any cipher of TLS 1.2, with room to spare */
@@ -77,7 +79,7 @@ struct worker {
   uint32_t next_generation; /* of transports and policies alike */
   struct flow_table *flows;
 
-  uint64_t now_us, now_ms, realtime_offset_ms;
+  uint64_t now_us, now_ms, started_ms, realtime_offset_ms;
   uint64_t next_tick_ms;
   uint32_t packets_in_wake; /* handled since the last wait */
   uint64_t last_wake_us;
@@ -126,8 +128,12 @@ static inline uint32_t slot_of_ipv6(const struct worker *worker, const uint8_t a
 }
 
 static inline struct flow_session session_flow(const struct session *session) {
-  if (session->policy == NULL) return (struct flow_session){session->options.slot, NULL, 0};
-  return (struct flow_session){session->options.slot, session->policy->policy, session->policy->generation};
+  struct flow_session flow = {.slot = session->options.slot};
+  if (session->policy == NULL) return flow;
+  flow.policy = session->policy->policy;
+  flow.generation = session->policy->generation;
+  flow.adopts = session->worker->now_ms - session->worker->started_ms < ADOPTS_FOR_MS;
+  return flow;
 }
 
 /* A user packet has passed. */

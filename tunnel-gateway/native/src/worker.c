@@ -183,6 +183,7 @@ bool worker_start(unsigned index, const struct worker_options *options) {
   worker->epoll_fd = -1;
   coalesce_start(&worker->coalescer, up_write, worker);
   read_clock(worker);
+  worker->started_ms = worker->now_ms;
   worker->realtime_offset_ms = clock_us(CLOCK_REALTIME) / 1000 - worker->now_ms;
   errno = ENOMEM;
   bool is_ready = make_tables(worker) && watch_own(worker);

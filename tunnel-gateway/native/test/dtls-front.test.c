@@ -1,4 +1,4 @@
-// sources: dtls-hello.c dtls-cookie.c dtls-offers.c dtls-context.c dtls-socket.c dtls-handshakes.c dtls-front.c endpoint.c wire.c ../test/dtls-client.c ../test/dtls-scene.c
+// sources: dtls-hello.c dtls-cookie.c dtls-offers.c dtls-context.c dtls-socket.c dtls-handshakes.c dtls-front.c endpoint.c address.c wire.c ../test/dtls-client.c ../test/dtls-scene.c
 // libraries: ssl crypto
 /*
  * Clients of libssl that come to the DTLS front with what they were offered: what reaches the packet threads, and what does not.

@@ -1,4 +1,4 @@
-// sources: dtls-hello.c dtls-cookie.c dtls-offers.c dtls-context.c dtls-socket.c dtls-handshakes.c dtls-front.c endpoint.c wire.c ../test/dtls-client.c ../test/dtls-scene.c
+// sources: dtls-hello.c dtls-cookie.c dtls-offers.c dtls-context.c dtls-socket.c dtls-handshakes.c dtls-front.c endpoint.c address.c wire.c ../test/dtls-client.c ../test/dtls-scene.c
 // libraries: ssl crypto
 /*
  * What comes to the DTLS front from strangers, and from who merely saw an id pass: nothing of it is remembered, and no more is

@@ -55,6 +55,29 @@ static void nothing_comes_in_that_was_not_asked_for(void) {
   HOLDS(pass(0, from_elsewhere, 5) == FLOW_UNSOLICITED);
 }
 
+static void what_went_on_before_a_restart_goes_on(void) {
+  start(1, 10, 0);
+  struct flow_session session = {.slot = 0, .policy = everything, .adopts = true};
+  struct packet view;
+  struct made made = segment(TCP_ACK, true);
+  made.client = 2;
+  uint8_t *packet = made_packet(&made, &view);
+  HOLDS(flow_down(table, &session, packet, &view, 5).outcome == FLOW_ALLOWED && flow_count(table) == 1);
+  session.policy = nothing;
+  session.generation = 1;
+  HOLDS(flow_down(table, &session, packet, &view, 5).outcome != FLOW_ALLOWED && flow_count(table) == 0);
+  HOLDS(flow_down(table, &session, packet, &view, 5).outcome == FLOW_UNSOLICITED);
+  free(packet);
+  session.policy = everything;
+  const uint8_t opening[] = {TCP_SYN, TCP_SYN | TCP_ACK, TCP_RST};
+  for (size_t at = 0; at < sizeof opening; at++) {
+    made.flags = opening[at];
+    packet = made_packet(&made, &view);
+    HOLDS(flow_down(table, &session, packet, &view, 5).outcome == FLOW_UNSOLICITED);
+    free(packet);
+  }
+}
+
 static void an_error_of_a_client_goes_to_nobody_but_whom_it_is_about(void) {
   start(1, 10, 0);
   HOLDS(pass(0, segment(TCP_SYN, false), 5) == FLOW_ALLOWED);
@@ -191,6 +214,7 @@ static void limits_of_nothing_are_refused(void) {
 
 int main(void) {
   RUN(nothing_comes_in_that_was_not_asked_for);
+  RUN(what_went_on_before_a_restart_goes_on);
   RUN(an_error_of_a_client_goes_to_nobody_but_whom_it_is_about);
   RUN(a_flow_is_forgotten_after_the_time_of_its_state);
   RUN(datagrams_and_echoes_have_their_own_times);
