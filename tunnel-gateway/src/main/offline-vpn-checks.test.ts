@@ -47,6 +47,14 @@ describe("before the start", () => {
     });
   });
 
+  test("policyGroups that no policy is for are a warning", async () => {
+    const found = await checksOf({}, { groups: [{ ...staff, policyGroups: ["ghost"] }] });
+    expect(found.get("vpn-groups")).toMatchObject({
+      status: "warning",
+      reason: expect.stringContaining("ghost"),
+    });
+  });
+
   test("no group is a warning, and a form that is wrong is told elsewhere", async () => {
     expect((await checksOf({})).get("vpn-groups")).toMatchObject({ status: "warning" });
     expect((await checksOf({}, { groups: "staff" })).get("vpn-groups")).toMatchObject({

@@ -7,6 +7,7 @@ import { tunnelSlices } from "../core/vpn/tunnel-slices.ts";
 import { loadNativeAddon } from "../packets/native-addon.ts";
 import { offlineAuthenticatorChecks } from "./authenticator-checks.ts";
 import { vpnFacilities } from "./vpn-core.ts";
+import { groupHealth } from "./vpn-health.ts";
 
 /** What `check` and `readiness` test of a VPN before its start; `standaloneFile` is the desired configuration, if in a file. */
 export function offlineVpnChecks(
@@ -18,7 +19,7 @@ export function offlineVpnChecks(
     { name: "vpn-network", run: () => networkHealth(vpn) },
   ];
   if (standaloneFile !== undefined) {
-    checks.push({ name: "vpn-groups", run: () => groupHealth(vpn, standaloneFile) });
+    checks.push({ name: "vpn-groups", run: () => fileHealth(vpn, standaloneFile) });
   }
   return [...checks, ...offlineAuthenticatorChecks(vpn)];
 }
@@ -38,15 +39,12 @@ function networkHealth(vpn: VpnLocalConfiguration): CheckResult {
 }
 
 /** Whether a gateway would take its own file; where the form is wrong, `desired-configuration` says so. */
-function groupHealth(vpn: VpnLocalConfiguration, file: string): CheckResult {
+function fileHealth(vpn: VpnLocalConfiguration, file: string): CheckResult {
   const { configuration } = readStandalone(file);
   const parsed = desiredConfiguration.safeParse(configuration);
   if (!parsed.success) {
     return { status: "unknown", reason: "the desired configuration has faults", remedy: "see it" };
   }
-  const rules = compileRules(parsed.data, { destinations: undefined, vpn: vpnFacilities(vpn) });
-  const { groups } = rules.vpn;
-  if (groups.length > 0) return { status: "healthy", reason: `${groups.length} groups` };
-  const remedy = "add a group to vpn.groups of the desired configuration";
-  return { status: "warning", reason: "nobody can log in: there is no group", remedy };
+  const bounds = { destinations: undefined, vpn: vpnFacilities(vpn) };
+  return groupHealth(compileRules(parsed.data, bounds));
 }

@@ -1,5 +1,5 @@
 import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
-import type { AccessControl } from "../core/access.ts";
+import type { AccessControl, AccessRules } from "../core/access.ts";
 import { namesWithin } from "../core/vpn/packet-rules.ts";
 import type { TunnelSlice } from "../core/vpn/tunnel-slices.ts";
 import type { VpnParts } from "../core/vpn/vpn-service.ts";
@@ -34,7 +34,7 @@ export function vpnChecks(options: VpnHealthOptions): HealthCheck[] {
     { name: "vpn-tunnels", run: () => tunnelHealth(options) },
     { name: "vpn-addresses", run: () => addressHealth(parts) },
     { name: "vpn-udp", run: () => udpHealth(options) },
-    { name: "vpn-groups", run: () => groupHealth(access) },
+    { name: "vpn-groups", run: () => groupHealth(access.rules) },
   ];
 }
 
@@ -95,7 +95,7 @@ function udpHealth({ parts, engine, now }: VpnHealthOptions): CheckResult {
 }
 
 /** Whether somebody can log in, and whether the policies say less on the VPN than on the relay. */
-function groupHealth({ rules }: AccessControl): CheckResult {
+export function groupHealth(rules: AccessRules): CheckResult {
   if (rules.vpn.groups.length === 0) {
     const remedy = "add a group to vpn.groups of the desired configuration";
     return { status: "warning", reason: "nobody can log in: there is no group", remedy };
@@ -114,7 +114,7 @@ function groupHealth({ rules }: AccessControl): CheckResult {
 }
 
 /** Mistyped most of the time: what no policy names decides nothing. */
-function groupsWithoutPolicy({ policies, vpn }: AccessControl["rules"]): string[] {
+function groupsWithoutPolicy({ policies, vpn }: AccessRules): string[] {
   const named = new Set(policies.flatMap(({ groups }) => groups));
   const wanted = new Set(vpn.groups.flatMap(({ policyGroups }) => policyGroups));
   return [...wanted].filter((group) => !named.has(group));
