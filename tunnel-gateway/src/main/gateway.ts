@@ -29,6 +29,7 @@ import { watchFiles } from "./file-watch.ts";
 import type { GatewayKernel } from "./gateway-kernel.ts";
 import { healthChecks } from "./health-checks.ts";
 import { reportHealth } from "./health-reports.ts";
+import { currentAddresses } from "./host-addresses.ts";
 import { HostLoad } from "./host-load.ts";
 import { NetworkProbe } from "./network-probe.ts";
 import { type RelayMetrics, relayMetrics } from "./relay-metrics.ts";
@@ -36,7 +37,6 @@ import { cutRecorder } from "./relay-observer.ts";
 import { type RelayParts, relayParts } from "./relay-parts.ts";
 import { deviceStore, revocationStore } from "./stores.ts";
 import {
-  currentAddresses,
   egressOf,
   type LocalDestinations,
   ownListener,

@@ -1,4 +1,3 @@
-import { networkInterfaces } from "node:os";
 import { ConfigurationError } from "@isthmus/shared/errors";
 import type { Guardrails } from "../config/guardrails.ts";
 import type { LocalConfiguration } from "../config/local-configuration.ts";
@@ -35,12 +34,6 @@ export function readLocalDestinations(
     compileDestinations(guardrails.destinations, "guardrails.destinations", faults);
   if (faults.length > 0) throw new ConfigurationError("the local configuration", faults);
   return { allowedInternal, controlNetwork, bound };
-}
-
-/** This host's addresses as they are now, with their networks: `10.0.0.5/24`. */
-export function currentAddresses(): readonly string[] {
-  const interfaces = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  return interfaces.flatMap(({ cidr }) => cidr ?? []);
 }
 
 /** The default-deny list of a host with these addresses. */
