@@ -28,7 +28,7 @@ export const bridge: ServiceDefinition<
 > = {
   service: "comgmt-bridge",
   summary:
-    "the connector for Configuration Manager and Active Directory; this version reports its health only",
+    "the connector for Configuration Manager and Active Directory; this version checks and watches a site, and syncs nothing yet",
   localConfiguration,
   desiredConfiguration,
   guardrails,
