@@ -31,8 +31,8 @@ const SIDES = [
   { name: "ocserv", colour: "#b8bcc4" },
 ] as const;
 
-const WIDTH = 860;
-const LABEL_WIDTH = 118;
+const WIDTH = 900;
+const LABEL_WIDTH = 172;
 const ROW_HEIGHT = 38;
 const BAR_HEIGHT = 13;
 const TOP = 74;
