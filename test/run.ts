@@ -1,0 +1,59 @@
+/**
+ * Runs all tests, or those that its words name as they would for `vitest run`. Threads that come and go as fast as in tests
+ * meet faults of V8 that end a process by a signal once in some thousand files (nodejs/node#64500 is one): such a file is run once
+ * more, and told of. Where our own C code runs in the process that died, it is a failure at once.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { RunSummary } from "./plain-reporter.ts";
+
+/** More than that is no accident. */
+const RERUNS_AT_MOST = 3;
+const HAS_OWN_C_CODE = /tunnel-gateway|vpn/;
+const ROOT = join(import.meta.dirname, "..");
+
+process.exitCode = main(process.argv.slice(2));
+
+function main(words: readonly string[]): number {
+  const first = run(words);
+  if (first === undefined) return finish({ passed: 0, failed: 1, skipped: 0, ended: [] });
+  const isAccident =
+    first.ended.length <= RERUNS_AT_MOST && !first.ended.some((file) => HAS_OWN_C_CODE.test(file));
+  if (first.ended.length === 0 || !isAccident) return finish(first);
+  process.stdout.write(`\na signal ended the process of ${first.ended.join(", ")}: once more\n`);
+  const second = run(first.ended);
+  if (second === undefined) return finish(first);
+  return finish({
+    passed: first.passed + second.passed,
+    failed: first.failed + second.failed,
+    skipped: first.skipped + second.skipped,
+    ended: second.ended,
+  });
+}
+
+/** Undefined where Vitest did not come to an end. */
+function run(words: readonly string[]): RunSummary | undefined {
+  const folder = mkdtempSync(join(tmpdir(), "isthmus-test-"));
+  const file = join(folder, "summary.json");
+  const reporters = ["--reporter=default", "--reporter=./test/plain-reporter.ts"];
+  try {
+    spawnSync("vitest", ["run", ...reporters, ...words], {
+      cwd: ROOT,
+      stdio: "inherit",
+      env: { ...process.env, ISTHMUS_TEST_SUMMARY: file },
+    });
+    return JSON.parse(readFileSync(file, "utf8")) as RunSummary;
+  } catch {
+    return undefined;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function finish({ passed, failed, skipped, ended }: RunSummary): number {
+  const all = failed + ended.length;
+  process.stdout.write(`${passed} passed, ${all} failed, ${skipped} skipped\n`);
+  return all === 0 && passed > 0 ? 0 : 1;
+}
