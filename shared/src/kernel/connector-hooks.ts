@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { Clock } from "../clock.ts";
 import { ConnectorError, codeOf, RefusalError } from "../errors.ts";
-import type { LinkEvent, LinkHooks } from "../link/link-hooks.ts";
+import type { InventoryMessage, LinkEvent, LinkHooks } from "../link/link-hooks.ts";
 import type { HealthSnapshot, SignedAuditHead, SignedCommand } from "../link/messages.ts";
 import type { Store } from "../store/store.ts";
 import type { AuditKeeper } from "./audit-keeper.ts";
@@ -28,6 +28,7 @@ interface HooksOptions<Desired> {
   readonly snapshot: () => Promise<HealthSnapshot>;
   /** Says that the audit stream has new entries. */
   readonly wakeAudit: () => void;
+  readonly onInventory?: ((message: InventoryMessage) => void) | undefined;
 }
 
 /** What the link asks of a connector: guardrails before a command, the service to run it, and the journal for all of it. */
@@ -94,6 +95,7 @@ export function connectorHooks<Desired>(options: HooksOptions<Desired>): LinkHoo
       return options.store.run("auditHead");
     },
     health: options.snapshot,
+    ...(options.onInventory !== undefined && { onInventory: options.onInventory }),
     onEvent: eventRecorder(options, record),
   };
 }
@@ -116,7 +118,7 @@ async function reconcile(
 ): Promise<Reconciliation> {
   if (handler === undefined) return "unknown";
   if (handler.reconcile === undefined) return "not-run";
-  return await handler.reconcile(payloadOf(command, handler));
+  return await handler.reconcile(payloadOf(command, handler), { id: command.id });
 }
 
 function eventRecorder<Desired>(

@@ -140,7 +140,7 @@ class Connector<Local, Desired, Rules, Ops extends Operations> {
     });
     await desired.applyKept((document) => this.#openKept(document));
     if (source.kind === "standalone") await this.#standAlone(source.file, desired, lifetime);
-    else await this.#linkUp(source.identity, handlers, desired, audit, lifetime);
+    else await this.#linkUp(source.identity, { service, handlers, desired, audit }, lifetime);
   }
 
   /** Opens the control socket and writes `run.json`. */
@@ -190,13 +190,18 @@ class Connector<Local, Desired, Rules, Ops extends Operations> {
 
   async #linkUp(
     identity: Identity,
-    handlers: Handlers,
-    desired: DesiredConfiguration<Desired>,
-    audit: AuditKeeper,
+    parts: {
+      readonly service: RunningService<Desired>;
+      readonly handlers: Handlers;
+      readonly desired: DesiredConfiguration<Desired>;
+      readonly audit: AuditKeeper;
+    },
     { resources }: Lifetime,
   ): Promise<void> {
     const { log, store, trust, guardrails, board } = this.#base;
+    const { handlers, desired, audit } = parts;
     const { service } = this.#definition;
+    const onInventory = parts.service.onInventory?.bind(parts.service);
     const limits = this.#limits();
     const guard = new CommandGuard({ guardrails, handlers, limits, clock: systemClock });
     const snapshot = () => board.snapshot(this.#about(), true);
@@ -212,6 +217,7 @@ class Connector<Local, Desired, Rules, Ops extends Operations> {
       audit,
       snapshot,
       wakeAudit: () => this.#link?.wake(AUDIT_STREAM),
+      onInventory,
     });
     const { connectorId, privateKey, linkUrl } = identity;
     this.#link = await startLink({
@@ -249,6 +255,7 @@ class Connector<Local, Desired, Rules, Ops extends Operations> {
     return {
       state: () => this.#linkState(),
       wake: (stream) => this.#link?.wake(stream),
+      tell: (message) => this.#link?.tell(message) ?? false,
     };
   }
 

@@ -2,6 +2,8 @@ import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import type { z } from "zod";
 import type { Clock } from "../clock.ts";
+import type { LeaseWanted } from "../link/inventory-messages.ts";
+import type { InventoryMessage } from "../link/link-hooks.ts";
 import type { PublicKey, Service } from "../link/messages.ts";
 import type { Random } from "../random.ts";
 import type { PostgresqlPlace } from "../store/postgresql/place.ts";
@@ -93,6 +95,8 @@ export interface KernelLink {
   state(): LinkState;
   /** Says that a stream has new entries, so that they are sent now and not at the next look. */
   wake(stream: string): void;
+  /** Sends a message that is worth nothing later; false where nobody would hear it. */
+  tell(message: LeaseWanted): boolean;
 }
 
 export interface LinkState {
@@ -156,7 +160,7 @@ export interface CommandHandler<Payload> {
   /** Runs the command; what it returns is JSON and goes to the control plane. */
   run(payload: Payload, context: CommandContext): Promise<unknown>;
   /** After a crash between intent and result. Without it such a command is run again. */
-  reconcile?(payload: Payload): Promise<Reconciliation>;
+  reconcile?(payload: Payload, context: Pick<CommandContext, "id">): Promise<Reconciliation>;
 }
 
 export interface CommandContext {
@@ -178,6 +182,8 @@ export interface RunningService<Desired> extends AsyncDisposable {
   /** By command kind. `health.report` is the kernel's. */
   // biome-ignore lint/suspicious/noExplicitAny: handlers of differently typed payloads in one record
   readonly commands: Readonly<Record<string, CommandHandler<any>>>;
+  /** Takes what the control plane says of inventory. Not signed: it may make the service read and send, and nothing else. */
+  onInventory?(message: InventoryMessage): void;
   /** What the service's own subcommands ask of it while it runs, by way of the control socket. */
   readonly controls?: ControlHandlers;
 }

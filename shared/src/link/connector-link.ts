@@ -6,6 +6,7 @@ import { hostOf, parseCloudUrl } from "./cloud-address.ts";
 import { DownLane } from "./down-lane.ts";
 import type { HttpProxy } from "./http-proxy.ts";
 import { COMMANDS_STREAM } from "./inbox-operations.ts";
+import type { LeaseWanted } from "./inventory-messages.ts";
 import type { LaneStore } from "./lane-store.ts";
 import type { LinkHooks } from "./link-hooks.ts";
 import type { LinkLog } from "./link-log.ts";
@@ -67,6 +68,8 @@ export interface ConnectorLink extends AsyncDisposable {
   cloudNow(): number;
   /** Says that a stream has new entries (or `health` a new state), so that they are sent now. */
   wake(stream: string): void;
+  /** Sends a message that is worth nothing later; false where nobody would hear it. */
+  tell(message: LeaseWanted): boolean;
   /** Lets a command run that waits for a local approval. Throws RefusalError `command-not-open`. */
   approve(id: string): Promise<void>;
   awaitingApproval(): readonly SignedCommand[];
@@ -197,6 +200,10 @@ class Link implements ConnectorLink {
   wake(stream: string): void {
     this.#loop.session?.wake(stream);
     if (stream !== "health") this.#upLane.wake(stream);
+  }
+
+  tell(message: LeaseWanted): boolean {
+    return this.#loop.session?.tell(message) ?? false;
   }
 
   approve(id: string): Promise<void> {

@@ -1,4 +1,5 @@
 import type { CommandRunner } from "./command-runner.ts";
+import type { InventoryDiffers, Lease } from "./inventory-messages.ts";
 import type {
   HealthSnapshot,
   SignedAuditHead,
@@ -27,6 +28,9 @@ export type LinkEvent =
       readonly isVoid: boolean;
     };
 
+/** What a control plane says of inventory. */
+export type InventoryMessage = Lease | InventoryDiffers;
+
 /** What the link needs of whoever uses it. Statements arrive verified: signature, type and audience. */
 export interface LinkHooks extends CommandRunner {
   /** Version of the desired configuration in force; 0 without one. */
@@ -40,5 +44,7 @@ export interface LinkHooks extends CommandRunner {
   /** The head of the audit chain; undefined while it is empty. */
   auditHead(): Promise<{ readonly index: number; readonly hash: string } | undefined>;
   health(): Promise<HealthSnapshot>;
+  /** Takes what is said of inventory. It is not signed, so it may make a connector read and send, and nothing else. */
+  onInventory?(message: InventoryMessage): void;
   onEvent(event: LinkEvent): void;
 }

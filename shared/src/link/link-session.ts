@@ -4,6 +4,7 @@ import type { DownLane } from "./down-lane.ts";
 import type { Frame } from "./frame-list.ts";
 import type { LinkIdentity, Nonce, Welcome } from "./handshake.ts";
 import { makeHello, readWelcome, refusalFrom } from "./handshake.ts";
+import type { LeaseWanted } from "./inventory-messages.ts";
 import type { Reconciled } from "./lane-operations.ts";
 import type { LaneStore } from "./lane-store.ts";
 import type { LinkHooks } from "./link-hooks.ts";
@@ -90,6 +91,13 @@ export class LinkSession implements TransportListener {
   /** Tells the state of a stream now, e.g. `health`. */
   wake(stream: string): void {
     if (this.#stage === "open" && stream === "health") this.#report((to) => to.health(true));
+  }
+
+  /** Sends a message that is worth nothing later; false where nobody would hear it. */
+  tell(message: LeaseWanted): boolean {
+    if (this.#stage !== "open") return false;
+    this.#send(message);
+    return true;
   }
 
   /** To be called about every second. */
@@ -208,7 +216,7 @@ export class LinkSession implements TransportListener {
   }
 
   #handle(message: FromControlPlane): void {
-    const { upLane, downLane, statements } = this.#options;
+    const { upLane, downLane, statements, hooks } = this.#options;
     switch (message.type) {
       case "command":
         this.#meanwhile(this.#trusted.then(() => downLane.receive(message.jws)));
@@ -234,6 +242,11 @@ export class LinkSession implements TransportListener {
       case "trust":
         this.#later(() => statements.trust(message.jws));
         this.#trusted = this.#work;
+        break;
+      case "lease":
+      case "inventory-differs":
+        if (hooks.onInventory === undefined) this.#send({ type: "unsupported", of: message.type });
+        else hooks.onInventory(message);
         break;
       case "unsupported":
         this.#options.log.warn({ of: message.of }, "link.unsupported");

@@ -1,5 +1,7 @@
 import { z } from "zod";
+import { inventoryDiffers, lease, leaseWanted } from "./inventory-messages.ts";
 import { isNestedAtMost } from "./nesting.ts";
+import { siteCommandPayloads } from "./site-messages.ts";
 
 /**
  * Every message between a connector and the control plane: the one place where the services meet. Text frames carry one
@@ -206,6 +208,8 @@ export const fromControlPlane = z.discriminatedUnion("type", [
   configuration,
   countersigned,
   trust,
+  lease,
+  inventoryDiffers,
   unsupported,
   ping,
   pong,
@@ -219,6 +223,7 @@ export const fromConnector = z.discriminatedUnion("type", [
   configurationState,
   auditHead,
   state,
+  leaseWanted,
   unsupported,
   ping,
   pong,
@@ -489,6 +494,7 @@ export const commandPayloads = {
   }),
   /** tunnel-gateway: read the revocation lists again now. */
   "revocation.refresh": z.object({}),
+  ...siteCommandPayloads,
   /** every service: send a full health snapshot now. */
   "health.report": z.object({}),
   /** every service, done by the link itself: what `supersedes` names ends as `cancelled`, or is asked to stop. */

@@ -1,5 +1,6 @@
 import { ConnectorError, ProtocolError } from "../errors.ts";
 import type { Row, Transaction } from "../store/transaction.ts";
+import { INVENTORY_STREAM } from "./inventory-messages.ts";
 import { MAX_ENTRY_BYTES, MAX_STREAMS } from "./messages.ts";
 
 /** Own limit: entries of one stream that the control plane has not acknowledged. */
@@ -7,6 +8,8 @@ export const MAX_UNACKED_ENTRIES = 1_000_000;
 /** Entries removed by one pruning. */
 const MAX_PRUNED = 10_000;
 const HOUR_MS = 3_600_000;
+/** What a restored control plane misses of these is found by a digest and told anew, so they are not kept once acknowledged. */
+const KEPT_UNTIL_ACKNOWLEDGED: ReadonlySet<string> = new Set([INVENTORY_STREAM]);
 
 /** Consecutive entries of a stream, ready to be sent. */
 export interface StreamBatch {
@@ -203,6 +206,9 @@ function acknowledgeStream(
     throw new ProtocolError("ack-ahead", `ack of ${of.stream} ${of.seq}, which was never sent`);
   }
   setAcknowledged(transaction, of.stream, Math.max(of.seq, stream.ackedSeq), of.at);
+  if (KEPT_UNTIL_ACKNOWLEDGED.has(of.stream)) {
+    transaction.run("DELETE FROM stream_entry WHERE stream = ? AND seq <= ?", of.stream, of.seq);
+  }
   for (const { seq, code } of of.rejected) {
     transaction.run(
       "INSERT INTO stream_rejected (stream, seq, code, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",

@@ -86,6 +86,7 @@ export async function makeTestKernel<Local, Rules, Ops extends Operations>(optio
       fact: (name, read) => void facts.set(name, read),
     },
     link: { state: () => link, wake: (stream) => void woken.push(stream) },
+    tell: () => false,
     limits: {
       consume: countingLimits(options.limits ?? {}, clock),
       windowOf: (kind) => options.limits?.[kind] ?? { max: 1_000_000, perMinutes: 1 },
