@@ -85,8 +85,7 @@ export async function makeTestKernel<Local, Rules, Ops extends Operations>(optio
       figure: (name, read) => void figures.set(name, read),
       fact: (name, read) => void facts.set(name, read),
     },
-    link: { state: () => link, wake: (stream) => void woken.push(stream) },
-    tell: () => false,
+    link: { state: () => link, wake: (stream) => void woken.push(stream), tell: () => false },
     limits: {
       consume: countingLimits(options.limits ?? {}, clock),
       windowOf: (kind) => options.limits?.[kind] ?? { max: 1_000_000, perMinutes: 1 },
