@@ -16,6 +16,7 @@ import { connectorMigrations } from "./connector-migrations.ts";
 import { connectorOperations } from "./connector-operations.ts";
 import { deviceFeedOperations } from "./device-feed-operations.ts";
 import { deviceOperations } from "./device-operations.ts";
+import { inventoryMigrations } from "./inventory-migrations.ts";
 import { pfxMigrations, pfxOperations } from "./pfx-operations.ts";
 import { tunnelHealthOperations } from "./tunnel-health-operations.ts";
 import { tunnelOperations } from "./tunnel-operations.ts";
@@ -28,6 +29,7 @@ export const migrations: readonly Migration[] = [
   ...connectorMigrations,
   ...adminMigrations,
   ...pfxMigrations,
+  ...inventoryMigrations,
 ];
 
 type OfRecords = {

@@ -1,0 +1,218 @@
+import type { Migration } from "@isthmus/shared/store/transaction";
+
+/**
+ * The organisation's inventory as bridges tell it. Times are ms since the epoch, JSON is text, booleans are 0 or 1. What a bridge says
+ * of a time is by its clock (`at`, `until`, `first_seen_at`, `changed_at`, `deleted_at`); what is kept for so and so long goes by ours.
+ */
+export const inventoryMigrations: readonly Migration[] = [
+  {
+    id: "inventory-1-records",
+    sql: `
+      -- One system that is read: a site, a domain, the inventory documents of agents. It belongs to no connector: who reads it is a lease.
+      CREATE TABLE inventory_source (
+        id INTEGER PRIMARY KEY,
+        -- As the source spells itself: CM1, ad.corp.example, agents.
+        name TEXT NOT NULL UNIQUE,
+        -- configmgr, active-directory, agents.
+        type TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        -- Who reads it, or did last; NULL where nobody ever did.
+        connector_id TEXT REFERENCES connector (id) ON DELETE SET NULL,
+        -- Number of the lease in force: what carries another is not applied.
+        lease INTEGER NOT NULL DEFAULT 0,
+        -- By our clock; over it the source is free. NULL where the holder gave it up.
+        lease_until INTEGER,
+        -- The link epoch that the holder had when it got this number.
+        lease_epoch INTEGER NOT NULL DEFAULT 0,
+        -- The highest revision that is stored; the next holder counts on above it.
+        revision INTEGER NOT NULL DEFAULT 0,
+        -- When an entry was last taken, by our clock.
+        last_entry_at INTEGER,
+        -- Entries under another lease, or from who holds none, that were passed over.
+        passed_over INTEGER NOT NULL DEFAULT 0,
+        -- Records that were refused (a hash that is not that of the value).
+        refused INTEGER NOT NULL DEFAULT 0
+      ) STRICT;
+
+      -- A device, user, collection ... of a source. Whoever lists them leaves those with deleted_at out.
+      CREATE TABLE inventory_record (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        source_id INTEGER NOT NULL REFERENCES inventory_source (id) ON DELETE CASCADE,
+        kind TEXT NOT NULL,
+        -- ResourceID in decimal, CollectionID, GUID, SID: unique within source and kind, never a name.
+        key TEXT NOT NULL,
+        -- Of the last change that was applied; an older one is passed over.
+        revision INTEGER NOT NULL,
+        -- 16 hex digits over key and hashes of all facets but volatile; its bucket of 4096.
+        digest TEXT NOT NULL,
+        bucket INTEGER NOT NULL,
+        first_seen_at INTEGER NOT NULL,
+        -- When a facet other than volatile last changed.
+        changed_at INTEGER NOT NULL,
+        -- When it went; it keeps its row, columns and history as long as history is kept. NULL while it is there.
+        deleted_at INTEGER,
+
+        -- What lists filter and sort by, taken out of identity, stable and volatile whenever these change. NULL where the source says nothing.
+        name TEXT COLLATE NOCASE,
+        smsid TEXT COLLATE NOCASE,
+        sid TEXT COLLATE NOCASE,
+        entra_device_id TEXT COLLATE NOCASE,
+        -- Intune's id of a device.
+        managed_device_id TEXT COLLATE NOCASE,
+        serial_number TEXT COLLATE NOCASE,
+        domain TEXT COLLATE NOCASE,
+        -- Of a device its primary user, of a user its own.
+        user_principal_name TEXT COLLATE NOCASE,
+        operating_system TEXT COLLATE NOCASE,
+        os_version TEXT,
+        manufacturer TEXT COLLATE NOCASE,
+        model TEXT COLLATE NOCASE,
+        client_version TEXT,
+        is_co_managed INTEGER,
+        is_online INTEGER,
+        last_seen_at INTEGER
+      ) STRICT;
+      CREATE UNIQUE INDEX inventory_record_by_key ON inventory_record (source_id, kind, key);
+      -- Digests are read from the index alone.
+      CREATE INDEX inventory_record_by_bucket ON inventory_record (source_id, kind, bucket, digest) WHERE deleted_at IS NULL;
+      -- Pages by id and by name: kind = ? AND deleted_at IS NULL AND (name, id) > (?, ?) ORDER BY name, id.
+      CREATE INDEX inventory_record_by_kind ON inventory_record (kind, id) WHERE deleted_at IS NULL;
+      CREATE INDEX inventory_record_by_name ON inventory_record (kind, name, id) WHERE deleted_at IS NULL;
+      CREATE INDEX inventory_record_by_smsid ON inventory_record (smsid) WHERE smsid IS NOT NULL;
+      CREATE INDEX inventory_record_by_sid ON inventory_record (sid) WHERE sid IS NOT NULL;
+      CREATE INDEX inventory_record_by_entra_device ON inventory_record (entra_device_id) WHERE entra_device_id IS NOT NULL;
+      CREATE INDEX inventory_record_by_managed_device ON inventory_record (managed_device_id)
+        WHERE managed_device_id IS NOT NULL;
+      CREATE INDEX inventory_record_by_serial ON inventory_record (serial_number) WHERE serial_number IS NOT NULL;
+      CREATE INDEX inventory_record_by_user ON inventory_record (kind, user_principal_name, id)
+        WHERE deleted_at IS NULL AND user_principal_name IS NOT NULL;
+      CREATE INDEX inventory_record_by_operating_system ON inventory_record (kind, operating_system, id)
+        WHERE deleted_at IS NULL AND operating_system IS NOT NULL;
+      CREATE INDEX inventory_record_by_model ON inventory_record (kind, model, id)
+        WHERE deleted_at IS NULL AND model IS NOT NULL;
+      CREATE INDEX inventory_record_by_last_seen ON inventory_record (kind, last_seen_at, id)
+        WHERE deleted_at IS NULL AND last_seen_at IS NOT NULL;
+      CREATE INDEX inventory_record_deleted ON inventory_record (deleted_at) WHERE deleted_at IS NOT NULL;
+
+      -- The facets that a record has now. A deleted record has none: they are history.
+      CREATE TABLE inventory_facet (
+        record_id INTEGER NOT NULL REFERENCES inventory_record (id) ON DELETE CASCADE,
+        -- identity, stable, volatile, collections, or an inventory class by its name.
+        facet TEXT NOT NULL,
+        hash TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        -- Since when it has this value.
+        at INTEGER NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (record_id, facet)
+      ) STRICT, WITHOUT ROWID;
+
+      -- Values that facets had, from at up to until. Of volatile there is at most one that ends in a day.
+      CREATE TABLE inventory_history (
+        record_id INTEGER NOT NULL REFERENCES inventory_record (id) ON DELETE CASCADE,
+        facet TEXT NOT NULL,
+        -- Under which the value came.
+        revision INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        hash TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (record_id, facet, revision)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX inventory_history_by_end ON inventory_history (until);
+
+      -- Who is in which collection, out of the facet collections.
+      CREATE TABLE inventory_membership (
+        source_id INTEGER NOT NULL,
+        -- CollectionID; the collection's own record may come later.
+        collection_key TEXT NOT NULL,
+        record_id INTEGER NOT NULL REFERENCES inventory_record (id) ON DELETE CASCADE,
+        PRIMARY KEY (source_id, collection_key, record_id)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX inventory_membership_by_record ON inventory_membership (record_id);
+
+      -- What happened to a source: scans, waiting deletions, drift and its repair, on both sides.
+      CREATE TABLE inventory_event (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        source_id INTEGER NOT NULL REFERENCES inventory_source (id) ON DELETE CASCADE,
+        -- When it happened; and when it was written, by our clock.
+        at INTEGER NOT NULL,
+        recorded_at INTEGER NOT NULL,
+        -- bridge or cloud: who says so.
+        side TEXT NOT NULL,
+        event TEXT NOT NULL,
+        kind TEXT,
+        message TEXT NOT NULL,
+        -- JSON, numbers by name.
+        figures TEXT
+      ) STRICT;
+      CREATE INDEX inventory_event_by_source ON inventory_event (source_id, id);
+      CREATE INDEX inventory_event_by_time ON inventory_event (recorded_at);
+    `,
+  },
+  {
+    id: "inventory-2-timeline",
+    sql: `
+      -- What happened to a device, by id: the order in which it was learnt, whatever the clocks say.
+      CREATE TABLE timeline_event (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        record_id INTEGER NOT NULL REFERENCES inventory_record (id) ON DELETE CASCADE,
+        -- When it happened, by the clock of who says so; and when it was written, by ours.
+        at INTEGER NOT NULL,
+        recorded_at INTEGER NOT NULL,
+        -- inventory.changed, device.appeared, action.requested, certificate.issued ...: core/timeline-kinds.ts.
+        kind TEXT NOT NULL,
+        -- Who did it: an administrator, a connector; NULL where nobody here did.
+        actor TEXT,
+        title TEXT NOT NULL,
+        -- JSON of its own for each kind.
+        detail TEXT
+      ) STRICT;
+      CREATE INDEX timeline_event_by_record ON timeline_event (record_id, id);
+      CREATE INDEX timeline_event_by_time ON timeline_event (recorded_at);
+    `,
+  },
+  {
+    id: "inventory-3-actions",
+    sql: `
+      -- How an action fares on a device: one row for each device that a command reaches.
+      CREATE TABLE device_action (
+        command_id TEXT NOT NULL REFERENCES command (id) ON DELETE CASCADE,
+        source_id INTEGER NOT NULL,
+        -- ResourceID; the record may be unknown here where a collection was named.
+        key TEXT NOT NULL,
+        record_id INTEGER REFERENCES inventory_record (id) ON DELETE SET NULL,
+        -- Kind of the command, and what it does: refreshMachinePolicy, install, a script's GUID ...
+        kind TEXT NOT NULL,
+        action TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        requested_at INTEGER NOT NULL,
+        -- DEVICE_ACTION_STATES.
+        state TEXT NOT NULL,
+        state_at INTEGER NOT NULL,
+        error_code INTEGER,
+        reason TEXT,
+        exit_code INTEGER,
+        output TEXT,
+        is_truncated INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (command_id, key)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX device_action_by_record ON device_action (record_id, requested_at) WHERE record_id IS NOT NULL;
+
+      -- Rows that a live query brought, in the order in which they came.
+      CREATE TABLE query_row (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        command_id TEXT NOT NULL REFERENCES command (id) ON DELETE CASCADE,
+        key TEXT NOT NULL,
+        record_id INTEGER REFERENCES inventory_record (id) ON DELETE SET NULL,
+        at INTEGER NOT NULL,
+        -- JSON of one row.
+        value TEXT NOT NULL,
+        -- Whether the client cut the answer that it came in.
+        is_truncated INTEGER NOT NULL DEFAULT 0
+      ) STRICT;
+      CREATE INDEX query_row_by_command ON query_row (command_id, id);
+      CREATE INDEX query_row_by_record ON query_row (record_id) WHERE record_id IS NOT NULL;
+    `,
+  },
+];
