@@ -2,6 +2,7 @@ import { basename, relative } from "node:path";
 import type { DeviceState, Service } from "@isthmus/shared/link/messages";
 import type { Layout } from "./layout.ts";
 import type { Ports } from "./ports.ts";
+import { DEMO_SITE } from "./process/configuration-manager.ts";
 
 /** What the demonstration is about: one device, one open site, one closed one, one certificate profile. */
 export const DEMO = {
@@ -89,8 +90,17 @@ export function tunnelGatewayConfiguration(of: SuiteSettings, isStandalone = fal
   };
 }
 
-export function comgmtBridgeConfiguration(): Json {
-  return connectorConfiguration(false);
+export function comgmtBridgeConfiguration(layout: Layout, ports: Ports): Json {
+  const { authority, tokenFile } = layout.configurationManager;
+  return {
+    ...connectorConfiguration(false),
+    site: {
+      url: `https://localhost:${ports.configurationManager}`,
+      siteCode: DEMO_SITE.siteCode,
+      tokenFile: basename(tokenFile),
+      caFile: basename(authority),
+    },
+  };
 }
 
 /** Where the revocation list of the devices' certificates is. */

@@ -17,6 +17,7 @@ export interface ServiceFolder {
  *     .isthmus/
  *       suite.json                   what a second start needs to know
  *       <service>/config.json        local configuration, guardrails.json, state/
+ *       comgmt-bridge/site-*         the token for the simulated Configuration Manager site, and its authority
  *       cert-connector/ca/           the embedded authority; root-key.pem is its offline root key
  *       tls/                         the gateway's own certificate, and who signs devices' certificates
  *       device/                      the demo device's certificate and key
@@ -37,6 +38,11 @@ export interface Layout {
     readonly certificate: string;
     readonly key: string;
     readonly gatewayAuthority: string;
+  };
+  /** What the bridge needs for the simulated Configuration Manager site. */
+  readonly configurationManager: {
+    readonly authority: string;
+    readonly tokenFile: string;
   };
   readonly ca: {
     readonly folder: string;
@@ -64,6 +70,10 @@ export function layoutOf(root: string): Layout {
       certificate: join(device, "certificate.pem"),
       key: join(device, "key.pem"),
       gatewayAuthority: join(device, "gateway-authority.pem"),
+    },
+    configurationManager: {
+      authority: join(root, "comgmt-bridge", "site-authority.pem"),
+      tokenFile: join(root, "comgmt-bridge", "site-token"),
     },
     ca: {
       folder: join(certConnector, "ca"),

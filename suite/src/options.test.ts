@@ -15,6 +15,7 @@ test("start uses the documented ports and a folder in the current one", () => {
     scep: 8081,
     tunnel: 8443,
     site: 8090,
+    configurationManager: 8444,
   });
   expect(options.stateFolder).toMatch(/\/\.isthmus$/);
 });

@@ -4,7 +4,7 @@ import { freePorts, requireFreePorts } from "./ports.ts";
 
 test("free ports are different and can be used", async () => {
   const ports = await freePorts();
-  expect(new Set(Object.values(ports)).size).toBe(4);
+  expect(new Set(Object.values(ports)).size).toBe(5);
   await expect(requireFreePorts(ports)).resolves.toBeUndefined();
 });
 

@@ -23,6 +23,12 @@ export const PORTS = {
     flag: "site-port",
     variable: "ISTHMUS_SITE_PORT",
   },
+  configurationManager: {
+    of: "the simulated Configuration Manager site",
+    default: 8444,
+    flag: "configmgr-port",
+    variable: "ISTHMUS_CONFIGMGR_PORT",
+  },
 } as const;
 
 export type PortName = keyof typeof PORTS;

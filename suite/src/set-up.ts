@@ -36,6 +36,8 @@ const GUARDRAILS_MODE = 0o444;
 export async function setUp(suite: Suite): Promise<SuiteRecord> {
   const { layout, ports } = suite;
   clear(layout);
+  write(layout.configurationManager.tokenFile, randomBytes(24).toString("base64url"), SECRET_MODE);
+  await suite.openConfigurationManager();
   writeSuiteRecord(layout, { isSetUp: false, ports, connectors: {}, issuerKeyId: "" });
   writeConnectorFiles(suite);
   writeConfiguration(layout, "control-plane", controlPlaneConfiguration(ports));
@@ -107,7 +109,7 @@ function writeConnectorFiles(suite: Suite): void {
   const certConnector = certConnectorConfiguration(layout, ports);
   writeConfiguration(layout, "cert-connector", { ...certConnector, ...cloudOf(suite) });
   writeConfiguration(layout, "comgmt-bridge", {
-    ...comgmtBridgeConfiguration(),
+    ...comgmtBridgeConfiguration(layout, ports),
     ...cloudOf(suite),
   });
   write(

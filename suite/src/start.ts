@@ -55,7 +55,12 @@ async function bringUp(
   output: Output,
 ): Promise<void> {
   await suite.openSite();
-  if (record?.isSetUp) await suite.launchAll();
+  if (record?.isSetUp) {
+    // A folder of an earlier version has no such site, and its bridge knows of none.
+    const { tokenFile } = suite.layout.configurationManager;
+    if (existsSync(tokenFile)) await suite.openConfigurationManager();
+    await suite.launchAll();
+  }
   const { issuerKeyId } = record?.isSetUp ? record : await setUp(suite);
   const { layout, ports } = suite;
   if (await hasValidDevice({ layout, ports, issuerKeyId })) return;

@@ -12,7 +12,7 @@ import {
 
 const RECORD = {
   isSetUp: true,
-  ports: { controlPlane: 8080, scep: 8081, tunnel: 8443, site: 8090 },
+  ports: { controlPlane: 8080, scep: 8081, tunnel: 8443, site: 8090, configurationManager: 8444 },
   connectors: { "cert-connector": "c-1" },
   issuerKeyId: "00ff",
 };

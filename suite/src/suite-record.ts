@@ -13,7 +13,14 @@ const suiteRecord = z.strictObject({
   version: z.literal(1),
   /** False while the first start is at it; a start that finds it so begins again. */
   isSetUp: z.boolean(),
-  ports: z.strictObject({ controlPlane: port, scep: port, tunnel: port, site: port }),
+  ports: z.strictObject({
+    controlPlane: port,
+    scep: port,
+    tunnel: port,
+    site: port,
+    /** Folders of earlier versions have no such site; theirs goes where new ones have it. */
+    configurationManager: port.default(PORTS.configurationManager.default),
+  }),
   /** Connector ids by service. */
   connectors: z.record(z.string(), z.string()),
   issuerKeyId: z.string(),

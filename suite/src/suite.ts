@@ -14,6 +14,10 @@ import type { Layout, SuiteService } from "./layout.ts";
 import type { Ports } from "./ports.ts";
 import { allSettled } from "./process/all-settled.ts";
 import { ChildService } from "./process/child-service.ts";
+import {
+  type ConfigurationManager,
+  startConfigurationManager,
+} from "./process/configuration-manager.ts";
 import { GraphClient } from "./process/graph-client.ts";
 import { type InternalSite, startInternalSite } from "./process/internal-site.ts";
 
@@ -37,6 +41,7 @@ export class Suite implements AsyncDisposable {
   readonly #options: SuiteOptions;
   readonly #services = new Map<SuiteService, ChildService>();
   #site: InternalSite | undefined;
+  #configurationManager: ConfigurationManager | undefined;
   #graph: Promise<GraphClient> | undefined;
 
   constructor(options: SuiteOptions) {
@@ -49,6 +54,17 @@ export class Suite implements AsyncDisposable {
   /** Starts the internal web site. */
   async openSite(): Promise<void> {
     this.#site ??= await startInternalSite(this.ports.site);
+  }
+
+  /** Starts the simulated Configuration Manager site. It keeps nothing: after each start its fleet is the same again. */
+  async openConfigurationManager(): Promise<ConfigurationManager> {
+    const { authority, tokenFile } = this.layout.configurationManager;
+    this.#configurationManager ??= await startConfigurationManager({
+      port: this.ports.configurationManager,
+      token: readFileSync(tokenFile, "utf8"),
+      caFile: authority,
+    });
+    return this.#configurationManager;
   }
 
   /** Starts a service from its files and waits until it is ready. Throws `service-failed`. */
@@ -135,6 +151,8 @@ export class Suite implements AsyncDisposable {
     await this.halt("control-plane");
     await this.#site?.[Symbol.asyncDispose]();
     this.#site = undefined;
+    await this.#configurationManager?.[Symbol.asyncDispose]();
+    this.#configurationManager = undefined;
   }
 }
 
