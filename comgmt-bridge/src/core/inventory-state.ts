@@ -95,4 +95,11 @@ export interface InventoryState {
   }): { readonly isNew: boolean };
   /** Entries of the stream that the control plane has not acknowledged. */
   backlog(argument: Record<string, never>): { readonly entries: number };
+  /** What a source wrote down for its next run, by name; `store/source-cursors.ts`. */
+  cursorOf(argument: { readonly source: string; readonly name: string }): string | undefined;
+  keepCursor(argument: {
+    readonly source: string;
+    readonly name: string;
+    readonly value: string;
+  }): void;
 }
