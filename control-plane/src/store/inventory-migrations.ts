@@ -172,47 +172,4 @@ export const inventoryMigrations: readonly Migration[] = [
       CREATE INDEX timeline_event_by_time ON timeline_event (recorded_at);
     `,
   },
-  {
-    id: "inventory-3-actions",
-    sql: `
-      -- How an action fares on a device: one row for each device that a command reaches.
-      CREATE TABLE device_action (
-        command_id TEXT NOT NULL REFERENCES command (id) ON DELETE CASCADE,
-        source_id INTEGER NOT NULL,
-        -- ResourceID; the record may be unknown here where a collection was named.
-        key TEXT NOT NULL,
-        record_id INTEGER REFERENCES inventory_record (id) ON DELETE SET NULL,
-        -- Kind of the command, and what it does: refreshMachinePolicy, install, a script's GUID ...
-        kind TEXT NOT NULL,
-        action TEXT NOT NULL,
-        actor TEXT NOT NULL,
-        requested_at INTEGER NOT NULL,
-        -- DEVICE_ACTION_STATES.
-        state TEXT NOT NULL,
-        state_at INTEGER NOT NULL,
-        error_code INTEGER,
-        reason TEXT,
-        exit_code INTEGER,
-        output TEXT,
-        is_truncated INTEGER NOT NULL DEFAULT 0,
-        PRIMARY KEY (command_id, key)
-      ) STRICT, WITHOUT ROWID;
-      CREATE INDEX device_action_by_record ON device_action (record_id, requested_at) WHERE record_id IS NOT NULL;
-
-      -- Rows that a live query brought, in the order in which they came.
-      CREATE TABLE query_row (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        command_id TEXT NOT NULL REFERENCES command (id) ON DELETE CASCADE,
-        key TEXT NOT NULL,
-        record_id INTEGER REFERENCES inventory_record (id) ON DELETE SET NULL,
-        at INTEGER NOT NULL,
-        -- JSON of one row.
-        value TEXT NOT NULL,
-        -- Whether the client cut the answer that it came in.
-        is_truncated INTEGER NOT NULL DEFAULT 0
-      ) STRICT;
-      CREATE INDEX query_row_by_command ON query_row (command_id, id);
-      CREATE INDEX query_row_by_record ON query_row (record_id) WHERE record_id IS NOT NULL;
-    `,
-  },
 ];

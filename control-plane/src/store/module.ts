@@ -8,6 +8,7 @@ import {
 import type { Migration, Operations, Transaction } from "@isthmus/shared/store/transaction";
 import type { RecordOperations } from "../core/admin-records.ts";
 import { accountOperations } from "./account-operations.ts";
+import { actionMigrations } from "./action-migrations.ts";
 import { adminMigrations } from "./admin-migrations.ts";
 import { administrationOperations } from "./administration-operations.ts";
 import { certificateOperations } from "./certificate-operations.ts";
@@ -30,6 +31,7 @@ export const migrations: readonly Migration[] = [
   ...adminMigrations,
   ...pfxMigrations,
   ...inventoryMigrations,
+  ...actionMigrations,
 ];
 
 type OfRecords = {
