@@ -27,7 +27,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
 const SHARED_RANK: Readonly<Record<string, number>> = {
   x509: 1,
   store: 1,
-  directory: 1,
+  directory: 2,
   link: 2,
   kernel: 3,
   testing: 4,
