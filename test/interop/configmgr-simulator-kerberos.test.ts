@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { KerberosTickets } from "@isthmus/cert-connector/ca/kerberos-tickets";
+import { loadKerberos } from "@isthmus/cert-connector/ca/kerberos-library";
 import { systemClock } from "@isthmus/shared/clock";
+import { KerberosTickets } from "@isthmus/shared/directory/kerberos-tickets";
 import { systemRandom } from "@isthmus/shared/random";
 import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import { afterAll, expect, type TestContext, test } from "vitest";
@@ -26,7 +27,10 @@ async function ticketsOf(context: TestContext) {
   process.env["KRB5CCNAME"] = `FILE:${join(domain.folder, "krb5cc")}`;
   const { krb5ConfigFile } = domain;
   const acceptor = stack.use(startGssAcceptor({ keytabFile: server.keytabFile, krb5ConfigFile }));
-  const parts = { principal: "isthmus@CORP.TEST", clock: systemClock, random: systemRandom };
+  const parts = {
+    ...{ principal: "isthmus@CORP.TEST", clock: systemClock, random: systemRandom },
+    load: loadKerberos,
+  };
   const tickets = new KerberosTickets(parts);
   const code = await rejectedCode(() => tickets.authorization(HOST, undefined));
   if (code === "kerberos-unavailable") missing("the npm package kerberos (libkrb5-dev)", context);

@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { KerberosTickets } from "@isthmus/cert-connector/ca/kerberos-tickets";
+import { loadKerberos } from "@isthmus/cert-connector/ca/kerberos-library";
 import { systemClock } from "@isthmus/shared/clock";
+import { KerberosTickets } from "@isthmus/shared/directory/kerberos-tickets";
 import { systemRandom } from "@isthmus/shared/random";
 import { testCertificate } from "@isthmus/shared/testing/certificate-authority";
 import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
@@ -50,7 +51,10 @@ async function start(context: TestContext): Promise<Kerberos> {
   process.env["KRB5CCNAME"] = `FILE:${join(domain.folder, "krb5cc")}`;
   const { krb5ConfigFile } = domain;
   const acceptor = stack.use(startGssAcceptor({ keytabFile: server.keytabFile, krb5ConfigFile }));
-  const parts = { principal: "isthmus@CORP.TEST", clock: systemClock, random: systemRandom };
+  const parts = {
+    ...{ principal: "isthmus@CORP.TEST", clock: systemClock, random: systemRandom },
+    load: loadKerberos,
+  };
   const { keytabFile } = client;
   return { acceptor, tickets: new KerberosTickets(parts), folder: domain.folder, keytabFile };
 }

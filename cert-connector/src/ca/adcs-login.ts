@@ -1,6 +1,6 @@
+import type { KerberosTickets } from "@isthmus/shared/directory/kerberos-tickets";
 import type { OutboundConnection, OutboundRequest } from "@isthmus/shared/kernel/outbound-http";
-import { tlsServerEndPoint } from "../protocol/channel-binding.ts";
-import type { KerberosTickets } from "./kerberos-tickets.ts";
+import { tlsServerEndPoint } from "@isthmus/shared/x509/channel-binding";
 import { unavailable } from "./remote-answer.ts";
 
 /** How we show who we are to AD CS: a Kerberos token for each request, or a password over TLS. */

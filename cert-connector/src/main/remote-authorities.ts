@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Clock } from "@isthmus/shared/clock";
+import { useKeytab } from "@isthmus/shared/directory/kerberos-environment";
+import { KerberosTickets } from "@isthmus/shared/directory/kerberos-tickets";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { OutboundHttp } from "@isthmus/shared/kernel/outbound-http";
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
@@ -12,7 +14,7 @@ import type { AdcsLogin } from "../ca/adcs-login.ts";
 import { AdcsWebBackEnd } from "../ca/adcs-web-back-end.ts";
 import { CfsslBackEnd } from "../ca/cfssl-back-end.ts";
 import { EjbcaBackEnd } from "../ca/ejbca-back-end.ts";
-import { KerberosTickets } from "../ca/kerberos-tickets.ts";
+import { loadKerberos } from "../ca/kerberos-library.ts";
 import { readProvisionerKey } from "../ca/provisioner-key.ts";
 import { MAX_ANSWER_BYTES } from "../ca/remote-answer.ts";
 import { RemoteAuthority } from "../ca/remote-authority.ts";
@@ -27,7 +29,6 @@ import {
   type AuthorityOfKind,
   checkNameOf,
 } from "../config/authorities.ts";
-import { useKeytab } from "./kerberos-environment.ts";
 
 /** The certification authorities elsewhere, put together from the local configuration. */
 
@@ -190,7 +191,7 @@ function adcsLogin(
   }
   const { keytabFile, principal, channelBinding } = login;
   useKeytab(keytabFile, stateFolder);
-  const tickets = new KerberosTickets({ principal, clock, random });
+  const tickets = new KerberosTickets({ principal, clock, random, load: loadKerberos });
   return { method: "kerberos", tickets, channelBinding };
 }
 

@@ -160,7 +160,7 @@ export const inventoryMigrations: readonly Migration[] = [
         -- When it happened, by the clock of who says so; and when it was written, by ours.
         at INTEGER NOT NULL,
         recorded_at INTEGER NOT NULL,
-        -- inventory.changed, device.appeared, action.requested, certificate.issued ...: core/timeline-kinds.ts.
+        -- inventory.changed, device.appeared, action.requested, certificate.issued ...: core/timeline.ts.
         kind TEXT NOT NULL,
         -- Who did it: an administrator, a connector; NULL where nobody here did.
         actor TEXT,

@@ -1,4 +1,4 @@
-import { ProtocolError } from "@isthmus/shared/errors";
+import { ProtocolError } from "../errors.ts";
 
 /**
  * A credential cache in a file, version 4, as MIT Kerberos writes it (its document "Credential cache file format"), all

@@ -1,6 +1,6 @@
-import { thrownCode } from "@isthmus/shared/testing/thrown-code";
 import { expect, test } from "vitest";
-import { deriveKey, encryptKerberos, foldTo } from "./kerberos-encryption.ts";
+import { thrownCode } from "../testing/thrown-code.ts";
+import { decryptKerberos, deriveKey, encryptKerberos, foldTo } from "./kerberos-encryption.ts";
 
 /** RFC 3961 appendix A.1. */
 test.each([
@@ -40,4 +40,31 @@ test("a key of another length is refused", () => {
     const encrypt = () => encryptKerberos({ ...of, key: Buffer.alloc(length) });
     expect(thrownCode(encrypt)).toBe("kerberos-key");
   }
+});
+
+test("what was encrypted is decrypted, whatever its length", () => {
+  for (const keyLength of [16, 32]) {
+    const key = Buffer.alloc(keyLength, 9);
+    for (let length = 1; length <= 65; length += 1) {
+      const plain = Buffer.alloc(length, length);
+      const cipher = encryptKerberos({ key, usage: 12, plain, confounder: Buffer.alloc(16, 3) });
+      expect(decryptKerberos({ key, usage: 12, cipher })).toEqual(plain);
+    }
+  }
+});
+
+test("what was changed, cut or made for something else is refused", () => {
+  const key = Buffer.alloc(32, 9);
+  const made = { key, usage: 12, plain: Buffer.alloc(40), confounder: Buffer.alloc(16, 3) };
+  const cipher = encryptKerberos(made);
+  const decrypt = (of: object) => thrownCode(() => decryptKerberos({ ...made, cipher, ...of }));
+  const changed = Buffer.from(cipher);
+  changed[20] = (changed[20] ?? 0) ^ 1;
+  expect(decrypt({ cipher: changed })).toBe("kerberos-integrity");
+  for (const length of [0, 12, 28, cipher.length - 1]) {
+    expect(decrypt({ cipher: cipher.subarray(0, length) })).toBe("kerberos-integrity");
+  }
+  expect(decrypt({ usage: 11 })).toBe("kerberos-integrity");
+  expect(decrypt({ key: Buffer.alloc(32, 8) })).toBe("kerberos-integrity");
+  expect(decrypt({ key: Buffer.alloc(24) })).toBe("kerberos-key");
 });

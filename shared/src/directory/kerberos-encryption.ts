@@ -1,5 +1,5 @@
-import { createCipheriv, createHmac } from "node:crypto";
-import { ProtocolError } from "@isthmus/shared/errors";
+import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from "node:crypto";
+import { ProtocolError } from "../errors.ts";
 
 /**
  * Encryption with AES as Kerberos 5 has it (RFC 3961 section 5, RFC 3962): keys derived for each use, a random first block,
@@ -24,14 +24,38 @@ export function encryptKerberos(of: {
   readonly plain: Uint8Array;
   readonly confounder: Uint8Array;
 }): Buffer {
-  if (!Object.values(AES_KEY_BYTES).includes(of.key.length)) {
-    throw new ProtocolError("kerberos-key", `a key of ${of.key.length} octets is not AES's`);
-  }
+  requireAesKey(of.key);
   const whole = Buffer.concat([of.confounder, of.plain]);
   const encrypted = encryptCts(deriveKey(of.key, constantFor(of.usage, FOR_ENCRYPTION)), whole);
-  const integrityKey = deriveKey(of.key, constantFor(of.usage, FOR_INTEGRITY));
-  const mac = createHmac("sha1", integrityKey).update(whole).digest().subarray(0, MAC_BYTES);
-  return Buffer.concat([encrypted, mac]);
+  return Buffer.concat([encrypted, macOf(of.key, of.usage, whole)]);
+}
+
+/** What was encrypted. Throws ProtocolError `kerberos-key`, and `kerberos-integrity` for what the key did not make. */
+export function decryptKerberos(of: {
+  readonly key: Buffer;
+  readonly usage: number;
+  readonly cipher: Buffer;
+}): Buffer {
+  requireAesKey(of.key);
+  const encrypted = of.cipher.subarray(0, -MAC_BYTES);
+  if (encrypted.length <= BLOCK_BYTES) {
+    throw new ProtocolError("kerberos-integrity", `${of.cipher.length} octets are no cipher`);
+  }
+  const whole = decryptCts(deriveKey(of.key, constantFor(of.usage, FOR_ENCRYPTION)), encrypted);
+  if (!timingSafeEqual(macOf(of.key, of.usage, whole), of.cipher.subarray(-MAC_BYTES))) {
+    throw new ProtocolError("kerberos-integrity", "it was not encrypted with this session's key");
+  }
+  return whole.subarray(BLOCK_BYTES);
+}
+
+function requireAesKey(key: Buffer): void {
+  if (Object.values(AES_KEY_BYTES).includes(key.length)) return;
+  throw new ProtocolError("kerberos-key", `a key of ${key.length} octets is not AES's`);
+}
+
+function macOf(key: Buffer, usage: number, whole: Buffer): Buffer {
+  const integrityKey = deriveKey(key, constantFor(usage, FOR_INTEGRITY));
+  return createHmac("sha1", integrityKey).update(whole).digest().subarray(0, MAC_BYTES);
 }
 
 function constantFor(usage: number, purpose: number): Buffer {
@@ -61,6 +85,22 @@ function encryptCts(key: Buffer, plain: Buffer): Buffer {
   const lastButOne = encrypted.subarray(-2 * BLOCK_BYTES, -BLOCK_BYTES);
   const swapped = [encrypted.subarray(0, -2 * BLOCK_BYTES), last, lastButOne];
   return Buffer.concat(swapped).subarray(0, plain.length);
+}
+
+/** More than one block; what stealing took from the last but one stands at the end of the last. */
+function decryptCts(key: Buffer, encrypted: Buffer): Buffer {
+  const tailBytes = encrypted.length % BLOCK_BYTES || BLOCK_BYTES;
+  const tail = encrypted.subarray(-tailBytes);
+  const last = encrypted.subarray(-BLOCK_BYTES - tailBytes, -tailBytes);
+  const stolen = decryptCbc(key, last).subarray(tailBytes);
+  const head = encrypted.subarray(0, -BLOCK_BYTES - tailBytes);
+  const blocks = Buffer.concat([head, tail, stolen, last]);
+  return decryptCbc(key, blocks).subarray(0, encrypted.length);
+}
+
+function decryptCbc(key: Buffer, blocks: Buffer): Buffer {
+  const cipher = createDecipheriv(`aes-${key.length * 8}-cbc`, key, Buffer.alloc(BLOCK_BYTES));
+  return cipher.setAutoPadding(false).update(blocks);
 }
 
 function encryptCbc(key: Buffer, blocks: Buffer): Buffer {

@@ -1,6 +1,9 @@
-import { thrownCode } from "@isthmus/shared/testing/thrown-code";
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { useKeytab } from "./kerberos-environment.ts";
+import { temporaryFolder } from "../testing/temporary-folder.ts";
+import { thrownCode } from "../testing/thrown-code.ts";
+import { removeOwnCache, useKeytab } from "./kerberos-environment.ts";
 
 const NAMES = ["KRB5_CLIENT_KTNAME", "KRB5CCNAME"];
 const before = NAMES.map((name) => process.env[name]);
@@ -33,4 +36,16 @@ test("what the machine says counts where no keytab is named, and its cache alway
 test("a second keytab is refused: the library would use one of them for both", () => {
   useKeytab("/a.keytab", "/state");
   expect(thrownCode(() => useKeytab("/b.keytab", "/state"))).toBe("kerberos-keytabs");
+});
+
+test("our own tickets can be thrown away, the machine's cannot", () => {
+  using folder = temporaryFolder();
+  useKeytab(undefined, folder.path);
+  const file = join(folder.path, "kerberos.ccache");
+  writeFileSync(file, "tickets");
+  expect([removeOwnCache(), existsSync(file), removeOwnCache()]).toEqual([true, false, true]);
+  const other = join(folder.path, "krb5cc");
+  writeFileSync(other, "tickets");
+  process.env["KRB5CCNAME"] = `FILE:${other}`;
+  expect([removeOwnCache(), existsSync(other)]).toEqual([false, true]);
 });

@@ -1,24 +1,38 @@
+import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { ConnectorError } from "@isthmus/shared/errors";
+import { ConnectorError } from "../errors.ts";
 
 /** The Kerberos library reads both once; two keytabs in one process it could not tell apart. */
 const KEYTAB = "KRB5_CLIENT_KTNAME";
 const CACHE = "KRB5CCNAME";
+
+/** The cache that we chose; none where the machine says where tickets are. */
+let ownCache: string | undefined;
 
 /**
  * Tells the Kerberos library where our keys are, and keeps its tickets in a file in the state folder unless the machine
  * says otherwise. Throws ConnectorError `kerberos-keytabs` for a second keytab.
  */
 export function useKeytab(keytabFile: string | undefined, stateFolder: string): void {
-  process.env[CACHE] ??= `FILE:${join(stateFolder, "kerberos.ccache")}`;
+  if (process.env[CACHE] === undefined) {
+    ownCache = join(stateFolder, "kerberos.ccache");
+    process.env[CACHE] = `FILE:${ownCache}`;
+  }
   if (keytabFile === undefined) return;
   const wanted = `FILE:${keytabFile}`;
   const inUse = process.env[KEYTAB];
   if (inUse !== undefined && inUse !== wanted && inUse !== keytabFile) {
     throw new ConnectorError(
       "kerberos-keytabs",
-      `authorities name the keytabs ${inUse} and ${keytabFile}; one connector uses one, put both accounts' keys into it`,
+      `the configuration or the environment names the keytabs ${inUse} and ${keytabFile}; one connector uses one, put both accounts' keys into it`,
     );
   }
   process.env[KEYTAB] = wanted;
+}
+
+/** Removes all tickets, unless the cache is the machine's and not ours. Returns whether it did. */
+export function removeOwnCache(): boolean {
+  if (ownCache === undefined || process.env[CACHE] !== `FILE:${ownCache}`) return false;
+  rmSync(ownCache, { force: true });
+  return true;
 }

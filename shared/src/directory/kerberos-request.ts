@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { ProtocolError } from "@isthmus/shared/errors";
+import { ProtocolError } from "../errors.ts";
 import {
   bitString,
   element,
@@ -9,8 +9,8 @@ import {
   objectIdentifier,
   octetString,
   sequence,
-} from "@isthmus/shared/x509/der-writer";
-import type { CachedCredential, KerberosPrincipal } from "./credential-cache.ts";
+} from "../x509/der-writer.ts";
+import type { CachedCredential, KerberosPrincipal } from "./kerberos-credential-cache.ts";
 import { AES_KEY_BYTES, encryptKerberos } from "./kerberos-encryption.ts";
 
 /**
@@ -21,7 +21,7 @@ import { AES_KEY_BYTES, encryptKerberos } from "./kerberos-encryption.ts";
  *     NegTokenInit { mechTypes, mechToken = 60 .. { 1.2.840.113554.1.2.2, 01 00, AP-REQ } }
  *     AP-REQ { ticket, authenticator = encrypted { client, checksum 8003 { MD5 of the bindings, flags }, time } }
  */
-const KERBEROS_MECHANISM = "1.2.840.113554.1.2.2";
+export const KERBEROS_MECHANISM = "1.2.840.113554.1.2.2";
 const SPNEGO_MECHANISM = "1.3.6.1.5.5.2";
 const AP_REQ_TOKEN = Buffer.from([0x01, 0x00]);
 const VERSION = 5;
@@ -30,8 +30,11 @@ const AP_REQ = 14;
 const AUTHENTICATOR_KEY_USAGE = 11;
 /** RFC 4121 section 4.1.1: the checksum that carries bindings and flags. */
 const GSS_CHECKSUM_TYPE = 0x8003;
-/** RFC 2744: replay and sequence detection, integrity. */
+/** RFC 2744: replay and sequence detection, integrity; and that the server shows who it is. */
 const GSS_FLAGS = 0x04 | 0x08 | 0x20;
+const GSS_MUTUAL_FLAG = 0x02;
+/** RFC 4120 section 5.5.1: bit 2 of the options. */
+const MUTUAL_REQUIRED = 0x20;
 const GENERAL_STRING = 0x1b;
 const APPLICATION = 0x60;
 
@@ -45,6 +48,8 @@ export interface KerberosRequestParts {
   readonly microseconds: number;
   /** 16 random octets. */
   readonly confounder: Uint8Array;
+  /** Whether the server is asked for a token that proves it. */
+  readonly isMutual: boolean;
 }
 
 /** The token. Throws ProtocolError `kerberos-key` where the session key's type is not AES. */
@@ -61,7 +66,7 @@ function gssToken(mechanism: string, content: Uint8Array): Buffer {
 }
 
 function apRequest(parts: KerberosRequestParts): Buffer {
-  const { credential, confounder } = parts;
+  const { credential, confounder, isMutual } = parts;
   const { keyType, key, ticket } = credential;
   if (AES_KEY_BYTES[keyType] !== key.length) {
     throw new ProtocolError(
@@ -77,18 +82,19 @@ function apRequest(parts: KerberosRequestParts): Buffer {
     sequence(
       explicit(0, integer(VERSION)),
       explicit(1, integer(AP_REQ)),
-      explicit(2, bitString(Buffer.alloc(4))),
+      explicit(2, bitString(Buffer.from([isMutual ? MUTUAL_REQUIRED : 0, 0, 0, 0]))),
       explicit(3, ticket),
       explicit(4, encrypted),
     ),
   );
 }
 
-function authenticator({ credential, channel, now, microseconds }: KerberosRequestParts): Buffer {
+function authenticator(parts: KerberosRequestParts): Buffer {
+  const { credential, channel, now, microseconds, isMutual } = parts;
   const { client } = credential;
   const checksum = sequence(
     explicit(0, integer(GSS_CHECKSUM_TYPE)),
-    explicit(1, octetString(gssChecksum(channel))),
+    explicit(1, octetString(gssChecksum(channel, isMutual))),
   );
   return element(
     APPLICATION | 2,
@@ -103,9 +109,10 @@ function authenticator({ credential, channel, now, microseconds }: KerberosReque
   );
 }
 
-function gssChecksum(channel: Uint8Array | undefined): Buffer {
+function gssChecksum(channel: Uint8Array | undefined, isMutual: boolean): Buffer {
+  const flags = littleEndian(GSS_FLAGS | (isMutual ? GSS_MUTUAL_FLAG : 0));
   const bindings = channel === undefined ? Buffer.alloc(16) : bindingsDigest(channel);
-  return Buffer.concat([littleEndian(bindings.length), bindings, littleEndian(GSS_FLAGS)]);
+  return Buffer.concat([littleEndian(bindings.length), bindings, flags]);
 }
 
 /** RFC 4121 section 4.1.1.2: MD5 of types and addresses of both sides, of which TLS has none, and the application data. */

@@ -1,9 +1,10 @@
-import { ProtocolError } from "@isthmus/shared/errors";
-import { fuzzRuns } from "@isthmus/shared/testing/fuzz-runs";
-import { thrownCode } from "@isthmus/shared/testing/thrown-code";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseCredentialCache } from "./credential-cache.ts";
+import { ProtocolError } from "../errors.ts";
+import { fuzzRuns } from "../testing/fuzz-runs.ts";
+import { thrownCode } from "../testing/thrown-code.ts";
+import { parseCredentialCache } from "./kerberos-credential-cache.ts";
+import { parseKerberosReply, requireProof } from "./kerberos-reply.ts";
 
 const number = (value: number, size: number) => {
   const octets = Buffer.alloc(size);
@@ -73,6 +74,30 @@ test("a cache is read or refused, whatever its bytes are", () => {
         parseCredentialCache(bytes);
       } catch (error) {
         expect(error).toBeInstanceOf(ProtocolError);
+      }
+    }),
+    { numRuns: fuzzRuns(2_000) },
+  );
+});
+
+test("a server's token is read or refused, whatever its bytes are", () => {
+  const valid = Buffer.from(
+    "a12a3028a0030a0100a10b06092a864886f712010202a2140412601006092a864886f7120102020200" + "6f00",
+    "hex",
+  );
+  const mutated = fc
+    .tuple(fc.nat(valid.length), fc.uint8Array({ maxLength: 8 }), fc.nat(8))
+    .map(([at, put, removed]) =>
+      Buffer.concat([valid.subarray(0, at), put, valid.subarray(at + removed)]),
+    );
+  fc.assert(
+    fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 100 })), (bytes) => {
+      try {
+        const reply = parseKerberosReply(Buffer.from(bytes));
+        const request = { now: 0, microseconds: 0 };
+        if (reply.kind === "proof") requireProof(reply.cipher, { key: Buffer.alloc(32) }, request);
+      } catch (error) {
+        expect(error).toMatchObject({ code: "kerberos-reply" });
       }
     }),
     { numRuns: fuzzRuns(2_000) },

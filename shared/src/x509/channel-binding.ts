@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { parseCertificate } from "@isthmus/shared/x509/certificate";
-import { parseSignatureAlgorithm } from "@isthmus/shared/x509/signature";
+import { parseCertificate } from "./certificate.ts";
+import { parseSignatureAlgorithm } from "./signature.ts";
 
 const PREFIX = Buffer.from("tls-server-end-point:", "ascii");
 

@@ -1,0 +1,39 @@
+/** What happened to a device: inventory, actions, certificates and tunnels in one order. */
+
+export const TIMELINE_KINDS = [
+  "device.appeared",
+  "device.deleted",
+  "device.reappeared",
+  "device.online",
+  "device.offline",
+  /** Detail: `fields` as in `FieldDifference`, `isCut`. */
+  "inventory.changed",
+  "action.requested",
+  "action.ended",
+  "certificate.issued",
+  "certificate.revoked",
+  "tunnel.opened",
+  "tunnel.ended",
+  "tunnel.cut",
+] as const;
+export type TimelineKind = (typeof TIMELINE_KINDS)[number];
+
+export interface TimelineEvent {
+  /** Its place: a higher one was learnt later, whatever the clocks say. */
+  readonly id: number;
+  readonly recordId: number;
+  /** By the clock of who says so, and by that of the control plane. */
+  readonly at: number;
+  readonly recordedAt: number;
+  readonly kind: TimelineKind;
+  readonly actor: string | undefined;
+  readonly title: string;
+  readonly detail: unknown;
+}
+
+export interface TimelinePage {
+  /** The newest first. */
+  readonly events: readonly TimelineEvent[];
+  /** What the next page goes on before; undefined at the end. */
+  readonly before: number | undefined;
+}

@@ -1,0 +1,37 @@
+import type { Transaction } from "@isthmus/shared/store/transaction";
+import type { TimelineKind } from "../core/timeline.ts";
+
+/** Writes what happens to devices; `timeline-reads.ts` reads it. */
+
+/** Own limits: what one line may say. */
+const MAX_TITLE_CHARACTERS = 512;
+const MAX_DETAIL_CHARACTERS = 65_536;
+
+/** A line for the timeline of a device. */
+export interface NewTimelineEvent {
+  readonly recordId: number;
+  /** By the clock of who says so. */
+  readonly at: number;
+  readonly now: number;
+  readonly kind: TimelineKind;
+  readonly actor?: string | undefined;
+  readonly title: string;
+  /** JSON, of a shape of its own for each kind; left out where it is longer than 64 KiB. */
+  readonly detail?: unknown;
+}
+
+/** Writes a line, inside the transaction of what it tells. */
+export function recordTimeline(transaction: Transaction, event: NewTimelineEvent): void {
+  const detail = event.detail === undefined ? null : JSON.stringify(event.detail);
+  const isTooLong = detail !== null && detail.length > MAX_DETAIL_CHARACTERS;
+  transaction.run(
+    `INSERT INTO timeline_event (record_id, at, recorded_at, kind, actor, title, detail) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    event.recordId,
+    event.at,
+    event.now,
+    event.kind,
+    event.actor ?? null,
+    event.title.slice(0, MAX_TITLE_CHARACTERS),
+    isTooLong ? '{"isCut":true}' : detail,
+  );
+}
