@@ -2,6 +2,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { copyFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { commandContext } from "@isthmus/shared/testing/command-context";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import { parseCertificateList } from "@isthmus/shared/x509/certificate-list";
 import { parseNameText } from "@isthmus/shared/x509/name-text";
@@ -210,7 +211,7 @@ describe("revocation", () => {
     expect(before.revoked.size).toBe(0);
     expect((await ocsp(it, certificate)).certStatus).toEqual({ status: "good" });
     const command = it.service.commands["certificate.revoke"];
-    const context = { id: "1", signal: it.kernel.signal };
+    const context = commandContext({ id: "1", signal: it.kernel.signal });
     const payload = { serialNumber, reason: "keyCompromise" };
     const revoked = await command?.run(payload, context);
     expect(revoked).toEqual({ serialNumber, state: "revoked" });

@@ -1,3 +1,4 @@
+import { commandContext } from "@isthmus/shared/testing/command-context";
 import { parseNameText } from "@isthmus/shared/x509/name-text";
 import { describe, expect, test } from "vitest";
 import type { TransactionTrace } from "../core/trace-view.ts";
@@ -148,10 +149,10 @@ describe("the trace of an enrolment", () => {
     const { transactionId } = await it.enrol();
     const command = it.service.commands["certificate.trace"];
     const signal = AbortSignal.timeout(60_000);
-    const answer = await command?.run(command.payload.parse({ transactionId }), {
-      id: "1",
-      signal,
-    });
+    const answer = await command?.run(
+      command.payload.parse({ transactionId }),
+      commandContext({ id: "1", signal }),
+    );
     expect(answer).toMatchObject({ traces: [{ transactionId }] });
     expect(command?.payload.safeParse({}).success).toBe(false);
   });

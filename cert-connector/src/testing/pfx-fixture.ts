@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import type { PfxDelivery, SignedCommand } from "@isthmus/shared/link/messages";
+import { commandContext } from "@isthmus/shared/testing/command-context";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import { parseNameText } from "@isthmus/shared/x509/name-text";
 import { openEnvelope } from "../protocol/envelope-opening.ts";
@@ -37,7 +38,7 @@ export async function startPfxConnector(rules: NonNullable<KernelParts["rules"]>
   const command = async (kind: string, payload: unknown): Promise<PfxDelivery> => {
     const handler = service.commands[kind];
     if (handler === undefined) throw new Error(`no command ${kind}`);
-    const context = { id: "command-1", signal: new AbortController().signal };
+    const context = commandContext({ id: "command-1" });
     return (await handler.run(handler.payload.parse(payload), context)) as PfxDelivery;
   };
   return { ...it, enrol, command };

@@ -7,7 +7,8 @@ import { JWS_TYPES, type SignedCommand } from "../link/messages.ts";
 import { FakeClock } from "../testing/fake-clock.ts";
 import { signApproval } from "./approvals.ts";
 import { CommandGuard, windowOf } from "./command-guard.ts";
-import type { ApprovalRule, CommonGuardrails } from "./guardrails-file.ts";
+import type { CommonGuardrails } from "./guardrails-file.ts";
+import type { ApprovalRule } from "./service-definition.ts";
 
 const clock = new FakeClock();
 const command: SignedCommand = {
@@ -41,7 +42,7 @@ function guardrails(rule?: ApprovalRule): CommonGuardrails {
   };
 }
 
-function guard(rules: CommonGuardrails) {
+function guard(rules: CommonGuardrails, approval?: ApprovalRule) {
   const consumed: string[] = [];
   const made = new CommandGuard({
     guardrails: rules,
@@ -52,6 +53,7 @@ function guard(rules: CommonGuardrails) {
           if (serialNumber !== "ff") return;
           throw new RefusalError("own", "guardrails.cert-connector.serials", "not this one");
         },
+        approval: () => approval,
         run: async () => undefined,
       },
     },
@@ -157,4 +159,20 @@ test("a window is the guardrails', else the kernel's", () => {
   expect(windowOf(rules, "session-cuts")).toEqual({ max: 3, perMinutes: 2 });
   expect(windowOf(rules, "certificate-revocations")).toEqual({ max: 50, perMinutes: 60 });
   expect(windowOf(rules, "toString")).toEqual({ max: 600, perMinutes: 10 });
+});
+
+test("a command of a kind that needs nobody's consent may itself need it, here or by signatures", async () => {
+  const { guard: local } = guard(guardrails(), { signatures: 1, local: true });
+  expect(await local.judge(command, false)).toBe("await-approval");
+  expect(await local.judge(command, true)).toBe("run");
+  const { guard: signed } = guard(guardrails(), { signatures: 1, local: false });
+  expect(await ruleOf(signed.judge(command, true))).toBe(
+    "guardrails.commands.approval.certificate.revoke",
+  );
+  const approvals = [await signApproval(command, ada)];
+  expect(await signed.judge({ ...command, approvals }, false)).toBe("run");
+  expect(await signed.consentTo({ ...command, approvals }, true)).toEqual({
+    isLocal: true,
+    signatures: 1,
+  });
 });

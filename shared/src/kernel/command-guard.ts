@@ -4,7 +4,14 @@ import type { SignedCommand } from "../link/messages.ts";
 import { approversOf } from "./approvals.ts";
 import { faultsOf } from "./configuration.ts";
 import type { CommonGuardrails } from "./guardrails-file.ts";
-import type { CommandHandler, Limits, WindowLimit } from "./service-definition.ts";
+import {
+  type ApprovalRule,
+  type CommandHandler,
+  type Consent,
+  isConsented,
+  type Limits,
+  type WindowLimit,
+} from "./service-definition.ts";
 
 /** Windows in force for kinds that the guardrails do not name. */
 const DEFAULT_LIMITS: ReadonlyMap<string, WindowLimit> = new Map([
@@ -12,6 +19,13 @@ const DEFAULT_LIMITS: ReadonlyMap<string, WindowLimit> = new Map([
   ["certificate-revocations", { max: 50, perMinutes: 60 }],
   ["certificate-issuance", { max: 10_000, perMinutes: 60 }],
   ["session-cuts", { max: 1_000, perMinutes: 60 }],
+  ["site-devices-notified", { max: 1_000, perMinutes: 60 }],
+  ["site-devices-restarted", { max: 10, perMinutes: 60 }],
+  ["site-devices-scripted", { max: 100, perMinutes: 60 }],
+  ["site-devices-queried", { max: 1_000, perMinutes: 60 }],
+  ["site-devices-installed", { max: 100, perMinutes: 60 }],
+  ["site-devices-described", { max: 1_000, perMinutes: 60 }],
+  ["site-recovery-keys", { max: 10, perMinutes: 60 }],
 ]);
 const DEFAULT_LIMIT: WindowLimit = { max: 600, perMinutes: 10 };
 
@@ -67,22 +81,38 @@ export class CommandGuard {
     }
     const payload = payloadOf(command, handler);
     await handler.judge?.(payload);
-    if (!(await this.#isApproved(command, isApprovedLocally))) return "await-approval";
+    const rules = [this.#ruleOf(kind), await handler.approval?.(payload)];
+    for (const rule of rules) {
+      if (rule === undefined) continue;
+      if (!(await this.#isApproved(command, rule, isApprovedLocally))) return "await-approval";
+    }
     await this.#limits.consume(kind);
     return "run";
   }
 
-  async #isApproved(command: SignedCommand, isApprovedLocally: boolean): Promise<boolean> {
-    const { approval } = this.#guardrails.commands;
-    const rule = Object.hasOwn(approval, command.kind) ? approval[command.kind] : undefined;
-    if (rule === undefined || (rule.local && isApprovedLocally)) return true;
+  /** Who has consented to a command. */
+  async consentTo(command: SignedCommand, isApprovedLocally: boolean): Promise<Consent> {
     const signed = await approversOf(command, this.#guardrails.approvers, this.#clock);
-    if (signed.size >= rule.signatures) return true;
+    return { isLocal: isApprovedLocally, signatures: signed.size };
+  }
+
+  #ruleOf(kind: string): ApprovalRule | undefined {
+    const { approval } = this.#guardrails.commands;
+    return Object.hasOwn(approval, kind) ? approval[kind] : undefined;
+  }
+
+  async #isApproved(
+    command: SignedCommand,
+    rule: ApprovalRule,
+    isApprovedLocally: boolean,
+  ): Promise<boolean> {
+    const consent = await this.consentTo(command, isApprovedLocally);
+    if (isConsented(rule, consent)) return true;
     if (rule.local) return false;
     throw new RefusalError(
       "approval-missing",
       `guardrails.commands.approval.${command.kind}`,
-      `${command.kind} needs ${rule.signatures} signatures of listed approvers, ${signed.size} are valid`,
+      `${command.kind} needs ${rule.signatures} signatures of listed approvers, ${consent.signatures} are valid`,
     );
   }
 }

@@ -8,7 +8,7 @@ import type { AuditKeeper } from "./audit-keeper.ts";
 import { type CommandGuard, payloadOf } from "./command-guard.ts";
 import type { DesiredConfiguration } from "./desired-configuration.ts";
 import type { KernelOperations } from "./kernel-operations.ts";
-import type { CommandHandler, Reconciliation } from "./service-definition.ts";
+import type { CommandContext, CommandHandler, Reconciliation } from "./service-definition.ts";
 import type { Trust } from "./trust.ts";
 
 /** Rejected statements that are put into the audit journal per hour; beyond that a peer would fill the disk. */
@@ -54,11 +54,11 @@ export function connectorHooks<Desired>(options: HooksOptions<Desired>): LinkHoo
         throw error;
       }
     },
-    async run(command, signal) {
+    async run(command, signal, approvedAt) {
       const handler = handlerOf(command);
       await record("command.started", about(command));
       try {
-        const context = { id: command.id, signal };
+        const context = { ...(await contextOf(guard, command, approvedAt)), signal };
         const result = await handler.run(payloadOf(command, handler), context);
         await record("command.succeeded", about(command));
         return result;
@@ -68,8 +68,9 @@ export function connectorHooks<Desired>(options: HooksOptions<Desired>): LinkHoo
         throw error;
       }
     },
-    async reconcile(command) {
-      const found = await reconcile(handlers[command.kind], command);
+    async reconcile(command, approvedAt) {
+      const context = await contextOf(guard, command, approvedAt);
+      const found = await reconcile(handlers[command.kind], command, context);
       await record("command.reconciled", { ...about(command), found });
       return found;
     },
@@ -115,10 +116,21 @@ async function reconcile(
   // biome-ignore lint/suspicious/noExplicitAny: handlers of differently typed payloads
   handler: CommandHandler<any> | undefined,
   command: SignedCommand,
+  context: Omit<CommandContext, "signal">,
 ): Promise<Reconciliation> {
   if (handler === undefined) return "unknown";
   if (handler.reconcile === undefined) return "not-run";
-  return await handler.reconcile(payloadOf(command, handler), { id: command.id });
+  return await handler.reconcile(payloadOf(command, handler), context);
+}
+
+async function contextOf(
+  guard: CommandGuard,
+  command: SignedCommand,
+  approvedAt: number | undefined,
+): Promise<Omit<CommandContext, "signal">> {
+  const { id, actor, expiresAt } = command;
+  const consent = await guard.consentTo(command, approvedAt !== undefined);
+  return { id, actor, expiresAt, consent };
 }
 
 function eventRecorder<Desired>(

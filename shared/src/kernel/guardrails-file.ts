@@ -4,7 +4,12 @@ import { z } from "zod";
 import { ConnectorError } from "../errors.ts";
 import type { PublicKey, Service } from "../link/messages.ts";
 import { checkConfiguration, loadConfiguration } from "./configuration.ts";
-import type { BuiltInGuardrails, ObjectSchema, WindowLimit } from "./service-definition.ts";
+import type {
+  ApprovalRule,
+  BuiltInGuardrails,
+  ObjectSchema,
+  WindowLimit,
+} from "./service-definition.ts";
 
 /** Own limits. */
 const MAX_KINDS = 100;
@@ -25,7 +30,6 @@ const approvalRule = z.strictObject({
   /** Whether `approve <id>` on the host will do instead. */
   local: z.boolean().default(true),
 });
-export type ApprovalRule = z.infer<typeof approvalRule>;
 
 const approver = z.strictObject({
   name: z.string().min(1).max(128),

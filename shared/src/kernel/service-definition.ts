@@ -123,6 +123,13 @@ export const WINDOW_KINDS = [
   "certificate-revocations",
   "certificate-issuance",
   "session-cuts",
+  "site-devices-notified",
+  "site-devices-restarted",
+  "site-devices-scripted",
+  "site-devices-queried",
+  "site-devices-installed",
+  "site-devices-described",
+  "site-recovery-keys",
 ] as const;
 
 export type CheckStatus = "healthy" | "warning" | "unhealthy" | "unknown";
@@ -157,15 +164,39 @@ export interface CommandHandler<Payload> {
   readonly payload: z.ZodType<Payload>;
   /** The service's own guardrails, before intent is stored. @throws RefusalError */
   judge?(payload: Payload): void | Promise<void>;
+  /** The consent that this command needs beyond what the guardrails say of its kind; undefined where none. Asked after `judge`. */
+  approval?(payload: Payload): ApprovalRule | undefined | Promise<ApprovalRule | undefined>;
   /** Runs the command; what it returns is JSON and goes to the control plane. */
   run(payload: Payload, context: CommandContext): Promise<unknown>;
   /** After a crash between intent and result. Without it such a command is run again. */
-  reconcile?(payload: Payload, context: Pick<CommandContext, "id">): Promise<Reconciliation>;
+  reconcile?(payload: Payload, context: Omit<CommandContext, "signal">): Promise<Reconciliation>;
 }
 
 export interface CommandContext {
   readonly id: string;
+  /** Who asked, by the word of the control plane. */
+  readonly actor: string;
+  /** ms since the epoch, by the control plane's clock. */
+  readonly expiresAt: number;
+  readonly consent: Consent;
   readonly signal: AbortSignal;
+}
+
+/** A second person's consent, by whom: `signatures` counts the different listed approvers who signed. */
+export interface ApprovalRule {
+  readonly signatures: number;
+  /** Whether `approve <id>` on the host will do instead. */
+  readonly local: boolean;
+}
+
+export interface Consent {
+  readonly isLocal: boolean;
+  readonly signatures: number;
+}
+
+/** Whether the consent that there is will do. */
+export function isConsented(rule: ApprovalRule, { isLocal, signatures }: Consent): boolean {
+  return (rule.local && isLocal) || signatures >= rule.signatures;
 }
 
 /** Infers the payload's type from its schema. */

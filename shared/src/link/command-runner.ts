@@ -17,9 +17,9 @@ export interface CommandRunner {
    */
   judge(command: SignedCommand, approvedAt: number | undefined): Promise<"run" | "await-approval">;
   /** Runs it; what it returns is JSON and goes to the control plane. `signal` aborts on cancel and on stop. */
-  run(command: SignedCommand, signal: AbortSignal): Promise<unknown>;
+  run(command: SignedCommand, signal: AbortSignal, approvedAt?: number): Promise<unknown>;
   /** Finds out what a command has done that had begun when the process died. */
-  reconcile(command: SignedCommand): Promise<Reconciliation>;
+  reconcile(command: SignedCommand, approvedAt?: number): Promise<Reconciliation>;
 }
 
 interface ExecutorOptions {
@@ -67,7 +67,7 @@ export class CommandExecutor {
   /** Rejects only with store errors. */
   async execute(entry: QueuedCommand): Promise<ExecutionOutcome> {
     const { command } = entry;
-    if (entry.hasBegun) return await this.#takeUp(command);
+    if (entry.hasBegun) return await this.#takeUp(entry);
     // Past its expiry nothing is judged any more: the store ends it.
     if (command.expiresAt >= this.#options.cloudNow()) {
       const judged = await this.#judge(entry);
@@ -81,7 +81,7 @@ export class CommandExecutor {
     });
     if (begun === "expired") this.#options.onReported();
     if (begun !== "begun") return "ended";
-    return await this.#run(command);
+    return await this.#run(entry);
   }
 
   async #judge({ command, approvedAt }: QueuedCommand): Promise<"run" | "await-approval" | End> {
@@ -93,20 +93,21 @@ export class CommandExecutor {
     }
   }
 
-  async #run(command: SignedCommand): Promise<ExecutionOutcome> {
+  async #run(entry: QueuedCommand): Promise<ExecutionOutcome> {
+    const { command } = entry;
     this.#options.onProgress(command.id, "running");
     const stop = new AbortController();
     this.#stops.set(command.id, stop);
-    const end = await this.#effect(command, AbortSignal.any([stop.signal, this.#options.signal]));
+    const end = await this.#effect(entry, AbortSignal.any([stop.signal, this.#options.signal]));
     this.#stops.delete(command.id);
     // Cut short by a stop of the service, not by a fault of its own: it stays begun, and the next start takes it up.
     if (end.state === "failed" && this.#options.signal.aborted) return "ended";
     return await this.#finish(command, end);
   }
 
-  async #effect(command: SignedCommand, signal: AbortSignal): Promise<End> {
+  async #effect({ command, approvedAt }: QueuedCommand, signal: AbortSignal): Promise<End> {
     try {
-      const result = await this.#options.runner.run(command, signal);
+      const result = await this.#options.runner.run(command, signal, approvedAt);
       return { state: "succeeded", ...(result !== undefined && { result }) };
     } catch (error) {
       // Between judging and running a limit may have been reached: a refusal all the same.
@@ -115,12 +116,14 @@ export class CommandExecutor {
     }
   }
 
-  async #takeUp(command: SignedCommand): Promise<ExecutionOutcome> {
-    const found = await this.#options.runner.reconcile(command).catch((error: unknown) => {
+  async #takeUp(entry: QueuedCommand): Promise<ExecutionOutcome> {
+    const { command, approvedAt } = entry;
+    const { runner } = this.#options;
+    const found = await runner.reconcile(command, approvedAt).catch((error: unknown) => {
       this.#told(command, error);
       return "unknown" as const;
     });
-    if (found === "not-run") return await this.#run(command);
+    if (found === "not-run") return await this.#run(entry);
     return await this.#finish(command, { state: found });
   }
 

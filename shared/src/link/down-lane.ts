@@ -94,7 +94,7 @@ export class DownLane implements AsyncDisposable {
     const begun = await store.run("openCommands", { state: "running" });
     const waiting = await store.run("openCommands", { state: "accepted" });
     this.#hasTakenUp = true;
-    for (const { command } of begun) this.#queue.add({ command, hasBegun: true });
+    for (const open of begun) this.#queue.add({ ...open, hasBegun: true });
     for (const { command, approvedAt } of waiting) this.#queue.add({ command, approvedAt });
     this.#pump();
   }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { createServer, type Socket } from "node:net";
 import type { CommandHandler } from "@isthmus/shared/kernel/service-definition";
+import { commandContext } from "@isthmus/shared/testing/command-context";
 import { describe, expect, test } from "vitest";
 import { FakeEngine } from "../testing/fake-engine.ts";
 import {
@@ -68,7 +69,7 @@ describe("a gateway with a VPN", () => {
       const handler = gateway.gateway.commands["devices.update"] as CommandHandler<unknown>;
       const update = handler.payload.parse({ version, isSnapshot: true, devices: [device] });
       await handler.judge?.(update);
-      return handler.run(update, { id: "c", signal: new AbortController().signal });
+      return handler.run(update, commandContext({ id: "c" }));
     };
     await run(1, "compliant");
     await tunnel(all);

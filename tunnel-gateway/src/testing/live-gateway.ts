@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { TLSSocket } from "node:tls";
 import type { CommandHandler } from "@isthmus/shared/kernel/service-definition";
+import { commandContext } from "@isthmus/shared/testing/command-context";
 import { expect } from "vitest";
 import type { Device } from "../core/device.ts";
 import {
@@ -73,7 +74,7 @@ function commandsOf({ gateway }: GatewayUnderTest) {
     const handler = gateway.commands[kind] as CommandHandler<unknown>;
     const read = handler.payload.parse(payload);
     await handler.judge?.(read);
-    return handler.run(read, { id: "c1", signal: new AbortController().signal });
+    return handler.run(read, commandContext({ id: "c1" }));
   };
 }
 
