@@ -86,6 +86,11 @@ export const siteCommandPayloads = {
     set: z.record(z.string().min(1).max(128), z.string().max(1_024)).default({}),
     remove: z.array(z.string().min(1).max(128)).max(100).default([]),
   }),
+  /**
+   * comgmt-bridge: ends what an earlier command began and that goes on after its result: the operation at the site where the site can do
+   * that, and the wait for devices; those without an end become `cancelled`.
+   */
+  "site.cancel": z.object({ source: sourceName, commandId: z.string().min(1).max(128) }),
   /** comgmt-bridge: reads these devices from the site now. */
   "site.refresh": z.object({
     source: sourceName,
