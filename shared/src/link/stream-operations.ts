@@ -27,13 +27,21 @@ export interface StreamBatch {
  */
 export function appendToStream(
   transaction: Transaction,
-  of: { readonly stream: string; readonly at: number; readonly entry: unknown },
+  { stream, at, entry }: { readonly stream: string; readonly at: number; readonly entry: unknown },
 ): Pick<ReturnType<Transaction["run"]>, "lastInsertRowid"> {
-  const entry = JSON.stringify(of.entry);
-  if (Buffer.byteLength(entry) > MAX_ENTRY_BYTES) {
+  return appendLineToStream(transaction, { stream, at, line: JSON.stringify(entry) });
+}
+
+/** The same for an entry that is JSON text already: one line, as `JSON.stringify` gives it. */
+export function appendLineToStream(
+  transaction: Transaction,
+  of: { readonly stream: string; readonly at: number; readonly line: string },
+): Pick<ReturnType<Transaction["run"]>, "lastInsertRowid"> {
+  const { line } = of;
+  if (Buffer.byteLength(line) > MAX_ENTRY_BYTES) {
     throw new ConnectorError(
       "entry-too-large",
-      `entry of ${entry.length} characters for stream ${of.stream} exceeds ${MAX_ENTRY_BYTES}`,
+      `entry of ${line.length} characters for stream ${of.stream} exceeds ${MAX_ENTRY_BYTES}`,
     );
   }
   const stream = streamOf(transaction, of.stream);
@@ -49,7 +57,7 @@ export function appendToStream(
     "INSERT INTO stream_entry (stream, at, entry) VALUES (?, ?, ?)",
     of.stream,
     of.at,
-    entry,
+    line,
   );
 }
 
