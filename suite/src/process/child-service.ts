@@ -25,6 +25,8 @@ export interface ServiceLaunch {
   readonly logFile: string;
   /** Shows each line it prints, besides the log file; a failure does not repeat them then. */
   readonly onLine?: (line: string) => void;
+  /** Added to this process's own. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** What a ready service says about itself in run.json. */
@@ -49,6 +51,7 @@ export class ChildService implements AsyncDisposable {
     mkdirSync(dirname(launch.logFile), { recursive: true });
     this.#child = spawn(process.execPath, [launch.entry, "run", "--config", launch.configFile], {
       stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...launch.environment },
     });
     this.ended = new Promise((resolve) => {
       const end = (code: number | null, signal: string | null) => {
