@@ -41,8 +41,6 @@ export const inventoryMigrations: readonly Migration[] = [
         kind TEXT NOT NULL,
         -- ResourceID in decimal, CollectionID, GUID, SID: unique within source and kind, never a name.
         key TEXT NOT NULL,
-        -- Its id in the API: name of the source, a colon (which no name has), the key. CM1:16777216.
-        entity_id TEXT NOT NULL,
         -- Of the last change that was applied; an older one is passed over.
         revision INTEGER NOT NULL,
         -- 16 hex digits over key and hashes of all facets but volatile; its bucket of 4096.
@@ -84,26 +82,26 @@ export const inventoryMigrations: readonly Migration[] = [
       CREATE UNIQUE INDEX inventory_record_by_key ON inventory_record (source_id, kind, key);
       -- Digests are read from the index alone.
       CREATE INDEX inventory_record_by_bucket ON inventory_record (source_id, kind, bucket, digest) WHERE deleted_at IS NULL;
-      -- Pages by id and by name: kind = ? AND deleted_at IS NULL AND (name, entity_id) > (?, ?) ORDER BY name, entity_id. The id in the
-      -- API ends each, so that a filter by the columns before it needs no sorting.
-      CREATE UNIQUE INDEX inventory_record_by_entity ON inventory_record (kind, entity_id) WHERE deleted_at IS NULL;
-      CREATE INDEX inventory_record_by_name ON inventory_record (kind, name, entity_id) WHERE deleted_at IS NULL;
+      -- Pages by id and by name: kind = ? AND deleted_at IS NULL AND (name, id) > (?, ?) ORDER BY name, id. The id, which sorts as the id
+      -- in the API does, ends each, so that a filter by the columns before it needs no sorting.
+      CREATE INDEX inventory_record_by_kind ON inventory_record (kind, id) WHERE deleted_at IS NULL;
+      CREATE INDEX inventory_record_by_name ON inventory_record (kind, name, id) WHERE deleted_at IS NULL;
       CREATE INDEX inventory_record_by_smsid ON inventory_record (smsid) WHERE smsid IS NOT NULL;
       CREATE INDEX inventory_record_by_sid ON inventory_record (sid) WHERE sid IS NOT NULL;
       CREATE INDEX inventory_record_by_entra_device ON inventory_record (entra_device_id) WHERE entra_device_id IS NOT NULL;
       CREATE INDEX inventory_record_by_managed_device ON inventory_record (managed_device_id)
         WHERE managed_device_id IS NOT NULL;
       CREATE INDEX inventory_record_by_serial ON inventory_record (serial_number) WHERE serial_number IS NOT NULL;
-      CREATE INDEX inventory_record_by_user ON inventory_record (kind, user_principal_name, entity_id)
+      CREATE INDEX inventory_record_by_user ON inventory_record (kind, user_principal_name, id)
         WHERE deleted_at IS NULL AND user_principal_name IS NOT NULL;
-      CREATE INDEX inventory_record_by_operating_system ON inventory_record (kind, operating_system, entity_id)
+      CREATE INDEX inventory_record_by_operating_system ON inventory_record (kind, operating_system, id)
         WHERE deleted_at IS NULL AND operating_system IS NOT NULL;
-      CREATE INDEX inventory_record_by_model ON inventory_record (kind, model, entity_id)
+      CREATE INDEX inventory_record_by_model ON inventory_record (kind, model, id)
         WHERE deleted_at IS NULL AND model IS NOT NULL;
-      CREATE INDEX inventory_record_by_last_seen ON inventory_record (kind, last_seen_at, entity_id) WHERE deleted_at IS NULL;
-      CREATE INDEX inventory_record_by_agent ON inventory_record (kind, management_agent, entity_id)
+      CREATE INDEX inventory_record_by_last_seen ON inventory_record (kind, last_seen_at, id) WHERE deleted_at IS NULL;
+      CREATE INDEX inventory_record_by_agent ON inventory_record (kind, management_agent, id)
         WHERE deleted_at IS NULL AND management_agent IS NOT NULL;
-      CREATE INDEX inventory_record_by_comanagement ON inventory_record (kind, comanagement_status, entity_id)
+      CREATE INDEX inventory_record_by_comanagement ON inventory_record (kind, comanagement_status, id)
         WHERE deleted_at IS NULL AND comanagement_status IS NOT NULL;
       CREATE INDEX inventory_record_deleted ON inventory_record (deleted_at) WHERE deleted_at IS NOT NULL;
 
