@@ -1,8 +1,4 @@
 import { X509Certificate } from "node:crypto";
-import { systemClock } from "@isthmus/shared/clock";
-import { runCheck } from "@isthmus/shared/kernel/health";
-import { systemRandom } from "@isthmus/shared/random";
-import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import { siteChecks } from "@isthmus/comgmt-bridge/main/site-checks";
 import {
   readOperationId,
@@ -28,6 +24,10 @@ import { type KeyRange, readKeyRange } from "@isthmus/comgmt-bridge/site/read-ke
 import { configuredSite } from "@isthmus/comgmt-bridge/testing/configured-site";
 import { asking, clientOf } from "@isthmus/comgmt-bridge/testing/site-under-test";
 import { TOKEN } from "@isthmus/comgmt-bridge/testing/strict-admin-service";
+import { systemClock } from "@isthmus/shared/clock";
+import { runCheck } from "@isthmus/shared/kernel/health";
+import { systemRandom } from "@isthmus/shared/random";
+import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import { describe, expect, test } from "vitest";
 import type { Fault, FaultRule } from "../simulators/configmgr/faults.ts";
 import { type Site, startSite } from "../simulators/configmgr/site.ts";
@@ -138,7 +138,11 @@ describe("a whole site", () => {
     const pin = pinOf(new X509Certificate(site.certificate));
     const { caFile: _, ...byKey } = { ...configured.configuration, pin };
     for (const configuration of [configured.configuration, byKey]) {
-      const checks = siteChecks(configuration, { clock: systemClock, random: systemRandom });
+      const checks = siteChecks(configuration, {
+        clock: systemClock,
+        random: systemRandom,
+        stateFolder: "",
+      });
       const results = await Promise.all(checks.map(runCheck));
       expect(results.filter(({ status }) => status !== "healthy")).toEqual([]);
     }

@@ -47,6 +47,10 @@ test.each([
   { tokenFile: "missing" },
   { kerberos: { principal: "isthmus@CORP.TEST", keytabFile: "keytab" } },
   { tokenFile: undefined, kerberos: { principal: "isthmus", keytabFile: "keytab" } },
+  ...["https://10.0.0.1", "https://[fd00::1]:8443"].map((url) => ({
+    ...{ url, tokenFile: undefined },
+    kerberos: { principal: "isthmus@CORP.TEST", keytabFile: "keytab" },
+  })),
   { pin: "sha256/AAAA" },
   { pin: "A".repeat(44) },
   { limits: { maxInFlight: 1 } },

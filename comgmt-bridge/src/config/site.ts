@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { fileKey, secretFileKey } from "@isthmus/shared/kernel/configuration-keys";
 import { z } from "zod";
 
@@ -32,6 +33,8 @@ const kerberos = z.strictObject({
   /** `isthmus@CORP.EXAMPLE`. */
   principal: z.string().regex(/^[^@\s]{1,256}@[^@\s]{1,256}$/, "has to be NAME@REALM"),
   keytabFile: secretFileKey(),
+  /** Off only where something else ends TLS in front of the provider. */
+  channelBinding: z.boolean().default(true),
 });
 
 /** The Configuration Manager site: one SMS provider's AdminService and how we show it who we are. */
@@ -56,9 +59,17 @@ export const site = z
       const message = "either tokenFile or kerberos has to be given";
       context.addIssue({ code: "custom", path: ["tokenFile"], message });
     }
+    if (given.kerberos !== undefined && isAddress(given.url)) {
+      const message = "has to name the provider, as its ticket does: an address has none";
+      context.addIssue({ code: "custom", path: ["url"], message });
+    }
   });
 
 export type SiteConfiguration = z.infer<typeof site>;
+
+function isAddress(url: string): boolean {
+  return isIP(new URL(url).hostname.replace(/^\[|\]$/g, "")) !== 0;
+}
 
 function isOrigin(text: string): boolean {
   const url = URL.parse(text);

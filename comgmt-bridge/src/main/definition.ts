@@ -34,8 +34,10 @@ export const bridge: ServiceDefinition<
   guardrails,
   storeModule: new URL("../store/module.ts", import.meta.url),
   commands: [queryCommand],
-  checks: ({ site }) =>
-    site === undefined ? [{ name: "site", run: noSite }] : siteChecks(site, systemParts),
+  checks: ({ site, stateFolder }) =>
+    site === undefined
+      ? [{ name: "site", run: noSite }]
+      : siteChecks(site, { ...systemParts, stateFolder }),
   start: startBridge,
 };
 

@@ -8,7 +8,7 @@ import { startStrictAdminService, TOKEN } from "../testing/strict-admin-service.
 import { bridge } from "./definition.ts";
 import { siteChecks } from "./site-checks.ts";
 
-const parts = { clock: systemClock, random: systemRandom };
+const parts = { clock: systemClock, random: systemRandom, stateFolder: "" };
 
 async function resultsOf(checks: ReturnType<typeof siteChecks>) {
   const results = await Promise.all(checks.map(runCheck));

@@ -13,16 +13,11 @@ import {
   USER,
   WORKSTATION_STATUS,
 } from "../protocol/admin-service/rows.ts";
-import type {
-  AdminServiceClient,
-  AdminServiceClientParts,
-  Asking,
-  Page,
-} from "../site/admin-service-client.ts";
+import type { AdminServiceClient, Asking, Page } from "../site/admin-service-client.ts";
 import { chainOf, pinOf } from "../site/certificate-pin.ts";
 import { Deadline } from "../site/deadline.ts";
 import { connectToSite } from "../site/site-connection.ts";
-import { openSite, siteSettings } from "./site.ts";
+import { openSite, type SiteParts, siteSettings } from "./site.ts";
 import { failedSiteCheck } from "./site-remedies.ts";
 
 /** Own limits: a check has 10 s in all. */
@@ -40,7 +35,7 @@ type Act = (client: AdminServiceClient, asking: Asking) => Promise<CheckResult>;
 /** What `check` tests of the site, each on connections of its own and without the service. */
 export function siteChecks(
   configuration: SiteConfiguration,
-  parts: AdminServiceClientParts,
+  parts: SiteParts,
 ): readonly HealthCheck[] {
   const once = { ...configuration, limits: { ...configuration.limits, retries: 0 } };
   const asking = async (act: Act) => {
@@ -88,20 +83,17 @@ const notLookedAt: CheckResult = {
 };
 
 /** Reach, chain, pin and validity, before any credential is sent. */
-async function checkTls(
-  configuration: SiteConfiguration,
-  { clock }: AdminServiceClientParts,
-): Promise<CheckResult> {
-  const settings = siteSettings(configuration);
+async function checkTls(configuration: SiteConfiguration, parts: SiteParts): Promise<CheckResult> {
+  const settings = siteSettings(configuration, parts);
   const { host } = new URL(settings.url);
-  const socket = await connectToSite(settings, clock, AbortSignal.timeout(CHECK_MS));
+  const socket = await connectToSite(settings, parts.clock, AbortSignal.timeout(CHECK_MS));
   try {
     const chain = chainOf(socket);
     const [leaf] = chain;
     const ends = Math.min(...chain.map(({ validToDate }) => validToDate.getTime()));
     const pins = chain.map((each) => pinOf(each)).join(", ");
     const reason = `${host} shows a certificate for ${leaf?.subjectAltName ?? leaf?.subject}; keys of its chain: ${pins}`;
-    if (ends - clock.now() > CERTIFICATE_WARNING_MS) return { status: "healthy", reason };
+    if (ends - parts.clock.now() > CERTIFICATE_WARNING_MS) return { status: "healthy", reason };
     return {
       status: "warning",
       reason: `${reason}; a certificate of the chain ends in less than 14 days`,
@@ -140,7 +132,7 @@ export async function checkIdentity(
 
 async function checkClock(
   client: AdminServiceClient,
-  { clock }: AdminServiceClientParts,
+  { clock }: SiteParts,
   asking: Asking,
 ): Promise<CheckResult> {
   const { servedAt } = await firstDevices(client, asking);

@@ -1,4 +1,4 @@
-import { codeOf, ConnectorError } from "@isthmus/shared/errors";
+import { ConnectorError, codeOf } from "@isthmus/shared/errors";
 import type { CheckResult } from "@isthmus/shared/kernel/service-definition";
 
 /** The one thing to do first, by the code of what failed; the reason says the rest. */
@@ -17,7 +17,13 @@ const REMEDIES: Readonly<Record<string, string>> = {
   "site-redirect": "set site.url to the SMS provider itself",
   "site-token": "write a bearer token into site.tokenFile",
   "secret-unreadable": "let the service's user read site.tokenFile",
-  "site-kerberos-missing": "configure site.tokenFile in place of site.kerberos",
+  "kerberos-unavailable": "install libkrb5-dev and a C++ compiler, and run npm install again",
+  "kerberos-credentials": "see docs/comgmt-bridge/kerberos.md: keytab, principal, krb5.conf, KDC",
+  "kerberos-cache": "see docs/comgmt-bridge/kerberos.md: krb5.conf and KRB5CCNAME",
+  "kerberos-key": "let the provider's account have AES keys (msDS-SupportedEncryptionTypes)",
+  "site-ticket-refused": "put HTTP/FQDN of the provider on the one account it runs as (setspn -X)",
+  "site-clock-skew": "synchronise this host's clock and the provider's (NTP)",
+  "site-server-unproven": "find out who answers in the provider's place",
   "site-circuit-open": "mend what the errors before it say; it is tried again by itself",
 };
 

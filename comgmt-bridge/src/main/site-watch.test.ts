@@ -33,7 +33,7 @@ test("good news is good for a minute, bad news is looked at again", async () => 
   await using service = await startStrictAdminService();
   using site = configuredSite(service, TOKEN);
   const clock = new FakeClock();
-  using watch = new SiteWatch(site.configuration, { clock, random: systemRandom });
+  using watch = new SiteWatch(site.configuration, { clock, random: systemRandom, stateFolder: "" });
   await watch.check();
   const asked = service.requests.length;
   clock.advance(59_999);
@@ -49,7 +49,11 @@ test("good news is good for a minute, bad news is looked at again", async () => 
 test("a renewed token is used at the next request", async () => {
   await using service = await startStrictAdminService();
   using site = configuredSite(service, "old.token");
-  using watch = new SiteWatch(site.configuration, { clock: new FakeClock(), random: systemRandom });
+  using watch = new SiteWatch(site.configuration, {
+    clock: new FakeClock(),
+    random: systemRandom,
+    stateFolder: "",
+  });
   expect(await watch.check()).toMatchObject(refused);
   site.writeToken(TOKEN);
   expect((await watch.check()).status).toBe("healthy");
@@ -60,7 +64,11 @@ test("a site that cannot select by key is not read, and the reason said", async 
   const row = { MachineId: 1, ResourceId: 1, SiteCode: "CM1" };
   service.behave = () => ({ kind: "answer", status: 200, body: { value: [row] } });
   using site = configuredSite(service, TOKEN);
-  using watch = new SiteWatch(site.configuration, { clock: new FakeClock(), random: systemRandom });
+  using watch = new SiteWatch(site.configuration, {
+    clock: new FakeClock(),
+    random: systemRandom,
+    stateFolder: "",
+  });
   expect(await watch.check()).toMatchObject({
     ...{ status: "unhealthy", reason: expect.stringMatching(/key gt N/) },
   });

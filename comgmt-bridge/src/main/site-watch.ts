@@ -2,11 +2,11 @@ import type { CheckResult, Health } from "@isthmus/shared/kernel/service-definit
 import type { SiteConfiguration } from "../config/site.ts";
 import type { BreakerState } from "../core/circuit-breaker.ts";
 import { SYSTEM } from "../protocol/admin-service/rows.ts";
-import type { AdminServiceClient, AdminServiceClientParts } from "../site/admin-service-client.ts";
+import type { AdminServiceClient } from "../site/admin-service-client.ts";
 import { Deadline } from "../site/deadline.ts";
 import { probeCapabilities, type SiteCapabilities } from "../site/probe-capabilities.ts";
 import { readKeyRange } from "../site/read-key-range.ts";
-import { openSite } from "./site.ts";
+import { openSite, type SiteParts } from "./site.ts";
 import { checkIdentity } from "./site-checks.ts";
 import { failedSiteCheck } from "./site-remedies.ts";
 
@@ -17,14 +17,14 @@ const ASK_MS = 9_000;
 /** The running bridge's site: what its provider can do, whether it answers, and who it is. */
 export class SiteWatch implements Disposable {
   readonly #configuration: SiteConfiguration;
-  readonly #parts: AdminServiceClientParts;
+  readonly #parts: SiteParts;
   readonly #client: AdminServiceClient;
   #capabilities: SiteCapabilities | undefined;
   #last: { readonly at: number; readonly result: CheckResult } | undefined;
 
-  constructor(configuration: SiteConfiguration, { clock, random }: AdminServiceClientParts) {
+  constructor(configuration: SiteConfiguration, { clock, random, stateFolder }: SiteParts) {
     this.#configuration = configuration;
-    this.#parts = { clock, random };
+    this.#parts = { clock, random, stateFolder };
     this.#client = openSite(configuration, this.#parts);
   }
 

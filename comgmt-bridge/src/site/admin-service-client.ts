@@ -10,17 +10,18 @@ import {
   CLOSED,
 } from "../core/circuit-breaker.ts";
 import {
+  type Row,
   type RowsAnswer,
   readOneRow,
   readRows,
-  type Row,
 } from "../protocol/admin-service/answer.ts";
 import { type Asked, errorOfAnswer } from "../protocol/admin-service/answer-error.ts";
 import { type ClassName, classPath, type Key, objectPath } from "../protocol/admin-service/path.ts";
 import { type Query, queryText } from "../protocol/admin-service/query.ts";
-import { exchange, type RawAnswer } from "./exchange.ts";
+import { exchange, outcomeUnknown, type RawAnswer } from "./exchange.ts";
 import { type Lane, type Pause, RequestLanes } from "./request-lanes.ts";
 import { SiteAgent } from "./site-connection.ts";
+import type { PresentedCredential } from "./site-credential.ts";
 import type { SiteSettings } from "./site-settings.ts";
 
 /** Own limit: the longest that a site which keeps failing is left alone at a time. */
@@ -42,12 +43,15 @@ export interface Asking {
   readonly signal: AbortSignal;
 }
 
-/** Rows with the bytes they came in, for those who compare pages. */
-export interface Page extends RowsAnswer {
+/** A page as it came, for those who compare pages before they read them. */
+export interface RawPage {
   readonly body: Buffer;
   /** The provider's clock, from `Date`. */
   readonly servedAt: number | undefined;
 }
+
+/** Rows with the bytes they came in. */
+export interface Page extends RowsAnswer, RawPage {}
 
 interface Request extends Asking {
   readonly method: "GET" | "POST";
@@ -91,14 +95,16 @@ export class AdminServiceClient implements Disposable {
   }
 
   async rows(of: ClassName, query: Query, asking: Asking): Promise<Page> {
+    const page = await this.page(of, query, asking);
+    return { ...readRows(page.body), ...page };
+  }
+
+  /** As `rows`, but nothing is parsed. */
+  async page(of: ClassName, query: Query, asking: Asking): Promise<RawPage> {
     const path = `${classPath(of)}${queryText(query)}`;
     const { body, headers } = await this.#get({ ...asking, method: "GET", path, asked: "rows" });
     const servedAt = Date.parse(headers.date ?? "");
-    return {
-      ...readRows(body),
-      body,
-      servedAt: Number.isFinite(servedAt) ? servedAt : undefined,
-    };
+    return { body, servedAt: Number.isFinite(servedAt) ? servedAt : undefined };
   }
 
   /** The object of a key, with its lazy properties. */
@@ -146,10 +152,11 @@ export class AdminServiceClient implements Disposable {
     const signal = AbortSignal.any([request.signal, this.#stop.signal]);
     using _place = await this.#lanes.enter(request.lane, signal);
     // Made before the breaker is asked: a token that cannot be read says nothing about the site.
-    const authorization = await this.#authorization();
+    const presented = await givenUpWith(signal, this.#present());
     this.#askBreaker();
     try {
-      const raw = await this.#exchange(request, authorization, signal);
+      const raw = await this.#exchange(request, presented, signal);
+      judge(presented, request, raw, this.#settings.url);
       if (raw.status < 200 || raw.status > 299) {
         const { path, asked } = request;
         throw errorOfAnswer({ ...raw, path: path.split("?", 1)[0] ?? path, asked });
@@ -163,9 +170,10 @@ export class AdminServiceClient implements Disposable {
   }
 
   /** What an action is sent on is its own: on a kept connection it might meet the end of it, and its outcome be unknown. */
-  async #exchange(request: Request, authorization: string, signal: AbortSignal) {
+  async #exchange(request: Request, presented: PresentedCredential, signal: AbortSignal) {
     const { url, credential, limits } = this.#settings;
     const { method, body } = request;
+    const { authorization } = presented;
     const isKept = method === "GET";
     const agent = isKept
       ? this.#agent
@@ -179,8 +187,8 @@ export class AdminServiceClient implements Disposable {
     }
   }
 
-  #authorization(): Promise<string> {
-    return this.#settings.credential.authorization(new URL(this.#settings.url).hostname);
+  #present(): Promise<PresentedCredential> {
+    return this.#settings.credential.present(new URL(this.#settings.url).hostname);
   }
 
   #askBreaker(): void {
@@ -212,6 +220,34 @@ export class AdminServiceClient implements Disposable {
     const step = breakerStep(this.#breaker, event, this.#parts.clock.now(), limits);
     this.#breaker = step.state;
     return step.isAllowed;
+  }
+}
+
+/** What a server that proves nothing says of an action is no answer. */
+function judge(
+  { judge: look }: PresentedCredential,
+  { method }: Request,
+  raw: RawAnswer,
+  url: string,
+): void {
+  try {
+    look?.(raw);
+  } catch (error) {
+    const isTaken = method === "POST" && raw.status >= 200 && raw.status <= 299;
+    throw isTaken ? outcomeUnknown(new URL(url).host, error) : error;
+  }
+}
+
+/** What is waited for goes on; whoever gave up hears so at once. */
+async function givenUpWith<Value>(signal: AbortSignal, waited: Promise<Value>): Promise<Value> {
+  signal.throwIfAborted();
+  const given = Promise.withResolvers<never>();
+  const giveUp = () => given.reject(signal.reason);
+  signal.addEventListener("abort", giveUp, { once: true });
+  try {
+    return await Promise.race([waited, given.promise]);
+  } finally {
+    signal.removeEventListener("abort", giveUp);
   }
 }
 

@@ -1,5 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { request as httpRequest } from "node:http";
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { wholeBody } from "@isthmus/shared/link/message-body";
 import type { SiteAgent } from "./site-connection.ts";
@@ -10,7 +12,8 @@ export interface Exchange {
   readonly host: string;
   readonly method: "GET" | "POST";
   readonly path: string;
-  readonly authorization: string;
+  /** The `Authorization` header on a connection to the server with this certificate (DER). */
+  readonly authorization: (certificate: Buffer | undefined) => string;
   readonly body?: Buffer | undefined;
   readonly limits: SiteLimits;
   readonly signal: AbortSignal;
@@ -43,15 +46,22 @@ export async function exchange(of: Exchange): Promise<RawAnswer> {
   request.once("response", answer.resolve);
   request.on("error", answer.reject);
   let isSent = false;
-  request.once("socket", () => {
+  request.once("socket", (socket) => {
+    try {
+      // Only now is it known which server this is, and a ticket is for that one.
+      request.setHeader("authorization", of.authorization(certificateOf(socket)));
+    } catch (error) {
+      request.destroy(asError(error));
+      return;
+    }
     isSent = true;
+    request.end(of.body);
     const words = `${of.host} sent nothing for ${limits.firstByteTimeoutMs} ms`;
     times.startFirst(limits.firstByteTimeoutMs, words);
   });
   const onAbort = () => request.destroy(asError(of.signal.reason));
   of.signal.addEventListener("abort", onAbort, { once: true });
   try {
-    request.end(of.body);
     const response = await answer.promise;
     times.endFirst();
     const body = await wholeBody(response, {
@@ -70,8 +80,12 @@ export async function exchange(of: Exchange): Promise<RawAnswer> {
   }
 }
 
+function certificateOf(socket: Socket): Buffer | undefined {
+  return (socket as TLSSocket).getPeerX509Certificate()?.raw;
+}
+
 /** Nobody knows whether the site did it: to be looked up at the site before anything is repeated. */
-function outcomeUnknown(host: string, cause: unknown): ConnectorError {
+export function outcomeUnknown(host: string, cause: unknown): ConnectorError {
   return new ConnectorError(
     "site-outcome-unknown",
     `the request was sent to ${host}, and its answer did not come: what became of it has to be read from the site`,
@@ -79,10 +93,9 @@ function outcomeUnknown(host: string, cause: unknown): ConnectorError {
   );
 }
 
-function headersOf({ host, authorization, body }: Exchange): Record<string, string | number> {
+function headersOf({ host, body }: Exchange): Record<string, string | number> {
   return {
     host,
-    authorization,
     accept: "application/json",
     "user-agent": "isthmus-comgmt-bridge",
     ...(body !== undefined && {

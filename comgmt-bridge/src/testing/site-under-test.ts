@@ -34,7 +34,7 @@ export function clientOf(
 ): AdminServiceClient {
   const credential = {
     basePath: "/AdminService_TokenAuth/",
-    authorization: async () => `Bearer ${TOKEN}`,
+    present: async () => ({ authorization: () => `Bearer ${TOKEN}` }),
   } as const;
   return new AdminServiceClient(
     { url, siteCode: "CM1", credential, ca: caPem, ...settings, limits: { ...LIMITS, ...limits } },
