@@ -81,7 +81,7 @@ describe("whether a device may be co-managed", () => {
 });
 
 describe("what the facets of a device come to", () => {
-  const identity = { Name: "A", AADDeviceID: DEVICE.entraDeviceId };
+  const identity = { Name: "A", SMSID: "GUID:A", AADDeviceID: DEVICE.entraDeviceId };
   const stable = {
     Client: 1,
     OperatingSystemNameandVersion: "Microsoft Windows NT Workstation 10.0",
@@ -92,7 +92,7 @@ describe("what the facets of a device come to", () => {
   };
 
   test("a co-managed client", () => {
-    expect(coManagementOf("configmgr", identity, stable)).toEqual({
+    expect(coManagementOf(identity, stable)).toEqual({
       managementAgent: "configurationManagerClientMdm",
       managementState: "managed",
       flags: 8193,
@@ -108,25 +108,22 @@ describe("what the facets of a device come to", () => {
     ["flags with the sign bit", { CoManagementFlags: -1 }, { flags: 0xffff_ffff }],
     ["flags that are text", { CoManagementFlags: "1" }, { flags: null }],
   ])("%s", (_what, change, expected) => {
-    expect(coManagementOf("configmgr", identity, { ...stable, ...change })).toMatchObject(expected);
+    expect(coManagementOf(identity, { ...stable, ...change })).toMatchObject(expected);
   });
 
   test("co-management may stand in a member of its own", () => {
     const { MDMEnrolled, ComgmtPolicyPresent, CoManagementFlags, ...rest } = stable;
     const coManagement = { MDMEnrolled, ComgmtPolicyPresent, CoManagementFlags };
-    const found = coManagementOf("configmgr", identity, { ...rest, coManagement });
-    expect(found.status).toBe("comanaged");
+    const found = coManagementOf(identity, { ...rest, coManagement });
+    expect(found?.status).toBe("comanaged");
   });
 
-  test("a device of another source is managed by nobody known", () => {
-    const found = coManagementOf("agents", identity, stable);
-    expect(found).toMatchObject({ managementAgent: "unknown", flags: null, status: null });
-  });
-
-  test.each([[undefined], [null], [[]], ["text"], [7]])("facets that are %j", (facet) => {
-    const found = coManagementOf("configmgr", facet, facet);
-    expect(found).toMatchObject({ managementState: "discovered", status: "ineligible" });
-  });
+  test.each([[undefined], [null], [[]], ["text"], [7], [{ Name: "A", SID: "S-1-5-21-1" }]])(
+    "%j is of no Configuration Manager",
+    (facet) => {
+      expect(coManagementOf(facet, facet)).toBeUndefined();
+    },
+  );
 });
 
 test.each([

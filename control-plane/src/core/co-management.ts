@@ -69,35 +69,29 @@ export type EligibilityStatus =
   | "eligibleButNotAzureAdJoined"
   | "eligible";
 
-/** What is listed of a device; null where its source says nothing of it. */
+/** What is listed of a device. */
 export interface CoManagement {
   readonly managementAgent: ManagementAgent;
   readonly managementState: ManagementState;
+  /** CoManagementFlags; null where nobody read them. */
   readonly flags: number | null;
-  /** Null for what Configuration Manager does not know. */
-  readonly status: EligibilityStatus | null;
+  readonly status: EligibilityStatus;
 }
 
 /** Windows 10 1709, the first that can be co-managed. */
 const FIRST_BUILD = 16_299;
 const NO_DEVICE = "00000000-0000-0000-0000-000000000000";
 
-/** Of a device that an inventory agent told of, or a directory. */
-const ELSEWHERE: CoManagement = {
-  managementAgent: "unknown",
-  managementState: "managed",
-  flags: null,
-  status: null,
-};
+/** What only Configuration Manager says of a device; one of these is enough. */
+const MARKS = [
+  ...["SMSID", "SMSUniqueIdentifier", "smsId", "Client", "IsClient", "isClient", "ClientVersion"],
+  ...["MachineId", "MDMEnrolled", "CoManagementFlags", "coManagement"],
+];
 
-/** From the parsed facets `identity` and `stable` of a device. */
-export function coManagementOf(
-  sourceType: string,
-  identity: unknown,
-  stable: unknown,
-): CoManagement {
-  if (sourceType !== "configmgr") return ELSEWHERE;
+/** From the parsed facets `identity` and `stable` of a device; undefined where they are not of Configuration Manager. */
+export function coManagementOf(identity: unknown, stable: unknown): CoManagement | undefined {
   const facets = [members(stable), members(identity)];
+  if (!MARKS.some((name) => facets.some((facet) => Object.hasOwn(facet, name)))) return undefined;
   const nested = members(facets[0]?.["coManagement"]);
   const read = (...names: readonly string[]) => firstOf([nested, ...facets], names);
   const device: DeviceFacts = {
