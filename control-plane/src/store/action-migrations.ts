@@ -41,7 +41,8 @@ export const actionMigrations: readonly Migration[] = [
         -- When anything was last heard of it.
         heard_at INTEGER NOT NULL,
         rows_kept INTEGER NOT NULL DEFAULT 0,
-        row_bytes INTEGER NOT NULL DEFAULT 0,
+        -- What rows and output take; 0 again once these were thrown away.
+        result_bytes INTEGER NOT NULL DEFAULT 0,
         -- Whether devices or rows over our own limits were left out, or a client cut its answer.
         is_truncated INTEGER NOT NULL DEFAULT 0,
         -- Idempotency-Key of who asked, and SHA-256 of what was asked under it.
@@ -51,7 +52,10 @@ export const actionMigrations: readonly Migration[] = [
       CREATE INDEX site_action_by_source ON site_action (source_id, requested_at);
       CREATE INDEX site_action_by_time ON site_action (requested_at);
       CREATE INDEX site_action_open ON site_action (expires_at) WHERE ended_at IS NULL;
+      CREATE INDEX site_action_by_end ON site_action (ended_at) WHERE ended_at IS NOT NULL;
+      CREATE INDEX site_action_with_results ON site_action (ended_at) WHERE result_bytes > 0;
       CREATE UNIQUE INDEX site_action_by_request ON site_action (actor, request_key) WHERE request_key IS NOT NULL;
+      CREATE INDEX site_action_keyed ON site_action (requested_at) WHERE request_key IS NOT NULL;
 
       -- How an action fares on a device: one row for each device that it reaches.
       CREATE TABLE device_action (

@@ -1,0 +1,108 @@
+import { ConnectorError } from "@isthmus/shared/errors";
+import type { ActionTarget } from "@isthmus/shared/link/site-messages";
+import type { Row, Transaction } from "@isthmus/shared/store/transaction";
+import { recordIdOfGuid } from "../core/record-guid.ts";
+import type { WantedTarget } from "../core/site-action-records.ts";
+
+/** What an action is done on, found in the inventory. For use inside other operations. */
+
+export interface ActionSite {
+  readonly id: number;
+  readonly name: string;
+}
+
+export interface ActionDevice {
+  /** ResourceID. */
+  readonly key: string;
+  readonly recordId: number;
+}
+
+export interface FoundTarget {
+  readonly site: ActionSite;
+  readonly target: ActionTarget;
+  /** The devices that were named; none for a collection, which the bridge resolves. */
+  readonly devices: readonly ActionDevice[];
+}
+
+/** Throws `site-unknown`, `device-unknown`, `collection-unknown`. */
+export function findTarget(transaction: Transaction, wanted: WantedTarget): FoundTarget {
+  if (!("source" in wanted)) return oneDevice(transaction, wanted.managedDeviceId);
+  const site = siteNamed(transaction, wanted.source);
+  if ("collectionId" in wanted) {
+    const { collectionId } = wanted;
+    if (recordOf(transaction, site, "collection", collectionId) === undefined) {
+      const message = `${site.name} has no collection ${collectionId}`;
+      throw new ConnectorError("collection-unknown", message);
+    }
+    return { site, target: { kind: "collection", collectionId }, devices: [] };
+  }
+  const devices =
+    "resourceIds" in wanted
+      ? wanted.resourceIds.map((id) => deviceByKey(transaction, site, String(id)))
+      : wanted.managedDeviceIds.map((id) => deviceOfSite(transaction, site, id));
+  return { site, ...onDevices(devices) };
+}
+
+/** A site by its code. Throws `site-unknown`. */
+export function siteNamed(transaction: Transaction, name: string): ActionSite {
+  const row = transaction.get(
+    "SELECT id, name FROM inventory_source WHERE name = ? AND type = 'configmgr'",
+    name,
+  );
+  if (row !== undefined) return { id: Number(row["id"]), name: String(row["name"]) };
+  throw new ConnectorError("site-unknown", `There is no site ${name.slice(0, 64)}`);
+}
+
+/** A record that is there, by the key that the site has for it. */
+export function recordOf(
+  transaction: Transaction,
+  site: ActionSite,
+  kind: string,
+  key: string,
+): Row | undefined {
+  return transaction.get(
+    "SELECT id, key, name FROM inventory_record WHERE source_id = ? AND kind = ? AND key = ? AND deleted_at IS NULL",
+    site.id,
+    kind,
+    key,
+  );
+}
+
+function oneDevice(transaction: Transaction, managedDeviceId: string): FoundTarget {
+  const row = deviceRow(transaction, managedDeviceId);
+  const site = { id: Number(row["source_id"]), name: String(row["source"]) };
+  return { site, ...onDevices([toDevice(row)]) };
+}
+
+function deviceOfSite(transaction: Transaction, site: ActionSite, id: string): ActionDevice {
+  const row = deviceRow(transaction, id);
+  if (Number(row["source_id"]) === site.id) return toDevice(row);
+  throw new ConnectorError("device-unknown", `Device ${id} is none of ${site.name}`);
+}
+
+function deviceRow(transaction: Transaction, managedDeviceId: string): Row {
+  const row = transaction.get(
+    `SELECT r.id, r.key, r.source_id, s.name AS source FROM inventory_record r
+       JOIN inventory_source s ON s.id = r.source_id AND s.type = 'configmgr'
+     WHERE r.id = ? AND r.kind = 'device' AND r.deleted_at IS NULL`,
+    recordIdOfGuid(managedDeviceId) ?? 0,
+  );
+  if (row !== undefined) return row;
+  const message = `There is no Configuration Manager device ${managedDeviceId.slice(0, 128)}`;
+  throw new ConnectorError("device-unknown", message);
+}
+
+function deviceByKey(transaction: Transaction, site: ActionSite, key: string): ActionDevice {
+  const row = recordOf(transaction, site, "device", key);
+  if (row !== undefined) return toDevice(row);
+  throw new ConnectorError("device-unknown", `${site.name} has no device with ResourceID ${key}`);
+}
+
+function toDevice(row: Row): ActionDevice {
+  return { key: String(row["key"]), recordId: Number(row["id"]) };
+}
+
+function onDevices(devices: readonly ActionDevice[]): Omit<FoundTarget, "site"> {
+  const resourceIds = [...new Set(devices.map(({ key }) => Number(key)))];
+  return { target: { kind: "devices", resourceIds }, devices };
+}
