@@ -34,7 +34,7 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
   takeDeliveries: [],
   trustStatements: [],
   answerGap: { deliveries: [], voids: [], restFrom: undefined },
-  ingestBatch: { seq: 1, rejected: [], endedCommands: [], hasNewCommands: true },
+  ingestBatch: { seq: 1, rejected: [], endedCommands: [], hasNewCommands: true, differences: [] },
   judgeAuditHead: "countersign",
   storeHealth: { isSnapshotWanted: true },
 };

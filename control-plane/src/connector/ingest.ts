@@ -118,8 +118,9 @@ export class Ingest {
       this.#send({ type: "unsupported", of: `stream:${header.stream}` });
       return;
     }
-    const { seq, rejected, endedCommands, hasNewCommands } = outcome;
+    const { seq, rejected, endedCommands, hasNewCommands, differences } = outcome;
     this.#send({ type: "ack", stream: header.stream, seq, rejected: [...rejected] });
+    for (const message of differences) this.#send(message);
     if (endedCommands.length > 0) this.#onCommandsEnded(endedCommands);
     if (hasNewCommands) unsignedCommands.nudge();
   }

@@ -1,4 +1,4 @@
-import type { CommandState, Service } from "@isthmus/shared/link/messages";
+import type { CommandState, FromControlPlane, Service } from "@isthmus/shared/link/messages";
 
 /** What the link endpoint asks of the store and gets. Times are ms since the epoch, offsets are in ms. */
 
@@ -93,6 +93,8 @@ export interface IngestOutcome {
   readonly endedCommands: readonly string[];
   /** Whether commands were queued that wait for a signature. */
   readonly hasNewCommands: boolean;
+  /** What the bridge is asked about records that are missing or other here. */
+  readonly differences: readonly Extract<FromControlPlane, { type: "inventory-differs" }>[];
 }
 
 export interface DeliveryRequest extends SessionKey {

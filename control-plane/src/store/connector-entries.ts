@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { ProtocolError } from "@isthmus/shared/errors";
+import { INVENTORY_STREAM } from "@isthmus/shared/link/inventory-messages";
 import type { IssuanceEvent } from "@isthmus/shared/link/messages";
 import { auditEntry, commandResult, issuanceEvent } from "@isthmus/shared/link/messages";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
@@ -7,16 +8,8 @@ import { insertCommand } from "./command-operations.ts";
 import { raiseSeen } from "./connector-delivery.ts";
 import { recordConnectorEvent } from "./connector-sessions.ts";
 import { takeDelivery } from "./delivery-entries.ts";
-
-/** The transaction that a batch is taken in, and what it came to. */
-export interface IngestContext {
-  readonly transaction: Transaction;
-  readonly connectorId: string;
-  readonly epoch: number;
-  readonly now: number;
-  readonly endedCommands: string[];
-  newCommands: number;
-}
+import type { IngestContext } from "./ingest-context.ts";
+import { takeInventoryEntry } from "./inventory-entries.ts";
 
 type EntryHandler = (context: IngestContext, entry: unknown) => void;
 
@@ -27,12 +20,14 @@ export const entryHandlers: Readonly<Record<string, EntryHandler | undefined>> =
   commands: takeCommandResult,
   issuance: takeIssuanceEvent,
   audit: takeAuditEntry,
+  [INVENTORY_STREAM]: takeInventoryEntry,
 };
 
 /** What takes the entries of a stream from a connector of this service; undefined where it has no such stream. */
 export function entryHandlerOf(stream: string, service: string): EntryHandler | undefined {
   // Who issues no certificates has none to speak of: it could claim others' and set every gateway to work.
   if (stream === "issuance" && service !== "cert-connector") return undefined;
+  if (stream === INVENTORY_STREAM && service !== "comgmt-bridge") return undefined;
   return Object.hasOwn(entryHandlers, stream) ? entryHandlers[stream] : undefined;
 }
 

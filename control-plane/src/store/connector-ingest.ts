@@ -2,9 +2,10 @@ import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
 import { MAX_ENTRY_BYTES, MAX_STREAMS } from "@isthmus/shared/link/messages";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import type { IncomingBatch, IngestOutcome } from "../core/link-records.ts";
-import type { IngestContext } from "./connector-entries.ts";
 import { entryHandlerOf, entryHandlers } from "./connector-entries.ts";
 import { checkSession, recordConnectorEvent } from "./connector-sessions.ts";
+import type { IngestContext } from "./ingest-context.ts";
+import { mergeDifferences } from "./inventory-drift.ts";
 
 /**
  * Stores a batch and the stream's new seq in one transaction. Entries already applied are passed over; an entry that cannot
@@ -18,6 +19,7 @@ function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutc
     throw new ConnectorError("stream-unknown", `there is no stream "${stream.slice(0, 32)}"`);
   }
   const applied = appliedSeq(transaction, batch);
+  let present = firstSeq;
   const context: IngestContext = {
     transaction,
     connectorId,
@@ -25,6 +27,8 @@ function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutc
     now: batch.now,
     endedCommands: [],
     newCommands: 0,
+    differences: [],
+    keepDeadLetter: (code, bytes) => keepDeadLetter(batch, transaction, present, code, bytes),
   };
   const lastSeq = firstSeq + entryCount - 1;
   if (lastSeq <= applied) return outcome(context, applied, []);
@@ -45,6 +49,7 @@ function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutc
   for (const [index, line] of lines.entries()) {
     const seq = firstSeq + index;
     if (seq <= applied) continue;
+    present = seq;
     const code = take(context, handler, line);
     if (code === undefined) continue;
     keepDeadLetter(batch, transaction, seq, code, Buffer.from(line));
@@ -64,6 +69,7 @@ function outcome(
     rejected,
     endedCommands: context.endedCommands,
     hasNewCommands: context.newCommands > 0,
+    differences: mergeDifferences(context.differences),
   };
 }
 

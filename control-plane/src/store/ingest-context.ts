@@ -1,0 +1,16 @@
+import type { InventoryDiffers } from "@isthmus/shared/link/inventory-messages";
+import type { Transaction } from "@isthmus/shared/store/transaction";
+
+/** The transaction that a batch is taken in, and what it came to. */
+export interface IngestContext {
+  readonly transaction: Transaction;
+  readonly connectorId: string;
+  readonly epoch: number;
+  readonly now: number;
+  readonly endedCommands: string[];
+  newCommands: number;
+  /** What is to be asked of the bridge once the batch is stored. */
+  readonly differences: InventoryDiffers[];
+  /** Keeps bytes of a part of the present entry that could not be taken, where the rest was. */
+  readonly keepDeadLetter: (code: string, bytes: Uint8Array) => void;
+}

@@ -1,0 +1,86 @@
+import {
+  type InventoryRecord,
+  MAX_FACETS,
+  MAX_RECORDS_IN_ENTRY,
+  RECORD_KINDS,
+} from "@isthmus/shared/link/inventory-messages";
+
+/**
+ * The rules of `inventoryEntry` for entries that hold records, by hand: a first sync brings them by the hundred thousand, and the schema
+ * takes longer over one than the rest of the ingest. `inventory-checks.fuzz.ts` holds the two against each other.
+ */
+
+/** An entry of records that was checked. */
+export interface RecordsEntry {
+  readonly type: "records";
+  readonly source: string;
+  readonly lease: number;
+  readonly records: readonly InventoryRecord[];
+}
+
+const SOURCE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const FACET_NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,127}$/;
+const FACET_HASH = /^[0-9a-f]{16}$/;
+const MAX_KEY_CHARACTERS = 256;
+const MAX_TIME = 8_640_000_000_000_000;
+const MAX_FACET_NESTING = 16;
+const KINDS: ReadonlySet<unknown> = new Set(RECORD_KINDS);
+
+type Members = Readonly<Record<string, unknown>>;
+
+/** Whether an entry of type `records` is one. */
+export function isRecordsEntry(entry: Members): entry is Members & RecordsEntry {
+  const { source, lease, records } = entry;
+  if (typeof source !== "string" || !SOURCE_NAME.test(source) || !isSequence(lease)) return false;
+  if (!Array.isArray(records) || records.length < 1) return false;
+  return records.length <= MAX_RECORDS_IN_ENTRY && records.every(isRecord);
+}
+
+function isRecord(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const { kind, key, revision, at, isWhole, facets } = value;
+  return (
+    KINDS.has(kind) &&
+    typeof key === "string" &&
+    key.length >= 1 &&
+    key.length <= MAX_KEY_CHARACTERS &&
+    isSequence(revision) &&
+    isSequence(at) &&
+    at <= MAX_TIME &&
+    typeof isWhole === "boolean" &&
+    isObject(facets) &&
+    areFacets(facets)
+  );
+}
+
+function areFacets(facets: Members): boolean {
+  let count = 0;
+  for (const name in facets) {
+    const facet = facets[name];
+    count += 1;
+    if (count > MAX_FACETS || !FACET_NAME.test(name) || !isObject(facet)) return false;
+    const { hash, value } = facet;
+    if (typeof hash !== "string" || !FACET_HASH.test(hash)) return false;
+    if (!isNestedAtMost(value, MAX_FACET_NESTING)) return false;
+  }
+  return true;
+}
+
+function isObject(value: unknown): value is Members {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isSequence(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** `shared/src/link/nesting.ts` without an array for each object: what JSON.parse made has only members of its own. */
+function isNestedAtMost(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  if (depth === 0) return false;
+  for (const name in value) {
+    const member = (value as Members)[name];
+    if (typeof member === "object" && !isNestedAtMost(member, depth - 1)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,163 @@
+import { facetHash, VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
+import type { InventoryRecord } from "@isthmus/shared/link/inventory-messages";
+import { MAX_FACETS } from "@isthmus/shared/link/inventory-messages";
+import type { SqlValue, Transaction } from "@isthmus/shared/store/transaction";
+
+/** Facets of records: what an entry says of them, what is stored, and what they were. */
+
+const DAY_MS = 86_400_000;
+/** Rows that one statement writes: more would be another statement to prepare for each count. */
+const ROWS_AT_ONCE = 8;
+
+/** A facet as an entry has it; without text it is gone. */
+export interface ToldFacet {
+  readonly name: string;
+  readonly hash: string;
+  readonly text: string | undefined;
+  readonly value: unknown;
+}
+
+/** What is stored of a facet, without its value. */
+export interface StoredFacet {
+  readonly name: string;
+  readonly hash: string;
+  readonly at: number;
+}
+
+/** The facets of a record, each with the text that its hash was made of; undefined where a hash is not that of its value. */
+export function readFacets({ facets }: InventoryRecord): ToldFacet[] | undefined {
+  const told: ToldFacet[] = [];
+  for (const name in facets) {
+    const { hash, value } = facets[name] as { hash: string; value: unknown };
+    const text = value === null ? undefined : (JSON.stringify(value) as string | undefined);
+    const isTrue = value === null || (text !== undefined && facetHash(text) === hash);
+    if (!isTrue) return undefined;
+    told.push({ name, hash, text, value });
+  }
+  return told;
+}
+
+export function storedFacets(transaction: Transaction, recordId: number): StoredFacet[] {
+  const rows = transaction.all(
+    `SELECT facet, hash, at FROM inventory_facet WHERE record_id = ? LIMIT ${MAX_FACETS}`,
+    recordId,
+  );
+  return rows.map((row) => ({
+    name: String(row["facet"]),
+    hash: String(row["hash"]),
+    at: Number(row["at"]),
+  }));
+}
+
+/** The parsed value that a facet has now; undefined without one. */
+export function storedValue(transaction: Transaction, recordId: number, facet: string): unknown {
+  const row = transaction.get(
+    "SELECT value FROM inventory_facet WHERE record_id = ? AND facet = ?",
+    recordId,
+    facet,
+  );
+  return row && JSON.parse(String(row["value"]));
+}
+
+/** Writes values of facets that the record does not have or has otherwise. */
+export function writeFacets(
+  transaction: Transaction,
+  record: { readonly id: number; readonly revision: number },
+  facets: readonly { readonly told: ToldFacet; readonly at: number }[],
+): void {
+  for (let from = 0; from < facets.length; from += ROWS_AT_ONCE) {
+    const some = facets.slice(from, from + ROWS_AT_ONCE);
+    const values: SqlValue[] = [];
+    for (const { told, at } of some) {
+      values.push(record.id, told.name, told.hash, record.revision, at, told.text ?? "null");
+    }
+    transaction.run(FACET_INSERTS[some.length] ?? "", ...values);
+  }
+}
+
+const FACET_INSERTS = Array.from(
+  { length: ROWS_AT_ONCE + 1 },
+  (_, count) =>
+    `INSERT INTO inventory_facet (record_id, facet, hash, revision, at, value)
+     VALUES ${Array(count).fill("(?, ?, ?, ?, ?, ?)").join(", ")}
+     ON CONFLICT (record_id, facet) DO UPDATE SET hash = excluded.hash, revision = excluded.revision, at = excluded.at,
+       value = excluded.value`,
+);
+
+/** Keeps the value that a facet has until now; of volatile the last one of a day alone, since every contact brings another. */
+export function archiveFacet(
+  transaction: Transaction,
+  recordId: number,
+  facet: StoredFacet,
+  until: number,
+  isLast = false,
+): void {
+  const isSameDay = Math.floor(facet.at / DAY_MS) === Math.floor(until / DAY_MS);
+  if (facet.name === VOLATILE_FACET && isSameDay && !isLast) return;
+  transaction.run(
+    `INSERT INTO inventory_history (record_id, facet, revision, at, until, hash, value)
+     SELECT record_id, facet, revision, at, ?, hash, value FROM inventory_facet WHERE record_id = ? AND facet = ?
+     ON CONFLICT DO NOTHING`,
+    until,
+    recordId,
+    facet.name,
+  );
+}
+
+export function removeFacet(transaction: Transaction, recordId: number, facet: string): void {
+  transaction.run("DELETE FROM inventory_facet WHERE record_id = ? AND facet = ?", recordId, facet);
+}
+
+/** The facet that says which collections a record is in: CollectionIDs, or rows that have one. */
+export const COLLECTIONS_FACET = "collections";
+/** Own limits: collections of one record, and characters of a CollectionID as a source may write it. */
+const MAX_COLLECTIONS = 10_000;
+const MAX_COLLECTION_KEY = 256;
+
+/** Makes the memberships of a record those that the facet says. */
+export function writeMemberships(
+  transaction: Transaction,
+  record: { readonly id: number; readonly sourceId: number },
+  before: unknown,
+  after: unknown,
+): void {
+  const had = collectionsIn(before);
+  const has = collectionsIn(after);
+  for (const key of had) {
+    if (has.has(key)) continue;
+    transaction.run(
+      "DELETE FROM inventory_membership WHERE source_id = ? AND collection_key = ? AND record_id = ?",
+      record.sourceId,
+      key,
+      record.id,
+    );
+  }
+  const fresh = [...has].filter((key) => !had.has(key));
+  for (let from = 0; from < fresh.length; from += ROWS_AT_ONCE) {
+    const some = fresh.slice(from, from + ROWS_AT_ONCE);
+    const values = some.flatMap((key) => [record.sourceId, key, record.id]);
+    transaction.run(MEMBERSHIP_INSERTS[some.length] ?? "", ...values);
+  }
+}
+
+const MEMBERSHIP_INSERTS = Array.from(
+  { length: ROWS_AT_ONCE + 1 },
+  (_, count) =>
+    `INSERT INTO inventory_membership (source_id, collection_key, record_id)
+     VALUES ${Array(count).fill("(?, ?, ?)").join(", ")} ON CONFLICT DO NOTHING`,
+);
+
+function collectionsIn(value: unknown): Set<string> {
+  const keys = new Set<string>();
+  if (!Array.isArray(value)) return keys;
+  for (const each of value.slice(0, MAX_COLLECTIONS)) {
+    const key = typeof each === "object" && each !== null ? collectionIdOf(each) : each;
+    if (typeof key === "string" && key !== "" && key.length <= MAX_COLLECTION_KEY) keys.add(key);
+  }
+  return keys;
+}
+
+function collectionIdOf(row: object): unknown {
+  const named = row as Readonly<Record<string, unknown>>;
+  return named["CollectionID"] ?? named["collectionId"];
+}

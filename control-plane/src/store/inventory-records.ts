@@ -1,0 +1,242 @@
+import { bucketOf, recordDigest, VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
+import { type InventoryRecord, MAX_FACETS } from "@isthmus/shared/link/inventory-messages";
+import type { Row, SqlValue, Transaction } from "@isthmus/shared/store/transaction";
+import type { RecordsEntry } from "./inventory-checks.ts";
+import {
+  LASTING_COLUMNS,
+  lastingColumns,
+  MOVING_COLUMNS,
+  movingColumns,
+} from "./inventory-columns.ts";
+import {
+  archiveFacet,
+  COLLECTIONS_FACET,
+  readFacets,
+  removeFacet,
+  type StoredFacet,
+  storedFacets,
+  storedValue,
+  type ToldFacet,
+  writeFacets,
+  writeMemberships,
+} from "./inventory-facets.ts";
+import { tellAppearance, tellChanges, tellPresence } from "./inventory-timeline.ts";
+
+/** Takes records in: what is new is written, what changed takes the place of what was, and that becomes history. */
+
+/** Where and for whom records are applied. */
+export interface RecordsTarget {
+  readonly transaction: Transaction;
+  readonly sourceId: number;
+  readonly sourceName: string;
+  readonly now: number;
+  /** A record that cannot be taken; the others of its entry are. */
+  readonly refuse: (record: InventoryRecord, code: string) => void;
+}
+
+/** A facet that changes in a record: from what is stored to what was told; absent for none. */
+export interface FacetChange {
+  readonly name: string;
+  readonly before: StoredFacet | undefined;
+  readonly after: ToldFacet | undefined;
+}
+
+/** Applies the records of an entry, each whole or not at all. */
+export function applyRecords(target: RecordsTarget, entry: RecordsEntry): void {
+  let highest = 0;
+  for (const record of entry.records) {
+    highest = Math.max(highest, record.revision);
+    const code = applyRecord(target, record);
+    if (code !== undefined) target.refuse(record, code);
+  }
+  target.transaction.run(
+    "UPDATE inventory_source SET revision = max(revision, ?), last_entry_at = ? WHERE id = ?",
+    highest,
+    target.now,
+    target.sourceId,
+  );
+}
+
+/** The code of the refusal where the record cannot be taken. */
+function applyRecord(target: RecordsTarget, record: InventoryRecord): string | undefined {
+  // SQLite would keep two keys of broken UTF-16 as one.
+  if (!record.key.isWellFormed()) return "record-key-malformed";
+  const told = readFacets(record);
+  if (told === undefined) return "facet-hash-wrong";
+  const row = target.transaction.get(
+    `SELECT id, revision, deleted_at, is_online, name FROM inventory_record
+     WHERE source_id = ? AND kind = ? AND key = ?`,
+    target.sourceId,
+    record.kind,
+    record.key,
+  );
+  if (row === undefined) return insertRecord(target, record, told);
+  return record.revision > Number(row["revision"])
+    ? updateRecord(target, record, told, row)
+    : undefined;
+}
+
+const INSERT_RECORD = insertStatement();
+
+function insertStatement(): string {
+  const columns = [
+    ...["source_id", "kind", "key", "revision", "digest", "bucket", "first_seen_at", "changed_at"],
+    ...LASTING_COLUMNS,
+    ...MOVING_COLUMNS,
+  ];
+  const places = columns.map(() => "?").join(", ");
+  return `INSERT INTO inventory_record (${columns.join(", ")}) VALUES (${places})`;
+}
+
+function insertRecord(target: RecordsTarget, record: InventoryRecord, told: ToldFacet[]) {
+  const { transaction, sourceId } = target;
+  const { kind, key, revision, at } = record;
+  const present = told.filter(({ text }) => text !== undefined);
+  const valueIn = (facet: string) => present.find(({ name }) => name === facet)?.value;
+  const hashes: Record<string, string> = {};
+  for (const { name, hash } of present) hashes[name] = hash;
+  const lasting = lastingColumns(valueIn("identity"), valueIn("stable"));
+  const { lastInsertRowid: id } = transaction.run(
+    INSERT_RECORD,
+    sourceId,
+    kind,
+    key,
+    revision,
+    recordDigest(key, hashes),
+    bucketOf(key),
+    at,
+    at,
+    ...lasting,
+    ...movingColumns(valueIn(VOLATILE_FACET)),
+  );
+  const facets = present.map((facet) => ({ told: facet, at }));
+  writeFacets(transaction, { id, revision }, facets);
+  writeMemberships(transaction, { id, sourceId }, undefined, valueIn(COLLECTIONS_FACET));
+  tellAppearance(target, { id, kind, at, name: lasting[0] ?? key });
+  return undefined;
+}
+
+function updateRecord(
+  target: RecordsTarget,
+  record: InventoryRecord,
+  told: readonly ToldFacet[],
+  row: Row,
+): string | undefined {
+  const id = Number(row["id"]);
+  const { transaction } = target;
+  const { revision, at } = record;
+  const stored = storedFacets(transaction, id);
+  const changes = changesOf(stored, told, record.isWhole);
+  const hashes = hashesAfter(stored, changes);
+  if (Object.keys(hashes).length > MAX_FACETS) return "facets-too-many";
+  const isBack = row["deleted_at"] !== null;
+  if (isBack) transaction.run("UPDATE inventory_record SET deleted_at = NULL WHERE id = ?", id);
+  // Before the old values go: the lines of the timeline and the memberships need them.
+  const before = new Map(
+    changes
+      .filter(({ name, before }) => before !== undefined && name !== VOLATILE_FACET)
+      .map(({ name }) => [name, storedValue(transaction, id, name)]),
+  );
+  replaceFacets(transaction, { id, revision, at }, changes);
+  const collections = changes.find(({ name }) => name === COLLECTIONS_FACET);
+  if (collections !== undefined) {
+    const membership = { id, sourceId: target.sourceId };
+    writeMemberships(
+      transaction,
+      membership,
+      before.get(COLLECTIONS_FACET),
+      collections.after?.value,
+    );
+  }
+  const columns = updateRow(transaction, { ...record, id }, { changes, hashes });
+  const device = { id, kind: record.kind, at, name: columns["name"] ?? row["name"] ?? record.key };
+  if (isBack) tellAppearance(target, device, true);
+  else tellChanges(target, { ...device, revision }, changes, before);
+  tellPresence(target, device, row["is_online"], columns["is_online"]);
+  return undefined;
+}
+
+/** What differs between what is stored and what was told; a whole record has no other facets than those. */
+function changesOf(
+  stored: readonly StoredFacet[],
+  told: readonly ToldFacet[],
+  isWhole: boolean,
+): FacetChange[] {
+  const present = new Map(stored.map((facet) => [facet.name, facet]));
+  const changes: FacetChange[] = [];
+  for (const facet of told) {
+    const before = present.get(facet.name);
+    present.delete(facet.name);
+    const after = facet.text === undefined ? undefined : facet;
+    if (before?.hash !== after?.hash) changes.push({ name: facet.name, before, after });
+  }
+  if (isWhole) {
+    for (const before of present.values()) {
+      changes.push({ name: before.name, before, after: undefined });
+    }
+  }
+  return changes;
+}
+
+function hashesAfter(
+  stored: readonly StoredFacet[],
+  changes: readonly FacetChange[],
+): Record<string, string> {
+  const hashes: Record<string, string> = {};
+  for (const { name, hash } of stored) hashes[name] = hash;
+  for (const { name, after } of changes) {
+    if (after === undefined) delete hashes[name];
+    else hashes[name] = after.hash;
+  }
+  return hashes;
+}
+
+function replaceFacets(
+  transaction: Transaction,
+  record: { readonly id: number; readonly revision: number; readonly at: number },
+  changes: readonly FacetChange[],
+): void {
+  const written: { told: ToldFacet; at: number }[] = [];
+  for (const { name, before, after } of changes) {
+    // A clock that was put back must not make a value end before it began.
+    const at = Math.max(record.at, before?.at ?? 0);
+    if (before !== undefined) archiveFacet(transaction, record.id, before, at);
+    if (after !== undefined) written.push({ told: after, at });
+    else removeFacet(transaction, record.id, name);
+  }
+  writeFacets(transaction, record, written);
+}
+
+/** Changes the columns that the changed facets tell, and no others: each one that is named costs its indexes. */
+function updateRow(
+  transaction: Transaction,
+  record: { readonly id: number; readonly key: string; readonly revision: number; at: number },
+  of: { readonly changes: readonly FacetChange[]; readonly hashes: Record<string, string> },
+): Record<string, SqlValue> {
+  const { id, key, revision, at } = record;
+  const changed = new Set(of.changes.map(({ name }) => name));
+  const columns: Record<string, SqlValue> = { revision };
+  if (changed.has("identity") || changed.has("stable")) {
+    const values = lastingColumns(
+      storedValue(transaction, id, "identity"),
+      storedValue(transaction, id, "stable"),
+    );
+    for (const [index, name] of LASTING_COLUMNS.entries()) columns[name] = values[index] ?? null;
+  }
+  if (changed.has(VOLATILE_FACET)) {
+    const change = of.changes.find(({ name }) => name === VOLATILE_FACET);
+    const values = movingColumns(change?.after?.value);
+    for (const [index, name] of MOVING_COLUMNS.entries()) columns[name] = values[index] ?? null;
+  }
+  if (of.changes.some(({ name }) => name !== VOLATILE_FACET)) {
+    columns["digest"] = recordDigest(key, of.hashes);
+    columns["changed_at"] = at;
+  }
+  const names = Object.keys(columns);
+  transaction.run(
+    `UPDATE inventory_record SET ${names.map((name) => `${name} = ?`).join(", ")} WHERE id = ?`,
+    ...Object.values(columns),
+    id,
+  );
+  return columns;
+}
