@@ -7,6 +7,8 @@ export interface PageBounds {
   /** Inclusive; undefined: to the end. */
   readonly through: number | undefined;
   readonly maxRows: number;
+  /** Whether a key may have several rows; they stand side by side then. */
+  readonly isRepeatable?: boolean;
 }
 
 interface KeyedPage {
@@ -33,7 +35,7 @@ export function lastKeyOf(page: KeyedPage, bounds: PageBounds): number | undefin
       throw fault("page-key", "a row has no whole number as its key", bounds);
     }
     if (isOutside(key, bounds)) throw outOfRange(key, page, bounds);
-    if (last !== undefined && key <= last) {
+    if (last !== undefined && (key < last || (key === last && bounds.isRepeatable !== true))) {
       throw fault("page-unsorted", `the key ${key} stands behind ${last}`, bounds);
     }
     last = key;

@@ -26,6 +26,8 @@ import type { SiteSettings } from "./site-settings.ts";
 
 /** Own limit: the longest that a site which keeps failing is left alone at a time. */
 const MAX_OPEN_MS = 300_000;
+/** Own limit on what a `Retry-After` may ask for. */
+const MAX_RETRY_AFTER_MS = 300_000;
 /** What says that the provider is gone, as against an answer that we do not like. */
 const GONE = new Set(["site-timeout", "site-unreachable", "site-interrupted", "site-unavailable"]);
 /** Retryable for whoever asked, but of no use at once. */
@@ -73,6 +75,8 @@ export class AdminServiceClient implements Disposable {
   readonly #stop = new AbortController();
   readonly #agent: SiteAgent;
   #breaker: BreakerState = CLOSED;
+  /** The provider asked to be left alone until then; commands are sent all the same. */
+  #notBefore = 0;
 
   constructor(settings: SiteSettings, parts: AdminServiceClientParts) {
     this.#settings = settings;
@@ -150,6 +154,7 @@ export class AdminServiceClient implements Disposable {
 
   async #once(request: Request): Promise<RawAnswer> {
     const signal = AbortSignal.any([request.signal, this.#stop.signal]);
+    await this.#waitAsAsked(request.lane, signal);
     using _place = await this.#lanes.enter(request.lane, signal);
     // Made before the breaker is asked: a token that cannot be read says nothing about the site.
     const presented = await givenUpWith(signal, this.#present());
@@ -159,6 +164,7 @@ export class AdminServiceClient implements Disposable {
       judge(presented, request, raw, this.#settings.url);
       if (raw.status < 200 || raw.status > 299) {
         const { path, asked } = request;
+        this.#heed(raw);
         throw errorOfAnswer({ ...raw, path: path.split("?", 1)[0] ?? path, asked });
       }
       this.#tell({ kind: "succeeded" });
@@ -189,6 +195,22 @@ export class AdminServiceClient implements Disposable {
 
   #present(): Promise<PresentedCredential> {
     return this.#settings.credential.present(new URL(this.#settings.url).hostname);
+  }
+
+  /** RFC 9110 section 10.2.3, with 429 and 503. */
+  #heed({ status, headers }: RawAnswer): void {
+    if (status !== 429 && status !== 503) return;
+    const text = headers["retry-after"] ?? "";
+    const now = this.#parts.clock.now();
+    const ms = /^\d{1,9}$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - now;
+    if (!(ms > 0)) return;
+    this.#notBefore = Math.max(this.#notBefore, now + Math.min(ms, MAX_RETRY_AFTER_MS));
+  }
+
+  async #waitAsAsked(lane: Lane, signal: AbortSignal): Promise<void> {
+    if (lane === "command") return;
+    const left = this.#notBefore - this.#parts.clock.now();
+    if (left > 0 && left <= MAX_RETRY_AFTER_MS) await this.#pause(left, signal);
   }
 
   #askBreaker(): void {

@@ -43,8 +43,8 @@ export function readOneRow(body: Uint8Array): Row {
 /** What a method returned, whether in `value` or at the top. Throws as `readRows`. */
 export function readReturned(body: Uint8Array): unknown {
   const whole = readObject(body);
-  if ("value" in whole) return stripped(whole["value"], 0);
-  return stripped(whole, 0);
+  if ("value" in whole) return withoutAnnotations(whole["value"]);
+  return withoutAnnotations(whole);
 }
 
 /** The `OperationId` that RunCMPivot, RunScript and InitiateClientOperation answer in their different ways. */
@@ -56,7 +56,8 @@ export function readOperationId(body: Uint8Array): number {
   throw badAnswer("it names no operation");
 }
 
-function readObject(body: Uint8Array): Row {
+/** Throws ProtocolError `admin-service-answer`, `admin-service-page`. */
+export function readObject(body: Uint8Array): Row {
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
   let whole: unknown;
   try {
@@ -85,6 +86,11 @@ function rowOf(value: unknown): Row {
   throw badAnswer("a row is no object");
 }
 
+/** Annotations are left out at every depth. Throws ProtocolError where it is nested too deep. */
+export function withoutAnnotations(value: unknown): unknown {
+  return stripped(value, 0);
+}
+
 /** Copies only what changes: most rows hold nothing to strip below the top. */
 function stripped(value: unknown, depth: number): unknown {
   if (typeof value !== "object" || value === null) return value;
@@ -99,7 +105,7 @@ function stripped(value: unknown, depth: number): unknown {
   return Object.fromEntries(kept.map((name) => [name, stripped(of[name], depth + 1)]));
 }
 
-function isAnnotation(name: string): boolean {
+export function isAnnotation(name: string): boolean {
   return name.startsWith("__") || name.includes("@odata.");
 }
 

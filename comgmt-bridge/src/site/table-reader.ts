@@ -1,0 +1,187 @@
+import { createHash } from "node:crypto";
+import type { KeyBounds } from "../core/inventory-state.ts";
+import { lastKeyOf, shortPage } from "../core/key-page.ts";
+import type { Row } from "../protocol/admin-service/answer.ts";
+import { readPlainRows, rowBytes } from "../protocol/admin-service/page-rows.ts";
+import { compare, type Filter } from "../protocol/admin-service/query.ts";
+import type { Asking } from "./admin-service-client.ts";
+import type { ProbedTable } from "./probe-tables.ts";
+import type { RawPages } from "./raw-pages.ts";
+
+/** Own limits: how long a page of a single device may become, and how often a range is read until its pages are whole. */
+const MAX_TOP = 100_000;
+const MAX_READINGS = 14;
+
+export interface TableReaderOptions {
+  readonly client: RawPages;
+  /** Rows that the site gives at once, and is asked for at most. */
+  readonly pageRows: number;
+  /** Whether the site understands `$orderby`; without it, it gives rows in the order of their keys or the range fails. */
+  readonly isOrdered: boolean;
+  readonly onRead?: (table: string, requests: number) => void;
+}
+
+interface Part {
+  readonly after: number;
+  readonly through: number;
+  readonly top: number;
+  readonly body: Buffer;
+}
+
+/** A range of a table as it came, not looked into. */
+export interface TableBytes {
+  readonly table: ProbedTable;
+  readonly range: KeyBounds;
+  readonly parts: readonly Part[];
+  /** SHA-256 of its rows, hex: the same however the range was divided into requests. */
+  readonly hash: string;
+  readonly isEmpty: boolean;
+}
+
+/** How a range is divided into requests; learnt, since nobody knows how many rows a device has. */
+interface Division {
+  keysPerRequest: number;
+  top: number;
+}
+
+/**
+ * Reads ranges of tables. A range is taken for whole only once the site has said that nothing is left of it: rows that are missing
+ * from it would count as deleted. That takes further requests, so only ranges whose bytes are new are looked into.
+ */
+export class TableReader {
+  readonly #options: TableReaderOptions;
+  readonly #divisions = new Map<string, Division>();
+
+  constructor(options: TableReaderOptions) {
+    this.#options = options;
+  }
+
+  /** Throws what the client throws. */
+  async fetch(table: ProbedTable, range: KeyBounds, asking: Asking): Promise<TableBytes> {
+    const { keysPerRequest, top } = this.#divisionOf(table);
+    const bounds: KeyBounds[] = [];
+    for (let { after } = range; after < range.through; after += keysPerRequest) {
+      bounds.push({ after, through: Math.min(after + keysPerRequest, range.through) });
+    }
+    const parts = await Promise.all(
+      bounds.map(async (part) => ({
+        ...part,
+        top,
+        body: await this.#page(table, part, top, asking),
+      })),
+    );
+    return { table, range, parts, ...hashOf(parts) };
+  }
+
+  /**
+   * The rows of a range, and the bytes that they were at last read in. Throws ConnectorError `page-*` (retryable) for pages that
+   * cannot be trusted, ProtocolError, and what the client throws.
+   */
+  async rows(
+    bytes: TableBytes,
+    asking: Asking,
+  ): Promise<{ readonly rows: readonly Row[]; readonly bytes: TableBytes }> {
+    const { table, range } = bytes;
+    let isSecondReading = false;
+    for (let readings = 1, read = bytes; ; readings += 1) {
+      const seen = await this.#look(read, asking);
+      if (seen.kind === "whole") return { rows: seen.rows, bytes: read };
+      // Rows may have come while it was read; what is short twice is short for a reason.
+      if (seen.kind === "short" && !isSecondReading) isSecondReading = true;
+      else if (readings >= MAX_READINGS || !this.#divide(table, seen.kind)) throw seen.fault;
+      read = await this.fetch(table, range, asking);
+    }
+  }
+
+  #divisionOf({ table }: ProbedTable): Division {
+    const known = this.#divisions.get(table.id);
+    if (known !== undefined) return known;
+    const { pageRows } = this.#options;
+    const keys = Math.max(1, Math.floor(pageRows / table.rowsPerKey));
+    const division = { keysPerRequest: 2 ** Math.floor(Math.log2(keys)), top: pageRows };
+    this.#divisions.set(table.id, division);
+    return division;
+  }
+
+  /** Whether there is a smaller request to try. */
+  #divide(table: ProbedTable, because: "full" | "short"): boolean {
+    const division = this.#divisionOf(table);
+    if (division.keysPerRequest > 1) division.keysPerRequest /= 2;
+    else if (because === "full" && division.top < MAX_TOP) {
+      division.top = Math.min(MAX_TOP, division.top * 4);
+    } else return false;
+    return true;
+  }
+
+  async #look({ table, parts }: TableBytes, asking: Asking) {
+    const rows: Row[] = [];
+    for (const part of parts) {
+      const page = readPlainRows(part.body);
+      const keys = page.rows.map((row) => row[table.keyName]);
+      const isRepeatable = table.table.content.kind !== "columns";
+      const bounds = { ...part, maxRows: part.top, isRepeatable };
+      const last = lastKeyOf({ keys, previous: [] }, bounds);
+      const isOver = last === part.through && !isRepeatable;
+      const fault = shortPage(keys.length, bounds);
+      if (!isOver && (keys.length >= part.top || page.hasMore))
+        return { kind: "full", fault } as const;
+      if (!isOver && !(await this.#isEndBehind(table, part, keys, last, asking))) {
+        return { kind: "short", fault } as const;
+      }
+      for (const row of page.rows) rows.push(row);
+    }
+    return { kind: "whole", rows } as const;
+  }
+
+  /** Asks from the last key on for one row more than there were of it. */
+  async #isEndBehind(
+    table: ProbedTable,
+    { after, through }: Part,
+    keys: readonly unknown[],
+    last: number | undefined,
+    asking: Asking,
+  ): Promise<boolean> {
+    const ofLast = last === undefined ? 0 : keys.length - keys.indexOf(last);
+    const from = last === undefined ? after : last - 1;
+    const only = { ...table, select: [table.keyName] };
+    const body = await this.#page(only, { after: from, through }, ofLast + 1, asking);
+    return readPlainRows(body).rows.length === ofLast;
+  }
+
+  async #page(
+    { table, keyName, select }: ProbedTable,
+    range: KeyBounds,
+    top: number,
+    asking: Asking,
+  ): Promise<Buffer> {
+    const { client, isOrdered, onRead } = this.#options;
+    onRead?.(table.id, 1);
+    const query = {
+      filter: within(keyName, range),
+      top,
+      ...(select !== undefined && { select }),
+      ...(isOrdered && { orderBy: { property: keyName } }),
+    };
+    return (await client.page(table.of, query, asking)).body;
+  }
+}
+
+export function within(keyName: string, { after, through }: KeyBounds): Filter {
+  const parts = [compare(keyName, "gt", after), compare(keyName, "le", through)];
+  return { kind: "and", parts };
+}
+
+const COMMA = Buffer.from(",");
+
+function hashOf(parts: readonly Part[]): { readonly hash: string; readonly isEmpty: boolean } {
+  const hash = createHash("sha256");
+  let isEmpty = true;
+  for (const { body } of parts) {
+    const bytes = rowBytes(body);
+    if (bytes.length === 0) continue;
+    if (!isEmpty) hash.update(COMMA);
+    hash.update(bytes);
+    isEmpty = false;
+  }
+  return { hash: hash.digest("hex"), isEmpty };
+}
