@@ -1,6 +1,6 @@
 import { type PivotQuery, type PivotRow, type Stage, valueIn } from "./cmpivot-query.ts";
 import type { Device } from "./device.ts";
-import { instancesOf, programCount, productName, productVersion } from "./inventory-classes.ts";
+import { instancesOf, productName, productVersion, programCount } from "./inventory-classes.ts";
 import { badQuery } from "./odata-refusal.ts";
 
 /** What a client sends at most for one query; the rest is cut without a word (documented: 128 KB). */

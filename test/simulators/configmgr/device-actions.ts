@@ -1,6 +1,6 @@
 import { type Answer, json } from "./answer.ts";
-import { combine, requireEntity, runOnDevice } from "./cmpivot-run.ts";
 import { parsePivot } from "./cmpivot-query.ts";
+import { combine, requireEntity, runOnDevice } from "./cmpivot-run.ts";
 import type { Device } from "./device.ts";
 import { notFound, Refusal } from "./odata-refusal.ts";
 import type { Operation } from "./operations.ts";

@@ -31,6 +31,8 @@ const PREFIX = /^\/AdminService(_TokenAuth)?\/(v1\.0|wmi)(?:\/(.*?))?\/?$/;
 /** The SMS Provider's web service: who is there, what is wrong today, and the answer. */
 export class Provider {
   readonly requests: SeenRequest[] = [];
+  /** All there was since the start. */
+  readonly load = { requests: 0, rows: 0 };
   readonly #state: SiteState;
   readonly #faults: Faults;
   readonly #pace: Pace;
@@ -77,12 +79,13 @@ export class Provider {
     const method = request.method ?? "GET";
     const path = decoded(url.pathname) + decoded(url.search.replaceAll("+", " "));
     const fault = this.#faults.for(method, path, this.#state.now());
-    const principal = await this.#principal(request, url);
+    const principal = await this.#principal(request, response, url);
     const seen: SeenRequest = {
       ...{ at: this.#state.now(), method, path, principal: principal?.name ?? "" },
       ...{ status: 0, rows: 0, fault: fault?.kind },
     };
     this.requests.push(seen);
+    this.load.requests += 1;
     if (this.requests.length > KEPT_REQUESTS) this.requests.shift();
     if (await this.#struck(fault, response)) return;
     const isKnown = principal !== undefined && fault?.kind !== "unauthorized";
@@ -105,6 +108,7 @@ export class Provider {
       isCut: fault?.kind === "cut" && fault.when === "mid-body",
       ...(fault?.kind === "short-page" && { mostRows: fault.rows }),
     });
+    this.load.rows += seen.rows;
   }
 
   /** True where the request ends here without an answer. */
@@ -138,7 +142,11 @@ export class Provider {
     }
   }
 
-  async #principal(request: IncomingMessage, url: URL): Promise<Principal | undefined> {
+  async #principal(
+    request: IncomingMessage,
+    response: ServerResponse,
+    url: URL,
+  ): Promise<Principal | undefined> {
     const { tokens = {}, negotiate } = this.#state.options;
     const [scheme, value = ""] = (request.headers.authorization ?? "").split(" ");
     if (url.pathname.startsWith("/AdminService_TokenAuth/"))
@@ -147,6 +155,9 @@ export class Provider {
     // Since release 2509 NTLM is refused.
     if (scheme !== "Negotiate") return undefined;
     const accepted = await negotiate.accept(value, this.#channel);
+    if (accepted.token !== undefined) {
+      response.setHeader("www-authenticate", `Negotiate ${accepted.token}`);
+    }
     return "user" in accepted ? this.#ofTicket(accepted.user) : undefined;
   }
 
@@ -176,7 +187,10 @@ function denied(fault: Fault | undefined): Answer | undefined {
 
 function unauthorized(response: ServerResponse, url: URL): Answer {
   const isToken = url.pathname.startsWith("/AdminService_TokenAuth/");
-  response.setHeader("www-authenticate", isToken ? "Bearer" : "Negotiate");
+  // The acceptor's own token says more.
+  if (!response.hasHeader("www-authenticate")) {
+    response.setHeader("www-authenticate", isToken ? "Bearer" : "Negotiate");
+  }
   return { kind: "json", status: 401 };
 }
 

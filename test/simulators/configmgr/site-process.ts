@@ -63,6 +63,8 @@ function carryOut(of: Site, [name, argument]: Command): unknown {
       return Object.fromEntries(of.repeated());
     case "requests":
       return of.requests();
+    case "load":
+      return of.load();
     case "fault":
       return void of.fault(argument as FaultRule);
     case "clearFaults":

@@ -41,7 +41,10 @@ export interface Site extends AsyncDisposable {
   skewClock(ms: number): void;
   /** Rights are narrowed: of all devices only this share is seen, with 200. 1 shows all again. */
   narrow(share: number): void;
+  /** The last of them. */
   requests(): readonly SeenRequest[];
+  /** All requests and rows since the start. */
+  load(): { readonly requests: number; readonly rows: number };
   mostInFlight(): number;
   backup(): Backup;
   /** The provider starts again with what it was; what devices did since then they did. */
@@ -115,6 +118,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
       state.hidden = share >= 1 ? undefined : (device) => device.bits(900) / 0x1_0000_0000 >= share;
     },
     requests: () => provider.requests,
+    load: () => provider.load,
     mostInFlight: () => pace.mostInFlight,
     backup: () => state.backup(),
     restore: (backup) => {
