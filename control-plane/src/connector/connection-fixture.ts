@@ -35,6 +35,14 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
   trustStatements: [],
   answerGap: { deliveries: [], voids: [], restFrom: undefined },
   ingestBatch: { seq: 1, rejected: [], endedCommands: [], hasNewCommands: true, differences: [] },
+  renewLease: {
+    type: "lease",
+    source: "CM1",
+    isHeld: true,
+    lease: 1,
+    revision: 0,
+    validMs: 60_000,
+  },
   judgeAuditHead: "countersign",
   storeHealth: { isSnapshotWanted: true },
 };

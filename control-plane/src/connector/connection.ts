@@ -6,6 +6,7 @@ import { healthSnapshot, PING_INTERVAL_MS, SILENCE_LIMIT_MS } from "@isthmus/sha
 import type {
   Admission,
   HealthReport,
+  LeaseClaim,
   Refusal,
   SessionKey,
   Sighting,
@@ -238,6 +239,9 @@ export class Connection implements PeerOwner, RegisteredConnection {
       case "audit-head":
         this.#later(() => this.#countersign({ ...key, ...message, now }));
         break;
+      case "lease-wanted":
+        this.#later(() => this.#answerLease({ ...key, ...message, now }));
+        break;
       case "state":
         this.#hearState(message, key, now);
         break;
@@ -266,6 +270,11 @@ export class Connection implements PeerOwner, RegisteredConnection {
       const { isSnapshotWanted } = await this.#context.store.run("storeHealth", report);
       if (isSnapshotWanted) this.#send({ type: "state-wanted", stream });
     });
+  }
+
+  async #answerLease(claim: LeaseClaim): Promise<void> {
+    const answer = await this.#context.store.run("renewLease", claim);
+    this.#send(answer ?? { type: "unsupported", of: "lease-wanted" });
   }
 
   /** A receipt that cannot be had now (the signer is away) is asked for again with the next head. */

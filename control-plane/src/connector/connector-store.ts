@@ -1,3 +1,4 @@
+import type { FromControlPlane } from "@isthmus/shared/link/messages";
 import type { Store } from "@isthmus/shared/store/store";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import type * as records from "../core/link-records.ts";
@@ -17,6 +18,10 @@ export type LinkOperations = {
   readonly endAllSessions: Asked<undefined>;
   readonly noteSightings: Asked<{ readonly sightings: readonly records.Sighting[] }>;
   readonly ingestBatch: Asked<records.IncomingBatch, records.IngestOutcome>;
+  readonly renewLease: Asked<
+    records.LeaseClaim,
+    Extract<FromControlPlane, { type: "lease" }> | undefined
+  >;
   readonly takeDeliveries: Asked<records.DeliveryRequest, records.SignedDelivery[]>;
   readonly answerGap: Asked<records.GapRequest, records.GapAnswer>;
   readonly trustStatements: Asked<

@@ -1,4 +1,9 @@
-import type { CommandState, FromControlPlane, Service } from "@isthmus/shared/link/messages";
+import type {
+  CommandState,
+  FromConnector,
+  FromControlPlane,
+  Service,
+} from "@isthmus/shared/link/messages";
 
 /** What the link endpoint asks of the store and gets. Times are ms since the epoch, offsets are in ms. */
 
@@ -95,6 +100,13 @@ export interface IngestOutcome {
   readonly hasNewCommands: boolean;
   /** What the bridge is asked about records that are missing or other here. */
   readonly differences: readonly Extract<FromControlPlane, { type: "inventory-differs" }>[];
+}
+
+/** A bridge would read a source, or goes on reading it. */
+export interface LeaseClaim
+  extends SessionKey,
+    Omit<Extract<FromConnector, { type: "lease-wanted" }>, "type"> {
+  readonly now: number;
 }
 
 export interface DeliveryRequest extends SessionKey {

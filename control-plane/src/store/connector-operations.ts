@@ -4,6 +4,7 @@ import { enrolmentOperations } from "./connector-enrolment.ts";
 import { ingestOperations } from "./connector-ingest.ts";
 import { reportOperations } from "./connector-reports.ts";
 import { sessionOperations } from "./connector-sessions.ts";
+import { leaseOperations } from "./inventory-leases.ts";
 
 /** Everything the link and those who command connectors ask of the store. */
 export const connectorOperations = {
@@ -11,6 +12,7 @@ export const connectorOperations = {
   ...deliveryOperations,
   ...enrolmentOperations,
   ...ingestOperations,
+  ...leaseOperations,
   ...reportOperations,
   ...sessionOperations,
 };

@@ -110,7 +110,7 @@ export function lastingColumns(identityFacet: unknown, stableFacet: unknown): Sq
 /** The family of the operating system, and how Configuration Manager manages the device. */
 function managedColumns(identity: unknown, stable: unknown): SqlValue[] {
   const description = STABLE.find(({ column }) => column === "os_description");
-  const told = description && valueOf(description, members(stable));
+  const told = description && readColumn(description, members(stable));
   const managed = coManagementOf(identity, stable);
   return [
     operatingSystemFamily(typeof told === "string" ? told : null),
