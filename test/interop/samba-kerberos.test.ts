@@ -68,14 +68,17 @@ async function tokenFor(tickets: KerberosTickets, channel: Uint8Array | undefine
 test("the server knows who we are, and that the token was made for this channel", async (context) => {
   const { acceptor, tickets } = await kerberos(context);
   const token = await tokenFor(tickets, CHANNEL);
-  expect(await acceptor.accept(token, CHANNEL)).toEqual({ user: "isthmus@CORP.TEST", bound: true });
+  expect(await acceptor.accept(token, CHANNEL)).toMatchObject({
+    user: "isthmus@CORP.TEST",
+    bound: true,
+  });
 });
 
 test("on another channel the token is worth nothing", async (context) => {
   const { acceptor, tickets } = await kerberos(context);
   const token = await tokenFor(tickets, CHANNEL);
   const other = Buffer.from("tls-server-end-point:b digest");
-  expect(await acceptor.accept(token, other)).toEqual({ error: "BadChannelBindingsError" });
+  expect(await acceptor.accept(token, other)).toMatchObject({ error: "BadChannelBindingsError" });
 });
 
 test("without TLS there is no channel, and a server that wants one sees that", async (context) => {

@@ -80,8 +80,9 @@ export async function exchange(of: Exchange): Promise<RawAnswer> {
   }
 }
 
+/** Not getPeerX509Certificate: of one connection Node 24 gives it once, and nothing for the next request. */
 function certificateOf(socket: Socket): Buffer | undefined {
-  return (socket as TLSSocket).getPeerX509Certificate()?.raw;
+  return (socket as TLSSocket).getPeerCertificate().raw;
 }
 
 /** Nobody knows whether the site did it: to be looked up at the site before anything is repeated. */

@@ -65,7 +65,8 @@ function presented(
       const [, token] = NEGOTIATE.exec(headers["www-authenticate"] ?? "") ?? [];
       if (status === 401) {
         ticket.forget();
-        throw refusal(host, errorIn(request, token), offsetOf(headers, clock));
+        const error = errorIn(request, token);
+        throw refusal(host, error, (error?.serverTime ?? dateOf(headers, clock)) - clock.now());
       }
       if (token !== undefined) requireProven(host, request, token);
     },
@@ -98,21 +99,21 @@ function errorIn(request: KerberosRequest | undefined, token: string | undefined
   }
 }
 
-/** ms that the server is ahead by. */
-function offsetOf(headers: RawAnswer["headers"], clock: Clock): number | undefined {
+/** The server's clock, from the answer's own date; ours where it has none. */
+function dateOf(headers: RawAnswer["headers"], clock: Clock): number {
   const date = Date.parse(headers.date ?? "");
-  return Number.isFinite(date) ? date - clock.now() : undefined;
+  return Number.isFinite(date) ? date : clock.now();
 }
 
+/** `offsetMs` is how far the server's clock is ahead. */
 function refusal(
   host: string,
   error: Extract<KerberosReply, { kind: "error" }> | undefined,
-  offsetMs: number | undefined,
+  offsetMs: number,
 ): ConnectorError {
-  const apart = Math.abs(offsetMs ?? 0);
-  if (error?.errorCode === CLOCK_SKEW || apart > MAX_SKEW_MS) {
-    const seconds = Math.round(apart / 1_000);
-    const direction = (offsetMs ?? 0) > 0 ? "ahead of" : "behind";
+  if (error?.errorCode === CLOCK_SKEW || Math.abs(offsetMs) > MAX_SKEW_MS) {
+    const seconds = Math.round(Math.abs(offsetMs) / 1_000);
+    const direction = offsetMs > 0 ? "ahead of" : "behind";
     return new ConnectorError(
       "site-clock-skew",
       `the clock of ${host} is ${seconds} s ${direction} ours, and Kerberos allows five minutes: it refuses our tickets; synchronise both with the domain's clock (NTP)`,

@@ -2,10 +2,10 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-/** What MIT's library says of a token. */
+/** What MIT's library says of a token; `token` is its own for the client, in base64. */
 export type Acceptance =
-  | { readonly user: string; readonly bound: boolean }
-  | { readonly error: string };
+  | { readonly user: string; readonly bound: boolean; readonly token?: string }
+  | { readonly error: string; readonly token?: string };
 
 /** The server's side of Kerberos, a process of its own: the library in ours is the one under test. */
 export interface GssAcceptor extends AsyncDisposable {
