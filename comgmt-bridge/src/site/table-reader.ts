@@ -5,8 +5,8 @@ import type { Row } from "../protocol/admin-service/answer.ts";
 import { readPlainRows, rowBytes } from "../protocol/admin-service/page-rows.ts";
 import { compare, type Filter } from "../protocol/admin-service/query.ts";
 import type { Asking } from "./admin-service-client.ts";
-import type { ProbedTable } from "./probe-tables.ts";
 import type { RawPages } from "./raw-pages.ts";
+import type { LaidOutTable } from "./site-tables.ts";
 
 /** Own limits: how long a page of a single device may become, and how often a range is read until its pages are whole. */
 const MAX_TOP = 100_000;
@@ -30,10 +30,10 @@ interface Part {
 
 /** A range of a table as it came, not looked into. */
 export interface TableBytes {
-  readonly table: ProbedTable;
+  readonly table: LaidOutTable;
   readonly range: KeyBounds;
   readonly parts: readonly Part[];
-  /** SHA-256 of its rows, hex: the same however the range was divided into requests. */
+  /** SHA-256 of its layout and rows, hex: the same however the range was divided into requests. */
   readonly hash: string;
   readonly isEmpty: boolean;
 }
@@ -57,7 +57,7 @@ export class TableReader {
   }
 
   /** Throws what the client throws. */
-  async fetch(table: ProbedTable, range: KeyBounds, asking: Asking): Promise<TableBytes> {
+  async fetch(table: LaidOutTable, range: KeyBounds, asking: Asking): Promise<TableBytes> {
     const { keysPerRequest, top } = this.#divisionOf(table);
     const bounds: KeyBounds[] = [];
     for (let { after } = range; after < range.through; after += keysPerRequest) {
@@ -70,7 +70,7 @@ export class TableReader {
         body: await this.#page(table, part, top, asking),
       })),
     );
-    return { table, range, parts, ...hashOf(parts) };
+    return { table, range, parts, ...hashOf(table.layout, parts) };
   }
 
   /**
@@ -93,7 +93,7 @@ export class TableReader {
     }
   }
 
-  #divisionOf({ table }: ProbedTable): Division {
+  #divisionOf({ table }: LaidOutTable): Division {
     const known = this.#divisions.get(table.id);
     if (known !== undefined) return known;
     const { pageRows } = this.#options;
@@ -104,7 +104,7 @@ export class TableReader {
   }
 
   /** Whether there is a smaller request to try. */
-  #divide(table: ProbedTable, because: "full" | "short"): boolean {
+  #divide(table: LaidOutTable, because: "full" | "short"): boolean {
     const division = this.#divisionOf(table);
     if (division.keysPerRequest > 1) division.keysPerRequest /= 2;
     else if (because === "full" && division.top < MAX_TOP) {
@@ -135,7 +135,7 @@ export class TableReader {
 
   /** Asks from the last key on for one row more than there were of it. */
   async #isEndBehind(
-    table: ProbedTable,
+    table: LaidOutTable,
     { after, through }: Part,
     keys: readonly unknown[],
     last: number | undefined,
@@ -149,7 +149,7 @@ export class TableReader {
   }
 
   async #page(
-    { table, keyName, select }: ProbedTable,
+    { table, keyName, select }: LaidOutTable,
     range: KeyBounds,
     top: number,
     asking: Asking,
@@ -173,8 +173,11 @@ export function within(keyName: string, { after, through }: KeyBounds): Filter {
 
 const COMMA = Buffer.from(",");
 
-function hashOf(parts: readonly Part[]): { readonly hash: string; readonly isEmpty: boolean } {
-  const hash = createHash("sha256");
+function hashOf(
+  layout: string,
+  parts: readonly Part[],
+): { readonly hash: string; readonly isEmpty: boolean } {
+  const hash = createHash("sha256").update(layout);
   let isEmpty = true;
   for (const { body } of parts) {
     const bytes = rowBytes(body);

@@ -1,0 +1,124 @@
+import type { KeyBounds, ReadRecord } from "../core/inventory-state.ts";
+import type { InventorySink } from "../core/ports.ts";
+import { assembleRecords, type TableRows } from "../core/site-records.ts";
+import type { Asking } from "./admin-service-client.ts";
+import {
+  facetsOfTables,
+  type KindOfSite,
+  type LaidOutTable,
+  tablesFeeding,
+  tablesOf,
+} from "./site-tables.ts";
+import type { TableBytes, TableReader } from "./table-reader.ts";
+
+/** The records of a source that are wanted, where not all are. */
+export interface CollectionScope {
+  /** Members of any of these; all devices where there are none. */
+  readonly collections: readonly string[];
+}
+
+export interface RangeReader {
+  readonly kind: KindOfSite;
+  readonly reader: TableReader;
+  readonly scope: CollectionScope;
+  readonly onRows?: (rows: number) => void;
+}
+
+export interface RangeOutcome {
+  /** Whether the site has no key in the range. */
+  readonly isEmpty: boolean;
+  readonly isPassedOver: boolean;
+  /** Records that were found; undefined where nobody looked. */
+  readonly records: number | undefined;
+  readonly changed: number;
+}
+
+/**
+ * Reads a range of all its tables and puts it into the store. Where every page came in the bytes of the last time nothing is parsed;
+ * else only the tables of those facets that may have changed are.
+ */
+export async function readRange(
+  of: RangeReader,
+  {
+    range,
+    isWhole,
+    sink,
+  }: { readonly range: KeyBounds; readonly isWhole: boolean; readonly sink: InventorySink },
+  asking: Asking,
+): Promise<RangeOutcome> {
+  const { kind } = of;
+  const before = await sink.pagesOf(kind.kind, range);
+  const tables = tablesOf(kind).filter(
+    ({ table }) => isWhole || table.reading === "always" || before[table.id] === undefined,
+  );
+  const read = await Promise.all(tables.map((table) => of.reader.fetch(table, range, asking)));
+  const fresh = read.filter(({ table, hash }) => before[table.table.id] !== hash);
+  // Tables that are wanted no more: their facets go.
+  const dropped = Object.keys(before).filter((id) => !kind.ids.has(id));
+  const isEmpty = read[0]?.isEmpty === true;
+  if (fresh.length === 0 && dropped.length === 0) {
+    await sink.passOverRange(kind.kind, range);
+    return { isEmpty, isPassedOver: true, records: undefined, changed: 0 };
+  }
+  const facets = facetsOfTables(fresh.map(({ table }) => table));
+  const looked = await look(of, read, facets, asking);
+  const pages = Object.fromEntries(read.map((each) => [each.table.table.id, each.hash]));
+  const kept = Object.fromEntries(Object.entries(before).filter(([id]) => kind.ids.has(id)));
+  const applied = await sink.applyRange(kind.kind, {
+    range,
+    facets: [...facets, ...dropped],
+    records: looked.records,
+    pages: { ...kept, ...pages, ...looked.pages },
+  });
+  return { isEmpty, isPassedOver: false, records: looked.records.length, changed: applied.changed };
+}
+
+/** Parses the tables that these facets and the list of records come from. */
+async function look(
+  of: RangeReader,
+  read: readonly TableBytes[],
+  facets: ReadonlySet<string>,
+  asking: Asking,
+): Promise<{
+  readonly records: readonly ReadRecord[];
+  readonly pages: Readonly<Record<string, string>>;
+}> {
+  const { kind, reader, scope, onRows } = of;
+  const needed = new Set<LaidOutTable>([kind.spine, ...tablesNeeded(of, facets)]);
+  const rows: TableRows[] = [];
+  const pages: Record<string, string> = {};
+  for (const bytes of read.filter(({ table }) => needed.has(table))) {
+    const seen = await reader.rows(bytes, asking);
+    rows.push({ ...bytes.table, rows: seen.rows });
+    pages[bytes.table.table.id] = seen.bytes.hash;
+    onRows?.(seen.rows.length);
+  }
+  const [spine, ...others] = rows;
+  if (spine === undefined) return { records: [], pages };
+  const wanted = scope.collections.length === 0 ? facets : new Set([...facets, "collections"]);
+  const records = assembleRecords({ spine, others, facets: wanted });
+  return { records: inScope(records, scope, facets), pages };
+}
+
+export function tablesNeeded(
+  { kind, scope }: Pick<RangeReader, "kind" | "scope">,
+  facets: ReadonlySet<string>,
+): readonly LaidOutTable[] {
+  const wanted = scope.collections.length === 0 ? facets : new Set([...facets, "collections"]);
+  return tablesFeeding(tablesOf(kind), wanted);
+}
+
+/** Devices that are in one of the collections that are to be read, with the facets that were asked for. */
+export function inScope(
+  records: readonly ReadRecord[],
+  { collections }: CollectionScope,
+  facets: ReadonlySet<string>,
+): readonly ReadRecord[] {
+  if (collections.length === 0) return records;
+  const wanted = collections.map((id) => JSON.stringify(id));
+  const members = records.filter(({ facets: { collections: text } }) => {
+    return text !== undefined && wanted.some((id) => text.includes(id));
+  });
+  if (facets.has("collections")) return members;
+  return members.map(({ key, facets: { collections: _, ...kept } }) => ({ key, facets: kept }));
+}
