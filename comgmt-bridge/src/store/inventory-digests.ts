@@ -1,0 +1,143 @@
+import { bucketOf, DigestBuckets } from "@isthmus/shared/link/inventory-digest";
+import { MAX_ENTRY_BYTES } from "@isthmus/shared/link/messages";
+import type { Row, Transaction } from "@isthmus/shared/store/transaction";
+import type { InventoryState } from "../core/inventory-state.ts";
+import { withFacetsWanted } from "./facet-states.ts";
+import { tell, tellEvent } from "./inventory-entries.ts";
+import { Telling } from "./inventory-telling.ts";
+import { forgetPagesAt, type KindState, kindState, numberOf } from "./kind-state.ts";
+import { findRecord, insertRecord } from "./record-rows.ts";
+import { isRecordKey } from "./refusals.ts";
+
+/** Scans before a digest says anything: in the first one the state is still coming to be, and in the second deletions are. */
+const SCANS_BEFORE_DIGEST = 2;
+/** Rows read at a time, so that a million of them are never in memory. */
+const ROWS_AT_A_TIME = 2_000;
+/** Of a `bucket` entry. */
+const MAX_RECORDS_OF_BUCKET = 4_000;
+/** Own limit, held in memory at once: what 256 buckets of a kind of two million records have. Over it none is listed. */
+const MAX_LISTED_RECORDS = 131_072;
+
+/** See `InventoryState.tellDigest`. */
+export function tellDigest(
+  transaction: Transaction,
+  argument: Parameters<InventoryState["tellDigest"]>[0],
+): boolean {
+  const { source, lease, at } = new Telling(transaction, argument);
+  const { id, kind, completeScans } = kindState(transaction, argument);
+  if (completeScans < SCANS_BEFORE_DIGEST) return false;
+  const sum = sumUp(transaction, id);
+  const buckets = sum.toBytes().toString("base64");
+  tell(transaction, { type: "digest", source, lease, kind, at, count: sum.count, buckets });
+  transaction.run("UPDATE kind_state SET last_digest_at = ? WHERE id = ?", at, id);
+  return true;
+}
+
+function sumUp(transaction: Transaction, kindId: number): DigestBuckets {
+  const sum = new DigestBuckets();
+  let last: Row | undefined;
+  do {
+    const rows = transaction.all(
+      `SELECT number, key, bucket, digest FROM record_state
+       WHERE kind_id = ? AND (number, key) > (?, ?) AND is_suspected = 0 ORDER BY number, key LIMIT ?`,
+      kindId,
+      last?.["number"] ?? -2,
+      last?.["key"] ?? "",
+      ROWS_AT_A_TIME,
+    );
+    for (const row of rows) sum.add(row["bucket"] as number, row["digest"] as string);
+    last = rows.at(-1);
+  } while (last !== undefined);
+  return sum;
+}
+
+/** See `InventoryState.takeDifferences`. */
+export function takeDifferences(
+  transaction: Transaction,
+  argument: Parameters<InventoryState["takeDifferences"]>[0],
+): { readonly toRead: readonly string[] } {
+  const telling = new Telling(transaction, argument);
+  const kind = kindState(transaction, argument);
+  const { buckets, wanted, unknown } = argument;
+  if (buckets.length > 0) listBuckets(transaction, telling, kind, buckets);
+  for (const key of wanted) want(transaction, kind, key);
+  const suspected = unknown.filter((key) => suspect(transaction, kind, key)).length;
+  if (wanted.length + suspected > 0) {
+    const figures = { wanted: wanted.length, unknown: suspected };
+    const message = `the control plane lacks ${wanted.length} records of kind ${kind.kind} and has ${suspected} that are not known here`;
+    tellEvent(transaction, telling, { event: "repair.began", message, kind: kind.kind, figures });
+  }
+  telling.end();
+  return { toRead: wanted };
+}
+
+/** One entry for each bucket, also for one that is empty here. One pass over the kind finds them all: there is no index by bucket. */
+function listBuckets(
+  transaction: Transaction,
+  telling: Telling,
+  kind: KindState,
+  numbers: readonly number[],
+): void {
+  const records = new Map(numbers.map((number): [number, [string, string][]] => [number, []]));
+  const rows = transaction.all(
+    `SELECT bucket, key, digest FROM record_state
+     WHERE kind_id = ? AND is_suspected = 0 AND bucket IN (SELECT value FROM json_each(?)) LIMIT ?`,
+    kind.id,
+    JSON.stringify(numbers),
+    MAX_LISTED_RECORDS,
+  );
+  if (rows.length === MAX_LISTED_RECORDS) records.clear();
+  for (const row of rows) {
+    records.get(Number(row["bucket"]))?.push([String(row["key"]), String(row["digest"])]);
+  }
+  for (const [bucket, listed] of records) tellBucket(transaction, telling, kind, bucket, listed);
+}
+
+function tellBucket(
+  transaction: Transaction,
+  telling: Telling,
+  { kind }: KindState,
+  bucket: number,
+  records: [string, string][],
+): void {
+  const { source, lease, at } = telling;
+  const entry = { type: "bucket" as const, source, lease, kind, at, bucket, records };
+  const isTooLarge =
+    records.length > MAX_RECORDS_OF_BUCKET ||
+    Buffer.byteLength(JSON.stringify(entry)) > MAX_ENTRY_BYTES;
+  if (isTooLarge) {
+    const message = `bucket ${bucket} of kind ${kind} has too many records to be listed`;
+    tellEvent(transaction, telling, { event: "bucket.too-large", message, kind });
+  } else {
+    tell(transaction, entry);
+  }
+}
+
+/** The record is told whole when it is next read, and its range is read even if it comes in the bytes of before. */
+function want(transaction: Transaction, { id }: KindState, key: string): void {
+  const row = findRecord(transaction, id, key);
+  forgetPagesAt(transaction, id, numberOf(key));
+  if (row === undefined) return;
+  transaction.run(
+    "UPDATE record_state SET facets = ?, is_wanted = 1 WHERE kind_id = ? AND number = ? AND key = ?",
+    withFacetsWanted(row.facets),
+    id,
+    row.number,
+    key,
+  );
+}
+
+/** Whether it is a record that is not known here: from now on it is looked for, as one that was there once. */
+function suspect(transaction: Transaction, { id }: KindState, key: string): boolean {
+  if (!isRecordKey(key) || findRecord(transaction, id, key) !== undefined) return false;
+  insertRecord(transaction, id, {
+    key,
+    facets: "",
+    digest: "",
+    bucket: bucketOf(key),
+    isSuspected: true,
+    isWanted: true,
+  });
+  forgetPagesAt(transaction, id, numberOf(key));
+  return true;
+}

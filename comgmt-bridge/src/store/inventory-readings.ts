@@ -1,0 +1,96 @@
+import type { Transaction } from "@isthmus/shared/store/transaction";
+import type {
+  Applied,
+  InventoryState,
+  KeyBounds,
+  ReadChanges,
+  ReadRange,
+} from "../core/inventory-state.ts";
+import { tellDeleted } from "./inventory-entries.ts";
+import { Telling } from "./inventory-telling.ts";
+import {
+  boundsOf,
+  countRecords,
+  forgetPagesAt,
+  keepPages,
+  kindState,
+  numberOf,
+} from "./kind-state.ts";
+import { RecordReading } from "./record-reading.ts";
+import {
+  deleteRecord,
+  findRecord,
+  missAgain,
+  missRecord,
+  type RecordRow,
+  rowsOfRange,
+} from "./record-rows.ts";
+
+/** See `InventoryState.applyRange`. */
+export function applyRange(transaction: Transaction, argument: ReadRange): Applied {
+  const reading = new RecordReading(transaction, argument);
+  const { id, completeScans } = reading.kind;
+  const bounds = boundsOf(argument.range);
+  const missing = new Map<string, RecordRow>();
+  for (const row of rowsOfRange(transaction, id, bounds)) missing.set(row.key, row);
+  const taken = new Set<string>();
+  for (const record of argument.records) {
+    const { key } = record;
+    const isElsewhere = taken.has(key) || !isWithin(key, bounds);
+    reading.take(record, isElsewhere ? findRecord(transaction, id, key) : missing.get(key));
+    taken.add(key);
+    missing.delete(key);
+  }
+  for (const row of missing.values()) {
+    missRecord(transaction, id, row, { completeScans, at: argument.at });
+  }
+  keepPages(transaction, id, bounds, reading.isOpen ? undefined : argument.pages);
+  reading.end();
+  return { changed: reading.changed, missing: missing.size };
+}
+
+function isWithin(key: string, { after, through }: KeyBounds): boolean {
+  const number = numberOf(key);
+  return number > after && number <= through;
+}
+
+/** See `InventoryState.passOverRange`. */
+export function passOverRange(
+  transaction: Transaction,
+  argument: Parameters<InventoryState["passOverRange"]>[0],
+): void {
+  const { at } = new Telling(transaction, argument);
+  const { id, completeScans } = kindState(transaction, argument);
+  missAgain(transaction, id, boundsOf(argument.range), { completeScans, at });
+}
+
+/** See `InventoryState.applyChanges`. A range that holds any of it is read again, even if it comes in the bytes of before. */
+export function applyChanges(transaction: Transaction, argument: ReadChanges): Applied {
+  const reading = new RecordReading(transaction, argument);
+  const { id } = reading.kind;
+  for (const record of argument.records) {
+    const isWritten = reading.take(record, findRecord(transaction, id, record.key));
+    if (isWritten) forgetPagesAt(transaction, id, numberOf(record.key));
+  }
+  reading.end();
+  bury(transaction, argument);
+  return { changed: reading.changed, missing: 0 };
+}
+
+/** Deletes what the source itself says is gone: no scan has to prove it. */
+function bury(transaction: Transaction, argument: ReadChanges): void {
+  if (argument.tombstones.length === 0) return;
+  const { id, kind } = kindState(transaction, argument);
+  const keys: string[] = [];
+  for (const key of argument.tombstones) {
+    const row = findRecord(transaction, id, key);
+    if (row === undefined) continue;
+    deleteRecord(transaction, id, row);
+    countRecords(transaction, id, row.isSuspected ? 0 : -1);
+    forgetPagesAt(transaction, id, row.number);
+    keys.push(key);
+  }
+  const telling = new Telling(transaction, argument);
+  tellDeleted(transaction, telling, { kind, keys, evidence: { how: "tombstone", scans: [] } });
+  telling.end();
+}

@@ -1,0 +1,114 @@
+import { bucketOf } from "@isthmus/shared/link/inventory-digest";
+import type { Transaction } from "@isthmus/shared/store/transaction";
+import type { ReadChanges, ReadRange, ReadRecord } from "../core/inventory-state.ts";
+import { FacetNames } from "./facet-names.ts";
+import { type ComparedRecord, compareRecord, type ReadingRules } from "./facet-reading.ts";
+import { packedDigest } from "./facet-states.ts";
+import { RecordEntries } from "./inventory-entries.ts";
+import { Telling } from "./inventory-telling.ts";
+import { countRecords, type KindState, kindState } from "./kind-state.ts";
+import { insertRecord, type RecordRow, updateFoundRecord } from "./record-rows.ts";
+import { isFacetName, isRecordKey, refuse } from "./refusals.ts";
+
+/** Takes the records of one operation, one after the other: notes their hashes and tells what differs. `end` when all are taken. */
+export class RecordReading {
+  readonly kind: KindState;
+  readonly telling: Telling;
+  readonly #transaction: Transaction;
+  readonly #entries: RecordEntries;
+  readonly #rules: ReadingRules;
+  #changed = 0;
+  #found = 0;
+  #isOpen = false;
+
+  /** Throws ConnectorError `lease-not-held`. */
+  constructor(transaction: Transaction, argument: ReadRange | ReadChanges) {
+    this.#transaction = transaction;
+    this.telling = new Telling(transaction, argument);
+    this.kind = kindState(transaction, argument);
+    this.#entries = new RecordEntries(transaction, this.telling, argument.kind);
+    const names = new FacetNames(transaction);
+    this.#rules = {
+      asked: names.asked(argument.facets.filter((name) => this.#accepts(name))),
+      areAllFacets: argument.areAllFacets === true,
+      nameOf: names.nameOf,
+    };
+  }
+
+  /** Records that were new or differed. */
+  get changed(): number {
+    return this.#changed;
+  }
+
+  /** Whether the next reading decides about something, even if it is the same as this one. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Whether the record's row was written. */
+  take(record: ReadRecord, row: RecordRow | undefined): boolean {
+    if (row === undefined) return this.#takeNew(record);
+    const compared = compareRecord(record, row.facets, row.isWanted, this.#rules);
+    this.#note(record.key, compared);
+    const isWanted = row.isWanted && !compared.isWhole;
+    const isAsItWas =
+      compared.packed === row.facets && isWanted === row.isWanted && row.missedAfter === undefined;
+    if (isAsItWas && !row.isSuspected) return false;
+    if (row.isSuspected) this.#found += 1;
+    const isSameDigest = compared.packed === row.facets && !row.isSuspected;
+    const { number, key } = row;
+    const facets = compared.packed;
+    const digest = isSameDigest ? row.digest : packedDigest(key, facets, this.#rules.nameOf);
+    updateFoundRecord(this.#transaction, this.kind.id, { number, key, facets, digest, isWanted });
+    return true;
+  }
+
+  #takeNew(record: ReadRecord): boolean {
+    const { key } = record;
+    if (!isRecordKey(key)) {
+      this.#refuse("record.malformed", `record ${JSON.stringify(key)}`);
+      return false;
+    }
+    const compared = compareRecord(record, "", false, this.#rules);
+    this.#note(key, compared, true);
+    const facets = compared.packed;
+    insertRecord(this.#transaction, this.kind.id, {
+      key,
+      facets,
+      digest: packedDigest(key, facets, this.#rules.nameOf),
+      bucket: bucketOf(key),
+      isSuspected: false,
+      isWanted: false,
+    });
+    this.#found += 1;
+    return true;
+  }
+
+  #note(key: string, compared: ComparedRecord, isNew = false): void {
+    const { told, toldCharacters, isWhole, refused } = compared;
+    if (compared.isOpen) this.#isOpen = true;
+    for (const { name, code } of refused) {
+      this.#refuse(code, `facet ${name} of record ${JSON.stringify(key)}`);
+    }
+    if (told.length === 0 && !isWhole && !isNew) return;
+    this.#entries.add(key, isWhole, told, toldCharacters);
+    this.#changed += 1;
+  }
+
+  #accepts(name: string): boolean {
+    if (isFacetName(name)) return true;
+    this.#refuse("facet.malformed", `facet ${JSON.stringify(name)}`);
+    return false;
+  }
+
+  #refuse(code: Parameters<typeof refuse>[3]["code"], subject: string): void {
+    refuse(this.#transaction, this.kind, this.telling, { code, subject });
+  }
+
+  /** Puts what is left into the stream. */
+  end(): void {
+    this.#entries.flush();
+    countRecords(this.#transaction, this.kind.id, this.#found);
+    this.telling.end();
+  }
+}
