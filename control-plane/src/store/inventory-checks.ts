@@ -74,13 +74,13 @@ function isSequence(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-/** `shared/src/link/nesting.ts` without an array for each object: what JSON.parse made has only members of its own. */
+/** `shared/src/link/nesting.ts`, without a call for each value that holds no others. */
 function isNestedAtMost(value: unknown, depth: number): boolean {
   if (typeof value !== "object" || value === null) return true;
   if (depth === 0) return false;
-  for (const name in value) {
-    const member = (value as Members)[name];
-    if (typeof member === "object" && !isNestedAtMost(member, depth - 1)) return false;
+  const parts: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  for (const part of parts) {
+    if (typeof part === "object" && part !== null && !isNestedAtMost(part, depth - 1)) return false;
   }
   return true;
 }
