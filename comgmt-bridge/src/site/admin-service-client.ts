@@ -118,6 +118,14 @@ export class AdminServiceClient implements Disposable {
     return readOneRow(body);
   }
 
+  /** Asks what has a path of its own: a function, or a list that hangs on an object. */
+  async ask(
+    path: string,
+    { asked, ...asking }: Asking & { readonly asked: "rows" | "cmpivot-result" },
+  ): Promise<Buffer> {
+    return (await this.#get({ ...asking, method: "GET", path, asked })).body;
+  }
+
   /**
    * Calls a method, once: `path` is of `objectPath` or `classPath` with the method behind it. Throws `site-outcome-unknown` where
    * nobody knows what became of it.

@@ -15,6 +15,8 @@ export interface KeyRange {
   /** Inclusive; to the end where absent. */
   readonly through?: number;
   readonly select?: readonly string[];
+  /** What the rows have in common besides, e.g. one collection; the key has to be theirs alone in it. */
+  readonly where?: Filter;
   readonly pageRows: number;
   /** Whether the site understands `$orderby`; without it, it gives rows in the order of their keys or the range fails. */
   readonly isOrdered: boolean;
@@ -88,14 +90,15 @@ async function isEndBehind(
 }
 
 function queryOf(range: KeyRange, { after, through, maxRows }: PageBounds): Query {
-  const { keyName, select, isOrdered } = range;
-  const above = compare(keyName, "gt", after);
-  const filter: Filter =
-    through === undefined
-      ? above
-      : { kind: "and", parts: [above, compare(keyName, "le", through)] };
+  const { keyName, select, where, isOrdered } = range;
+  const parts = [
+    ...(where === undefined ? [] : [where]),
+    compare(keyName, "gt", after),
+    ...(through === undefined ? [] : [compare(keyName, "le", through)]),
+  ];
+  const [first] = parts;
   return {
-    filter,
+    ...(first !== undefined && { filter: parts.length === 1 ? first : { kind: "and", parts } }),
     top: maxRows,
     ...(select !== undefined && { select: [...new Set([keyName, ...select])] }),
     ...(isOrdered && { orderBy: { property: keyName } }),

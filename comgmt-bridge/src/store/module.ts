@@ -1,6 +1,8 @@
 import { kernelMigrations, kernelOperations } from "@isthmus/shared/kernel/kernel-operations";
 import { laneMigrations, laneOperations } from "@isthmus/shared/link/lane-operations";
 import type { Migration, Operations } from "@isthmus/shared/store/transaction";
+import { actionMigrations } from "./action-migrations.ts";
+import { actionOperations } from "./action-operations.ts";
 import { inventoryMigrations } from "./inventory-migrations.ts";
 import { inventoryOperations } from "./inventory-operations.ts";
 import { cursorMigrations, cursorOperations } from "./source-cursors.ts";
@@ -13,6 +15,7 @@ export const migrations: readonly Migration[] = [
   ...laneMigrations,
   ...inventoryMigrations,
   ...cursorMigrations,
+  ...actionMigrations,
 ];
 /** @public The store's worker reads it by the module's address. */
 export const operations = {
@@ -20,6 +23,7 @@ export const operations = {
   ...laneOperations,
   ...inventoryOperations,
   ...cursorOperations,
+  ...actionOperations,
 } satisfies Operations;
 
 export type BridgeOperations = typeof operations;

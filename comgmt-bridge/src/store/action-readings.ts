@@ -1,0 +1,118 @@
+import type { Row, Transaction } from "@isthmus/shared/store/transaction";
+import type {
+  ActionPlan,
+  DeviceState,
+  RequestState,
+  StoredAction,
+} from "../core/actions/action-state.ts";
+
+/** Own limits: what is under way at once, and what one action may have. */
+export const MAX_OPEN_ACTIONS = 1_000;
+export const MAX_DEVICES = 10_000;
+const MAX_REQUESTS = 100_000;
+
+function findAction(
+  transaction: Transaction,
+  { id }: { readonly id: string },
+): StoredAction | undefined {
+  const row = transaction.get("SELECT * FROM site_action WHERE id = ?", id);
+  return row && storedAction(transaction, row);
+}
+
+/** Actions that are under way, oldest first. */
+function openActions(transaction: Transaction): StoredAction[] {
+  return transaction
+    .all(
+      "SELECT * FROM site_action WHERE ended_at IS NULL ORDER BY at, id LIMIT ?",
+      MAX_OPEN_ACTIONS,
+    )
+    .map((row) => storedAction(transaction, row));
+}
+
+function storedAction(transaction: Transaction, row: Row): StoredAction {
+  const id = String(row["id"]);
+  const requests = transaction.all(
+    "SELECT * FROM site_action_request WHERE action_id = ? ORDER BY n LIMIT ?",
+    id,
+    MAX_REQUESTS,
+  );
+  const open = transaction.all(
+    "SELECT * FROM site_action_device WHERE action_id = ? AND state IN ('queued', 'sent', 'running') ORDER BY resource_id LIMIT ?",
+    id,
+    MAX_DEVICES,
+  );
+  return {
+    id,
+    source: String(row["source"]),
+    plan: JSON.parse(String(row["plan"])) as ActionPlan,
+    at: Number(row["at"]),
+    expiresAt: Number(row["expires_at"]),
+    isEnded: row["ended_at"] !== null,
+    count: Number(row["count"]),
+    requests: requests.map((request) => ({
+      n: Number(request["n"]),
+      state: String(request["state"]) as RequestState,
+      digest: String(request["digest"]),
+      intendedAt: Number(request["intended_at"]),
+      operationId: numberOf(request["operation_id"]),
+      takenAt: numberOf(request["taken_at"]),
+    })),
+    open: open.map((device) => ({
+      resourceId: Number(device["resource_id"]),
+      state: String(device["state"]) as DeviceState,
+      request: Number(device["request"]),
+      attempts: Number(device["attempts"]),
+    })),
+  };
+}
+
+function numberOf(value: Row[string] | undefined): number | undefined {
+  return value === null || value === undefined ? undefined : Number(value);
+}
+
+/** Which of these operations of the site are known to be this bridge's. */
+function knownOperations(
+  transaction: Transaction,
+  { operationIds }: { readonly operationIds: readonly number[] },
+): number[] {
+  return operationIds.filter(
+    (operationId) =>
+      transaction.get(
+        "SELECT 1 FROM site_action_request WHERE operation_id = ? LIMIT 1",
+        operationId,
+      ) !== undefined,
+  );
+}
+
+/** The last operation that the site numbered for us: whoever created it is us. */
+function lastOperation(transaction: Transaction): number | undefined {
+  const row = transaction.get(
+    "SELECT max(operation_id) AS last FROM site_action_request WHERE operation_id IS NOT NULL",
+  );
+  return numberOf(row?.["last"]);
+}
+
+/** How much of a sliding window is used, counted as `consumeLimit` does. */
+function windowUse(
+  transaction: Transaction,
+  {
+    kind,
+    windowMs,
+    now,
+  }: { readonly kind: string; readonly windowMs: number; readonly now: number },
+): number {
+  const row = transaction.get(
+    "SELECT coalesce(sum(count), 0) AS used FROM limit_use WHERE kind = ? AND step_ends_at > ?",
+    kind,
+    now - windowMs,
+  );
+  return Number(row?.["used"]);
+}
+
+export const actionReadings = {
+  findAction,
+  openActions,
+  knownOperations,
+  lastOperation,
+  windowUse,
+};
