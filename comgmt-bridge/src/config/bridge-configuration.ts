@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { deletionGuardrails } from "./deletion-guardrails.ts";
 import { queryGuardrails } from "./query-guardrails.ts";
 import { site } from "./site.ts";
 
@@ -19,5 +20,8 @@ export const desiredConfiguration = z.strictObject({
 export type DesiredConfiguration = z.infer<typeof desiredConfiguration>;
 
 /** The bridge's section of the guardrails file. Without it nothing is allowed. */
-export const guardrails = z.strictObject({ queries: queryGuardrails.prefault({}) });
+export const guardrails = z.strictObject({
+  queries: queryGuardrails.prefault({}),
+  deletions: deletionGuardrails.prefault({}),
+});
 export type BridgeGuardrails = z.infer<typeof guardrails>;
