@@ -34,7 +34,14 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
   takeDeliveries: [],
   trustStatements: [],
   answerGap: { deliveries: [], voids: [], restFrom: undefined },
-  ingestBatch: { seq: 1, rejected: [], endedCommands: [], hasNewCommands: true, differences: [] },
+  ingestBatch: {
+    seq: 1,
+    rejected: [],
+    endedCommands: [],
+    hasNewCommands: true,
+    changedActions: [],
+    differences: [],
+  },
   renewLease: {
     type: "lease",
     source: "CM1",
@@ -105,6 +112,7 @@ export function connectionFixture(of: { readonly failsEvery?: number } = {}) {
       signEnrolment: async () => "jws",
     },
     unsignedCommands: { nudge() {} },
+    actionNews: { tell() {} },
     clock: systemClock,
     random: systemRandom,
     log: { info() {}, warn() {}, error() {} },

@@ -118,10 +118,11 @@ export class Ingest {
       this.#send({ type: "unsupported", of: `stream:${header.stream}` });
       return;
     }
-    const { seq, rejected, endedCommands, hasNewCommands, differences } = outcome;
+    const { seq, rejected, endedCommands, hasNewCommands, changedActions, differences } = outcome;
     this.#send({ type: "ack", stream: header.stream, seq, rejected: [...rejected] });
     for (const message of differences) this.#send(message);
     if (endedCommands.length > 0) this.#onCommandsEnded(endedCommands);
     if (hasNewCommands) unsignedCommands.nudge();
+    if (changedActions.length > 0) this.#context.actionNews.tell(changedActions);
   }
 }

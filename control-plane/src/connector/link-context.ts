@@ -1,7 +1,7 @@
 import type { Clock } from "@isthmus/shared/clock";
 import type { Random } from "@isthmus/shared/random";
 import type { Logger } from "pino";
-import type { ReceiptSigner, UnsignedCommands } from "../core/ports.ts";
+import type { ActionNews, ReceiptSigner, UnsignedCommands } from "../core/ports.ts";
 import type { ConnectorStore } from "./connector-store.ts";
 import type { IngestGate } from "./ingest-gate.ts";
 import type { SessionRegistry } from "./session-registry.ts";
@@ -11,6 +11,7 @@ export interface LinkContext {
   readonly store: ConnectorStore;
   readonly signer: ReceiptSigner;
   readonly unsignedCommands: UnsignedCommands;
+  readonly actionNews: ActionNews;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Pick<Logger, "info" | "warn" | "error">;

@@ -12,7 +12,7 @@ import {
 import type { Random } from "@isthmus/shared/random";
 import type { Logger } from "pino";
 import { WebSocketServer } from "ws";
-import type { CommandWakeUp, ReceiptSigner, UnsignedCommands } from "../core/ports.ts";
+import type { ActionNews, CommandWakeUp, ReceiptSigner, UnsignedCommands } from "../core/ports.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectorStore } from "./connector-store.ts";
 import { answerEnrolment, problem } from "./enrolment.ts";
@@ -41,6 +41,8 @@ export interface LinkEndpointOptions {
   readonly signer: ReceiptSigner;
   /** Nudged when commands were queued here, and when a new or restored connector has come. */
   readonly unsignedCommands: UnsignedCommands;
+  /** Told of actions at sites that bridges tell of. */
+  readonly actionNews?: ActionNews;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Pick<Logger, "info" | "warn" | "error">;
@@ -68,12 +70,13 @@ export class LinkEndpoint implements CommandWakeUp, AsyncDisposable {
   #isClosed = false;
 
   constructor(options: LinkEndpointOptions) {
-    const { store, signer, unsignedCommands, clock, random, log, names } = options;
+    const { store, signer, unsignedCommands, actionNews, clock, random, log, names } = options;
     this.#options = options;
     this.#context = {
       store,
       signer,
       unsignedCommands,
+      actionNews: actionNews ?? { tell() {} },
       clock,
       random,
       log,

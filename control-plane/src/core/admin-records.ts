@@ -3,6 +3,7 @@ import type { CancellationOutcome, UnsignedCommand } from "./connector-records.t
 import type { NewUserPfx, PfxDeliveryRequest, PkcsRequest, UserPfxChange } from "./pfx-records.ts";
 import type { Role } from "./roles.ts";
 import type { ScepChallenge } from "./scep-challenge.ts";
+import type { SiteActionOperations } from "./site-action-records.ts";
 import type { TunnelMetricName, TunnelThreshold } from "./tunnel-metrics.ts";
 
 /** What passes between the store and those who act for administrators. Times are ms since the epoch. */
@@ -137,7 +138,7 @@ export interface CommandRequest extends Act {
 }
 
 /** Everything that is asked of the store by name, each in a transaction of its own that also writes the audit chain. */
-export interface RecordOperations {
+export interface RecordOperations extends SiteActionOperations {
   createAdministrator(argument: NewAdministrator): void;
   changeAdministrator(argument: AdministratorChange): void;
   countAdministrators(argument: Record<string, never>): number;

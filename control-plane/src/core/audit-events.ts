@@ -29,6 +29,11 @@ export const AUDIT_EVENTS = {
   pfxDeliveryRequested: "user-pfx-certificate.delivery-requested",
   commandCreated: "command.created",
   commandCancelled: "command.cancelled",
+  siteActionRequested: "site-action.requested",
+  siteActionCancelled: "site-action.cancelled",
+  siteActionRerouted: "site-action.rerouted",
+  recoveryKeyRequested: "recovery-key.requested",
+  recoveryKeyRead: "recovery-key.read",
   tenantKeyRotated: "tenant-key.rotated",
 } as const;
 export type AuditEvent = (typeof AUDIT_EVENTS)[keyof typeof AUDIT_EVENTS];

@@ -98,6 +98,8 @@ export interface IngestOutcome {
   readonly endedCommands: readonly string[];
   /** Whether commands were queued that wait for a signature. */
   readonly hasNewCommands: boolean;
+  /** Actions at sites of which something new is known. */
+  readonly changedActions: readonly string[];
   /** What the bridge is asked about records that are missing or other here. */
   readonly differences: readonly Extract<FromControlPlane, { type: "inventory-differs" }>[];
 }

@@ -28,6 +28,12 @@ export interface UnsignedCommands {
   nudge(): void;
 }
 
+/** Told by whoever has stored news of actions at sites, so that those who follow one need not look all the time. */
+export interface ActionNews {
+  /** A hint like `wake`. */
+  tell(actionIds: readonly string[]): void;
+}
+
 /** The public half of the tenant key, as connectors pin it. */
 export interface TenantKey {
   readonly kty: "OKP";

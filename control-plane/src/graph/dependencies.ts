@@ -3,6 +3,7 @@ import type { Random } from "@isthmus/shared/random";
 import type { Passwords } from "../core/password.ts";
 import type { LinkControl, Records, Signer, UnsignedCommands } from "../core/ports.ts";
 import type { SignIn } from "../core/sign-in.ts";
+import type { ActionFollowers } from "./action-followers.ts";
 import type { Listing } from "./listing.ts";
 
 /** What the API is built from. */
@@ -14,6 +15,7 @@ export interface ApiDependencies {
   readonly passwords: Passwords;
   readonly unsigned: UnsignedCommands;
   readonly link: LinkControl;
+  readonly actionFollowers: ActionFollowers;
   readonly clock: Clock;
   readonly random: Random;
   /** The text of an enrolment token with this secret: where to connect to and which keys to trust. */

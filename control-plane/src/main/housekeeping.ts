@@ -11,7 +11,7 @@ const SILENCE_GRACE_MS = 15 * 60_000;
 export const OWN_CHAIN = "control-plane";
 
 /**
- * Each minute: ends commands whose time is over, judges the tunnel servers, has the own audit chain countersigned, throws old
+ * Each minute: ends commands and actions whose time is over, judges the tunnel servers, has the own audit chain countersigned, throws old
  * rows away.
  */
 export function startHousekeeping(of: {
@@ -24,6 +24,7 @@ export function startHousekeeping(of: {
     round: async () => {
       const now = of.clock.now();
       await of.store.run("expireCommands", { now, graceMs: SILENCE_GRACE_MS });
+      await of.store.run("maintainSiteActions", { now });
       await of.store.run("pruneOldRecords", { now });
       await judgeTunnelServers(of.store, now);
       await countersignOwnChain(of);

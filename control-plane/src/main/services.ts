@@ -6,6 +6,7 @@ import { LinkEndpoint } from "../connector/link-endpoint.ts";
 import { consoleRouter } from "../console/console.ts";
 import { SignIn } from "../core/sign-in.ts";
 import { signQueued } from "../core/sign-queued.ts";
+import { ActionFollowers } from "../graph/action-followers.ts";
 import { apiRouter } from "../graph/api.ts";
 import type { SignerClient } from "../signer/signer-client.ts";
 import type { ControlPlaneStore, StoreRecords } from "../store/records.ts";
@@ -42,7 +43,8 @@ export function attachServices(
 ): LinkEndpoint {
   const { records, signer, clock, random, log, publicUrl, passwords } = parts;
   const unsigned = { nudge: () => signing.nudge() };
-  const link = resources.use(linkEndpoint(parts, unsigned));
+  const actionFollowers = new ActionFollowers();
+  const link = resources.use(linkEndpoint(parts, unsigned, actionFollowers));
   const signing = resources.use(
     new Loop({
       round: async () => {
@@ -62,6 +64,7 @@ export function attachServices(
   };
   const api = {
     ...{ records, listing, signer, signIn, passwords, unsigned, link, clock, random },
+    actionFollowers,
     enrolmentTokenText: parts.tokenText,
   };
   const app = express();
@@ -80,9 +83,10 @@ export function attachServices(
 function linkEndpoint(
   { store, signer, clock, random, log, identity, publicUrl }: ServiceParts,
   unsignedCommands: { nudge(): void },
+  actionNews: ActionFollowers,
 ): LinkEndpoint {
   return new LinkEndpoint({
-    ...{ store, signer, unsignedCommands, clock, random, log },
+    ...{ store, signer, unsignedCommands, actionNews, clock, random, log },
     names: [...identity.names, new URL(publicUrl).hostname],
     linkUrl: `${publicUrl.replace(/^https:/, "wss:")}${LINK_PATH}`,
     caPem: identity.caPem,

@@ -3,13 +3,17 @@ import { ProtocolError } from "@isthmus/shared/errors";
 import { INVENTORY_STREAM } from "@isthmus/shared/link/inventory-messages";
 import type { IssuanceEvent } from "@isthmus/shared/link/messages";
 import { auditEntry, commandResult, issuanceEvent } from "@isthmus/shared/link/messages";
+import { ACTIONS_STREAM } from "@isthmus/shared/link/site-messages";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
+import { takeActionEntry } from "./action-entries.ts";
 import { insertCommand } from "./command-operations.ts";
 import { raiseSeen } from "./connector-delivery.ts";
 import { recordConnectorEvent } from "./connector-sessions.ts";
 import { takeDelivery } from "./delivery-entries.ts";
 import type { IngestContext } from "./ingest-context.ts";
 import { takeInventoryEntry } from "./inventory-entries.ts";
+import { takeRecoveryKeys } from "./recovery-key-reveals.ts";
+import { settleActionOf } from "./site-action-settle.ts";
 
 type EntryHandler = (context: IngestContext, entry: unknown) => void;
 
@@ -21,13 +25,15 @@ export const entryHandlers: Readonly<Record<string, EntryHandler | undefined>> =
   issuance: takeIssuanceEvent,
   audit: takeAuditEntry,
   [INVENTORY_STREAM]: takeInventoryEntry,
+  [ACTIONS_STREAM]: takeActionEntry,
 };
 
 /** What takes the entries of a stream from a connector of this service; undefined where it has no such stream. */
 export function entryHandlerOf(stream: string, service: string): EntryHandler | undefined {
   // Who issues no certificates has none to speak of: it could claim others' and set every gateway to work.
   if (stream === "issuance" && service !== "cert-connector") return undefined;
-  if (stream === INVENTORY_STREAM && service !== "comgmt-bridge") return undefined;
+  const isOfBridges = stream === INVENTORY_STREAM || stream === ACTIONS_STREAM;
+  if (isOfBridges && service !== "comgmt-bridge") return undefined;
   return Object.hasOwn(entryHandlers, stream) ? entryHandlers[stream] : undefined;
 }
 
@@ -51,9 +57,10 @@ function parseEntry<T>(schema: EntrySchema<T>, entry: unknown, what: string): T 
 function takeCommandResult(context: IngestContext, entry: unknown): void {
   const { transaction, connectorId } = context;
   const ended = parseEntry(commandResult, entry, "command result");
-  const about = { commandId: ended.id, connectorId, result: ended.result };
+  const told = { commandId: ended.id, connectorId, result: ended.result };
+  const about = { ...told, result: takeRecoveryKeys(transaction, told, context.now) };
   const result =
-    ended.state === "succeeded" ? takeDelivery(transaction, about, context.now) : ended.result;
+    ended.state === "succeeded" ? takeDelivery(transaction, about, context.now) : about.result;
   const { changes } = transaction.run(
     `UPDATE command SET state = ?, state_at = ?, result = ?, error = ?
      WHERE id = ? AND connector_id = ?
@@ -65,7 +72,10 @@ function takeCommandResult(context: IngestContext, entry: unknown): void {
     ended.id,
     connectorId,
   );
-  if (changes > 0) raiseSeen(transaction, connectorId, ended.id);
+  if (changes > 0) {
+    raiseSeen(transaction, connectorId, ended.id);
+    settleActionOf(context, ended.id);
+  }
   context.endedCommands.push(ended.id);
 }
 

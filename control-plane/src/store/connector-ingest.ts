@@ -27,6 +27,7 @@ function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutc
     now: batch.now,
     endedCommands: [],
     newCommands: 0,
+    changedActions: new Set(),
     differences: [],
     keepDeadLetter: (code, bytes) => keepDeadLetter(batch, transaction, present, code, bytes),
   };
@@ -69,6 +70,7 @@ function outcome(
     rejected,
     endedCommands: context.endedCommands,
     hasNewCommands: context.newCommands > 0,
+    changedActions: [...context.changedActions],
     differences: mergeDifferences(context.differences),
   };
 }

@@ -9,6 +9,8 @@ export interface IngestContext {
   readonly now: number;
   readonly endedCommands: string[];
   newCommands: number;
+  /** Actions at sites of which something new is known. */
+  readonly changedActions: Set<string>;
   /** What is to be asked of the bridge once the batch is stored. */
   readonly differences: InventoryDiffers[];
   /** Keeps bytes of a part of the present entry that could not be taken, where the rest was. */

@@ -19,6 +19,10 @@ import { deviceFeedOperations } from "./device-feed-operations.ts";
 import { deviceOperations } from "./device-operations.ts";
 import { inventoryMigrations } from "./inventory-migrations.ts";
 import { pfxMigrations, pfxOperations } from "./pfx-operations.ts";
+import { recoveryKeyOperations } from "./recovery-key-reveals.ts";
+import { siteActionCancelOperations } from "./site-action-cancel.ts";
+import { siteActionOperations } from "./site-action-operations.ts";
+import { siteActionUpkeepOperations } from "./site-action-upkeep.ts";
 import { tunnelHealthOperations } from "./tunnel-health-operations.ts";
 import { tunnelOperations } from "./tunnel-operations.ts";
 
@@ -57,4 +61,8 @@ export const operations = {
   ...tunnelOperations,
   ...tunnelHealthOperations,
   ...pfxOperations,
+  ...siteActionOperations,
+  ...siteActionCancelOperations,
+  ...siteActionUpkeepOperations,
+  ...recoveryKeyOperations,
 } satisfies OfRecords & Operations;
