@@ -1,11 +1,11 @@
+import { formatGuid, formatSecurityIdentifier } from "@isthmus/shared/directory/binary-identifiers";
+import { RESULT, resultCodeOf } from "@isthmus/shared/directory/directory-error";
 import { ConfigurationError, codeOf, RefusalError } from "@isthmus/shared/errors";
 import type { Client, Entry, Filter } from "ldapts";
 import type { DirectoryEntry, DirectoryLookUp, DirectoryLookup } from "../core/directory-entry.ts";
 import type { Grant } from "../core/grant.ts";
 import { filterFaults } from "../core/profile-faults.ts";
 import { accountFilter, DEFAULT_FILTERS } from "./account-filter.ts";
-import { formatGuid, formatSecurityIdentifier } from "./binary-identifiers.ts";
-import { RESULT, resultCodeOf } from "./directory-error.ts";
 import type { DirectoryPool } from "./directory-pool.ts";
 import { type FilterTemplate, parseFilterTemplate, variablesOf } from "./filter-template.ts";
 

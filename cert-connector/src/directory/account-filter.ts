@@ -1,3 +1,4 @@
+import { guidBytes } from "@isthmus/shared/directory/binary-identifiers";
 import { RefusalError } from "@isthmus/shared/errors";
 import {
   AndFilter,
@@ -10,7 +11,6 @@ import {
 } from "ldapts";
 import type { Grant } from "../core/grant.ts";
 import { variableNamed, variableValue } from "../core/variables.ts";
-import { guidBytes } from "./binary-identifiers.ts";
 import type { FilterTemplate, ValuePart } from "./filter-template.ts";
 
 /** Our own limit on a value that an account is looked for by. */

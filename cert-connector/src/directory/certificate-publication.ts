@@ -1,7 +1,7 @@
+import { RESULT, resultCodeOf } from "@isthmus/shared/directory/directory-error";
 import { ProtocolError } from "@isthmus/shared/errors";
 import { type Certificate, parseCertificate } from "@isthmus/shared/x509/certificate";
 import { Attribute, Change, type Client, type Entry } from "ldapts";
-import { RESULT, resultCodeOf } from "./directory-error.ts";
 import type { DirectoryPool } from "./directory-pool.ts";
 
 /**

@@ -1,10 +1,10 @@
-import { ConnectorError } from "@isthmus/shared/errors";
-import type { Client } from "ldapts";
 import {
   connectToDirectory,
   type DirectoryAddress,
 } from "@isthmus/shared/directory/directory-connection";
-import { directoryError, resultCodeOf } from "./directory-error.ts";
+import { directoryError, resultCodeOf } from "@isthmus/shared/directory/directory-error";
+import { ConnectorError } from "@isthmus/shared/errors";
+import type { Client } from "ldapts";
 
 /** Our own limit: who waits beyond it is turned away at once, rather than after the device has given up. */
 const MAX_WAITING = 256;

@@ -1,9 +1,13 @@
+import {
+  formatGuid,
+  formatSecurityIdentifier,
+  guidBytes,
+} from "@isthmus/shared/directory/binary-identifiers";
 import { ProtocolError } from "@isthmus/shared/errors";
 import { fuzzRuns } from "@isthmus/shared/testing/fuzz-runs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { DEFAULT_FILTERS } from "./account-filter.ts";
-import { formatGuid, formatSecurityIdentifier, guidBytes } from "./binary-identifiers.ts";
 import { parseFilterTemplate } from "./filter-template.ts";
 
 /** Runs `parse`: it returns or throws ProtocolError, and nothing else. */

@@ -1,5 +1,5 @@
-import { ConnectorError } from "@isthmus/shared/errors";
 import { ResultCodeError } from "ldapts";
+import { ConnectorError } from "../errors.ts";
 
 /** Result codes of RFC 4511 appendix A.2 that callers tell apart. */
 export const RESULT = {

@@ -1,4 +1,4 @@
-import { ProtocolError } from "@isthmus/shared/errors";
+import { ProtocolError } from "../errors.ts";
 
 /**
  * A security identifier as a directory keeps it ([MS-DTYP] section 2.4.2.2), integers of its parts little-endian:

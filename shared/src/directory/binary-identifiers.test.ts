@@ -1,5 +1,5 @@
-import { thrownCode } from "@isthmus/shared/testing/thrown-code";
 import { expect, test } from "vitest";
+import { thrownCode } from "../testing/thrown-code.ts";
 import { formatGuid, formatSecurityIdentifier, guidBytes } from "./binary-identifiers.ts";
 
 test.each([
