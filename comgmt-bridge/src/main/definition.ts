@@ -15,6 +15,8 @@ import {
   localConfiguration,
 } from "../config/bridge-configuration.ts";
 import type { BridgeOperations } from "../store/module.ts";
+import { deletionControls } from "./deletion-controls.ts";
+import { deletionsCommand } from "./deletions-command.ts";
 import { queryCommand } from "./query-command.ts";
 import { siteChecks } from "./site-checks.ts";
 import { SiteWatch } from "./site-watch.ts";
@@ -33,7 +35,7 @@ export const bridge: ServiceDefinition<
   desiredConfiguration,
   guardrails,
   storeModule: new URL("../store/module.ts", import.meta.url),
-  commands: [queryCommand],
+  commands: [queryCommand, deletionsCommand],
   checks: ({ site, stateFolder }) =>
     site === undefined
       ? [{ name: "site", run: noSite }]
@@ -56,6 +58,11 @@ async function startBridge(
       // The schema has refused every site; an empty configuration changes nothing.
     },
     commands: {},
+    controls: deletionControls({
+      store: kernel.store,
+      clock: kernel.clock,
+      wake: (stream) => kernel.link.wake(stream),
+    }),
     async [Symbol.asyncDispose]() {
       watch?.[Symbol.dispose]();
     },

@@ -32,7 +32,7 @@ function note(transaction: Transaction, argument: Parameters<InventoryState["not
   tellEvent(transaction, argument, argument);
 }
 
-function sourceFigures(transaction: Transaction): SourceFigures[] {
+function sourceFigures(transaction: Transaction, _none: Record<string, never>): SourceFigures[] {
   const kinds = transaction.all(
     "SELECT source, kind FROM kind_state ORDER BY id LIMIT ?",
     MAX_KINDS,
@@ -65,7 +65,10 @@ function figuresOf(transaction: Transaction, source: string, kind: RecordKind): 
   };
 }
 
-function backlog(transaction: Transaction): { readonly entries: number } {
+function backlog(
+  transaction: Transaction,
+  _none: Record<string, never>,
+): { readonly entries: number } {
   const row = transaction.get(
     "SELECT last_seq - acked_seq + unsequenced AS entries FROM stream WHERE name = ?",
     INVENTORY_STREAM,
