@@ -55,6 +55,11 @@ export interface ReadChanges extends Whose {
   readonly areAllFacets?: boolean;
   readonly records: readonly ReadRecord[];
   readonly tombstones: readonly string[];
+  /**
+   * The pages of a range that these facets come from: their hashes become `""` where a record changed, so that the same bytes as before
+   * are new again. None for what moves all the time and is told by changes alone; all pages are forgotten where it is absent.
+   */
+  readonly pages?: readonly string[];
 }
 
 /** What became of a range or of changes. */

@@ -16,13 +16,13 @@ export function rangeBehind({ through }: KeyBounds): KeyBounds | undefined {
   return through >= MAX_KEY ? undefined : rangeOf(through + 1);
 }
 
-/** All keys between two ranges, or behind the last one: nobody has them. Undefined where there is nothing between. */
+/** All keys between two ranges, or behind the last one as far as numbers go: nobody has them. Undefined where there is nothing between. */
 export function gapBetween(
   before: KeyBounds | undefined,
   next: KeyBounds | undefined,
 ): KeyBounds | undefined {
   const after = before?.through ?? -1;
-  const through = next?.after ?? MAX_KEY;
+  const through = next?.after ?? Number.MAX_SAFE_INTEGER;
   return after >= through ? undefined : { after, through };
 }
 

@@ -23,6 +23,10 @@ export interface KeyedReading {
   /** The facets that were asked for. */
   readonly facets: readonly string[];
   readonly records: readonly ReadRecord[];
+  /** See `ReadChanges.pages`. */
+  readonly pages?: readonly string[];
+  /** See `ReadChanges.areAllFacets`. */
+  readonly areAllFacets?: boolean;
 }
 
 /** A part of a kind that was read whole; `ReadRange` without what the bridge knows itself. */
@@ -31,6 +35,8 @@ export interface RangeReading {
   readonly facets: readonly string[];
   readonly records: readonly ReadRecord[];
   readonly pages: Readonly<Record<string, string>>;
+  /** See `ReadRange.areAllFacets`. */
+  readonly areAllFacets?: boolean;
 }
 
 /** Where a source puts what it reads, under the lease of one `run`. All of it is durable once it resolves. */

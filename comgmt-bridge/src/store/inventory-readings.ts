@@ -12,6 +12,7 @@ import {
   boundsOf,
   countRecords,
   forgetPagesAt,
+  forgetSomePagesAt,
   keepPages,
   kindState,
   numberOf,
@@ -68,9 +69,13 @@ export function passOverRange(
 export function applyChanges(transaction: Transaction, argument: ReadChanges): Applied {
   const reading = new RecordReading(transaction, argument);
   const { id } = reading.kind;
+  const { pages } = argument;
   for (const record of argument.records) {
-    const isWritten = reading.take(record, findRecord(transaction, id, record.key));
-    if (isWritten) forgetPagesAt(transaction, id, numberOf(record.key));
+    const known = findRecord(transaction, id, record.key);
+    if (!reading.take(record, known)) continue;
+    const number = numberOf(record.key);
+    if (pages === undefined) forgetPagesAt(transaction, id, number);
+    else forgetSomePagesAt(transaction, id, number, pages);
   }
   reading.end();
   bury(transaction, argument);

@@ -142,6 +142,34 @@ export function keepPages(
   );
 }
 
+/** Of the range that holds the number these pages have to be looked into again, even if they come in the same bytes. */
+export function forgetSomePagesAt(
+  transaction: Transaction,
+  kindId: number,
+  number: number,
+  names: readonly string[],
+): void {
+  if (names.length === 0) return;
+  const row = transaction.get(
+    `SELECT after, through, pages FROM range_page WHERE kind_id = ? AND after < ?
+     ORDER BY after DESC LIMIT 1`,
+    kindId,
+    number,
+  );
+  if (row === undefined || Number(row["through"]) < number) return;
+  const pages: Record<string, string> = JSON.parse(String(row["pages"]));
+  const known = names.filter((name) => (pages[name] ?? "") !== "");
+  if (known.length === 0) return;
+  for (const name of known) pages[name] = "";
+  transaction.run(
+    "UPDATE range_page SET pages = ? WHERE kind_id = ? AND after = ? AND through = ?",
+    JSON.stringify(pages),
+    kindId,
+    row["after"] ?? null,
+    row["through"] ?? null,
+  );
+}
+
 /** The range that holds the number has to be read again, even if it comes in the same bytes. */
 export function forgetPagesAt(transaction: Transaction, kindId: number, number: number): void {
   transaction.run(
