@@ -139,13 +139,15 @@ test.each([
 
 describe("the state of a client", () => {
   const now = 1_800_000_000_000;
-  test.each<[string, boolean, number | null, string]>([
-    ["that is not there", false, now, "unknown"],
-    ["never heard of", true, null, "installed"],
-    ["heard of now", true, now, "healthy"],
-    ["heard of a week ago", true, now - SILENT_CLIENT_MS, "healthy"],
-    ["heard of before that", true, now - SILENT_CLIENT_MS - 1, "communicationError"],
-  ])("%s", (_what, hasClient, lastSeenAt, expected) => {
-    expect(clientState(hasClient, lastSeenAt, now)).toBe(expected);
+  test.each<[string, boolean, boolean | null, number | null, string]>([
+    ["that is not there", false, true, now, "unknown"],
+    ["never heard of", true, null, null, "installed"],
+    ["heard of now", true, null, now, "healthy"],
+    ["heard of a week ago", true, null, now - SILENT_CLIENT_MS, "healthy"],
+    ["heard of before that", true, null, now - SILENT_CLIENT_MS - 1, "communicationError"],
+    ["that its site calls inactive", true, false, now, "communicationError"],
+    ["that its site calls active", true, true, 0, "healthy"],
+  ])("%s", (_what, hasClient, isActive, lastSeenAt, expected) => {
+    expect(clientState({ hasClient, isActive, lastSeenAt }, now)).toBe(expected);
   });
 });

@@ -173,13 +173,22 @@ export const SILENT_CLIENT_MS = 7 * 86_400_000;
 /** Of Graph's configurationManagerClientState; failed installations are not told by the tables that are read. */
 export type ClientState = "unknown" | "installed" | "healthy" | "communicationError";
 
-/** Of a device's client. `lastSeenAt` is ms. */
+/** What is known of a device's client. */
+export interface ClientFacts {
+  readonly hasClient: boolean;
+  /** As the site judges it (SMS_CH_Summary's ClientActiveStatus); null where that is not read. */
+  readonly isActive: boolean | null;
+  /** ms. */
+  readonly lastSeenAt: number | null;
+}
+
+/** The site's own judgement counts; without it the time of the last contact. */
 export function clientState(
-  hasClient: boolean,
-  lastSeenAt: number | null,
+  { hasClient, isActive, lastSeenAt }: ClientFacts,
   now: number,
 ): ClientState {
   if (!hasClient) return "unknown";
+  if (isActive !== null) return isActive ? "healthy" : "communicationError";
   if (lastSeenAt === null) return "installed";
   return now - lastSeenAt > SILENT_CLIENT_MS ? "communicationError" : "healthy";
 }

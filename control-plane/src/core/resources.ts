@@ -1,15 +1,31 @@
+import { CO_MANAGEMENT_RESOURCES } from "./co-management-resources.ts";
+
 /**
  * What the API lists: each resource with its properties in Graph's spelling. The store answers a list query with columns of
  * these very names; the API renders them by type.
  */
 
-/** `time` is ms in the store and ISO 8601 outside, `boolean` is 0 or 1 inside, `json` is text inside and a value outside. */
-export type PropertyType = "text" | "number" | "time" | "boolean" | "json";
+/**
+ * `time` is ms in the store and ISO 8601 outside, `boolean` is 0 or 1 inside, `json` is text inside and a value outside, `record` is the
+ * number of an inventory record inside and its GUID outside (`record-guid.ts`).
+ */
+export type PropertyType = "text" | "number" | "time" | "boolean" | "json" | "record";
+
+/** How the value of a `json` property is put into Graph's words; `graph/shapes.ts`. */
+export type Shape =
+  | "enabledFeatures"
+  | "clientHealth"
+  | "clientInformation"
+  | "deviceActionResults";
 
 export interface Property {
   readonly type: PropertyType;
   /** Left out, a property always has a value. */
   readonly isNullable?: true;
+  /** Of text: capital and small ASCII letters are the same in filters and orders. */
+  readonly ignoresCase?: true;
+  /** Of json. */
+  readonly shape?: Shape;
 }
 
 export type Properties = Readonly<Record<string, Property>>;
@@ -55,17 +71,7 @@ export const RESOURCES = {
     usedDateTime: optionalTime,
     connectorId: optionalText,
   },
-  managedDevices: {
-    id: text,
-    deviceName: optionalText,
-    operatingSystem: optionalText,
-    userPrincipalName: optionalText,
-    groups: json,
-    complianceState: text,
-    complianceReason: optionalText,
-    enrolledDateTime: time,
-    lastModifiedDateTime: time,
-  },
+  ...CO_MANAGEMENT_RESOURCES,
   microsoftTunnelSites: {
     id: text,
     displayName: text,

@@ -10,6 +10,8 @@ const EXPECTED: Readonly<Record<string, string>> = {
   "devices.read": "GICHR",
   "devices.write": "GI---",
   "devices.setCompliance": "GIC--",
+  "inventory.read": "GICHR",
+  "inventory.export": "GIC--",
   "tunnel.read": "GICHR",
   "tunnel.write": "GI---",
   "certificates.read": "GICHR",

@@ -23,6 +23,10 @@ export const PERMISSIONS = [
   "devices.write",
   /** Changing the compliance state of a device, and nothing else of it. */
   "devices.setCompliance",
+  /** What sources tell: collections, inventory classes, timelines, software. Of devices themselves `devices.read` is enough. */
+  "inventory.read",
+  /** Whole lists in one file. */
+  "inventory.export",
   "tunnel.read",
   "tunnel.write",
   "certificates.read",
@@ -48,6 +52,7 @@ const READ_OPERATIONS: readonly Permission[] = [
   "connectors.read",
   "configurations.read",
   "devices.read",
+  "inventory.read",
   "tunnel.read",
   "certificates.read",
   "commands.read",
@@ -56,7 +61,12 @@ const READ_OPERATIONS: readonly Permission[] = [
 const GRANTS: Readonly<Record<Role, readonly Permission[]>> = {
   "Global administrator": PERMISSIONS,
   "Intune administrator": PERMISSIONS.filter((permission) => permission !== "accounts.manage"),
-  "Compliance administrator": [...READ_OPERATIONS, "devices.setCompliance", "audit.read"],
+  "Compliance administrator": [
+    ...READ_OPERATIONS,
+    "devices.setCompliance",
+    "inventory.export",
+    "audit.read",
+  ],
   "Helpdesk operator": [
     ...READ_OPERATIONS,
     "challenges.read",

@@ -1,11 +1,18 @@
 import { ProtocolError } from "@isthmus/shared/errors";
 import type { ComparedValue, Condition, Order } from "../core/list-query.ts";
+import { recordIdOfGuid } from "../core/record-guid.ts";
 import { type Property, propertiesOf, type ResourceName } from "../core/resources.ts";
 import type { ODataFilter, ODataLiteral } from "../protocol/odata-filter.ts";
 import type { OrderTerm } from "../protocol/odata-query.ts";
 
 /** Which literal fits which property; what is `json` can be neither filtered nor sorted. */
-const LITERALS = { text: "string", number: "number", time: "time", boolean: "boolean" } as const;
+const LITERALS = {
+  text: "string",
+  number: "number",
+  time: "time",
+  boolean: "boolean",
+  record: "string",
+} as const;
 
 /**
  * A parsed filter with every property found and every literal of its property's type. Throws ProtocolError
@@ -39,7 +46,8 @@ function comparisonOf(
 ): Condition {
   const property = comparable(resource, filter.property);
   const isOrdered = filter.operator !== "eq" && filter.operator !== "ne";
-  if (isOrdered && (property.type === "boolean" || filter.literal.type === "null")) {
+  const hasNoOrder = property.type === "boolean" || property.type === "record";
+  if (isOrdered && (hasNoOrder || filter.literal.type === "null")) {
     throw wrongType(filter.property, "a value that has an order");
   }
   return {
@@ -54,7 +62,16 @@ function valueFor(name: string, property: Property, literal: ODataLiteral): Comp
   if (literal.type === "null") return null;
   const expected = LITERALS[property.type as keyof typeof LITERALS];
   if (literal.type !== expected) throw wrongType(name, `a ${expected}`);
-  return literal.type === "boolean" ? Number(literal.value) : literal.value;
+  if (literal.type === "boolean") return Number(literal.value);
+  return storedValue(property, literal.value);
+}
+
+/** A value as the store has it: where a record is meant, its number, or 0, which is nobody's. */
+export function storedValue(
+  property: Property | undefined,
+  value: string | number,
+): string | number {
+  return property?.type === "record" ? (recordIdOfGuid(String(value)) ?? 0) : value;
 }
 
 /** The order of `$orderby`, made total by the id. */

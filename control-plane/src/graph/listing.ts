@@ -1,10 +1,10 @@
 import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
 import type { ComparedValue, Condition, ListedRow, ListQuery, Order } from "../core/list-query.ts";
 import type { Records } from "../core/ports.ts";
-import type { ResourceName } from "../core/resources.ts";
+import { propertiesOf, type ResourceName } from "../core/resources.ts";
 import { type ODataQuery, parseODataQuery } from "../protocol/odata-query.ts";
 import { readSkipToken, writeSkipToken } from "../protocol/skip-token.ts";
-import { conditionOf, orderOf, selectionOf } from "./conditions.ts";
+import { conditionOf, orderOf, selectionOf, storedValue } from "./conditions.ts";
 import { renderRow } from "./render-row.ts";
 
 /** What listing needs, the same for every resource. */
@@ -74,7 +74,7 @@ export async function readEntity(
 ): Promise<Readonly<Record<string, unknown>>> {
   const { select } = parseODataQuery(parameters);
   const selection = selectionOf(resource, select);
-  const condition = { kind: "compare", property: "id", operator: "eq", value: id } as const;
+  const condition = equals(resource, "id", id);
   const order = [{ property: "id", isDescending: false }];
   const [row] = await records.page({ resource, condition, order, top: 1 }, selection);
   if (row === undefined) {
@@ -84,6 +84,12 @@ export async function readEntity(
     "@odata.context": `${publicUrl}/beta/$metadata#deviceManagement/${resource}/$entity`,
     ...renderRow(resource, row, selection),
   };
+}
+
+/** That a property has this value, as it stands in the API. */
+export function equals(resource: ResourceName, property: string, value: string): Condition {
+  const stored = storedValue(propertiesOf(resource)[property], value);
+  return { kind: "compare", property, operator: "eq", value: stored };
 }
 
 function filterOf(resource: ResourceName, { filter }: ODataQuery): Condition | undefined {

@@ -1,5 +1,7 @@
 import type { ComparedValue, ListedRow } from "../core/list-query.ts";
-import { type PropertyType, propertiesOf, type ResourceName } from "../core/resources.ts";
+import { recordGuid } from "../core/record-guid.ts";
+import { type Property, propertiesOf, type ResourceName } from "../core/resources.ts";
+import { SHAPES } from "./shapes.ts";
 
 /** A row as the API shows it: times in ISO 8601, booleans and JSON as such, in the order of `properties`. */
 export function renderRow(
@@ -9,11 +11,13 @@ export function renderRow(
 ): Readonly<Record<string, unknown>> {
   const known = propertiesOf(resource);
   return Object.fromEntries(
-    properties.map((name) => [name, render(known[name]?.type ?? "text", row[name] ?? null)]),
+    properties.map((name) => [name, render(known[name] ?? TEXT, row[name] ?? null)]),
   );
 }
 
-function render(type: PropertyType, value: ComparedValue): unknown {
+const TEXT: Property = { type: "text" };
+
+function render({ type, shape }: Property, value: ComparedValue): unknown {
   if (value === null) return null;
   switch (type) {
     case "text":
@@ -23,7 +27,11 @@ function render(type: PropertyType, value: ComparedValue): unknown {
       return value === 1;
     case "time":
       return new Date(Number(value)).toISOString();
-    case "json":
-      return JSON.parse(String(value));
+    case "record":
+      return recordGuid(Number(value));
+    case "json": {
+      const parsed: unknown = JSON.parse(String(value));
+      return shape === undefined ? parsed : SHAPES[shape](parsed);
+    }
   }
 }

@@ -16,7 +16,11 @@ interface Column {
 const MAX_CHARACTERS = 512;
 
 const IDENTITY: readonly Column[] = [
-  text("name", "Name", "name", "NetbiosName", "displayName", "LocalizedDisplayName", "cn"),
+  text(
+    "name",
+    ...["Name", "name", "NetbiosName", "displayName", "LocalizedDisplayName", "cn"],
+    ...["ScriptName", "DeploymentName"],
+  ),
   text("smsid", "SMSID", "SMSUniqueIdentifier", "smsId", "smsid"),
   text("sid", "SID", "sid", "objectSid"),
   text("entra_device_id", "AADDeviceID", "entraDeviceId", "aadDeviceId", "azureADDeviceId"),
@@ -26,17 +30,12 @@ const IDENTITY: readonly Column[] = [
 ];
 
 const STABLE: readonly Column[] = [
-  text(
+  principalName(
     "user_principal_name",
-    "userPrincipalName",
-    "UserPrincipalName",
-    "AADPrimaryUserID",
-    "PrimaryUser",
-    "UniqueUserName",
-    "LastLogonUser",
+    ...["userPrincipalName", "UserPrincipalName", "AADPrimaryUserID"],
   ),
   text("os_description", "operatingSystem", "DeviceOS", "OperatingSystemNameandVersion", "Caption"),
-  text("os_version", "osVersion", "DeviceOSBuild", "Build", "operatingSystemVersion"),
+  text("os_version", "osVersion", "DeviceOSBuild", "BuildExt", "Build", "operatingSystemVersion"),
   text("manufacturer", "manufacturer", "Manufacturer"),
   text("model", "model", "Model"),
   text("client_version", "clientVersion", "ClientVersion"),
@@ -63,6 +62,13 @@ function text(column: string, ...names: string[]): Column {
         ? value
         : undefined,
   };
+}
+
+/** AADPrimaryUserID is a user's name at some sites and a GUID at others. */
+function principalName(column: string, ...names: string[]): Column {
+  const { read } = text(column);
+  const isName = (value: unknown) => typeof value === "string" && value.includes("@");
+  return { column, names, read: (value) => (isName(value) ? read(value) : undefined) };
 }
 
 function flag(column: string, ...names: string[]): Column {

@@ -2,8 +2,10 @@ import { queryBuilder } from "@isthmus/shared/store/query-builder";
 import type { SqlValue } from "@isthmus/shared/store/transaction";
 import { type RawBuilder, sql } from "kysely";
 import type { ComparedValue, Condition, ListQuery, Order } from "../core/list-query.ts";
-import { propertiesOf } from "../core/resources.ts";
-import { resourceSelects } from "./resource-selects.ts";
+import { recordIdOfGuid } from "../core/record-guid.ts";
+import { propertiesOf, type ResourceName } from "../core/resources.ts";
+import type { ResourceArm } from "./resource-arm.ts";
+import { armsOf } from "./resource-selects.ts";
 
 /** A statement for `Store.query`. */
 export interface CompiledQuery {
@@ -15,7 +17,16 @@ type Sql = RawBuilder<unknown>;
 
 const builder = queryBuilder<Record<string, never>>();
 
-/** The page that a list query asks for, with one row more where there is a next page. Only the named properties are read. */
+/** What a statement is made for: one arm of a resource. */
+interface Scope {
+  readonly resource: ResourceName;
+  readonly arm: ResourceArm;
+}
+
+/**
+ * The page that a list query asks for, with one row more where there is a next page. Only the named properties are read. Each arm of the
+ * resource, and each way in which a row can follow the last one, is a search of its own that an index may answer; what they find is merged.
+ */
 export function compilePage(
   query: ListQuery,
   properties: readonly string[],
@@ -23,20 +34,33 @@ export function compilePage(
 ): CompiledQuery {
   const { resource, order, after, top } = query;
   const columns = [...new Set([...properties, ...order.map(({ property }) => property)])];
-  const conditions = [
-    ...(query.condition === undefined ? [] : [conditionSql(query, query.condition)]),
-    ...(after === undefined ? [] : [afterSql(order, after)]),
-  ];
-  return compile(sql`
-    SELECT ${sql.join(columns.map((column) => sql.ref(column)))} FROM (${resourceSelects[resource](now)})
-    ${whereSql(conditions)} ORDER BY ${sql.join(order.map(orderSql))} LIMIT ${top + 1}`);
+  const selected = sql.join(columns.map((column) => sql.ref(column)));
+  const searches = armsOf(resource, now).flatMap((arm) => {
+    const scope = { resource, arm };
+    const conditions = query.condition === undefined ? [] : [conditionSql(scope, query.condition)];
+    const ways = after === undefined ? [[]] : waysAfter(scope, order, after).map((way) => [way]);
+    return ways.map(
+      (way) => sql`SELECT ${selected} FROM (${arm.select}) ${whereSql([...conditions, ...way])}
+        ORDER BY ${sql.join(order.map((term) => orderSql(scope, term)))} LIMIT ${top + 1}`,
+    );
+  });
+  const [only] = searches;
+  if (searches.length === 1 && only !== undefined) return compile(only);
+  if (only === undefined) return compile(sql`SELECT 1 WHERE 0`);
+  const all = searches.map((search) => sql`SELECT * FROM (${search})`);
+  const merged: Scope = { resource, arm: { select: sql`` } };
+  return compile(sql`SELECT * FROM (${sql.join(all, sql` UNION ALL `)})
+    ORDER BY ${sql.join(order.map((term) => orderSql(merged, term)))} LIMIT ${top + 1}`);
 }
 
 /** How many rows the query's condition meets, whatever the page. */
 export function compileCount(query: ListQuery, now: number): CompiledQuery {
-  const conditions = query.condition === undefined ? [] : [conditionSql(query, query.condition)];
-  return compile(sql`
-    SELECT count(*) AS n FROM (${resourceSelects[query.resource](now)}) ${whereSql(conditions)}`);
+  const { resource, condition } = query;
+  const counts = armsOf(resource, now).map((arm) => {
+    const conditions = condition === undefined ? [] : [conditionSql({ resource, arm }, condition)];
+    return sql`(SELECT count(*) FROM (${arm.select}) ${whereSql(conditions)})`;
+  });
+  return compile(sql`SELECT ${sql.join(counts, sql` + `)} AS n`);
 }
 
 function compile(statement: Sql): CompiledQuery {
@@ -50,65 +74,105 @@ function whereSql(conditions: readonly Sql[]): Sql {
 
 const OPERATORS = { gt: sql`>`, ge: sql`>=`, lt: sql`<`, le: sql`<=` } as const;
 
-function conditionSql(query: ListQuery, condition: Condition): Sql {
+/** `isNegated`: below a `not`, where SQL's null must not stand for false. */
+function conditionSql(scope: Scope, condition: Condition, isNegated = false): Sql {
   switch (condition.kind) {
     case "and":
     case "or": {
-      const operands = condition.operands.map((operand) => conditionSql(query, operand));
+      const operands = condition.operands.map((each) => conditionSql(scope, each, isNegated));
       return sql`(${sql.join(operands, condition.kind === "and" ? sql` AND ` : sql` OR `)})`;
     }
     case "not":
-      return sql`NOT (${conditionSql(query, condition.operand)})`;
+      return sql`NOT (${conditionSql(scope, condition.operand, true)})`;
     case "compare":
-      return definite(query, condition.property, compareSql(condition));
+      return definite(scope, condition.property, isNegated, compareSql(scope, condition));
     case "startswith":
-      return definite(query, condition.property, startsWithSql(condition));
+      return definite(scope, condition.property, isNegated, startsWithSql(scope, condition));
     case "contains":
       return definite(
-        query,
+        scope,
         condition.property,
+        isNegated,
         sql`instr(lower(${sql.ref(condition.property)}), lower(${condition.text})) > 0`,
       );
   }
 }
 
-function compareSql({ property, operator, value }: Condition & { kind: "compare" }): Sql {
-  const column = sql.ref(property);
+/** In OData a comparison with null is false, and so its negation true; in SQL both are null. */
+function definite({ resource }: Scope, property: string, isNegated: boolean, comparison: Sql): Sql {
+  const isNullable = propertiesOf(resource)[property]?.isNullable === true;
+  return isNegated && isNullable ? sql`coalesce(${comparison}, 0)` : comparison;
+}
+
+function columnSql({ resource }: Scope, property: string): Sql {
+  const ignoresCase = propertiesOf(resource)[property]?.ignoresCase === true;
+  return ignoresCase ? sql`${sql.ref(property)} COLLATE NOCASE` : sql.ref(property);
+}
+
+function compareSql(
+  scope: Scope,
+  { property, operator, value }: Condition & { readonly kind: "compare" },
+): Sql {
+  const { arm } = scope;
+  const column = columnSql(scope, property);
+  if (operator === "eq" && property === "id" && arm.recordNumber !== undefined) {
+    return sql`${sql.ref(arm.recordNumber)} = ${recordIdOfGuid(String(value)) ?? 0}`;
+  }
   if (operator === "eq") return sql`${column} IS ${value}`;
   if (operator === "ne") return sql`${column} IS NOT ${value}`;
   return sql`${column} ${OPERATORS[operator]} ${value}`;
 }
 
-function startsWithSql({ property, text }: { property: string; text: string }): Sql {
-  return sql`lower(substr(${sql.ref(property)}, 1, length(${text}))) = lower(${text})`;
+/** Where the column's own order ignores case, its index finds the beginning. */
+function startsWithSql(
+  scope: Scope,
+  { property, text }: { readonly property: string; readonly text: string },
+): Sql {
+  const column = columnSql(scope, property);
+  const begins = sql`lower(substr(${sql.ref(property)}, 1, length(${text}))) = lower(${text})`;
+  if (propertiesOf(scope.resource)[property]?.ignoresCase !== true) return begins;
+  return sql`(${column} >= ${text} AND ${column} < ${`${text}\u{10ffff}`} AND ${begins})`;
 }
 
-/** In OData a comparison with null is false, and so its negation true; in SQL both are null. */
-function definite(query: ListQuery, property: string, comparison: Sql): Sql {
-  const isNullable = propertiesOf(query.resource)[property]?.isNullable === true;
-  return isNullable ? sql`coalesce(${comparison}, 0)` : comparison;
+function orderSql(scope: Scope, { property, isDescending }: Order): Sql {
+  const { recordNumber } = scope.arm;
+  const column =
+    property === "id" && recordNumber !== undefined
+      ? sql.ref(recordNumber)
+      : columnSql(scope, property);
+  return isDescending ? sql`${column} DESC` : sql`${column} ASC`;
 }
 
-function orderSql({ property, isDescending }: Order): Sql {
-  return isDescending ? sql`${sql.ref(property)} DESC` : sql`${sql.ref(property)} ASC`;
-}
-
-/** What follows the row with these sort values: later in the first property, or equal there and later in the next. */
-function afterSql(order: readonly Order[], after: readonly ComparedValue[]): Sql {
-  const alternatives = order.map((term, index) => {
+/** What follows the row with these sort values, a condition for each way: later in the first property, or equal there and later in the next. */
+function waysAfter(scope: Scope, order: readonly Order[], after: readonly ComparedValue[]): Sql[] {
+  return order.flatMap((term, index) => {
     const equal = order
       .slice(0, index)
-      .map(({ property }, at) => sql`${sql.ref(property)} IS ${after[at] ?? null}`);
-    return sql`(${sql.join([...equal, laterSql(term, after[index] ?? null)], sql` AND `)})`;
+      .map(({ property }, at) => sql`${columnSql(scope, property)} IS ${after[at] ?? null}`);
+    const later = laterSqls(scope, term, after[index] ?? null);
+    return later.map((way) => sql`(${sql.join([...equal, way], sql` AND `)})`);
   });
-  return sql`(${sql.join(alternatives, sql` OR `)})`;
 }
 
 /** SQLite sorts null before everything else. */
-function laterSql({ property, isDescending }: Order, value: ComparedValue): Sql {
-  const column = sql.ref(property);
-  if (value === null) return isDescending ? sql`0` : sql`${column} IS NOT NULL`;
-  return isDescending
-    ? sql`(${column} < ${value} OR ${column} IS NULL)`
-    : sql`${column} > ${value}`;
+function laterSqls(scope: Scope, { property, isDescending }: Order, value: ComparedValue): Sql[] {
+  const { recordNumber } = scope.arm;
+  if (property === "id" && recordNumber !== undefined && value !== null) {
+    return laterRecord(sql.ref(recordNumber), isDescending, String(value));
+  }
+  const column = columnSql(scope, property);
+  if (value === null) return isDescending ? [] : [sql`${column} IS NOT NULL`];
+  if (!isDescending) return [sql`${column} > ${value}`];
+  const isNullable = propertiesOf(scope.resource)[property]?.isNullable === true;
+  return [sql`${column} < ${value}`, ...(isNullable ? [sql`${column} IS NULL`] : [])];
+}
+
+/** Every GUID of a record is on the same side of an id that is none. */
+function laterRecord(number: Sql, isDescending: boolean, id: string): Sql[] {
+  const given = recordIdOfGuid(id);
+  if (given !== undefined) {
+    return [isDescending ? sql`${number} < ${given}` : sql`${number} > ${given}`];
+  }
+  const guid = sql`printf('00000000-0000-4000-8000-%012x', ${number})`;
+  return [isDescending ? sql`${guid} < ${id}` : sql`${guid} > ${id}`];
 }

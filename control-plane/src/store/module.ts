@@ -12,6 +12,7 @@ import { actionMigrations } from "./action-migrations.ts";
 import { adminMigrations } from "./admin-migrations.ts";
 import { administrationOperations } from "./administration-operations.ts";
 import { certificateOperations } from "./certificate-operations.ts";
+import { coManagementMigrations } from "./co-management-migrations.ts";
 import { configurationOperations } from "./configuration-operations.ts";
 import { connectorMigrations } from "./connector-migrations.ts";
 import { connectorOperations } from "./connector-operations.ts";
@@ -36,6 +37,7 @@ export const migrations: readonly Migration[] = [
   ...pfxMigrations,
   ...inventoryMigrations,
   ...actionMigrations,
+  ...coManagementMigrations,
 ];
 
 type OfRecords = {

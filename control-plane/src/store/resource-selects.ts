@@ -1,12 +1,23 @@
-import type { SqlValue } from "@isthmus/shared/store/transaction";
-import { type RawBuilder, sql } from "kysely";
+import { sql } from "kysely";
 import type { ResourceName } from "../core/resources.ts";
 import { TUNNEL_METRICS } from "../core/tunnel-metrics.ts";
+import { coManagementSelects } from "./co-management-selects.ts";
+import { inventorySelects } from "./inventory-selects.ts";
+import type { ResourceArm, ResourceSelect } from "./resource-arm.ts";
 
-type Select = RawBuilder<Readonly<Record<string, SqlValue>>>;
+/** The places that rows of a resource come from. `now` is ms. */
+export function armsOf(resource: ResourceName, now: number): readonly ResourceArm[] {
+  const select = resourceSelects[resource](now);
+  return Array.isArray(select) ? select : [{ select: select as ResourceSelect }];
+}
 
-/** For each resource the SELECT whose columns are the properties of `core/resources.ts`. `now` is ms. */
-export const resourceSelects: Readonly<Record<ResourceName, (now: number) => Select>> = {
+/** For each resource the SELECT, or several, whose columns are the properties of `core/resources.ts`. */
+const resourceSelects: Readonly<
+  Record<ResourceName, (now: number) => ResourceSelect | readonly ResourceArm[]>
+> = {
+  ...coManagementSelects,
+  ...inventorySelects,
+
   connectors: () => sql`
     SELECT c.id, c.service, c.display_name AS displayName,
       CASE WHEN c.disabled_at IS NOT NULL THEN 'disabled'
@@ -25,12 +36,6 @@ export const resourceSelects: Readonly<Record<ResourceName, (now: number) => Sel
     SELECT secret_hash AS id, service, display_name AS displayName, created_at AS createdDateTime,
       expires_at AS expirationDateTime, used_at AS usedDateTime, connector_id AS connectorId
     FROM enrolment_token`,
-
-  managedDevices: () => sql`
-    SELECT id, device_name AS deviceName, operating_system AS operatingSystem,
-      user_principal_name AS userPrincipalName, groups, compliance AS complianceState,
-      compliance_reason AS complianceReason, enrolled_at AS enrolledDateTime, modified_at AS lastModifiedDateTime
-    FROM managed_device WHERE removed_at IS NULL`,
 
   microsoftTunnelSites: () => sql`SELECT * FROM tunnel_site`,
 

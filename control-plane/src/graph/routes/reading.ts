@@ -1,11 +1,24 @@
-import type { Condition } from "../../core/list-query.ts";
 import type { ResourceName } from "../../core/resources.ts";
 import type { Permission } from "../../core/roles.ts";
-import { type Listing, listPage, readEntity } from "../listing.ts";
+import { equals, type Listing, listPage, readEntity } from "../listing.ts";
 import { type ApiRequest, parameter, type Route } from "../route.ts";
 
 /** Who may read what. */
 const READING: Readonly<Record<ResourceName, Permission>> = {
+  comanagedDevices: "devices.read",
+  comanagementEligibleDevices: "devices.read",
+  configurationManagerCollections: "inventory.read",
+  configurationManagerMembers: "inventory.read",
+  configurationManagerMemberships: "inventory.read",
+  configurationManagerSites: "inventory.read",
+  configurationManagerSiteEvents: "inventory.read",
+  configurationManagerUsers: "inventory.read",
+  configurationManagerGroups: "inventory.read",
+  configurationManagerApplications: "inventory.read",
+  configurationManagerDeployments: "inventory.read",
+  configurationManagerSoftwareUpdates: "inventory.read",
+  configurationManagerScripts: "inventory.read",
+  configurationManagerBoundaryGroups: "inventory.read",
   connectors: "connectors.read",
   enrolmentTokens: "connectors.read",
   managedDevices: "devices.read",
@@ -25,9 +38,18 @@ const READING: Readonly<Record<ResourceName, Permission>> = {
   administrators: "accounts.read",
 };
 
+/** Resources that make sense below another entity alone. */
+const BELOW_ONLY: readonly ResourceName[] = [
+  "configurationManagerMembers",
+  "configurationManagerMemberships",
+];
+
 /** Lists and single entities of every resource, and those that stand below another entity. */
 export function readingRoutes(listing: Listing): Route[] {
-  const plain = (Object.keys(READING) as ResourceName[]).flatMap((resource) => [
+  const resources = (Object.keys(READING) as ResourceName[]).filter(
+    (resource) => !BELOW_ONLY.includes(resource),
+  );
+  const plain = resources.flatMap((resource) => [
     listRoute(listing, resource),
     entityRoute(listing, resource),
   ]);
@@ -77,7 +99,7 @@ function belowRoute(
     permission: READING[resource],
     handle: async (request) => {
       const id = parameter(request, "id");
-      const narrowing: Condition = { kind: "compare", property, operator: "eq", value: id };
+      const narrowing = equals(resource, property, id);
       const path = `${above}/${encodeURIComponent(id)}/${resource}`;
       return {
         status: 200,

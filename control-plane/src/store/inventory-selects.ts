@@ -1,0 +1,99 @@
+import { type RawBuilder, sql } from "kysely";
+
+/** Sources and records besides devices; properties: core/co-management-resources.ts. */
+
+type Sql = RawBuilder<unknown>;
+
+const identity = (name: string) => sql`json_extract(i.value, ${`$.${name}`})`;
+const stable = (name: string) => sql`json_extract(s.value, ${`$.${name}`})`;
+const moving = (name: string) =>
+  sql`(SELECT json_extract(value, ${`$.${name}`}) FROM inventory_facet WHERE record_id = r.id AND facet = 'volatile')`;
+
+/** Records of a kind, with more columns out of the facets `identity` (i) and `stable` (s). */
+function recordsOf(kind: string, columns: Sql): Sql {
+  return sql`
+    SELECT r.id, r.name AS displayName, (SELECT name FROM inventory_source WHERE id = r.source_id) AS configurationManagerSite,
+      r.key, r.first_seen_at AS firstSeenDateTime, r.changed_at AS lastModifiedDateTime, ${columns}
+    FROM inventory_record r
+      LEFT JOIN inventory_facet i ON i.record_id = r.id AND i.facet = 'identity'
+      LEFT JOIN inventory_facet s ON s.record_id = r.id AND s.facet = 'stable'
+    WHERE r.kind = ${sql.lit(kind)} AND r.deleted_at IS NULL`;
+}
+
+const sites = (now: number) => sql`
+  SELECT s.name AS id, s.name AS displayName, s.type AS sourceType, s.created_at AS createdDateTime,
+    coalesce(s.lease_until > ${now}, 0) AS isRead, s.connector_id AS leaseHolderId,
+    (SELECT display_name FROM connector WHERE id = s.connector_id) AS leaseHolderDisplayName,
+    s.lease_until AS leaseExpirationDateTime, s.last_entry_at AS lastEntryDateTime, s.revision, s.refused AS refusedRecords,
+    (SELECT json_group_object(kind, n) FROM (SELECT kind, count(*) AS n FROM inventory_record
+      WHERE source_id = s.id AND deleted_at IS NULL GROUP BY kind)) AS counts
+  FROM inventory_source s`;
+
+/** The id has as many digits as any can have, so that it sorts as the number does. */
+const siteEvents = () => sql`
+  SELECT printf('%016d', e.id) AS id, (SELECT name FROM inventory_source WHERE id = e.source_id) AS configurationManagerSite,
+    e.at AS eventDateTime, e.recorded_at AS recordedDateTime, e.side, e.event, e.kind, e.message, e.figures
+  FROM inventory_event e`;
+
+export const inventorySelects = {
+  configurationManagerSites: sites,
+  configurationManagerSiteEvents: siteEvents,
+  configurationManagerCollections: () =>
+    recordsOf(
+      "collection",
+      sql`r.key AS collectionId, ${identity("Comment")} AS comment, ${identity("LimitToCollectionID")} AS limitingCollectionId,
+        ${identity("IsBuiltIn")} AS isBuiltIn, ${moving("MemberCount")} AS memberCount,
+        (SELECT count(*) FROM inventory_membership m WHERE m.source_id = r.source_id AND m.collection_key = r.key)
+          AS knownMemberCount, ${moving("LastMemberChangeTime")} AS lastMemberChangeDateTime`,
+    ),
+  configurationManagerUsers: () =>
+    recordsOf(
+      "user",
+      sql`r.user_principal_name AS userPrincipalName, coalesce(${identity("UniqueUserName")}, ${identity("UserName")}) AS userName,
+        ${identity("Mail")} AS mail, r.sid AS securityIdentifier, ${identity("AADUserID")} AS azureADUserId, r.domain,
+        s.value -> '$.SecurityGroupName' AS groups`,
+    ),
+  configurationManagerGroups: () =>
+    recordsOf("group", sql`r.sid AS securityIdentifier, r.domain, s.value AS details`),
+  configurationManagerApplications: () =>
+    recordsOf(
+      "application",
+      sql`${identity("Manufacturer")} AS publisher, ${identity("SoftwareVersion")} AS softwareVersion,
+        ${identity("CI_UniqueID")} AS uniqueId, ${stable("IsDeployed")} AS isDeployed, ${stable("IsEnabled")} AS isEnabled,
+        ${stable("IsExpired")} AS isExpired, ${stable("IsSuperseded")} AS isSuperseded,
+        ${stable("NumberOfDeployments")} AS numberOfDeployments`,
+    ),
+  configurationManagerDeployments: () =>
+    recordsOf(
+      "deployment",
+      sql`${identity("CollectionID")} AS collectionId, ${identity("TargetName")} AS targetName,
+        CAST(${identity("TargetID")} AS TEXT) AS targetId,
+        CASE ${stable("DeploymentIntent")} WHEN 1 THEN 'required' WHEN 2 THEN 'available' WHEN 3 THEN 'simulate'
+          ELSE 'unknown' END AS intent,
+        ${stable("FeatureType")} AS featureType, ${stable("DeploymentTime")} AS deploymentTime`,
+    ),
+  configurationManagerSoftwareUpdates: () =>
+    recordsOf(
+      "software-update",
+      sql`CAST(${identity("ArticleID")} AS TEXT) AS articleId, CAST(${identity("BulletinID")} AS TEXT) AS bulletinId,
+        ${identity("CI_UniqueID")} AS uniqueId, ${stable("Severity")} AS severity, ${stable("SeverityName")} AS severityName,
+        ${stable("IsDeployed")} AS isDeployed, ${stable("IsExpired")} AS isExpired, ${stable("IsSuperseded")} AS isSuperseded,
+        ${stable("DatePosted")} AS datePosted, ${stable("LocalizedInformativeURL")} AS informationUrl`,
+    ),
+  configurationManagerScripts: () =>
+    recordsOf(
+      "script",
+      sql`r.key AS scriptGuid, CAST(${identity("ScriptVersion")} AS TEXT) AS scriptVersion, ${identity("Author")} AS author,
+        CASE CAST(${stable("ApprovalState")} AS TEXT) WHEN '0' THEN 'waiting' WHEN '1' THEN 'denied' WHEN '3' THEN 'approved'
+          ELSE 'unknown' END AS approvalState,
+        ${stable("Approver")} AS approver, ${stable("Comment")} AS comment, ${stable("ScriptHash")} AS hash,
+        ${stable("ScriptHashAlgorithm")} AS hashAlgorithm, s.value -> '$.Parameters' AS parameters,
+        ${stable("LastUpdateTime")} AS lastUpdateTime`,
+    ),
+  configurationManagerBoundaryGroups: () =>
+    recordsOf(
+      "boundary-group",
+      sql`${identity("Description")} AS description, ${identity("DefaultSiteCode")} AS defaultSiteCode,
+        ${stable("MemberCount")} AS memberCount, ${stable("SiteSystemCount")} AS siteSystemCount`,
+    ),
+};
