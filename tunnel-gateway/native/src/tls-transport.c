@@ -69,11 +69,13 @@ static void append_backlog(struct session *session, const uint8_t *bytes, size_t
 /* How many of `bytes` the socket took. */
 static size_t send_some(struct session *session, const uint8_t *bytes, size_t length) {
   size_t taken = 0;
+  struct worker *worker = session->worker;
   while (taken < length) {
     ssize_t sent = send(session->tls.fd, bytes + taken, length - taken, MSG_DONTWAIT | MSG_NOSIGNAL);
-    count(session->worker, COUNT_TLS_SENDS);
+    count(worker, COUNT_TLS_SENDS);
     if (sent >= 0) {
       taken += (size_t)sent;
+      early_drop_taken(&session->tls.early_drop, (size_t)sent, worker->now_us);
       continue;
     }
     if (errno == EINTR) continue;
@@ -130,13 +132,28 @@ static void spend_key(struct tls_transport *tls) {
     ERR_clear_error();
 }
 
+/* False: the client takes too little for this packet to be sealed. */
+static bool may_wait(struct session *session, uint8_t type, uint8_t *payload, size_t length) {
+  struct tls_transport *tls = &session->tls;
+  /* What is no packet has no sender to tell. */
+  size_t telling = type == CSTP_DATA ? length : 0;
+  switch (early_drop_judge(&tls->early_drop, tls_backlog(tls), telling, session->worker->now_us)) {
+    case BACKLOG_PASS:
+      return true;
+    case BACKLOG_TELL:
+      if (early_drop_mark(payload, length)) return true;
+      break;
+    case BACKLOG_REFUSE:
+      break;
+  }
+  count_drop(session, COUNT_DROPPED_BACKLOG);
+  return false;
+}
+
 bool tls_send(struct session *session, uint8_t type, uint8_t *payload, size_t length) {
   struct tls_transport *tls = &session->tls;
   if (tls->ssl == NULL || tls->failure != NULL) return false;
-  if (tls_backlog(tls) > BACKLOG_AT_MOST) {
-    count_drop(session, COUNT_DROPPED_BACKLOG);
-    return false;
-  }
+  if (!may_wait(session, type, payload, length)) return false;
   uint8_t *frame = payload - CSTP_HEADER_BYTES;
   cstp_write_header(frame, type, length);
   int whole = (int)(CSTP_HEADER_BYTES + length);

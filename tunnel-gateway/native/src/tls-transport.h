@@ -1,7 +1,6 @@
 /*
  * tls-transport.h: CSTP over TLS. Records of one session gather in the thread's buffer and leave in one send(); what the socket
- * does not take waits in the session's backlog, which is bounded: beyond it packets are dropped before they are sealed, as
- * TCP inside the tunnel can only be slowed by loss.
+ * does not take waits in the session's backlog, which is bounded: packets are dropped before they are sealed, see early-drop.h.
  */
 #ifndef ISTHMUS_TLS_TRANSPORT_H
 #define ISTHMUS_TLS_TRANSPORT_H
@@ -9,13 +8,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "early-drop.h"
 #include "openssl-api.h"
 #include "wire.h"
 #include "worker.h"
 
-/* Ours. Packets are dropped past the first; past the second, which only answers of libssl itself reach, the transport ends. */
-#define BACKLOG_AT_MOST (512 * 1024)
-#define BACKLOG_FATAL (1024 * 1024)
+/* Ours. Packets stop at BACKLOG_AT_MOST; past this, which only answers of libssl itself reach, the transport ends. */
+#define BACKLOG_FATAL (BACKLOG_AT_MOST + 512 * 1024)
 
 /* Sealed with one key at most: well below 2^24.5 full records of AES-GCM (RFC 8446 section 5.5). GnuTLS takes 8 updates a second. */
 #define RECORDS_PER_KEY (1u << 23)
@@ -33,6 +32,7 @@ struct tls_transport {
   size_t partial_length;
   uint8_t *backlog;      /* sealed bytes at [start, end) of room */
   size_t backlog_start, backlog_end, backlog_room;
+  struct early_drop early_drop;
   uint32_t records_sealed;
   bool has_large_buffers; /* libssl holds its record buffers */
   uint64_t last_received_ms, last_sent_ms, dpd_sent_ms;
