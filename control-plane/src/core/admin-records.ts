@@ -93,6 +93,10 @@ export interface DeviceChange extends Act {
   readonly groups?: readonly string[];
   readonly compliance?: Compliance;
   readonly complianceReason?: string | null;
+  /** Its id in Entra: what the device of a source is found by that it is joined with. */
+  readonly azureADDeviceId?: string | null;
+  /** Number of the inventory record that it is, whatever its ids say. */
+  readonly recordId?: number | null;
 }
 
 /** Properties of a tunnel site or configuration by their Graph names, checked, JSON values as text. */

@@ -37,6 +37,7 @@ const STATUSES: Readonly<Record<string, number>> = {
   "certificate-revoked": 409,
   "command-ended": 409,
   "device-limit": 409,
+  "device-synced": 409,
   "last-administrator": 409,
   "tunnel-server-limit": 409,
   "user-pfx-limit": 409,

@@ -102,13 +102,14 @@ const members = (now: number) => sql`
   WHERE c.kind = 'collection' AND c.deleted_at IS NULL AND m.source_id = c.source_id AND m.collection_key = c.key
     AND r.id = m.record_id AND r.deleted_at IS NULL`;
 
-/** A membership is listed before the collection's own record has come. */
+/** Out of the device's facet; those whose own records have not come yet are left out. */
 const memberships = () => sql`
-  SELECT c.id, m.record_id AS deviceRecordId, c.name AS displayName, s.name AS configurationManagerSite, c.key,
+  SELECT c.id, f.record_id AS deviceRecordId, c.name AS displayName,
+    (SELECT name FROM inventory_source WHERE id = c.source_id) AS configurationManagerSite, c.key,
     c.first_seen_at AS firstSeenDateTime, c.changed_at AS lastModifiedDateTime, c.key AS collectionId
-  FROM inventory_membership m CROSS JOIN inventory_record c CROSS JOIN inventory_source s
-  WHERE c.source_id = m.source_id AND c.kind = 'collection' AND c.key = m.collection_key AND c.deleted_at IS NULL
-    AND s.id = m.source_id`;
+  FROM inventory_facet f CROSS JOIN inventory_record d CROSS JOIN json_each(f.value) j CROSS JOIN inventory_record c
+  WHERE f.facet = 'collections' AND d.id = f.record_id AND json_type(f.value) = 'array'
+    AND c.source_id = d.source_id AND c.kind = 'collection' AND c.key = j.value AND c.deleted_at IS NULL`;
 
 export const coManagementSelects = {
   managedDevices: (now: number) => deviceArms(now),

@@ -3,6 +3,7 @@ import type { DeviceState } from "@isthmus/shared/link/messages";
 import type { Row, SqlValue, Transaction } from "@isthmus/shared/store/transaction";
 import type { Act, DeviceChange } from "../core/admin-records.ts";
 import { AUDIT_EVENTS } from "../core/audit-events.ts";
+import { recordIdOfGuid } from "../core/record-guid.ts";
 import { announceDevice } from "./device-feed-operations.ts";
 import { stateOf } from "./device-row.ts";
 import { recordAct } from "./own-audit.ts";
@@ -13,6 +14,8 @@ export const MAX_DEVICES = 250_000;
 /** Adds a device; one that was removed before comes back. Throws `device-exists`, `device-limit`. */
 function createDevice(transaction: Transaction, device: DeviceChange): void {
   const { id, now } = device;
+  refuseSynced(transaction, id, "device-exists");
+  checkRecord(transaction, device);
   const present = transaction.get("SELECT removed_at FROM managed_device WHERE id = ?", id);
   if (present !== undefined && present["removed_at"] === null) {
     throw new ConnectorError("device-exists", `There is a device ${id} already`);
@@ -24,11 +27,12 @@ function createDevice(transaction: Transaction, device: DeviceChange): void {
   }
   transaction.run(
     `INSERT INTO managed_device (id, device_name, operating_system, user_principal_name, groups, compliance,
-       compliance_reason, enrolled_at, modified_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+       compliance_reason, enrolled_at, modified_at, entra_device_id, record_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (id) DO UPDATE SET device_name = excluded.device_name, operating_system = excluded.operating_system,
        user_principal_name = excluded.user_principal_name, groups = excluded.groups, compliance = excluded.compliance,
        compliance_reason = excluded.compliance_reason, enrolled_at = excluded.enrolled_at,
-       modified_at = excluded.modified_at, removed_at = NULL`,
+       modified_at = excluded.modified_at, entra_device_id = excluded.entra_device_id, record_id = excluded.record_id,
+       removed_at = NULL`,
     id,
     device.deviceName ?? null,
     device.operatingSystem ?? null,
@@ -38,6 +42,8 @@ function createDevice(transaction: Transaction, device: DeviceChange): void {
     device.complianceReason ?? null,
     now,
     now,
+    device.azureADDeviceId ?? null,
+    device.recordId ?? null,
   );
   recordAct(transaction, device, AUDIT_EVENTS.deviceCreated, detailsOf(device));
   announceDevice(transaction, readDevice(transaction, id), device);
@@ -47,10 +53,11 @@ function createDevice(transaction: Transaction, device: DeviceChange): void {
 function changeDevice(transaction: Transaction, change: DeviceChange): void {
   const { id } = change;
   const row = presentDevice(transaction, id);
+  checkRecord(transaction, change);
   const before = stateOf(row);
   transaction.run(
     `UPDATE managed_device SET device_name = ?, operating_system = ?, user_principal_name = ?, groups = ?,
-       compliance = ?, compliance_reason = ?, modified_at = ? WHERE id = ?`,
+       compliance = ?, compliance_reason = ?, modified_at = ?, entra_device_id = ?, record_id = ? WHERE id = ?`,
     kept(change.deviceName, row["device_name"]),
     kept(change.operatingSystem, row["operating_system"]),
     kept(change.userPrincipalName, row["user_principal_name"]),
@@ -58,6 +65,8 @@ function changeDevice(transaction: Transaction, change: DeviceChange): void {
     kept(change.compliance, row["compliance"]),
     kept(change.complianceReason, row["compliance_reason"]),
     change.now,
+    kept(change.azureADDeviceId, row["entra_device_id"]),
+    kept(change.recordId, row["record_id"]),
     id,
   );
   recordAct(transaction, change, AUDIT_EVENTS.deviceChanged, detailsOf(change));
@@ -81,14 +90,50 @@ function removeDevice(
   announceDevice(transaction, readDevice(transaction, id), act);
 }
 
-/** The row of a device that is not removed. Throws ConnectorError `device-unknown`. */
+/** A device that a source tells of is neither made nor changed nor removed here. Throws ConnectorError `code`. */
+function refuseSynced(transaction: Transaction, id: string, code: string): void {
+  const row = transaction.get(
+    `SELECT s.name FROM inventory_record r JOIN inventory_source s ON s.id = r.source_id
+     WHERE r.id = ? AND r.kind = 'device' AND r.deleted_at IS NULL`,
+    recordIdOfGuid(id) ?? 0,
+  );
+  if (row === undefined) return;
+  throw new ConnectorError(
+    code,
+    `${String(row["name"])} tells of device ${id}: it changes and goes as it does there. What is ours of it stands in an entry of its own with the device's azureADDeviceId or syncedDeviceId`,
+  );
+}
+
+/** Throws `synced-device-unknown`, `synced-device-in-use`. */
+function checkRecord(transaction: Transaction, { id, recordId }: DeviceChange): void {
+  if (recordId === null || recordId === undefined) return;
+  const row = transaction.get(
+    "SELECT 1 FROM inventory_record WHERE id = ? AND kind = 'device' AND deleted_at IS NULL",
+    recordId,
+  );
+  if (row === undefined) {
+    const message = "syncedDeviceId: no source tells of that device";
+    throw new ConnectorError("synced-device-unknown", message);
+  }
+  const other = transaction.get(
+    "SELECT id FROM managed_device WHERE record_id = ? AND id <> ? AND removed_at IS NULL",
+    recordId,
+    id,
+  );
+  if (other === undefined) return;
+  const message = `syncedDeviceId: device ${String(other["id"])} is joined with it already`;
+  throw new ConnectorError("synced-device-in-use", message);
+}
+
+/** The row of a device that is not removed. Throws ConnectorError `device-unknown`, `device-synced`. */
 export function presentDevice(transaction: Transaction, id: string): Row {
   const row = transaction.get(
     "SELECT * FROM managed_device WHERE id = ? AND removed_at IS NULL",
     id,
   );
-  if (row === undefined) throw new ConnectorError("device-unknown", `There is no device ${id}`);
-  return row;
+  if (row !== undefined) return row;
+  refuseSynced(transaction, id, "device-synced");
+  throw new ConnectorError("device-unknown", `There is no device ${id}`);
 }
 
 function readDevice(transaction: Transaction, id: string): DeviceState {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { recordIdOfGuid } from "../../core/record-guid.ts";
 import type { Permission } from "../../core/roles.ts";
 import { given, identifier, note, parseBody } from "../body.ts";
 import type { ApiDependencies } from "../dependencies.ts";
@@ -14,6 +15,9 @@ const deviceChange = z.strictObject({
   groups: z.array(z.string().min(1).max(128)).max(MAX_GROUPS).optional(),
   complianceState: z.enum(["compliant", "noncompliant", "unknown"]).optional(),
   complianceReason: note.nullable().optional(),
+  azureADDeviceId: z.guid().nullable().optional(),
+  /** A record's GUID, as `syncedDeviceId` shows it. */
+  syncedDeviceId: z.guid().nullable().optional(),
 });
 type DeviceBody = z.infer<typeof deviceChange>;
 
@@ -73,6 +77,8 @@ async function changeDevice(api: ApiDependencies, request: ApiRequest) {
   return { status: 200, body: await readEntity(api.listing, "managedDevices", id) };
 }
 
-function stored({ complianceState, ...rest }: DeviceBody) {
-  return given({ ...rest, compliance: complianceState });
+function stored({ complianceState, syncedDeviceId, ...rest }: DeviceBody) {
+  const isNamed = typeof syncedDeviceId === "string";
+  const recordId = isNamed ? (recordIdOfGuid(syncedDeviceId) ?? 0) : syncedDeviceId;
+  return given({ ...rest, compliance: complianceState, recordId });
 }
