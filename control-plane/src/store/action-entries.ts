@@ -107,11 +107,8 @@ function writeDevice(
 }
 
 /** A script's output where there is still room for it. */
-function fittingOutput(action: Action, output: string): string | undefined {
-  return takeRoom(action, Buffer.byteLength(output)) ? output : undefined;
-}
-
-function takeRoom({ transaction, id }: Action, bytes: number): boolean {
+function fittingOutput({ transaction, id }: Action, output: string): string | undefined {
+  const bytes = Buffer.byteLength(output);
   const { changes } = transaction.run(
     "UPDATE site_action SET result_bytes = result_bytes + ? WHERE id = ? AND result_bytes + ? <= ?",
     bytes,
@@ -119,7 +116,7 @@ function takeRoom({ transaction, id }: Action, bytes: number): boolean {
     bytes,
     MAX_RESULT_BYTES,
   );
-  return changes > 0;
+  return changes > 0 ? output : undefined;
 }
 
 /** The row of a device, made where it is the first news of it; undefined over the limit. */
@@ -187,14 +184,16 @@ function takeRows(action: Action, { key, rows, isTruncated }: Rows): void {
 }
 
 /** As many rows as there is room for. */
-function keepRows(action: Action, key: string, rows: Rows["rows"]): number {
-  const { transaction, id } = action;
-  const counted = transaction.get("SELECT rows_kept FROM site_action WHERE id = ?", id);
-  const before = Number(counted?.["rows_kept"]);
+function keepRows({ transaction, id }: Action, key: string, rows: Rows["rows"]): number {
+  const row = transaction.get("SELECT rows_kept, result_bytes FROM site_action WHERE id = ?", id);
+  const before = Number(row?.["rows_kept"]);
+  let bytes = Number(row?.["result_bytes"]);
   let kept = 0;
-  for (const row of rows) {
-    const value = JSON.stringify(row);
-    if (before + kept >= MAX_QUERY_ROWS || !takeRoom(action, Buffer.byteLength(value))) break;
+  for (const each of rows) {
+    const value = JSON.stringify(each);
+    const size = Buffer.byteLength(value);
+    if (before + kept >= MAX_QUERY_ROWS || bytes + size > MAX_RESULT_BYTES) break;
+    bytes += size;
     kept += 1;
     transaction.run(
       "INSERT INTO query_row (action_id, number, key, value) VALUES (?, ?, ?, ?)",
@@ -204,6 +203,11 @@ function keepRows(action: Action, key: string, rows: Rows["rows"]): number {
       value,
     );
   }
-  transaction.run("UPDATE site_action SET rows_kept = ? WHERE id = ?", before + kept, id);
+  transaction.run(
+    "UPDATE site_action SET rows_kept = ?, result_bytes = ? WHERE id = ?",
+    before + kept,
+    bytes,
+    id,
+  );
   return kept;
 }

@@ -1,0 +1,170 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { MAX_QUERY_ROWS, MAX_RESULT_BYTES } from "./action-entries.ts";
+import { ActionFixture, COLLECTION, DEVICES, type FixtureBridge } from "./action-fixture.ts";
+import { entryHandlerOf } from "./connector-entries.ts";
+
+const [FIRST = "", SECOND = ""] = DEVICES;
+let site: ActionFixture;
+let bridge: FixtureBridge;
+
+beforeEach(async () => {
+  site = await ActionFixture.open();
+  bridge = await site.bridge("bridge-1");
+  await site.tellInventory(bridge);
+});
+afterEach(async () => {
+  await site[Symbol.asyncDispose]();
+});
+
+describe("progress", () => {
+  const collection = { source: "CM1", collectionId: COLLECTION };
+
+  test("takes an action from its command to its last device, in whatever order news come", async () => {
+    const { id } = await site.request({ target: collection });
+    expect(await site.deliver(bridge)).toEqual(["command-1"]);
+    await bridge.progress("command-1", [{ key: FIRST, state: "sent" }]);
+    expect(await site.action(id)).toMatchObject({ state: "running" });
+    await bridge.ended("command-1", { source: "CM1", operationId: 7, devices: 2 });
+    expect(await site.action(id)).toMatchObject({ operation_id: 7, expected_devices: 2 });
+    await bridge.progress("command-1", [{ key: FIRST, state: "succeeded" }]);
+    expect(await site.action(id)).toMatchObject({ state: "running", ended_at: null });
+    await bridge.progress("command-1", [
+      { key: SECOND, state: "failed", errorCode: -2016410844, reason: "0x87D00324" },
+    ]);
+    expect(await site.action(id)).toMatchObject({ state: "completed" });
+    const [result] = await site.all(
+      "SELECT * FROM device_action_result r JOIN inventory_record i ON i.id = r.record_id WHERE i.key = ?",
+      SECOND,
+    );
+    expect(result).toMatchObject({
+      action_name: "refreshMachinePolicy",
+      action_state: "failed",
+      action_delivery_status: "deliveredToOnPremisesServer",
+      error_code: -2016410844,
+    });
+    const ends = await site.all("SELECT title FROM timeline_event WHERE kind = 'action.ended'");
+    expect(ends.map(({ title }) => title)).toEqual([
+      "refreshMachinePolicy succeeded",
+      "refreshMachinePolicy failed",
+    ]);
+  });
+
+  test("of devices that are unknown here is kept without a record", async () => {
+    const { id } = await site.request({ target: collection });
+    await bridge.progress("command-1", [{ key: "99", state: "running" }]);
+    expect(await site.devices(id)).toMatchObject([{ key: "99", record_id: null }]);
+  });
+
+  test("from another bridge than the one that was asked is a dead letter", async () => {
+    await site.request();
+    const other = await site.bridge("bridge-2");
+    const { rejected } = await other.progress("command-1", [{ key: FIRST, state: "failed" }]);
+    expect(rejected).toEqual([{ seq: 1, code: "action-contradicts" }]);
+    const unknown = await bridge.progress("command-9", [{ key: FIRST, state: "failed" }]);
+    expect(unknown.rejected).toEqual([{ seq: 1, code: "action-unknown" }]);
+    expect(await site.devices("action-1")).toMatchObject([{ state: "queued" }]);
+  });
+
+  test("is not taken from a connector that is no bridge", async () => {
+    expect(entryHandlerOf("actions", "comgmt-bridge")).toBeDefined();
+    expect(entryHandlerOf("actions", "cert-connector")).toBeUndefined();
+  });
+
+  test.each([
+    ["refused", "failed"],
+    ["failed", "failed"],
+    ["expired", "expired"],
+    ["unknown", "unknown"],
+    ["cancelled", "cancelled"],
+  ])("a command that ends as %s ends its devices as %s, with its reason", async (state, device) => {
+    const { id } = await site.request();
+    await site.deliver(bridge);
+    const error = { code: "script-not-allowed", message: "not here", rule: "guardrails.x" };
+    await bridge.ended("command-1", undefined, { state, error });
+    expect(await site.action(id)).toMatchObject({ state, reason: "not here (guardrails.x)" });
+    expect(await site.devices(id)).toMatchObject([
+      { state: device, reason: "not here (guardrails.x)" },
+    ]);
+  });
+
+  test("what was unknown gets its end when it comes after all", async () => {
+    const { id } = await site.request();
+    await site.deliver(bridge);
+    await bridge.ended("command-1", undefined, { state: "unknown" });
+    await bridge.progress("command-1", [{ key: FIRST, state: "succeeded" }]);
+    expect(await site.devices(id)).toMatchObject([{ state: "succeeded" }]);
+    await bridge.progress("command-1", [{ key: FIRST, state: "failed" }]);
+    expect(await site.devices(id)).toMatchObject([{ state: "succeeded" }]);
+  });
+});
+
+describe("a query", () => {
+  const ask = () =>
+    site.request({ kind: "site.query", action: "runQuery", payload: { query: "Device" } });
+  const rows = () => site.all("SELECT number, key, value FROM query_row ORDER BY number");
+
+  test("keeps rows in the order in which they came, and says which client cut its answer", async () => {
+    const { id } = await ask();
+    await bridge.rows("command-1", FIRST, [{ a: 1 }, { a: 2 }], true);
+    await bridge.rows("command-1", FIRST, [{ a: 3 }]);
+    expect(await rows()).toEqual([
+      { number: 1, key: FIRST, value: '{"a":1}' },
+      { number: 2, key: FIRST, value: '{"a":2}' },
+      { number: 3, key: FIRST, value: '{"a":3}' },
+    ]);
+    expect(await site.devices(id)).toMatchObject([
+      { state: "running", rows_kept: 3, is_truncated: 1 },
+    ]);
+    expect(await site.action(id)).toMatchObject({ rows_kept: 3, is_truncated: 1 });
+  });
+
+  test("passes rows over that come once more after the device's end", async () => {
+    await ask();
+    await bridge.rows("command-1", FIRST, [{ a: 1 }]);
+    await bridge.progress("command-1", [{ key: FIRST, state: "succeeded" }]);
+    await bridge.rows("command-1", FIRST, [{ a: 1 }]);
+    expect(await rows()).toHaveLength(1);
+  });
+
+  test("keeps as many rows as its limit, and says what was left out", async () => {
+    const { id } = await ask();
+    const at = site.clock.now();
+    const about = { type: "rows", source: "CM1", commandId: "command-1", at, isTruncated: false };
+    const entry = { ...about, key: FIRST, rows: Array.from({ length: 500 }, () => ({})) };
+    await bridge.append("actions", ...Array.from({ length: MAX_QUERY_ROWS / 500 }, () => entry));
+    expect(await site.action(id)).toMatchObject({ rows_kept: MAX_QUERY_ROWS, is_truncated: 0 });
+    await bridge.rows("command-1", SECOND, [{}]);
+    expect(await site.action(id)).toMatchObject({ rows_kept: MAX_QUERY_ROWS, is_truncated: 1 });
+    expect(await site.devices(id)).toMatchObject([
+      { key: FIRST, is_truncated: 0 },
+      { key: SECOND, rows_kept: 0, is_truncated: 1 },
+    ]);
+  });
+
+  test("and a script keep as many bytes as their limit", async () => {
+    const { id } = await site.request({ target: { source: "CM1", collectionId: COLLECTION } });
+    const output = "x".repeat(131_072);
+    const state = "running" as const;
+    const devices = Array.from({ length: MAX_RESULT_BYTES / output.length }, (_, n) => `${n + 1}`);
+    for (const key of devices) await bridge.progress("command-1", [{ key, state, output }]);
+    expect(await site.action(id)).toMatchObject({
+      result_bytes: MAX_RESULT_BYTES,
+      is_truncated: 0,
+    });
+    await bridge.progress("command-1", [{ key: "9999", state, output: "x" }]);
+    expect(await site.action(id)).toMatchObject({
+      result_bytes: MAX_RESULT_BYTES,
+      is_truncated: 1,
+    });
+    const [over] = await site.all(
+      "SELECT output, is_truncated FROM device_action WHERE key = '9999'",
+    );
+    expect(over).toEqual({ output: null, is_truncated: 1 });
+  });
+
+  test("has no rows where a script was asked for", async () => {
+    await site.request();
+    const { rejected } = await bridge.rows("command-1", FIRST, [{}]);
+    expect(rejected).toEqual([{ seq: 1, code: "action-contradicts" }]);
+  });
+});

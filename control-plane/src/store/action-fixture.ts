@@ -1,0 +1,233 @@
+import { join } from "node:path";
+import type { ActionEntry } from "@isthmus/shared/link/site-messages";
+import { openStore } from "@isthmus/shared/store/store";
+import { FakeClock } from "@isthmus/shared/testing/fake-clock";
+import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
+import { recordGuid } from "../core/record-guid.ts";
+import type { SiteActionRequest } from "../core/site-action-records.ts";
+import { recordsOf, told } from "./inventory-fixture.ts";
+import type { operations } from "./module.ts";
+import type { ControlPlaneStore } from "./records.ts";
+
+/** For tests: a store with a site CM1 of a few devices, read by one of two bridges. */
+
+export const SCRIPT = {
+  guid: "AAAAAAAA-0000-4000-8000-000000000001",
+  version: "2",
+  sha256: "ab".repeat(32),
+};
+export const APPLICATION_GUID = "bbbbbbbb-0000-4000-8000-000000000002";
+export const COLLECTION = "CM100014";
+export const DEVICES = ["16777220", "16777221", "16777222"];
+
+const MINUTE_MS = 60_000;
+
+export class ActionFixture implements AsyncDisposable {
+  readonly clock = new FakeClock();
+  readonly store: ControlPlaneStore;
+  readonly #folder: ReturnType<typeof temporaryFolder>;
+  #made = 0;
+
+  private constructor(store: ControlPlaneStore, folder: ReturnType<typeof temporaryFolder>) {
+    this.store = store;
+    this.#folder = folder;
+  }
+
+  static async open(): Promise<ActionFixture> {
+    const folder = temporaryFolder();
+    const store = await openStore<typeof operations>({
+      file: join(folder.path, "store.db"),
+      module: new URL("./module.ts", import.meta.url),
+    });
+    return new ActionFixture(store, folder);
+  }
+
+  async bridge(id: string): Promise<FixtureBridge> {
+    const act = { actor: "admin", now: this.clock.now() };
+    const service = "comgmt-bridge" as const;
+    await this.store.run("createEnrolmentToken", {
+      ...act,
+      secretHash: id,
+      service,
+      displayName: id,
+      expiresAt: act.now + MINUTE_MS,
+    });
+    await this.store.run("claimEnrolmentToken", {
+      secretHash: id,
+      service,
+      displayName: id,
+      publicKeyX: id,
+      newConnectorId: id,
+      now: act.now,
+    });
+    const bridge = new FixtureBridge(this, id);
+    await bridge.connect();
+    return bridge;
+  }
+
+  /** Devices, a script, an application and a collection, as the holder of the lease tells them. */
+  async tellInventory(bridge: FixtureBridge): Promise<void> {
+    const lease = await bridge.lease();
+    const devices = DEVICES.map((key, at) => told(key, at + 1, { identity: { Name: `PC${at}` } }));
+    const script = {
+      ScriptName: "Clean up",
+      ScriptVersion: SCRIPT.version,
+      ScriptHash: SCRIPT.sha256.toUpperCase(),
+      ApprovalState: 3,
+      Author: "CORP\\ada",
+      Approver: "CORP\\grace",
+    };
+    const application = {
+      LocalizedDisplayName: "Editor",
+      CI_UniqueID: `ScopeId_1/Application_${APPLICATION_GUID}/1`,
+    };
+    const records = [
+      ...devices,
+      told(SCRIPT.guid, 10, { stable: script }, { kind: "script" }),
+      told("17", 11, { stable: application }, { kind: "application" }),
+      told(COLLECTION, 12, { identity: { Name: "All" } }, { kind: "collection" }),
+    ];
+    await bridge.append("inventory", recordsOf(lease, ...records));
+  }
+
+  /** Asks for a notification of the first device, or for what `changes` say. */
+  request(changes: Partial<SiteActionRequest> = {}) {
+    this.#made += 1;
+    const now = this.clock.now();
+    return this.store.run("requestSiteAction", {
+      id: `action-${this.#made}`,
+      commandId: `command-${this.#made}`,
+      target: { source: "CM1", resourceIds: [Number(DEVICES[0])] },
+      kind: "site.notify",
+      action: "refreshMachinePolicy",
+      details: {},
+      payload: { notification: "refreshMachinePolicy" },
+      expiresAt: now + 60 * MINUTE_MS,
+      requestHash: "hash",
+      actor: "admin",
+      now,
+      ...changes,
+    });
+  }
+
+  /** Signs and hands out what waits for a bridge. */
+  async deliver(bridge: FixtureBridge): Promise<string[]> {
+    for (const { id } of await this.store.run("takeUnsignedCommands", { limit: 100 })) {
+      await this.store.run("storeCommandSignature", { id, jws: "jws" });
+    }
+    return await bridge.take();
+  }
+
+  all(sql: string, ...values: string[]) {
+    return this.store.query<Record<string, string | number | null>>(sql, values, 1_000);
+  }
+
+  async action(id: string) {
+    const [row] = await this.all("SELECT * FROM site_action WHERE id = ?", id);
+    return row ?? {};
+  }
+
+  devices(id: string) {
+    return this.all("SELECT * FROM device_action WHERE action_id = ? ORDER BY key", id);
+  }
+
+  /** The id in the API of a device by its ResourceID. */
+  async managedDeviceId(key: string): Promise<string> {
+    const [row] = await this.all(
+      "SELECT id FROM inventory_record WHERE kind = 'device' AND key = ?",
+      key,
+    );
+    return recordGuid(Number(row?.["id"]));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.store[Symbol.asyncDispose]();
+    this.#folder[Symbol.dispose]();
+  }
+}
+
+export class FixtureBridge {
+  readonly id: string;
+  readonly #fixture: ActionFixture;
+  readonly #seqs: Record<string, number> = {};
+  #sessionNo = 0;
+  #taken = 0;
+
+  constructor(fixture: ActionFixture, id: string) {
+    this.#fixture = fixture;
+    this.id = id;
+  }
+
+  async connect(): Promise<void> {
+    const { admission } = await this.#fixture.store.run("acceptConnector", {
+      connectorId: this.id,
+      bootId: "boot",
+      epoch: 0,
+      lastSeq: this.#seqs,
+      commandSeq: 0,
+      configurationVersion: 0,
+      clockOffsetMs: 0,
+      now: this.#fixture.clock.now(),
+    });
+    this.#sessionNo = admission?.sessionNo ?? 0;
+  }
+
+  /** Holds the lease of CM1; answers its number. */
+  async lease(isGivenUp = false): Promise<number> {
+    const answer = await this.#fixture.store.run("renewLease", {
+      connectorId: this.id,
+      sessionNo: this.#sessionNo,
+      source: "CM1",
+      sourceType: "configmgr",
+      lease: 0,
+      isGivenUp,
+      now: this.#fixture.clock.now(),
+    });
+    return answer?.lease ?? 0;
+  }
+
+  async take(): Promise<string[]> {
+    const taken = await this.#fixture.store.run("takeDeliveries", {
+      connectorId: this.id,
+      sessionNo: this.#sessionNo,
+      afterSeq: this.#taken,
+      limit: 100,
+      now: this.#fixture.clock.now(),
+    });
+    this.#taken = taken.at(-1)?.seq ?? this.#taken;
+    return taken.map(({ id }) => id);
+  }
+
+  append(stream: string, ...entries: readonly unknown[]) {
+    const firstSeq = (this.#seqs[stream] ?? 0) + 1;
+    this.#seqs[stream] = firstSeq + entries.length - 1;
+    return this.#fixture.store.run("ingestBatch", {
+      connectorId: this.id,
+      sessionNo: this.#sessionNo,
+      stream,
+      firstSeq,
+      entryCount: entries.length,
+      isAfterPruned: false,
+      text: entries.map((entry) => JSON.stringify(entry)).join("\n"),
+      sealed: new Uint8Array(),
+      now: this.#fixture.clock.now(),
+    });
+  }
+
+  /** How a command ended. */
+  ended(id: string, result: unknown, more: object = {}) {
+    const endedAt = this.#fixture.clock.now();
+    return this.append("commands", { id, state: "succeeded", endedAt, result, ...more });
+  }
+
+  progress(commandId: string, devices: Extract<ActionEntry, { type: "progress" }>["devices"]) {
+    const at = this.#fixture.clock.now();
+    return this.append("actions", { type: "progress", source: "CM1", commandId, at, devices });
+  }
+
+  rows(commandId: string, key: string, rows: readonly object[], isTruncated = false) {
+    const at = this.#fixture.clock.now();
+    const entry = { type: "rows", source: "CM1", commandId, at, key, rows, isTruncated };
+    return this.append("actions", entry);
+  }
+}
