@@ -1,0 +1,136 @@
+import { ConnectorError, codeOf } from "@isthmus/shared/errors";
+import type { KeyedReading } from "../core/ports.ts";
+import { assembleRecords, type TableRows } from "../core/site-records.ts";
+import type { Row } from "../protocol/admin-service/answer.ts";
+import { readPlainRows } from "../protocol/admin-service/page-rows.ts";
+import { compare, type Filter } from "../protocol/admin-service/query.ts";
+import type { Asking } from "./admin-service-client.ts";
+import { type CollectionScope, inScope } from "./range-reading.ts";
+import type { RawPages } from "./raw-pages.ts";
+import { facetsOfTables, type KindOfSite, type LaidOutTable } from "./site-tables.ts";
+
+/** Own limits: keys in one filter, bounded by the length of a request line; rows of one device in one page. */
+const MOST_KEYS = 100;
+const MAX_TOP = 100_000;
+
+export interface KeyedReaderOptions {
+  readonly client: RawPages;
+  readonly pageRows: number;
+  readonly onRead?: (table: string, requests: number) => void;
+  readonly onRows?: (rows: number) => void;
+}
+
+/** Reads single records by their numeric keys, many in one request as far as the site bears it. */
+export class KeyedReader {
+  readonly #options: KeyedReaderOptions;
+  /** What a site that refuses long filters was seen to take. */
+  #keysPerFilter = MOST_KEYS;
+
+  constructor(options: KeyedReaderOptions) {
+    this.#options = options;
+  }
+
+  /** Records of these keys with the facets of these tables of their kind. Throws what the client throws. */
+  async read(
+    {
+      kind,
+      tables,
+      scope,
+    }: {
+      readonly kind: KindOfSite;
+      readonly tables: readonly LaidOutTable[];
+      readonly scope: CollectionScope;
+    },
+    keys: readonly number[],
+    asking: Asking,
+  ): Promise<KeyedReading> {
+    const facets = facetsOfTables(tables);
+    const needed = [kind.spine, ...kind.others].filter(
+      (each) => each === kind.spine || tables.includes(each) || isForScope(each, scope),
+    );
+    const read = await Promise.all(
+      needed.map(async (table): Promise<TableRows> => {
+        return { ...table, rows: await this.#rowsOf(table, keys, asking) };
+      }),
+    );
+    const [spine, ...others] = read;
+    if (spine === undefined) throw new ConnectorError("site-table-key", "a kind has no table");
+    const wanted = new Set([
+      ...facets,
+      ...facetsOfTables(needed.filter((each) => isForScope(each, scope))),
+    ]);
+    const records = inScope(assembleRecords({ spine, others, facets: wanted }), scope, facets);
+    return { facets: [...facets], records, pages: tables.map(({ table }) => table.id) };
+  }
+
+  async #rowsOf(
+    table: LaidOutTable,
+    keys: readonly number[],
+    asking: Asking,
+  ): Promise<readonly Row[]> {
+    const batches: (readonly number[])[] = [];
+    const size = this.#batchOf(table);
+    for (let at = 0; at < keys.length; at += size) batches.push(keys.slice(at, at + size));
+    const rows = await Promise.all(batches.map((batch) => this.#batch(table, batch, asking)));
+    return rows.flat();
+  }
+
+  #batchOf({ table }: LaidOutTable): number {
+    const fitting = Math.floor(this.#options.pageRows / table.rowsPerKey);
+    return Math.max(1, Math.min(this.#keysPerFilter, fitting));
+  }
+
+  async #batch(
+    table: LaidOutTable,
+    keys: readonly number[],
+    asking: Asking,
+  ): Promise<readonly Row[]> {
+    const { pageRows, onRows } = this.#options;
+    for (let top = pageRows; ; ) {
+      const rows = await this.#page(table, keys, top, asking);
+      if (rows === undefined || (rows.length >= top && keys.length > 1)) {
+        return await this.#halves(table, keys, asking);
+      }
+      if (rows.length < top || top >= MAX_TOP) {
+        onRows?.(rows.length);
+        return rows;
+      }
+      top = Math.min(MAX_TOP, top * 4);
+    }
+  }
+
+  async #halves(table: LaidOutTable, keys: readonly number[], asking: Asking) {
+    const middle = Math.ceil(keys.length / 2);
+    const first = await this.#batch(table, keys.slice(0, middle), asking);
+    return [...first, ...(await this.#batch(table, keys.slice(middle), asking))];
+  }
+
+  /** Undefined where the filter is too long for the site. */
+  async #page(
+    { table, keyName, select }: LaidOutTable,
+    keys: readonly number[],
+    top: number,
+    asking: Asking,
+  ): Promise<readonly Row[] | undefined> {
+    const { client, onRead } = this.#options;
+    onRead?.(table.id, 1);
+    const query = { filter: anyOf(keyName, keys), top, ...(select !== undefined && { select }) };
+    try {
+      const { rows } = readPlainRows((await client.page(table.of, query, asking)).body);
+      const wanted = new Set<unknown>(keys);
+      return rows.filter((row) => wanted.has(row[keyName]));
+    } catch (error) {
+      if (keys.length === 1 || codeOf(error) !== "site-bad-request") throw error;
+      this.#keysPerFilter = Math.max(1, Math.min(this.#keysPerFilter, Math.ceil(keys.length / 2)));
+      return undefined;
+    }
+  }
+}
+
+function isForScope({ table }: LaidOutTable, { collections }: CollectionScope): boolean {
+  return collections.length > 0 && table.content.kind === "values";
+}
+
+function anyOf(keyName: string, keys: readonly number[]): Filter {
+  return { kind: "or", parts: keys.map((key) => compare(keyName, "eq", key)) };
+}

@@ -1,0 +1,175 @@
+import { ConnectorError, codeOf } from "@isthmus/shared/errors";
+import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
+import type { ReadRecord } from "../core/inventory-state.ts";
+import {
+  type DeviceTablesWanted,
+  deviceTables,
+  type KindTables,
+  OTHER_KINDS,
+} from "../core/tables.ts";
+import type { Row } from "../protocol/admin-service/answer.ts";
+import type { AdminServiceClient, Asking } from "./admin-service-client.ts";
+import { KeyedReader } from "./keyed-reader.ts";
+import { type PatienceParts, patiently } from "./patience.ts";
+import { probeCapabilities, type SiteCapabilities } from "./probe-capabilities.ts";
+import type { MissingTable } from "./probe-tables.ts";
+import type { CollectionScope, RangeReader } from "./range-reading.ts";
+import { ScriptContents } from "./script-contents.ts";
+import { type KindOfSite, probeKind } from "./site-tables.ts";
+import { TableReader } from "./table-reader.ts";
+import type { WholeReader } from "./whole-reading.ts";
+
+/** The collection of all devices, and that of all users; their counts say how long a first scan is. */
+const EVERYBODY: Partial<Record<RecordKind, string>> = { device: "SMS00001", user: "SMS00002" };
+/** A class that is not there, or not for us, is looked for again in the next scan. */
+const UNREADABLE = new Set([
+  "site-not-found",
+  "site-forbidden",
+  "site-bad-request",
+  "site-table-key",
+]);
+
+export interface SiteWanted extends DeviceTablesWanted {
+  /** Only members of these collections; all devices where there are none. */
+  readonly collections: readonly string[];
+}
+
+export interface SiteObserver {
+  requests(count: number): void;
+  rows(count: number): void;
+  fault(code: string, message: string): void;
+}
+
+export interface SiteReadingOptions {
+  readonly client: AdminServiceClient;
+  readonly pageRows: number;
+  readonly wanted: SiteWanted;
+  readonly parts: Omit<PatienceParts, "onFault">;
+  readonly observer: SiteObserver;
+}
+
+/** A site with all that was learnt about it: what its provider can do, how its tables look, how long their lists are. */
+export class SiteReading {
+  readonly kinds: readonly RecordKind[];
+  readonly client: AdminServiceClient;
+  readonly parts: PatienceParts;
+  readonly keyed: KeyedReader;
+  readonly wholeReader: WholeReader;
+  readonly scope: CollectionScope;
+  readonly #options: SiteReadingOptions;
+  readonly #catalogue: ReadonlyMap<RecordKind, KindTables>;
+  readonly #tables: TableReader;
+  readonly #scripts: ScriptContents;
+  readonly #probed = new Map<RecordKind, KindOfSite>();
+  readonly #expected = new Map<RecordKind, number>();
+
+  constructor(options: SiteReadingOptions, capabilities: SiteCapabilities) {
+    const { client, observer, wanted } = options;
+    // Where it cuts long lists it says so, and gives no more than that at once.
+    const pageRows = capabilities.nextLink
+      ? Math.max(1, Math.min(options.pageRows, capabilities.pageRows))
+      : options.pageRows;
+    this.#options = options;
+    this.client = client;
+    this.scope = { collections: wanted.collections };
+    this.parts = { ...options.parts, onFault: (code, message) => observer.fault(code, message) };
+    const catalogue = inOrder(deviceTables(wanted));
+    this.#catalogue = new Map(catalogue.map((each) => [each.kind, each]));
+    this.kinds = [...this.#catalogue.keys()];
+    const isOrdered = capabilities.orderBy === true;
+    const onRead = (_table: string, requests: number) => observer.requests(requests);
+    const shared = { client, pageRows, isOrdered, onRead };
+    this.wholeReader = shared;
+    this.#tables = new TableReader(shared);
+    this.keyed = new KeyedReader({ ...shared, onRows: (rows) => observer.rows(rows) });
+    this.#scripts = new ScriptContents(client);
+  }
+
+  /** Looks at the tables of a kind; undefined where the site has none for us. */
+  async probe(kind: RecordKind, signal: AbortSignal): Promise<KindOfSite | undefined> {
+    const catalogue = this.#catalogue.get(kind);
+    if (catalogue === undefined) return undefined;
+    const asking = { lane: "snapshot", signal } as const;
+    const scope = kind === "device" ? this.scope.collections : [];
+    const looked = await patiently(
+      () => unlessUnreadable(probeKind(this.client, catalogue, scope, asking)),
+      this.parts,
+      signal,
+    );
+    const found = looked.isDone ? looked.value : undefined;
+    if (found === undefined) this.#probed.delete(kind);
+    else this.#probed.set(kind, found);
+    return found;
+  }
+
+  /** As last probed; probed now where it never was. */
+  async tablesOf(kind: RecordKind, signal: AbortSignal): Promise<KindOfSite | undefined> {
+    return this.#probed.get(kind) ?? (await this.probe(kind, signal));
+  }
+
+  /** Tables that cannot be read, and why. */
+  missing(): readonly MissingTable[] {
+    return [...this.#probed.values()].flatMap((each) => each.missing);
+  }
+
+  rangeReader(kind: KindOfSite): RangeReader {
+    const { observer } = this.#options;
+    const scope = kind.kind === "device" ? this.scope : { collections: [] };
+    return { kind, scope, reader: this.#tables, onRows: (rows) => observer.rows(rows) };
+  }
+
+  /** Adds what comes only by key. */
+  async completed(
+    kind: RecordKind,
+    records: readonly ReadRecord[],
+    asking: Asking,
+  ): Promise<readonly ReadRecord[]> {
+    return kind === "script" ? await this.#scripts.addTo(records, asking) : records;
+  }
+
+  /** Takes from collections how many devices and users there are. */
+  learn(kind: RecordKind, rows: readonly Row[]): void {
+    this.#options.observer.rows(rows.length);
+    if (kind !== "collection") return;
+    for (const [of, id] of Object.entries(EVERYBODY)) {
+      const count = rows.find((row) => row["CollectionID"] === id)?.["MemberCount"];
+      if (typeof count === "number") this.#expected.set(of as RecordKind, count);
+    }
+  }
+
+  expected(kind: RecordKind): number | undefined {
+    return this.#expected.get(kind);
+  }
+}
+
+/** Lists that people choose from come first, and are short; then devices, which everybody waits for. */
+function inOrder(devices: KindTables): readonly KindTables[] {
+  const [collections, ...others] = OTHER_KINDS;
+  return [...(collections === undefined ? [] : [collections]), devices, ...others];
+}
+
+async function unlessUnreadable(probing: Promise<KindOfSite>): Promise<KindOfSite | undefined> {
+  try {
+    return await probing;
+  } catch (error) {
+    if (error instanceof ConnectorError && UNREADABLE.has(codeOf(error))) return undefined;
+    throw error;
+  }
+}
+
+/** Learns what the provider can do, however long it takes until it answers. Throws the signal's reason. */
+export async function openReading(
+  options: SiteReadingOptions,
+  signal: AbortSignal,
+): Promise<SiteReading> {
+  const { client, pageRows, parts, observer } = options;
+  const onFault = (code: string, message: string) => observer.fault(code, message);
+  const asking = { lane: "hint", signal } as const;
+  for (;;) {
+    const probe = () => probeCapabilities(client, pageRows, asking);
+    const seen = await patiently(probe, { ...parts, onFault }, signal);
+    if (seen.isDone && seen.value.greaterThan !== false)
+      return new SiteReading(options, seen.value);
+    await parts.pause(60_000, signal);
+  }
+}

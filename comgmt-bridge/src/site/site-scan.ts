@@ -1,0 +1,259 @@
+import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
+import type { KeyBounds } from "../core/inventory-state.ts";
+import {
+  dueAt,
+  gapBetween,
+  type Pace,
+  RANGE_KEYS,
+  rangeBehind,
+  rangeOf,
+  resumedPace,
+} from "../core/key-ranges.ts";
+import type { InventorySink } from "../core/ports.ts";
+import {
+  newScan,
+  readHistory,
+  type ScanHistory,
+  type ScanProgress,
+  scanToResume,
+  withKind,
+  withoutKind,
+} from "../core/scan-progress.ts";
+import { nextKeyBehind } from "./next-key.ts";
+import { type Outcome, patiently } from "./patience.ts";
+import { type RangeOutcome, readRange } from "./range-reading.ts";
+import { SCRIPT_CONTENT_FACET } from "./script-contents.ts";
+import type { SiteReading } from "./site-reading.ts";
+import { facetsOfTables, type KindOfSite } from "./site-tables.ts";
+import { readWhole, recordsOf } from "./whole-reading.ts";
+
+const PROGRESS = "scan";
+const HISTORY = "scans";
+/** Ranges that are read at once, so that the site is asked while the last one is put into the store. */
+const RANGES_AT_ONCE = 3;
+/** Own limit: how soon a scan of which parts could not be read is followed by another. */
+const INCOMPLETE_WAIT_MS = 60_000;
+/** Shares of a scan's time; other kinds are short lists. */
+const SHARES: Partial<Record<RecordKind, number>> = {
+  device: 0.8,
+  user: 0.15,
+  "software-update": 0.03,
+};
+
+export interface ScanPeriods {
+  /** In which everything is read once; the first time as fast as the site lets us. */
+  readonly truthMs: number;
+  /** In which tables are read that hints tell of otherwise. */
+  readonly wholeMs: number;
+}
+
+interface RunningRange {
+  readonly range: KeyBounds;
+  readonly outcome: Promise<Outcome<RangeOutcome>>;
+}
+
+/** Reads everything again and again: what hints do not tell comes from here, and what is gone is seen only here. */
+export class SiteScan {
+  readonly #reading: SiteReading;
+  readonly #sink: InventorySink;
+  readonly #periods: ScanPeriods;
+  #history: ScanHistory = readHistory(undefined);
+  #progress: ScanProgress = newScan(0, true);
+
+  constructor(reading: SiteReading, sink: InventorySink, periods: ScanPeriods) {
+    this.#reading = reading;
+    this.#sink = sink;
+    this.#periods = periods;
+  }
+
+  /** Until the signal aborts. */
+  async run(signal: AbortSignal): Promise<never> {
+    const { clock, pause } = this.#reading.parts;
+    this.#history = readHistory(await this.#sink.cursor(HISTORY));
+    const before = await this.#sink.cursor(PROGRESS);
+    let resumed = scanToResume(before, clock.now());
+    for (;;) {
+      signal.throwIfAborted();
+      const isFirst = this.#history.endedAt === 0;
+      this.#progress = resumed ?? newScan(clock.now(), this.#isWholeDue());
+      resumed = undefined;
+      const isComplete = await this.#scanAll(signal);
+      // The second begins at once: what is gone, and what drifted, is known after two.
+      const due = isFirst ? 0 : this.#progress.beganAt + this.#periods.truthMs;
+      const waitMs = isComplete ? due - clock.now() : INCOMPLETE_WAIT_MS;
+      await pause(Math.max(1, waitMs), signal);
+    }
+  }
+
+  #isWholeDue(): boolean {
+    const since = this.#reading.parts.clock.now() - this.#history.wholeEndedAt;
+    return since < 0 || since >= this.#periods.wholeMs;
+  }
+
+  async #scanAll(signal: AbortSignal): Promise<boolean> {
+    let isComplete = true;
+    for (const kind of this.#reading.kinds) {
+      if (this.#progress.done.includes(kind)) continue;
+      await this.#keep(withKind(this.#progress, kind, this.#reading.parts.clock.now()));
+      const tables = await this.#reading.probe(kind, signal);
+      // A kind that the account may not read, or this release lacks, is none of this site's.
+      if (tables !== undefined) await this.#scanKind(tables, signal);
+      if (this.#progress.hasFailed) isComplete = false;
+      else if (tables !== undefined) await this.#endKind(kind);
+      await this.#keep(withoutKind(this.#progress));
+    }
+    const endedAt = this.#reading.parts.clock.now();
+    const { isWhole } = this.#progress;
+    const { wholeEndedAt } = this.#history;
+    this.#history = {
+      ...this.#history,
+      ...(isComplete && { endedAt, wholeEndedAt: isWhole ? endedAt : wholeEndedAt }),
+    };
+    await this.#sink.keepCursor(HISTORY, JSON.stringify(this.#history));
+    await this.#sink.keepCursor(PROGRESS, "");
+    return isComplete;
+  }
+
+  async #endKind(kind: RecordKind): Promise<void> {
+    const { kindBeganAt, beganAt, parts, records } = this.#progress;
+    await this.#sink.endScan(kind, kindBeganAt ?? beganAt);
+    this.#history = {
+      ...this.#history,
+      parts: { ...this.#history.parts, [kind]: parts },
+      ...(records > 0 && { records: { ...this.#history.records, [kind]: records } }),
+    };
+  }
+
+  async #scanKind(tables: KindOfSite, signal: AbortSignal): Promise<void> {
+    await this.#sink.ready(signal);
+    if (tables.isInRanges) await this.#scanRanges(tables, signal);
+    else await this.#tried(() => this.#scanWhole(tables, signal), signal);
+  }
+
+  async #scanWhole(tables: KindOfSite, signal: AbortSignal): Promise<void> {
+    const { kind, spine } = tables;
+    const asking = { lane: "snapshot", signal } as const;
+    const { rows, hash } = await readWhole(this.#reading.wholeReader, spine, asking);
+    this.#sink.progress(kind, rows.length, rows.length);
+    const pages = { [spine.table.id]: hash };
+    const before = await this.#sink.pagesOf(kind, undefined);
+    if (before[spine.table.id] === hash) {
+      await this.#sink.passOverRange(kind, undefined);
+      return;
+    }
+    const records = await this.#reading.completed(kind, recordsOf(tables, rows), asking);
+    const facets = [...facetsOfTables([spine])];
+    if (kind === "script") facets.push(SCRIPT_CONTENT_FACET);
+    await this.#sink.applyRange(kind, { range: undefined, facets, records, pages });
+    this.#reading.learn(kind, rows);
+  }
+
+  async #scanRanges(tables: KindOfSite, signal: AbortSignal): Promise<void> {
+    const pace = this.#paceOf(tables.kind);
+    const { through } = this.#progress;
+    const last = through === undefined ? undefined : { after: through - 1, through };
+    let next = await this.#firstFrom(tables, last, signal);
+    while (next !== undefined) {
+      const end = await this.#scanNeighbours(tables, next, pace, signal);
+      next = await this.#firstFrom(tables, end, signal);
+    }
+  }
+
+  /** Ranges one behind the other until one is empty; returns the last. */
+  async #scanNeighbours(
+    tables: KindOfSite,
+    first: KeyBounds,
+    pace: Pace,
+    signal: AbortSignal,
+  ): Promise<KeyBounds> {
+    const running: RunningRange[] = [];
+    let last = first;
+    for (let next: KeyBounds | undefined = first; ; ) {
+      while (next !== undefined && running.length < RANGES_AT_ONCE) {
+        await this.#untilDue(dueAt(pace, this.#progress.parts + running.length), signal);
+        running.push(this.#start(tables, next, signal));
+        next = rangeBehind(next);
+      }
+      const oldest = running.shift();
+      if (oldest === undefined) return last;
+      const outcome = await oldest.outcome;
+      last = oldest.range;
+      await this.#note(tables.kind, last, outcome);
+      if (outcome.isDone && outcome.value.isEmpty) next = undefined;
+    }
+  }
+
+  #start(tables: KindOfSite, range: KeyBounds, signal: AbortSignal): RunningRange {
+    const asking = { lane: "snapshot", signal } as const;
+    const { isWhole } = this.#progress;
+    const how = { range, isWhole, sink: this.#sink };
+    const read = () => readRange(this.#reading.rangeReader(tables), how, asking);
+    const outcome = patiently(read, this.#reading.parts, signal);
+    // It is awaited in its turn; a failure before that is not one that nobody handles.
+    outcome.catch(() => {});
+    return { range, outcome };
+  }
+
+  /** The range of the next key behind one; the keys between are nobody's. */
+  async #firstFrom(
+    tables: KindOfSite,
+    before: KeyBounds | undefined,
+    signal: AbortSignal,
+  ): Promise<KeyBounds | undefined> {
+    const asking = { lane: "snapshot", signal } as const;
+    const { client, isOrdered } = this.#reading.wholeReader;
+    const how = { after: before?.through ?? -1, isOrdered, precision: RANGE_KEYS };
+    const found = await this.#tried(async () => {
+      const key = await nextKeyBehind(client, tables.spine, how, asking);
+      return key === undefined ? undefined : rangeOf(key);
+    }, signal);
+    if (!found.isDone) return undefined;
+    const gap = gapBetween(before, found.value);
+    if (gap !== undefined) {
+      const empty = { range: gap, facets: [], records: [], pages: {} };
+      await this.#sink.applyRange(tables.kind, empty);
+    }
+    return found.value;
+  }
+
+  /** A step without which the scan of its kind is not complete. */
+  async #tried<Value>(step: () => Promise<Value>, signal: AbortSignal): Promise<Outcome<Value>> {
+    const outcome = await patiently(step, this.#reading.parts, signal);
+    if (!outcome.isDone) this.#progress = { ...this.#progress, hasFailed: true };
+    return outcome;
+  }
+
+  async #note(kind: RecordKind, range: KeyBounds, outcome: Outcome<RangeOutcome>): Promise<void> {
+    const { parts, records, hasFailed } = this.#progress;
+    const found = outcome.isDone ? outcome.value.records : undefined;
+    await this.#keep({
+      ...this.#progress,
+      parts: parts + 1,
+      // A range that was passed over has about as many records as it has keys; people see it, and nobody counts on it.
+      records: records + (found ?? (outcome.isDone && outcome.value.isEmpty ? 0 : RANGE_KEYS)),
+      hasFailed: hasFailed || !outcome.isDone,
+      through: range.through,
+    });
+    const expected = this.#history.records[kind] ?? this.#reading.expected(kind);
+    this.#sink.progress(kind, this.#progress.records, expected);
+  }
+
+  #paceOf(kind: RecordKind): Pace {
+    const { truthMs } = this.#periods;
+    // Of a kind that was never read whole nobody knows how many parts there are, and everybody waits for it: it goes at once.
+    const parts = this.#history.parts[kind] ?? 0;
+    const spanMs = truthMs * (SHARES[kind] ?? 0);
+    return resumedPace({ spanMs, parts }, this.#progress.parts, this.#reading.parts.clock.now());
+  }
+
+  async #untilDue(at: number, signal: AbortSignal): Promise<void> {
+    const left = at - this.#reading.parts.clock.now();
+    if (left > 0) await this.#reading.parts.pause(left, signal);
+    await this.#sink.ready(signal);
+  }
+
+  async #keep(progress: ScanProgress): Promise<void> {
+    this.#progress = progress;
+    await this.#sink.keepCursor(PROGRESS, JSON.stringify(progress));
+  }
+}
