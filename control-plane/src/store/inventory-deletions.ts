@@ -1,6 +1,12 @@
 import type { InventoryEntry } from "@isthmus/shared/link/inventory-messages";
 import type { Transaction } from "@isthmus/shared/store/transaction";
-import { archiveFacet, storedFacets } from "./inventory-facets.ts";
+import {
+  archiveFacet,
+  COLLECTIONS_FACET,
+  storedFacets,
+  storedValue,
+  writeMemberships,
+} from "./inventory-facets.ts";
 import type { RecordsTarget } from "./inventory-records.ts";
 import { recordSourceEvent } from "./inventory-sources.ts";
 import { tellDeletion } from "./inventory-timeline.ts";
@@ -23,8 +29,9 @@ export function applyDeletions(target: Omit<RecordsTarget, "refuse">, entry: Del
     );
     if (row === undefined) continue;
     const id = Number(row["id"]);
+    const collections = storedValue(transaction, id, COLLECTIONS_FACET);
+    writeMemberships(transaction, { id, sourceId }, collections, undefined);
     endFacets(transaction, id, at);
-    transaction.run("DELETE FROM inventory_membership WHERE record_id = ?", id);
     transaction.run(
       "UPDATE inventory_record SET deleted_at = ?, changed_at = ?, revision = ? WHERE id = ?",
       at,

@@ -84,24 +84,22 @@ export const inventoryMigrations: readonly Migration[] = [
       CREATE INDEX inventory_record_by_bucket ON inventory_record (source_id, kind, bucket, digest) WHERE deleted_at IS NULL;
       -- Pages by id and by name: kind = ? AND deleted_at IS NULL AND (name, id) > (?, ?) ORDER BY name, id. The id, which sorts as the id
       -- in the API does, ends each, so that a filter by the columns before it needs no sorting.
-      CREATE INDEX inventory_record_by_kind ON inventory_record (kind, id) WHERE deleted_at IS NULL;
-      CREATE INDEX inventory_record_by_name ON inventory_record (kind, name, id) WHERE deleted_at IS NULL;
+      CREATE INDEX inventory_record_by_kind ON inventory_record (kind) WHERE deleted_at IS NULL;
+      CREATE INDEX inventory_record_by_name ON inventory_record (kind, name) WHERE deleted_at IS NULL;
       CREATE INDEX inventory_record_by_smsid ON inventory_record (smsid) WHERE smsid IS NOT NULL;
       CREATE INDEX inventory_record_by_sid ON inventory_record (sid) WHERE sid IS NOT NULL;
       CREATE INDEX inventory_record_by_entra_device ON inventory_record (entra_device_id) WHERE entra_device_id IS NOT NULL;
       CREATE INDEX inventory_record_by_managed_device ON inventory_record (managed_device_id)
         WHERE managed_device_id IS NOT NULL;
       CREATE INDEX inventory_record_by_serial ON inventory_record (serial_number) WHERE serial_number IS NOT NULL;
-      CREATE INDEX inventory_record_by_user ON inventory_record (kind, user_principal_name, id)
+      CREATE INDEX inventory_record_by_user ON inventory_record (kind, user_principal_name)
         WHERE deleted_at IS NULL AND user_principal_name IS NOT NULL;
-      CREATE INDEX inventory_record_by_operating_system ON inventory_record (kind, operating_system, id)
-        WHERE deleted_at IS NULL AND operating_system IS NOT NULL;
-      CREATE INDEX inventory_record_by_model ON inventory_record (kind, model, id)
+      CREATE INDEX inventory_record_by_model ON inventory_record (kind, model)
         WHERE deleted_at IS NULL AND model IS NOT NULL;
-      CREATE INDEX inventory_record_by_last_seen ON inventory_record (kind, last_seen_at, id) WHERE deleted_at IS NULL;
-      CREATE INDEX inventory_record_by_agent ON inventory_record (kind, management_agent, id)
+      CREATE INDEX inventory_record_by_last_seen ON inventory_record (kind, last_seen_at) WHERE deleted_at IS NULL;
+      CREATE INDEX inventory_record_by_agent ON inventory_record (kind, management_agent)
         WHERE deleted_at IS NULL AND management_agent IS NOT NULL;
-      CREATE INDEX inventory_record_by_comanagement ON inventory_record (kind, comanagement_status, id)
+      CREATE INDEX inventory_record_by_comanagement ON inventory_record (kind, comanagement_status)
         WHERE deleted_at IS NULL AND comanagement_status IS NOT NULL;
       CREATE INDEX inventory_record_deleted ON inventory_record (deleted_at) WHERE deleted_at IS NOT NULL;
 
@@ -137,10 +135,10 @@ export const inventoryMigrations: readonly Migration[] = [
         source_id INTEGER NOT NULL,
         -- CollectionID; the collection's own record may come later.
         collection_key TEXT NOT NULL,
-        record_id INTEGER NOT NULL REFERENCES inventory_record (id) ON DELETE CASCADE,
+        -- The collections of one record stand in its facet.
+        record_id INTEGER NOT NULL,
         PRIMARY KEY (source_id, collection_key, record_id)
       ) STRICT, WITHOUT ROWID;
-      CREATE INDEX inventory_membership_by_record ON inventory_membership (record_id);
 
       -- What happened to a source: scans, waiting deletions, drift and its repair, on both sides.
       CREATE TABLE inventory_event (
@@ -158,7 +156,6 @@ export const inventoryMigrations: readonly Migration[] = [
         figures TEXT
       ) STRICT;
       CREATE INDEX inventory_event_by_source ON inventory_event (source_id, id);
-      CREATE INDEX inventory_event_by_time ON inventory_event (recorded_at);
     `,
   },
   {
@@ -180,7 +177,6 @@ export const inventoryMigrations: readonly Migration[] = [
         detail TEXT
       ) STRICT;
       CREATE INDEX timeline_event_by_record ON timeline_event (record_id, id);
-      CREATE INDEX timeline_event_by_time ON timeline_event (recorded_at);
     `,
   },
 ];
