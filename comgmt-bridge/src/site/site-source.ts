@@ -1,0 +1,96 @@
+import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
+import type { InventorySink, InventorySource, KeyedReading } from "../core/ports.ts";
+import { HotRounds } from "./hot-rounds.ts";
+import { patiently } from "./patience.ts";
+import { SCRIPT_CONTENT_FACET } from "./script-contents.ts";
+import { openReading, type SiteReading, type SiteReadingOptions } from "./site-reading.ts";
+import { type ScanPeriods, SiteScan } from "./site-scan.ts";
+import { facetsOfTables, tablesOf } from "./site-tables.ts";
+import { readWhole, recordsOf } from "./whole-reading.ts";
+
+export interface SiteSourceOptions extends SiteReadingOptions {
+  /** The site's code. */
+  readonly name: string;
+  readonly kinds: readonly RecordKind[];
+  readonly periods: ScanPeriods;
+  readonly hotMs: number;
+}
+
+/** A Configuration Manager site as a source of inventory: a scan that reads everything, and rounds that look for what moved. */
+export class SiteSource implements InventorySource {
+  readonly type = "configmgr";
+  readonly name: string;
+  readonly kinds: readonly RecordKind[];
+  readonly #options: SiteSourceOptions;
+  #reading: SiteReading | undefined;
+
+  constructor(options: SiteSourceOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.kinds = options.kinds;
+  }
+
+  /** Tables that the site lacks, or that the account may not read, with what the records do without. */
+  missing(): ReturnType<SiteReading["missing"]> {
+    return this.#reading?.missing() ?? [];
+  }
+
+  async run(sink: InventorySink, signal: AbortSignal): Promise<void> {
+    const { periods, hotMs } = this.#options;
+    const reading = await this.#open(signal);
+    const ending = new AbortController();
+    const both = AbortSignal.any([signal, ending.signal]);
+    const loops = [
+      new SiteScan(reading, sink, periods).run(both),
+      new HotRounds(reading, sink, hotMs).run(both),
+    ];
+    try {
+      await Promise.race(loops);
+    } finally {
+      // Neither goes on without the other, and none writes once this has ended.
+      ending.abort(new Error("the other loop ended"));
+      await Promise.allSettled(loops);
+    }
+  }
+
+  async read(
+    kind: RecordKind,
+    keys: readonly string[],
+    signal: AbortSignal,
+  ): Promise<KeyedReading> {
+    const reading = await this.#open(signal);
+    const step = () => this.#readOf(reading, kind, keys, signal);
+    const outcome = await patiently(step, reading.parts, signal);
+    if (outcome.isDone) return outcome.value;
+    throw outcome.fault;
+  }
+
+  async #readOf(
+    reading: SiteReading,
+    kind: RecordKind,
+    keys: readonly string[],
+    signal: AbortSignal,
+  ): Promise<KeyedReading> {
+    const asking = { lane: "hint", signal } as const;
+    const tables = await reading.tablesOf(kind, signal);
+    if (tables === undefined) return { facets: [], records: [] };
+    if (tables.isInRanges) {
+      const numbers = keys.map(Number).filter((key) => Number.isSafeInteger(key));
+      const scope = kind === "device" ? reading.scope : { collections: [] };
+      const all = { kind: tables, tables: tablesOf(tables), scope };
+      return await reading.keyed.read(all, numbers, asking);
+    }
+    const { rows } = await readWhole(reading.wholeReader, tables.spine, asking);
+    const wanted = new Set(keys);
+    const records = recordsOf(tables, rows).filter(({ key }) => wanted.has(key));
+    const facets = [...facetsOfTables([tables.spine])];
+    if (kind === "script") facets.push(SCRIPT_CONTENT_FACET);
+    const completed = await reading.completed(kind, records, asking);
+    return { facets, records: completed, pages: [tables.spine.table.id] };
+  }
+
+  async #open(signal: AbortSignal): Promise<SiteReading> {
+    this.#reading ??= await openReading(this.#options, signal);
+    return this.#reading;
+  }
+}
