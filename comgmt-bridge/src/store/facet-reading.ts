@@ -1,4 +1,4 @@
-import { facetHash } from "@isthmus/shared/link/inventory-digest";
+import { facetHash, VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
 import type { ReadRecord } from "../core/inventory-state.ts";
 import {
   ABSENT,
@@ -20,6 +20,7 @@ export interface AskedFacet {
   readonly name: string;
   readonly code: string;
   readonly isClass: boolean;
+  readonly isVolatile: boolean;
   /** `"name":{"hash":"` */
   readonly head: string;
 }
@@ -29,7 +30,8 @@ const HASH_OF_NULL = facetHash("null");
 
 export function askedFacet(name: string, code: string): AskedFacet {
   const head = `${JSON.stringify(name)}:{"hash":"`;
-  return { name, code, isClass: name.startsWith(CLASS_PREFIX), head };
+  const isClass = name.startsWith(CLASS_PREFIX);
+  return { name, code, isClass, isVolatile: name === VOLATILE_FACET, head };
 }
 
 /** Member of a record's facets that says that one is gone. */
@@ -42,6 +44,8 @@ export interface ReadingRules {
   /** In the order of their codes. */
   readonly asked: readonly AskedFacet[];
   readonly areAllFacets: boolean;
+  /** Whether the volatile facet is told even where it is as it was. */
+  readonly tellsVolatile: boolean;
   readonly nameOf: (code: string) => string;
 }
 
@@ -65,8 +69,8 @@ interface RefusedFacet {
 }
 
 /**
- * Compares a reading of a record with what is known of it. One that is wanted is told with every facet of the reading if that covers all
- * that is known, else with those that are to be told again.
+ * Compares a reading of a record with what is known of it. One that is new or wanted is told with every facet of the reading if that covers
+ * all that there is, else with those that are new or to be told again.
  */
 export function compareRecord(
   record: ReadRecord,
@@ -156,7 +160,8 @@ class Comparison {
       this.#packed += known;
       return;
     }
-    if (isSame && before.state !== WANTED && !this.#tellsAll) {
+    const isToldAnyway = this.#tellsAll || this.#tellsVolatile(asked);
+    if (isSame && before.state !== WANTED && !isToldAnyway) {
       this.#packed += packFacet(asked.code, TOLD, hash);
       return;
     }
@@ -171,8 +176,15 @@ class Comparison {
     if (before !== undefined && before.state !== REFUSED) this.#tell(goneMember(asked.name));
   }
 
+  #tellsVolatile({ isVolatile }: AskedFacet): boolean {
+    return isVolatile && this.#rules.tellsVolatile;
+  }
+
   #readAbsent(asked: AskedFacet, known: string | undefined): void {
-    if (known === undefined) return;
+    if (known === undefined) {
+      if (this.#tellsVolatile(asked)) this.#tell(goneMember(asked.name));
+      return;
+    }
     const { state, hash } = facetAt(known, 0);
     if (state === REFUSED) return;
     if (asked.isClass && state !== ABSENT) {

@@ -1,5 +1,6 @@
 import { ConnectorError } from "@isthmus/shared/errors";
 import type { Transaction } from "@isthmus/shared/store/transaction";
+import { tellVolatileAnew } from "./kind-state.ts";
 
 /** One operation's right to tell of a source: its lease, and the revisions it gives to what it tells. `end` notes the last one. */
 export class Telling {
@@ -60,7 +61,12 @@ export function sourceState(transaction: Transaction, source: string): SourceSta
 /** Takes a lease over; see `InventoryState.takeLease`. */
 export function takeLease(
   transaction: Transaction,
-  of: { readonly source: string; readonly lease: number; readonly revision: number },
+  of: {
+    readonly source: string;
+    readonly lease: number;
+    readonly revision: number;
+    readonly at: number;
+  },
 ): { readonly isNew: boolean } {
   const before = sourceState(transaction, of.source);
   transaction.run(
@@ -71,5 +77,7 @@ export function takeLease(
     of.lease,
     of.revision,
   );
-  return { isNew: before?.lease !== of.lease };
+  const isNew = before?.lease !== of.lease;
+  if (isNew) tellVolatileAnew(transaction, of.source, of.at);
+  return { isNew };
 }

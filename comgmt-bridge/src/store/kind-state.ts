@@ -1,5 +1,5 @@
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
-import type { Row, Transaction } from "@isthmus/shared/store/transaction";
+import type { Row, SqlValue, Transaction } from "@isthmus/shared/store/transaction";
 import type { KeyBounds } from "../core/inventory-state.ts";
 
 /** A kind of a source, as its row has it. */
@@ -10,6 +10,7 @@ export interface KindState {
   readonly completeScans: number;
   readonly lastScan: { readonly beganAt: number; readonly endedAt: number } | undefined;
   readonly lastDigestAt: number | undefined;
+  readonly tellsVolatileFrom: number | undefined;
   readonly records: number;
 }
 
@@ -79,20 +80,34 @@ function linkEpoch(transaction: Transaction): number {
 }
 
 export function fromRow(row: Row): KindState {
-  const [beganAt, endedAt, digestAt] = [
-    row["last_began_at"],
-    row["last_ended_at"],
-    row["last_digest_at"],
-  ];
+  const beganAt = optionalTime(row["last_began_at"]);
+  const endedAt = optionalTime(row["last_ended_at"]);
   return {
     id: Number(row["id"]),
     source: String(row["source"]),
     kind: row["kind"] as RecordKind,
     completeScans: Number(row["complete_scans"]),
-    lastScan: beganAt === null ? undefined : { beganAt: Number(beganAt), endedAt: Number(endedAt) },
-    lastDigestAt: digestAt === null ? undefined : Number(digestAt),
+    lastScan: beganAt === undefined || endedAt === undefined ? undefined : { beganAt, endedAt },
+    lastDigestAt: optionalTime(row["last_digest_at"]),
+    tellsVolatileFrom: optionalTime(row["tells_volatile_from"]),
     records: Number(row["records"]),
   };
+}
+
+function optionalTime(value: SqlValue | undefined): number | undefined {
+  return value === null || value === undefined ? undefined : Number(value);
+}
+
+/**
+ * Entries of another lease may have been passed over. What of them a digest shows is repaired by it; the volatile facet is in none, so all of
+ * it is told once more by the next scan.
+ */
+export function tellVolatileAnew(transaction: Transaction, source: string, at: number): void {
+  transaction.run("UPDATE kind_state SET tells_volatile_from = ? WHERE source = ?", at, source);
+  transaction.run(
+    "DELETE FROM range_page WHERE kind_id IN (SELECT id FROM kind_state WHERE source = ?)",
+    source,
+  );
 }
 
 /** Counts records that came (or, negative, went). */

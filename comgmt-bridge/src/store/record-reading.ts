@@ -31,6 +31,7 @@ export class RecordReading {
     this.#rules = {
       asked: names.asked(argument.facets.filter((name) => this.#accepts(name))),
       areAllFacets: argument.areAllFacets === true,
+      tellsVolatile: this.kind.tellsVolatileFrom !== undefined,
       nameOf: names.nameOf,
     };
   }
@@ -69,7 +70,7 @@ export class RecordReading {
       this.#refuse("record.malformed", `record ${JSON.stringify(key)}`);
       return false;
     }
-    const compared = compareRecord(record, "", false, this.#rules);
+    const compared = compareRecord(record, "", true, this.#rules);
     this.#note(key, compared, true);
     const facets = compared.packed;
     insertRecord(this.#transaction, this.kind.id, {
