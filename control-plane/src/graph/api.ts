@@ -16,6 +16,7 @@ import { parseBody } from "./body.ts";
 import type { ApiDependencies } from "./dependencies.ts";
 import type { ApiRequest, Route } from "./route.ts";
 import { allRoutes } from "./routes/all.ts";
+import { sendStream } from "./send-stream.ts";
 
 /** Our own limits. */
 const MAX_BODY_BYTES = 524_288;
@@ -98,19 +99,32 @@ function bind(router: Router, api: ApiDependencies, route: Route): void {
     if (!isPermitted(session.roles, needed)) {
       throw new ConnectorError("forbidden", `This needs the permission ${needed}`);
     }
-    const { status, body } = await route.handle(requestOf(api, request, session));
-    if (body === undefined) response.status(status).end();
+    const gone = new AbortController();
+    response.once("close", () => gone.abort());
+    const { status, body, stream } = await route.handle(
+      requestOf(api, request, session, gone.signal),
+    );
+    if (stream !== undefined) await sendStream(response, status, stream, gone.signal);
+    else if (body === undefined) response.status(status).end();
     else response.status(status).json(body);
   });
 }
 
-function requestOf(api: ApiDependencies, request: Request, session: Session): ApiRequest {
+function requestOf(
+  api: ApiDependencies,
+  request: Request,
+  session: Session,
+  signal: AbortSignal,
+): ApiRequest {
   const [, ...search] = request.originalUrl.split("?");
   return {
     parameters: request.params as Record<string, string>,
     query: new URLSearchParams(search.join("?")),
     body: request.body,
     ifMatch: request.get("if-match")?.replaceAll('"', ""),
+    idempotencyKey: request.get("idempotency-key")?.replaceAll('"', ""),
+    accept: request.get("accept") ?? "",
+    signal,
     session,
     act: { actor: session.userName, now: api.clock.now() },
   };

@@ -8,6 +8,12 @@ export interface ApiRequest {
   readonly body: unknown;
   /** Value of `If-Match`, without quotes. */
   readonly ifMatch: string | undefined;
+  /** Value of `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header), without quotes. */
+  readonly idempotencyKey: string | undefined;
+  /** Value of `Accept`. */
+  readonly accept: string;
+  /** Aborts when the client goes. */
+  readonly signal: AbortSignal;
   readonly session: Session;
   readonly act: Act;
 }
@@ -16,6 +22,15 @@ export interface ApiAnswer {
   readonly status: number;
   /** Left out for 204. */
   readonly body?: unknown;
+  /** In place of a body: sent as it comes. */
+  readonly stream?: ApiStream;
+}
+
+/** An answer in pieces. The source is asked for the next one when the client has room for it, and closed when the client goes. */
+export interface ApiStream {
+  readonly contentType: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly chunks: AsyncIterable<string | Uint8Array>;
 }
 
 /** One operation of the API. `permission` may depend on what the body changes. */

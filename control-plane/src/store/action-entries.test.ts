@@ -146,7 +146,9 @@ describe("a query", () => {
     const output = "x".repeat(131_072);
     const state = "running" as const;
     const devices = Array.from({ length: MAX_RESULT_BYTES / output.length }, (_, n) => `${n + 1}`);
-    for (const key of devices) await bridge.progress("command-1", [{ key, state, output }]);
+    const about = { type: "progress", source: "CM1", commandId: "command-1", at: site.clock.now() };
+    const entries = devices.map((key) => ({ ...about, devices: [{ key, state, output }] }));
+    while (entries.length > 0) await bridge.append("actions", ...entries.splice(0, 128));
     expect(await site.action(id)).toMatchObject({
       result_bytes: MAX_RESULT_BYTES,
       is_truncated: 0,
