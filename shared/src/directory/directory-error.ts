@@ -6,6 +6,7 @@ export const RESULT = {
   timeLimitExceeded: 3,
   sizeLimitExceeded: 4,
   strongerAuthRequired: 8,
+  unavailableCriticalExtension: 12,
   noSuchAttribute: 16,
   attributeOrValueExists: 20,
   noSuchObject: 32,
@@ -13,6 +14,7 @@ export const RESULT = {
   insufficientAccessRights: 50,
   busy: 51,
   unavailable: 52,
+  unwillingToPerform: 53,
   entryAlreadyExists: 68,
 } as const;
 

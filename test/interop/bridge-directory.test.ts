@@ -1,0 +1,354 @@
+import { join } from "node:path";
+import {
+  DirectorySource,
+  type DirectorySourceSettings,
+} from "@isthmus/comgmt-bridge/directory/directory-source";
+import { DomainReader } from "@isthmus/comgmt-bridge/directory/domain-reader";
+import {
+  type RememberingSink,
+  rememberingSink,
+} from "@isthmus/comgmt-bridge/testing/remembering-sink";
+import { systemRandom } from "@isthmus/shared/random";
+import { FakeClock } from "@isthmus/shared/testing/fake-clock";
+import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
+import { until } from "@isthmus/shared/testing/until";
+import { Attribute, Change, Client } from "ldapts";
+import { afterAll, expect, type TestContext, test } from "vitest";
+import { type LdapWatch, startLdapWatch } from "./samba/ldap-watch.ts";
+import { type SambaDomain, startSambaDomain, userAttributes } from "./samba/samba-domain.ts";
+
+/** A domain made by Samba, behind a relay that cuts off what Microsoft's controllers would not give: over 1,000 rows. */
+
+const MAX_PAGE_SIZE = 1_000;
+const COMPUTERS = 2_100;
+const MEMBERS = 60;
+const DAY_MS = 86_400_000;
+const stack = new AsyncDisposableStack();
+afterAll(() => stack.disposeAsync());
+
+interface Lab {
+  readonly domain: SambaDomain;
+  readonly watch: LdapWatch;
+  readonly admin: Client;
+}
+let started: Promise<Lab> | undefined;
+const theLab = (context: TestContext) => {
+  started ??= start(context);
+  return started;
+};
+
+const computer = (name: string, attributes: Record<string, string> = {}) => ({
+  relativeDn: `CN=${name},OU=Machines`,
+  attributes: {
+    ...{ objectClass: "computer", sAMAccountName: `${name}$`, userAccountControl: "4096" },
+    ...{ dNSHostName: `${name.toLowerCase()}.corp.test`, operatingSystem: "Windows 11" },
+    ...attributes,
+  },
+});
+
+async function start(context: TestContext): Promise<Lab> {
+  const domain = stack.use(await startSambaDomain(context));
+  const ou = (name: string) => ({
+    relativeDn: name,
+    attributes: { objectClass: "organizationalUnit" },
+  });
+  const numbered = (count: number, name: string) =>
+    Array.from({ length: count }, (_, at) => `${name}-${String(at).padStart(4, "0")}`);
+  await domain.add([
+    ...[ou("OU=Machines"), ou("OU=People"), ou("OU=Berlin,OU=People")],
+    ...numbered(COMPUTERS, "PC").map((name) => computer(name)),
+    ...numbered(MEMBERS, "user").map((name) => ({
+      relativeDn: `CN=${name},OU=Berlin,OU=People`,
+      attributes: { ...userAttributes(name, "Passw0rd.2"), userPrincipalName: `${name}@corp.test` },
+    })),
+    {
+      relativeDn: "CN=Everybody\\, all of us,OU=People",
+      attributes: { objectClass: "group", sAMAccountName: "everybody" },
+    },
+    {
+      relativeDn: "CN=reader,CN=Users",
+      attributes: {
+        ...userAttributes("reader", "Passw0rd.3"),
+        userPrincipalName: "reader@corp.test",
+      },
+    },
+  ]);
+  const { address, ca, administrator, folder, baseDn } = domain;
+  const admin = new Client({ url: `ldaps://${address}`, tlsOptions: { ca } });
+  stack.defer(() => admin.unbind());
+  await admin.bind(administrator.dn, administrator.password);
+  const members = numbered(MEMBERS, "user").map(
+    (name) => `CN=${name},OU=Berlin,OU=People,${baseDn}`,
+  );
+  await admin.modify(
+    `CN=Everybody\\, all of us,OU=People,${baseDn}`,
+    change("add", "member", ...members),
+  );
+  const watch = stack.use(
+    await startLdapWatch({
+      ...{ host: address, ca, maxRows: MAX_PAGE_SIZE },
+      ...{ certificateFile: join(folder, "dc.pem"), keyFile: join(folder, "dc.key") },
+    }),
+  );
+  return { domain, watch, admin };
+}
+
+const change = (operation: "add" | "delete" | "replace", type: string, ...values: string[]) =>
+  new Change({ operation, modification: new Attribute({ type, values }) });
+
+interface Changes {
+  readonly bind?: { readonly dn: string; readonly password: string };
+  readonly limits?: Partial<DirectorySourceSettings["limits"]>;
+}
+
+function settingsOf(
+  { domain, watch }: Lab,
+  { bind, limits }: Changes = {},
+): DirectorySourceSettings {
+  const { dn, password } = bind ?? domain.administrator;
+  return {
+    address: {
+      ...{ name: "corp.test", urls: [`ldaps://localhost:${watch.port}`], ca: domain.ca },
+      ...{ startTls: true, bindDn: dn, password: () => password, timeoutMs: 30_000 },
+    },
+    baseDn: domain.baseDn,
+    kinds: ["device", "user", "group"],
+    limits: {
+      ...{ pageRows: 1_000, rangeValues: 1_500, maxMembers: 5_000, maxObjects: 100_000 },
+      ...{ timeoutMs: 30_000, ...limits },
+    },
+    changesMs: 60_000,
+    fullReadMs: DAY_MS,
+    fullReadWithoutDirSyncMs: 3_600_000,
+  };
+}
+
+/** Runs a source until it waits, so many rounds; then it is stopped, as at the end of a lease. */
+async function rounds(
+  settings: DirectorySourceSettings,
+  sink: RememberingSink,
+  { clock = new FakeClock(Date.now()), count = 1 } = {},
+) {
+  const ending = new AbortController();
+  let waited = 0;
+  const source = new DirectorySource(settings, {
+    ...{ clock, random: systemRandom, log: { info: () => {}, warn: () => {} } },
+    pause: async () => {
+      waited += 1;
+      if (waited === count) ending.abort(new Error("enough"));
+      ending.signal.throwIfAborted();
+    },
+  });
+  await expect(source.run(sink, ending.signal)).rejects.toThrow("enough");
+  return source;
+}
+
+/** What was read in one test is where the next goes on. */
+let kept: RememberingSink | undefined;
+
+test("a domain of more than 2,000 computers is read by pages that a controller gives", async (context) => {
+  const lab = await theLab(context);
+  const sink = rememberingSink();
+  const source = await rounds(settingsOf(lab), sink);
+  expect(source.state).toMatchObject({ failure: undefined, mayUseDirSync: true });
+  expect(sink.records("device").size).toBe(COMPUTERS + 1);
+  expect([lab.watch.mostRows, lab.watch.cut]).toEqual([MAX_PAGE_SIZE, 0]);
+  const shown = await lab.domain.search(
+    lab.domain.baseDn,
+    "(sAMAccountName=PC-0042$)",
+    "objectGUID",
+    "objectSid",
+  );
+  const [, guid] = /objectGUID: (\S+)/.exec(shown) ?? [];
+  const [, sid] = /objectSid: (\S+)/.exec(shown) ?? [];
+  expect(sink.records("device").get(guid ?? "")).toMatchObject({
+    identity: {
+      ...{ objectGUID: guid, objectSid: sid, sAMAccountName: "PC-0042$" },
+      ...{ dNSHostName: "pc-0042.corp.test" },
+      distinguishedName: `CN=PC-0042,OU=Machines,${lab.domain.baseDn}`,
+    },
+    stable: {
+      ...{ parent: `OU=Machines,${lab.domain.baseDn}`, operatingSystem: "Windows 11" },
+      isEnabled: true,
+      whenCreated: expect.stringMatching(/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
+    },
+  });
+  expect(sink.find("user", "identity", "sAMAccountName", "user-0001")).toBeDefined();
+  kept = sink;
+});
+
+test("without pages the relay cuts such a search off, as a real controller would", async (context) => {
+  const lab = await theLab(context);
+  const settings = settingsOf(lab, { limits: { pageRows: 100_000 } });
+  await using reader = await DomainReader.open(settings);
+  const readAll = async () => {
+    for await (const page of reader.pages("device")) expect(page).toBeDefined();
+  };
+  expect(await rejectedCode(readAll)).toBe("directory-unreachable");
+  expect(lab.watch.cut).toBe(1);
+});
+
+test("members of a group come range by range, by what stays when they are renamed", async (context) => {
+  const lab = await theLab(context);
+  for (const [limits, isListed] of [
+    [{ rangeValues: 10 }, true],
+    [{ rangeValues: 10, maxMembers: 59 }, false],
+  ] as const) {
+    await using reader = await DomainReader.open(settingsOf(lab, { limits }));
+    for await (const page of reader.pages("group")) {
+      const found = page.find(({ facets }) => facets["identity"]?.includes('"everybody"'));
+      if (found === undefined) continue;
+      const members = JSON.parse(found.facets["members"] ?? "");
+      expect(members.count).toBe(MEMBERS);
+      const user = kept?.find("user", "identity", "sAMAccountName", "user-0007");
+      if (isListed) expect(members.members).toContain(user?.key);
+      else
+        expect(members).toEqual({
+          count: MEMBERS,
+          digest: expect.stringMatching(/^[0-9a-f]{64}$/),
+        });
+    }
+  }
+});
+
+test("a restart goes on at its cookie: only what changed is read", async (context) => {
+  const lab = await theLab(context);
+  const { admin, domain } = lab;
+  const { baseDn } = domain;
+  const before = kept ?? rememberingSink();
+  const keyOf = (name: string) =>
+    before.find("device", "identity", "sAMAccountName", `${name}$`)?.key ?? "";
+  const [renamed, moved, deleted, changed] = ["PC-0001", "PC-0002", "PC-0003", "PC-0004"].map(
+    keyOf,
+  );
+  await admin.modifyDN(`CN=PC-0001,OU=Machines,${baseDn}`, `CN=PC-RENAMED,OU=Machines,${baseDn}`);
+  await admin.modifyDN(`CN=PC-0002,OU=Machines,${baseDn}`, `CN=PC-0002,CN=Computers,${baseDn}`);
+  await admin.del(`CN=PC-0003,OU=Machines,${baseDn}`);
+  await admin.modify(
+    `CN=PC-0004,OU=Machines,${baseDn}`,
+    change("replace", "operatingSystemVersion", "10.0 (26100)"),
+  );
+  await domain.add([computer("PC-NEW")]);
+  await admin.modify(
+    `CN=Everybody\\, all of us,OU=People,${baseDn}`,
+    change("delete", "member", `CN=user-0007,OU=Berlin,OU=People,${baseDn}`),
+  );
+  const sink = rememberingSink(before);
+  const { searches } = lab.watch;
+  await rounds(settingsOf(lab), sink);
+  expect(sink.scans).toEqual([]);
+  expect(lab.watch.searches - searches).toBeLessThan(20);
+  const told = sink.rounds.reduce((sum, { records }) => sum + records, 0);
+  expect(told).toBeLessThan(10);
+  const devices = sink.records("device");
+  expect(devices.get(renamed ?? "")).toMatchObject({
+    identity: { distinguishedName: `CN=PC-RENAMED,OU=Machines,${baseDn}` },
+  });
+  expect(devices.get(moved ?? "")).toMatchObject({ stable: { parent: `CN=Computers,${baseDn}` } });
+  expect(devices.get(changed ?? "")).toMatchObject({
+    stable: { operatingSystem: "Windows 11", operatingSystemVersion: "10.0 (26100)" },
+  });
+  expect(devices.has(deleted ?? "")).toBe(false);
+  expect(sink.find("device", "identity", "sAMAccountName", "PC-NEW$")).toBeDefined();
+  const group = sink.find("group", "identity", "sAMAccountName", "everybody");
+  expect(group?.facets["members"]?.["count"]).toBe(MEMBERS - 1);
+  kept = sink;
+});
+
+test("nothing new is nothing read", async (context) => {
+  const lab = await theLab(context);
+  const sink = rememberingSink(kept);
+  await rounds(settingsOf(lab), sink, { count: 3 });
+  expect([sink.scans, sink.rounds]).toEqual([[], []]);
+  kept = sink;
+});
+
+test("what is below a container that is moved has its new name", async (context) => {
+  const lab = await theLab(context);
+  const { baseDn } = lab.domain;
+  await lab.admin.modifyDN(`OU=Berlin,OU=People,${baseDn}`, `OU=Hamburg,OU=Machines,${baseDn}`);
+  const sink = rememberingSink(kept);
+  await rounds(settingsOf(lab), sink);
+  expect(sink.scans).toEqual([]);
+  const user = sink.find("user", "identity", "sAMAccountName", "user-0007");
+  expect(user?.facets["stable"]).toMatchObject({ parent: `OU=Hamburg,OU=Machines,${baseDn}` });
+  kept = sink;
+});
+
+test("a cookie that is not taken, or is too old, leads to a full read, which finds what went meanwhile", async (context) => {
+  const lab = await theLab(context);
+  const { admin, domain } = lab;
+  let name = 10;
+  for (const spoil of [
+    () => `${Date.now()} ${Buffer.from("no cookie of anybody").toString("base64")}`,
+    (cookie: string) => `${Date.now() - 31 * DAY_MS} ${cookie.split(" ")[1]}`,
+  ]) {
+    const sink = rememberingSink(kept);
+    const sam = `PC-00${name}`;
+    const { key = "" } = sink.find("device", "identity", "sAMAccountName", `${sam}$`) ?? {};
+    expect(key).not.toBe("");
+    await admin.del(`CN=${sam},OU=Machines,${domain.baseDn}`);
+    name += 1;
+    sink.cursors.set("dirsync", spoil(sink.cursors.get("dirsync") ?? ""));
+    if (name === 12) sink.cursors.set("full-read", String(Date.now() - 2 * 3_600_000));
+    await rounds(settingsOf(lab), sink, { count: 2 });
+    expect(sink.scans.map(({ kind }) => kind)).toEqual(["device", "user", "group"]);
+    expect(sink.scans[0]?.missing).toBe(1);
+    expect(sink.records("device").has(key)).toBe(false);
+    kept = sink;
+  }
+});
+
+test("an account that may not use DirSync reads everything, at its own pace", async (context) => {
+  const lab = await theLab(context);
+  const bind = { dn: `CN=reader,CN=Users,${lab.domain.baseDn}`, password: "Passw0rd.3" };
+  const clock = new FakeClock(Date.now());
+  const sink = rememberingSink();
+  const source = await rounds(settingsOf(lab, { bind }), sink, { clock });
+  expect(source.state).toMatchObject({ failure: undefined, mayUseDirSync: false });
+  expect(sink.records("device").size).toBeGreaterThan(2_000);
+  const again = rememberingSink(sink);
+  clock.advance(1_800_000);
+  await rounds(settingsOf(lab, { bind }), again, { clock });
+  expect(again.scans).toEqual([]);
+  clock.advance(1_800_000);
+  await rounds(settingsOf(lab, { bind }), again, { clock });
+  expect(again.scans).toHaveLength(3);
+});
+
+test("records are read by their keys when somebody asks", async (context) => {
+  const lab = await theLab(context);
+  const source = await rounds(settingsOf(lab), rememberingSink(kept));
+  const { signal } = new AbortController();
+  const some = [...(kept?.records("device").keys() ?? [])].slice(0, 250);
+  const asked = [...some, "00000000-0000-0000-0000-000000000000", "no GUID"];
+  const reading = await source.read("device", asked, signal);
+  expect(reading.records.map(({ key }) => key).sort()).toEqual(some.sort());
+  expect(await source.read("collection", asked, signal)).toEqual({ facets: [], records: [] });
+});
+
+test("a wrong password, and no controller, are told apart and waited out", async (context) => {
+  const lab = await theLab(context);
+  const wrong = settingsOf(lab, { bind: { dn: "CN=nobody", password: "x" } });
+  const source = await rounds(wrong, rememberingSink(), { count: 2 });
+  expect(source.state.failure).toMatchObject({ code: "directory-credentials" });
+  const settings = settingsOf(lab);
+  const away = { ...settings, address: { ...settings.address, urls: ["ldaps://localhost:1"] } };
+  const other = await rounds(away, rememberingSink(), { count: 2 });
+  expect(other.state.failure).toMatchObject({ code: "directory-unreachable" });
+});
+
+test("stopping does not wait for the controller", async (context) => {
+  const lab = await theLab(context);
+  const ending = new AbortController();
+  const sink = rememberingSink();
+  const source = new DirectorySource(settingsOf(lab, { limits: { pageRows: 10 } }), {
+    ...{ clock: new FakeClock(Date.now()), random: systemRandom },
+    log: { info: () => {}, warn: () => {} },
+  });
+  const running = source.run(sink, ending.signal);
+  await until(() => sink.records("device").size > 0);
+  ending.abort(new Error("enough"));
+  await expect(running).rejects.toThrow("enough");
+  expect(sink.scans).toEqual([]);
+});
