@@ -9,6 +9,8 @@ import { z } from "zod";
 
 const DEFAULT_PORT = 8_080;
 const MAX_NAMES = 50;
+const MAX_KEPT_DAYS = 3_650;
+const keptDays = z.number().int().min(1).max(MAX_KEPT_DAYS);
 
 /** The levels of pino. */
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
@@ -57,6 +59,15 @@ export const configuration = z.strictObject({
   signer: z.strictObject({ socket: pathKey() }).optional(),
   health: z
     .strictObject({ address: addressKey().default("127.0.0.1"), port: portKey().default(0) })
+    .prefault({}),
+  /** What bridges tell of devices. */
+  inventory: z
+    .strictObject({
+      /** How long former values, devices that are gone and what happened to sources are kept. */
+      historyDays: keptDays.default(365),
+      /** How long the timelines of devices are kept. */
+      timelineDays: keptDays.default(90),
+    })
     .prefault({}),
   log: z
     .strictObject({

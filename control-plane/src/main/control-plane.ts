@@ -75,7 +75,9 @@ export async function startControlPlane(
   // Nothing is awaited between listening and attaching, so that no request comes too early.
   const parts = { ...settings, store, records, signer, identity, publicUrl, tokenText };
   const link = attachServices(server, parts, resources);
-  resources.use(startHousekeeping({ store, signer, clock, log }));
+  resources.use(
+    startHousekeeping({ store, signer, clock, log, retention: configuration.inventory }),
+  );
 
   const board = new HealthBoard(clock);
   registerChecks(board, { signer, identity, clock, store, link });

@@ -1,12 +1,14 @@
 import type { Clock } from "@isthmus/shared/clock";
 import type { Logger } from "pino";
 import type { ReceiptSigner } from "../core/ports.ts";
+import type { InventoryRetention } from "../store/inventory-retention.ts";
 import type { ControlPlaneStore } from "../store/records.ts";
 import { Loop } from "./loop.ts";
 
 const EVERY_MS = 60_000;
 /** How long after its expiry a command that left may still be answered before its outcome is called unknown. */
 const SILENCE_GRACE_MS = 15 * 60_000;
+const PRUNINGS_AT_ONCE = 20;
 /** Who the heads of the control plane's own chain are about. */
 export const OWN_CHAIN = "control-plane";
 
@@ -19,6 +21,7 @@ export function startHousekeeping(of: {
   readonly signer: ReceiptSigner;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly retention: InventoryRetention;
 }): Loop {
   return new Loop({
     round: async () => {
@@ -26,6 +29,7 @@ export function startHousekeeping(of: {
       await of.store.run("expireCommands", { now, graceMs: SILENCE_GRACE_MS });
       await of.store.run("maintainSiteActions", { now });
       await of.store.run("pruneOldRecords", { now });
+      await pruneInventory(of, now);
       await judgeTunnelServers(of.store, now);
       await countersignOwnChain(of);
       return false;
@@ -33,6 +37,17 @@ export function startHousekeeping(of: {
     intervalMs: EVERY_MS,
     onError: (error) => of.log.warn({ err: error }, "housekeeping.delayed"),
   });
+}
+
+/** A fleet makes more rows in a day than one transaction may take: several a minute, and the rest in the next. */
+async function pruneInventory(
+  of: { readonly store: ControlPlaneStore; readonly retention: InventoryRetention },
+  now: number,
+): Promise<void> {
+  for (let turn = 0; turn < PRUNINGS_AT_ONCE; turn++) {
+    const { isMore } = await of.store.run("pruneInventory", { now, ...of.retention });
+    if (!isMore) return;
+  }
 }
 
 async function judgeTunnelServers(store: ControlPlaneStore, now: number): Promise<void> {

@@ -19,6 +19,7 @@ import { connectorOperations } from "./connector-operations.ts";
 import { deviceFeedOperations } from "./device-feed-operations.ts";
 import { deviceOperations } from "./device-operations.ts";
 import { inventoryMigrations } from "./inventory-migrations.ts";
+import { inventoryRetentionOperations } from "./inventory-retention.ts";
 import { pfxMigrations, pfxOperations } from "./pfx-operations.ts";
 import { recoveryKeyOperations } from "./recovery-key-reveals.ts";
 import { siteActionCancelOperations } from "./site-action-cancel.ts";
@@ -60,6 +61,7 @@ export const operations = {
   ...certificateOperations,
   ...deviceOperations,
   ...deviceFeedOperations,
+  ...inventoryRetentionOperations,
   ...tunnelOperations,
   ...tunnelHealthOperations,
   ...pfxOperations,
