@@ -1,5 +1,6 @@
 import type { Clock } from "@isthmus/shared/clock";
 import type { Random } from "@isthmus/shared/random";
+import type { InventoryReads } from "../core/inventory-reads.ts";
 import type { Passwords } from "../core/password.ts";
 import type { LinkControl, Records, Signer, UnsignedCommands } from "../core/ports.ts";
 import type { SignIn } from "../core/sign-in.ts";
@@ -10,6 +11,7 @@ import type { Listing } from "./listing.ts";
 export interface ApiDependencies {
   readonly records: Records;
   readonly listing: Listing;
+  readonly inventory: InventoryReads;
   readonly signer: Signer;
   readonly signIn: SignIn;
   readonly passwords: Passwords;

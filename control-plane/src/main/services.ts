@@ -9,6 +9,7 @@ import { signQueued } from "../core/sign-queued.ts";
 import { ActionFollowers } from "../graph/action-followers.ts";
 import { apiRouter } from "../graph/api.ts";
 import type { SignerClient } from "../signer/signer-client.ts";
+import { StoredInventory } from "../store/co-management-reads.ts";
 import type { ControlPlaneStore, StoreRecords } from "../store/records.ts";
 import type { ControlPlaneSettings } from "./control-plane.ts";
 import { Loop } from "./loop.ts";
@@ -65,6 +66,7 @@ export function attachServices(
   const api = {
     ...{ records, listing, signer, signIn, passwords, unsigned, link, clock, random },
     actionFollowers,
+    inventory: new StoredInventory(parts.store),
     enrolmentTokenText: parts.tokenText,
   };
   const app = express();

@@ -5,6 +5,8 @@ import { certificateDeliveryRoutes } from "./certificate-deliveries.ts";
 import { certificateRoutes } from "./certificates.ts";
 import { commandRoutes } from "./commands.ts";
 import { connectorRoutes } from "./connectors.ts";
+import { deviceInventoryRoutes } from "./device-inventory.ts";
+import { deviceTimelineRoutes } from "./device-timeline.ts";
 import { deviceRoutes } from "./devices.ts";
 import { readingRoutes } from "./reading.ts";
 import { tunnelRoutes } from "./tunnel.ts";
@@ -17,6 +19,8 @@ export function allRoutes(api: ApiDependencies): Route[] {
     ...readingRoutes(api.listing),
     ...connectorRoutes(api),
     ...deviceRoutes(api),
+    ...deviceInventoryRoutes(api),
+    ...deviceTimelineRoutes(api),
     ...tunnelRoutes(api),
     ...tunnelHealthRoutes(api),
     ...certificateRoutes(api),

@@ -1,0 +1,79 @@
+import type { FacetValue, RecordDifferences } from "./inventory-views.ts";
+import type { TimelineKind, TimelinePage } from "./timeline.ts";
+
+/** What is read of the inventory besides lists; the store answers it on its reading thread. Times are ms since the epoch. */
+
+/** The device of a source that an id in managedDevices stands for. */
+export interface DeviceRecord {
+  readonly recordId: number;
+  readonly sourceId: number;
+  /** Of the administrator's entry that is joined with it. */
+  readonly entryId: string | null;
+}
+
+/** A facet of one of many devices. */
+export interface DeviceFacet {
+  readonly recordId: number;
+  readonly deviceName: string | null;
+  readonly source: string;
+  readonly key: string;
+  readonly at: number;
+  /** JSON. */
+  readonly text: string;
+}
+
+/** Of a software update on a device: `status` as SMS_UpdateComplianceStatus has it. */
+export interface UpdateState {
+  readonly recordId: number | null;
+  readonly key: string;
+  readonly status: number | null;
+  readonly displayName: string | null;
+  readonly articleId: string | null;
+}
+
+export interface FacetHistoryQuery {
+  readonly recordId: number;
+  readonly facet: string;
+  readonly before?: number;
+  readonly limit: number;
+}
+
+export interface DifferencesQuery {
+  readonly recordId: number;
+  readonly from: number;
+  readonly to: number;
+  readonly limit: number;
+  readonly withVolatile: boolean;
+}
+
+export interface TimelineQuery {
+  readonly recordId: number;
+  readonly kinds?: readonly TimelineKind[];
+  readonly search?: string;
+  /** From here on, and before here. */
+  readonly from?: number;
+  readonly until?: number;
+  /** Only what was learnt before this place. */
+  readonly before?: number;
+  readonly limit: number;
+}
+
+export interface InventoryReads {
+  deviceRecord(id: string): Promise<DeviceRecord | undefined>;
+  /** All facets with their values, as they were at a time, or now. */
+  facetsAt(recordId: number, at: number | undefined): Promise<readonly FacetValue[]>;
+  /** What a facet was, the newest first; those that came under a lower revision than `before`. */
+  facetHistory(of: FacetHistoryQuery): Promise<{
+    readonly values: readonly FacetValue[];
+    readonly before: number | undefined;
+  }>;
+  differences(of: DifferencesQuery): Promise<RecordDifferences>;
+  /** The facet of many devices, in the order of their numbers. */
+  facetOfDevices(of: {
+    readonly facet: string;
+    readonly after: number;
+    readonly limit: number;
+  }): Promise<readonly DeviceFacet[]>;
+  updateStates(recordId: number): Promise<readonly UpdateState[]>;
+  timeline(query: TimelineQuery): Promise<TimelinePage>;
+}

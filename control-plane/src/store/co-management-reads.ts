@@ -1,0 +1,110 @@
+import { queryBuilder } from "@isthmus/shared/store/query-builder";
+import type { SqlValue } from "@isthmus/shared/store/transaction";
+import type {
+  DeviceFacet,
+  DeviceRecord,
+  DifferencesQuery,
+  FacetHistoryQuery,
+  InventoryReads,
+  TimelineQuery,
+  UpdateState,
+} from "../core/inventory-reads.ts";
+import type { FacetValue, RecordDifferences } from "../core/inventory-views.ts";
+import { recordIdOfGuid } from "../core/record-guid.ts";
+import type { TimelinePage } from "../core/timeline.ts";
+import { recordOfDevice } from "./co-management-selects.ts";
+import { facetHistory, facetsAt, recordDifferences } from "./inventory-reads.ts";
+import type { QueryableStore } from "./queryable-store.ts";
+import { timelinePage } from "./timeline-reads.ts";
+
+/** Own limit: updates of one device. */
+const MAX_UPDATES = 20_000;
+
+const builder = queryBuilder<Record<string, never>>();
+
+/** Reads devices' facets, their history and their timelines. */
+export class StoredInventory implements InventoryReads {
+  readonly #store: QueryableStore;
+
+  constructor(store: QueryableStore) {
+    this.#store = store;
+  }
+
+  async deviceRecord(id: string): Promise<DeviceRecord | undefined> {
+    const { sql, parameters } = recordOfDevice(id, recordIdOfGuid(id)).compile(builder);
+    const [row] = await this.#store.query(sql, parameters as readonly SqlValue[], 1);
+    return (
+      row && {
+        recordId: Number(row["id"]),
+        sourceId: Number(row["sourceId"]),
+        entryId: textOrNull(row["entryId"]),
+      }
+    );
+  }
+
+  facetsAt(recordId: number, at: number | undefined): Promise<readonly FacetValue[]> {
+    return facetsAt(this.#store, recordId, at);
+  }
+
+  facetHistory(of: FacetHistoryQuery) {
+    return facetHistory(this.#store, of);
+  }
+
+  differences(of: DifferencesQuery): Promise<RecordDifferences> {
+    return recordDifferences(this.#store, of);
+  }
+
+  async facetOfDevices(of: {
+    readonly facet: string;
+    readonly after: number;
+    readonly limit: number;
+  }): Promise<readonly DeviceFacet[]> {
+    const rows = await this.#store.query(
+      `SELECT r.id, r.name, s.name AS source, r.key, f.at, f.value
+       FROM inventory_record r CROSS JOIN inventory_facet f CROSS JOIN inventory_source s
+       WHERE r.kind = 'device' AND r.deleted_at IS NULL AND r.id > ? AND f.record_id = r.id AND f.facet = ?
+         AND s.id = r.source_id
+       ORDER BY r.id LIMIT ?`,
+      [of.after, of.facet, of.limit],
+      of.limit,
+    );
+    return rows.map((row) => ({
+      recordId: Number(row["id"]),
+      deviceName: textOrNull(row["name"]),
+      source: String(row["source"]),
+      key: String(row["key"]),
+      at: Number(row["at"]),
+      text: String(row["value"]),
+    }));
+  }
+
+  async updateStates(recordId: number): Promise<readonly UpdateState[]> {
+    const rows = await this.#store.query(
+      `SELECT u.id, json_extract(j.value, '$.CI_ID') AS key, json_extract(j.value, '$.Status') AS status, u.name,
+         (SELECT json_extract(value, '$.ArticleID') FROM inventory_facet WHERE record_id = u.id AND facet = 'identity') AS article
+       FROM inventory_facet f CROSS JOIN inventory_record d CROSS JOIN json_each(f.value) j
+         LEFT JOIN inventory_record u ON u.source_id = d.source_id AND u.kind = 'software-update'
+           AND u.key = CAST(json_extract(j.value, '$.CI_ID') AS TEXT) AND u.deleted_at IS NULL
+       WHERE f.record_id = ? AND f.facet = 'updateCompliance' AND d.id = f.record_id AND json_type(f.value) = 'array'
+         AND j.type = 'object'
+       LIMIT ?`,
+      [recordId, MAX_UPDATES],
+      MAX_UPDATES,
+    );
+    return rows.map((row) => ({
+      recordId: row["id"] === null ? null : Number(row["id"]),
+      key: String(row["key"]),
+      status: typeof row["status"] === "number" ? row["status"] : null,
+      displayName: textOrNull(row["name"]),
+      articleId: textOrNull(row["article"]),
+    }));
+  }
+
+  timeline(query: TimelineQuery): Promise<TimelinePage> {
+    return timelinePage(this.#store, query);
+  }
+}
+
+function textOrNull(value: SqlValue | undefined): string | null {
+  return value === null || value === undefined ? null : String(value);
+}
