@@ -1,4 +1,5 @@
 import { CO_MANAGEMENT_RESOURCES } from "./co-management-resources.ts";
+import { SITE_ACTION_RESOURCES } from "./site-action-resources.ts";
 
 /**
  * What the API lists: each resource with its properties in Graph's spelling. The store answers a list query with columns of
@@ -72,6 +73,7 @@ export const RESOURCES = {
     connectorId: optionalText,
   },
   ...CO_MANAGEMENT_RESOURCES,
+  ...SITE_ACTION_RESOURCES,
   microsoftTunnelSites: {
     id: text,
     displayName: text,

@@ -38,6 +38,16 @@ export const PERMISSIONS = [
   "pfx.write",
   "challenges.read",
   "challenges.create",
+  /** What was asked of sites and how devices fare, without what queries and scripts brought. */
+  "actions.read",
+  /** Client notifications, and reading devices anew. */
+  "actions.notify",
+  /** Scripts with their output, applications, custom properties. */
+  "actions.run",
+  /** Live queries with their rows. */
+  "actions.query",
+  /** Recovery keys of devices. */
+  "actions.revealKey",
   "commands.read",
   /** Asking a connector for what changes nothing: a health report, a fresh revocation list. */
   "commands.create",
@@ -55,6 +65,7 @@ const READ_OPERATIONS: readonly Permission[] = [
   "inventory.read",
   "tunnel.read",
   "certificates.read",
+  "actions.read",
   "commands.read",
 ];
 
@@ -71,6 +82,9 @@ const GRANTS: Readonly<Record<Role, readonly Permission[]>> = {
     ...READ_OPERATIONS,
     "challenges.read",
     "challenges.create",
+    "actions.notify",
+    "actions.query",
+    "actions.revealKey",
     "commands.create",
   ],
   Reader: READ_OPERATIONS,

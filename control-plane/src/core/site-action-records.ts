@@ -55,10 +55,18 @@ export interface QueryRow {
   readonly number: number;
   /** ResourceID. */
   readonly key: string;
-  readonly managedDeviceId: string | null;
+  readonly recordId: number | null;
   readonly deviceName: string | null;
   /** JSON. */
   readonly value: string;
+}
+
+/** What is read of actions besides lists, on the store's reading thread. */
+export interface SiteActionReads {
+  /** The record of the device that an id in managedDevices stands for. */
+  recordIdOfDevice(managedDeviceId: string): Promise<number | undefined>;
+  /** In the order in which they came. */
+  queryRows(request: QueryRowsRequest): Promise<QueryRow[]>;
 }
 
 /** What is asked of the store by name about actions at sites. */

@@ -4,6 +4,7 @@ import { TUNNEL_METRICS } from "../core/tunnel-metrics.ts";
 import { coManagementSelects } from "./co-management-selects.ts";
 import { inventorySelects } from "./inventory-selects.ts";
 import type { ResourceArm, ResourceSelect } from "./resource-arm.ts";
+import { siteActionSelects } from "./site-action-selects.ts";
 
 /** The places that rows of a resource come from. `now` is ms. */
 export function armsOf(resource: ResourceName, now: number): readonly ResourceArm[] {
@@ -17,6 +18,7 @@ const resourceSelects: Readonly<
 > = {
   ...coManagementSelects,
   ...inventorySelects,
+  ...siteActionSelects,
 
   connectors: () => sql`
     SELECT c.id, c.service, c.display_name AS displayName,
@@ -102,7 +104,7 @@ const resourceSelects: Readonly<
 
   commands: () => sql`
     SELECT id, connector_id AS connectorId, kind, seq AS sequenceNumber, state, actor,
-      json_remove(body, '$.pfx.encryptedPfxBlob', '$.pfx.encryptedPfxPassword') AS payload,
+      json_remove(body, '$.pfx.encryptedPfxBlob', '$.pfx.encryptedPfxPassword', '$.parameters') AS payload,
       created_at AS createdDateTime, not_before AS notBeforeDateTime, expires_at AS expirationDateTime,
       state_at AS stateDateTime, result, error
     FROM command`,

@@ -1,8 +1,8 @@
 import { ConnectorError } from "@isthmus/shared/errors";
 import type { ActionTarget } from "@isthmus/shared/link/site-messages";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
-import { recordIdOfGuid } from "../core/record-guid.ts";
 import type { WantedTarget } from "../core/site-action-records.ts";
+import { deviceStatement } from "./site-action-reads.ts";
 
 /** What an action is done on, found in the inventory. For use inside other operations. */
 
@@ -81,11 +81,11 @@ function deviceOfSite(transaction: Transaction, site: ActionSite, id: string): A
 }
 
 function deviceRow(transaction: Transaction, managedDeviceId: string): Row {
+  const { sql, parameters } = deviceStatement(managedDeviceId);
   const row = transaction.get(
     `SELECT r.id, r.key, r.source_id, s.name AS source FROM inventory_record r
-       JOIN inventory_source s ON s.id = r.source_id AND s.type = 'configmgr'
-     WHERE r.id = ? AND r.kind = 'device' AND r.deleted_at IS NULL`,
-    recordIdOfGuid(managedDeviceId) ?? 0,
+       JOIN inventory_source s ON s.id = r.source_id AND s.type = 'configmgr' WHERE r.id = ?`,
+    transaction.get(sql, ...parameters)?.["id"] ?? 0,
   );
   if (row !== undefined) return row;
   const message = `There is no Configuration Manager device ${managedDeviceId.slice(0, 128)}`;

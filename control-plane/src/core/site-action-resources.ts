@@ -1,0 +1,74 @@
+/**
+ * Resources about actions at sites. Each device's newest results are also in its `deviceActionResults`, in Graph's words;
+ * docs/comgmt-bridge/actions-api.md says what each property means.
+ */
+
+const text = { type: "text" } as const;
+const optionalText = { type: "text", isNullable: true } as const;
+const optionalName = { type: "text", isNullable: true, ignoresCase: true } as const;
+const optionalRecord = { type: "record", isNullable: true } as const;
+const time = { type: "time" } as const;
+const optionalTime = { type: "time", isNullable: true } as const;
+const number = { type: "number" } as const;
+const optionalNumber = { type: "number", isNullable: true } as const;
+const boolean = { type: "boolean" } as const;
+const json = { type: "json" } as const;
+
+const DEVICE_STATE = {
+  id: text,
+  clientOperationId: text,
+  configurationManagerSite: text,
+  action: text,
+  /** ResourceID. */
+  resourceId: text,
+  managedDeviceId: optionalRecord,
+  deviceName: optionalName,
+  /** DEVICE_ACTION_STATES of the link. */
+  state: text,
+  reason: optionalText,
+  errorCode: optionalNumber,
+  rowCount: number,
+  isTruncated: boolean,
+  createdDateTime: time,
+  stateDateTime: time,
+} as const;
+
+export const SITE_ACTION_RESOURCES = {
+  configurationManagerClientOperations: {
+    id: text,
+    configurationManagerSite: text,
+    /** notify, script, query, application, recovery-key, custom-properties or refresh. */
+    kind: text,
+    /** What is done, as in `deviceActionResults`: refreshMachinePolicy, runScript, install ... */
+    action: text,
+    /** A script's GUID, an application's id, a query. */
+    subject: optionalText,
+    target: json,
+    details: json,
+    /** Where one device alone was named. */
+    managedDeviceId: optionalRecord,
+    actor: text,
+    /** SITE_ACTION_STATES. */
+    state: text,
+    reason: optionalText,
+    createdDateTime: time,
+    expirationDateTime: time,
+    stateDateTime: time,
+    endedDateTime: optionalTime,
+    connectorId: text,
+    commandId: text,
+    operationId: optionalNumber,
+    expectedDeviceCount: optionalNumber,
+    /** How many devices are in each state. */
+    deviceCounts: json,
+    rowCount: number,
+    isTruncated: boolean,
+  },
+  configurationManagerDeviceStates: DEVICE_STATE,
+  /** The same with what a script said, which not everybody may read. */
+  configurationManagerScriptResults: {
+    ...DEVICE_STATE,
+    exitCode: optionalNumber,
+    output: optionalText,
+  },
+} as const;
