@@ -8,6 +8,7 @@ import { connectorRoutes } from "./connectors.ts";
 import { deviceInventoryRoutes } from "./device-inventory.ts";
 import { deviceTimelineRoutes } from "./device-timeline.ts";
 import { deviceRoutes } from "./devices.ts";
+import { exportRoutes } from "./exports.ts";
 import { readingRoutes } from "./reading.ts";
 import { tunnelRoutes } from "./tunnel.ts";
 import { tunnelHealthRoutes } from "./tunnel-health.ts";
@@ -16,6 +17,7 @@ import { userPfxRoutes } from "./user-pfx-certificates.ts";
 /** Every operation below `/beta/deviceManagement`. */
 export function allRoutes(api: ApiDependencies): Route[] {
   return [
+    ...exportRoutes(api),
     ...readingRoutes(api.listing),
     ...connectorRoutes(api),
     ...deviceRoutes(api),

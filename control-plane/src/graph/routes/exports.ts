@@ -1,0 +1,245 @@
+import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
+import { facetName } from "@isthmus/shared/link/inventory-messages";
+import { csvLine } from "../../core/csv.ts";
+import type { ComparedValue, ListQuery } from "../../core/list-query.ts";
+import { recordGuid } from "../../core/record-guid.ts";
+import type { ResourceName } from "../../core/resources.ts";
+import { parseODataQuery } from "../../protocol/odata-query.ts";
+import { conditionOf, selectionOf } from "../conditions.ts";
+import type { ApiDependencies } from "../dependencies.ts";
+import { onlyOptions } from "../options.ts";
+import { renderRow } from "../render-row.ts";
+import { type ApiAnswer, type ApiRequest, parameter, type Route } from "../route.ts";
+import { isoTime } from "../shapes.ts";
+import { deviceOf } from "./device-inventory.ts";
+import { eventBody, narrowingOf } from "./device-timeline.ts";
+
+/**
+ * Whole lists in one answer, as CSV or as lines of JSON. They are read page by page while the client takes them, so that a list of any
+ * length needs the memory of one page; what changes meanwhile is seen or not, row by row.
+ */
+
+/** Own limits. */
+const ROWS_AT_ONCE = 500;
+const DEVICES_AT_ONCE = 200;
+const EVENTS_AT_ONCE = 500;
+export const MAX_EXPORTS = 4;
+
+const CONTENT_TYPES = {
+  csv: "text/csv; charset=utf-8; header=present",
+  ndjson: "application/x-ndjson",
+} as const;
+type Format = keyof typeof CONTENT_TYPES;
+
+type ExportedRow = Readonly<Record<string, unknown>>;
+
+/** Rows with the columns that CSV has of them; what else a row has goes into `OTHER`. */
+interface Table {
+  readonly columns: readonly string[] | undefined;
+  readonly pages: AsyncIterable<readonly ExportedRow[]>;
+}
+
+const LISTS: readonly ResourceName[] = [
+  "managedDevices",
+  "comanagedDevices",
+  "comanagementEligibleDevices",
+];
+/** Of a class, before its own columns. */
+const DEVICE_COLUMNS = [
+  ...["managedDeviceId", "deviceName", "configurationManagerSite", "configurationManagerKey"],
+  "sinceDateTime",
+];
+const EVENT_COLUMNS = [
+  ...["id", "eventDateTime", "recordedDateTime", "kind", "actor", "title", "details"],
+];
+/** A column for what the first page of rows did not have. */
+const OTHER = "otherColumns";
+
+/** Before the routes of single entities: `export` is no id. */
+export function exportRoutes(api: ApiDependencies): Route[] {
+  const underWay = { count: 0 };
+  const route = (
+    path: string,
+    name: string,
+    table: (request: ApiRequest) => Promise<Table>,
+  ): Route => ({
+    method: "get",
+    path: `${path}/export`,
+    permission: "inventory.export",
+    handle: async (request) => answer(request, name, await table(request), underWay),
+  });
+  return [
+    ...LISTS.map((list) =>
+      route(`/${list}`, list, async (request) => listTable(api, list, request)),
+    ),
+    route("/configurationManagerClasses/:class", "class", async (request) =>
+      classTable(api, request),
+    ),
+    route("/managedDevices/:id/timeline", "timeline", (request) => timelineTable(api, request)),
+  ];
+}
+
+function answer(
+  request: ApiRequest,
+  name: string,
+  table: Table,
+  underWay: { count: number },
+): ApiAnswer {
+  const format = formatOf(request.query);
+  return {
+    status: 200,
+    stream: {
+      contentType: CONTENT_TYPES[format],
+      headers: { "content-disposition": `attachment; filename="${name}.${format}"` },
+      chunks: counted(underWay, format === "csv" ? csvOf(table) : linesOf(table)),
+    },
+  };
+}
+
+/** Few at a time: each keeps the reading thread busy. Throws `too-many-exports`, retryable. */
+async function* counted(
+  underWay: { count: number },
+  chunks: AsyncIterable<string>,
+): AsyncGenerator<string> {
+  if (underWay.count >= MAX_EXPORTS) {
+    const message = `${MAX_EXPORTS} exports are under way already`;
+    throw new ConnectorError("too-many-exports", message, { isRetryable: true });
+  }
+  underWay.count += 1;
+  try {
+    yield* chunks;
+  } finally {
+    underWay.count -= 1;
+  }
+}
+
+async function* linesOf({ pages }: Table): AsyncGenerator<string> {
+  for await (const rows of pages) {
+    if (rows.length > 0) yield rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+  }
+}
+
+async function* csvOf({ columns: given, pages }: Table): AsyncGenerator<string> {
+  let columns = given;
+  let isBegun = false;
+  for await (const rows of pages) {
+    columns ??= columnsOf(rows);
+    const header = isBegun ? "" : csvLine(columns);
+    isBegun = true;
+    yield header + linesOfCells(rows, columns);
+  }
+  if (!isBegun) yield csvLine(columns ?? DEVICE_COLUMNS);
+}
+
+function linesOfCells(rows: readonly ExportedRow[], columns: readonly string[]): string {
+  return rows.map((row) => csvLine(cellsOf(row, columns))).join("");
+}
+
+/** What the first page has, the device first; what comes later stands together in one column. */
+function columnsOf(rows: readonly ExportedRow[]): readonly string[] {
+  return [...new Set([...DEVICE_COLUMNS, ...rows.flatMap(Object.keys)]), OTHER];
+}
+
+function cellsOf(row: ExportedRow, columns: readonly string[]): unknown[] {
+  return columns.map((column) => (column === OTHER ? otherOf(row, columns) : row[column]));
+}
+
+function otherOf(row: ExportedRow, columns: readonly string[]): unknown {
+  const others = Object.entries(row).filter(([name]) => !columns.includes(name));
+  return others.length === 0 ? null : Object.fromEntries(others);
+}
+
+function formatOf(query: URLSearchParams): Format {
+  const format = query.get("format") ?? "csv";
+  if (format === "csv" || format === "ndjson") return format;
+  throw new ProtocolError("odata-format", "format is csv or ndjson");
+}
+
+/** A list with its `$filter` and `$select`, in the order of ids. */
+function listTable(
+  { records }: ApiDependencies,
+  resource: ResourceName,
+  request: ApiRequest,
+): Table {
+  onlyOptions(request.query, ["format", "$filter", "$select"]);
+  const odata = new URLSearchParams([...request.query].filter(([name]) => name !== "format"));
+  const { filter, select } = parseODataQuery(odata);
+  const columns = selectionOf(resource, select);
+  const query: ListQuery = {
+    resource,
+    order: [{ property: "id", isDescending: false }],
+    top: ROWS_AT_ONCE,
+    ...(filter === undefined ? {} : { condition: conditionOf(resource, filter) }),
+  };
+  return { columns, pages: listPages() };
+
+  async function* listPages(): AsyncGenerator<readonly ExportedRow[]> {
+    let after: readonly ComparedValue[] | undefined;
+    do {
+      const page = { ...query, ...(after === undefined ? {} : { after }) };
+      const rows = await records.page(page, columns);
+      const shown = rows.slice(0, ROWS_AT_ONCE);
+      yield shown.map((row) => renderRow(resource, row, columns));
+      after = rows.length > ROWS_AT_ONCE ? [shown.at(-1)?.["id"] ?? null] : undefined;
+    } while (after !== undefined);
+  }
+}
+
+/** A class over all devices, a line for each of its rows. */
+function classTable({ inventory }: ApiDependencies, request: ApiRequest): Table {
+  onlyOptions(request.query, ["format", "$select"]);
+  const name = facetName.safeParse(parameter(request, "class"));
+  if (!name.success) throw new ConnectorError("not-found", "There is no class of that name");
+  const facet = name.data;
+  const select = request.query.get("$select")?.split(",");
+  const columns = select && [...DEVICE_COLUMNS, ...select.map((column) => column.trim())];
+  return { columns, pages: classPages() };
+
+  async function* classPages(): AsyncGenerator<readonly ExportedRow[]> {
+    let after = 0;
+    for (;;) {
+      const devices = await inventory.facetOfDevices({ facet, after, limit: DEVICES_AT_ONCE });
+      const last = devices.at(-1);
+      if (last === undefined) return;
+      yield devices.flatMap((device) =>
+        rowsOf(device.text).map((row) => ({
+          ...row,
+          managedDeviceId: recordGuid(device.recordId),
+          deviceName: device.deviceName,
+          configurationManagerSite: device.source,
+          configurationManagerKey: device.key,
+          sinceDateTime: isoTime(device.at),
+        })),
+      );
+      after = last.recordId;
+    }
+  }
+}
+
+/** Rows of a class; a list of plain values has one column. */
+function rowsOf(text: string): readonly ExportedRow[] {
+  const value: unknown = JSON.parse(text);
+  const rows: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return rows.map((row) =>
+    typeof row === "object" && row !== null ? (row as ExportedRow) : { value: row },
+  );
+}
+
+/** The timeline of a device with its `$search` and `$filter`, the last thing that was learnt first. */
+async function timelineTable(api: ApiDependencies, request: ApiRequest): Promise<Table> {
+  onlyOptions(request.query, ["format", "$search", "$filter"]);
+  const narrowing = narrowingOf(request.query);
+  const { recordId } = await deviceOf(api, request);
+  return { columns: EVENT_COLUMNS, pages: timelinePages() };
+
+  async function* timelinePages(): AsyncGenerator<readonly ExportedRow[]> {
+    let before: number | undefined;
+    do {
+      const after = before === undefined ? {} : { before };
+      const query = { ...narrowing, ...after, recordId, limit: EVENTS_AT_ONCE };
+      const page = await api.inventory.timeline(query);
+      yield page.events.map(eventBody);
+      before = page.before;
+    } while (before !== undefined);
+  }
+}
