@@ -1,6 +1,6 @@
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
 import type { ClassName } from "../protocol/admin-service/path.ts";
-import { aboutRowsPerDevice } from "./inventory-classes.ts";
+import { aboutRowsPerDevice } from "./rows-per-device.ts";
 
 /**
  * Which tables of a site's AdminService make up the records of each kind, and to which facet each column goes. What changes by itself

@@ -5,6 +5,7 @@ import type {
   RunningService,
   ServiceDefinition,
 } from "@isthmus/shared/kernel/service-definition";
+import type { LeaseWanted } from "@isthmus/shared/link/inventory-messages";
 import { systemRandom } from "@isthmus/shared/random";
 import {
   type BridgeGuardrails,
@@ -17,11 +18,17 @@ import {
 import type { BridgeOperations } from "../store/module.ts";
 import { deletionControls } from "./deletion-controls.ts";
 import { deletionsCommand } from "./deletions-command.ts";
+import { Inventory } from "./inventory.ts";
 import { queryCommand } from "./query-command.ts";
+import { refreshCommand } from "./refresh-command.ts";
 import { siteChecks } from "./site-checks.ts";
-import { SiteWatch } from "./site-watch.ts";
+import { wantedSites } from "./site-sources.ts";
+import { configuredSites, Sites } from "./sites.ts";
+import { syncCommand } from "./sync-command.ts";
+import { publishSync } from "./sync-metrics.ts";
+import { syncControls } from "./sync-status.ts";
 
-/** The bridge as the kernel runs it: it knows its site and watches it, and synchronises nothing yet. */
+/** The bridge as the kernel runs it: it reads the sites that it is asked to read, and watches them. */
 export const bridge: ServiceDefinition<
   LocalConfiguration,
   DesiredConfiguration,
@@ -30,16 +37,22 @@ export const bridge: ServiceDefinition<
 > = {
   service: "comgmt-bridge",
   summary:
-    "the connector for Configuration Manager and Active Directory; this version checks and watches a site, and syncs nothing yet",
+    "the connector for Configuration Manager and Active Directory: it tells the control plane what they have",
   localConfiguration,
   desiredConfiguration,
   guardrails,
   storeModule: new URL("../store/module.ts", import.meta.url),
-  commands: [queryCommand, deletionsCommand],
-  checks: ({ site, stateFolder }) =>
-    site === undefined
-      ? [{ name: "site", run: noSite }]
-      : siteChecks(site, { ...systemParts, stateFolder }),
+  commands: [queryCommand, syncCommand, deletionsCommand],
+  checks: (local) => {
+    const sites = configuredSites(local);
+    if (sites.length === 0) return [{ name: "site", run: noSite }];
+    return sites.flatMap((site, index) => {
+      const checks = siteChecks(site, { ...systemParts, stateFolder: local.stateFolder });
+      if (index === 0) return checks;
+      const prefix = `site-${site.siteCode.toLowerCase()}`;
+      return checks.map((check) => ({ ...check, name: check.name.replace(/^site/, prefix) }));
+    });
+  },
   start: startBridge,
 };
 
@@ -49,22 +62,33 @@ const systemParts = { clock: systemClock, random: systemRandom };
 async function startBridge(
   kernel: Kernel<LocalConfiguration, BridgeGuardrails, BridgeOperations>,
 ): Promise<RunningService<DesiredConfiguration>> {
-  const { site } = kernel.local;
-  const watch = site === undefined ? undefined : new SiteWatch(site, kernel);
-  kernel.health.register({ name: "site", run: () => watch?.check() ?? noSite() });
-  watch?.reportTo(kernel.health);
+  const { store, clock, random, log, link, guardrails: rules } = kernel;
+  const sites = new Sites(kernel);
+  if (sites.all.length === 0) kernel.health.register({ name: "site", run: noSite });
+  const { deletions } = rules;
+  const wake = (stream: string) => link.wake(stream);
+  const tell = (message: LeaseWanted) => link.tell(message);
+  const inventory = new Inventory(
+    { store, clock, random, log, deletions, tell, wake },
+    kernel.connectorId === "standalone",
+  );
+  if (sites.all.length > 0) {
+    kernel.health.register({ name: "inventory", run: () => inventory.check() });
+  }
+  publishSync(kernel.metrics, inventory, store);
   return {
-    async applyConfiguration() {
-      // The schema has refused every site; an empty configuration changes nothing.
+    async applyConfiguration(desired) {
+      await inventory.apply(wantedSites(desired.sites, sites, rules, { clock, random }));
     },
-    commands: {},
-    controls: deletionControls({
-      store: kernel.store,
-      clock: kernel.clock,
-      wake: (stream) => kernel.link.wake(stream),
-    }),
+    commands: { "site.refresh": refreshCommand(inventory) },
+    onInventory: (message) => inventory.onMessage(message),
+    controls: {
+      ...deletionControls({ store, clock, wake }),
+      ...syncControls(inventory, store),
+    },
     async [Symbol.asyncDispose]() {
-      watch?.[Symbol.dispose]();
+      await inventory[Symbol.asyncDispose]();
+      sites[Symbol.dispose]();
     },
   };
 }

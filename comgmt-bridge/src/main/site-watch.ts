@@ -41,13 +41,19 @@ export class SiteWatch implements Disposable {
     return result;
   }
 
-  reportTo(health: Health): void {
-    health.figure("site-requests-in-flight", () => this.#client.inFlight);
-    health.figure("site-requests-waiting", () => this.#client.waiting);
-    health.fact("site-code", () => this.#configuration.siteCode);
-    health.fact("site-breaker", () => breakerWord(this.#client.breaker));
+  /** Shared with all who ask this site: it has so many places and no more. */
+  get client(): AdminServiceClient {
+    return this.#client;
+  }
+
+  /** `suffix` tells the figures of several sites apart. */
+  reportTo(health: Health, suffix = ""): void {
+    health.figure(`site-requests-in-flight${suffix}`, () => this.#client.inFlight);
+    health.figure(`site-requests-waiting${suffix}`, () => this.#client.waiting);
+    health.fact(`site-code${suffix}`, () => this.#configuration.siteCode);
+    health.fact(`site-breaker${suffix}`, () => breakerWord(this.#client.breaker));
     health.fact(
-      "site-capabilities",
+      `site-capabilities${suffix}`,
       () => this.#capabilities && capabilityWords(this.#capabilities),
     );
   }

@@ -1,0 +1,46 @@
+import { z } from "zod";
+import { DEFAULT_INVENTORY_CLASSES } from "./inventory-classes.ts";
+
+/** Own limits. */
+const MAX_SITES = 32;
+const MAX_CLASSES = 50;
+const MAX_COLLECTIONS = 50;
+
+export const inventoryClassName = z
+  .string()
+  .regex(/^SMS_G_System_[A-Za-z0-9_]{1,110}$/, "has to be the name of a class SMS_G_System_...");
+
+/** A site that is to be read, as the control plane asks for it. */
+const desiredSite = z.strictObject({
+  /** The code of a site that the bridge's local file describes. */
+  source: z.string().regex(/^[A-Z0-9]{3}$/, "has to be three letters and digits, in capitals"),
+  /** Classes of hardware inventory; the guardrails say which may be asked for. */
+  inventoryClasses: z
+    .array(inventoryClassName)
+    .max(MAX_CLASSES)
+    .refine((names) => new Set(names).size === names.length, "names a class twice")
+    .default([...DEFAULT_INVENTORY_CLASSES]),
+  /** Which software updates each device has and lacks: many rows for a device. */
+  updateCompliance: z.boolean().default(true),
+  /** Only devices that are in one of these collections; all that the account sees where there are none. */
+  collections: z
+    .array(z.string().regex(/^[A-Za-z0-9]{3}[0-9A-Fa-f]{5}$/, "has to be a CollectionID"))
+    .max(MAX_COLLECTIONS)
+    .default([]),
+  /** In which everything is read and compared once. */
+  truthMinutes: z.number().min(0.01).max(1_440).default(60),
+  /** In which inventory classes and what moves by itself are read whole once; hints tell of them in between. */
+  inventoryHours: z.number().min(0.01).max(168).default(24),
+  /** How often changes are looked for. */
+  hotSeconds: z.number().min(0.1).max(3_600).default(20),
+});
+export type DesiredSite = z.infer<typeof desiredSite>;
+
+export const desiredSites = z
+  .array(desiredSite)
+  .max(MAX_SITES)
+  .refine(
+    (sites) => new Set(sites.map(({ source }) => source)).size === sites.length,
+    "names a site twice",
+  )
+  .default([]);

@@ -1,0 +1,128 @@
+import type { CheckResult } from "@isthmus/shared/kernel/service-definition";
+import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
+import type { InventoryMessage } from "@isthmus/shared/link/link-hooks";
+import type { InventorySource } from "../core/ports.ts";
+import type { WantedSource } from "./site-sources.ts";
+import { SourceRunner, type SourceRunnerParts } from "./source-runner.ts";
+
+interface Running {
+  readonly make: string;
+  readonly runner: SourceRunner;
+}
+
+/** The sources that are read. */
+export class Inventory implements AsyncDisposable {
+  readonly #parts: SourceRunnerParts;
+  readonly #isStandalone: boolean;
+  #running = new Map<string, Running>();
+
+  constructor(parts: SourceRunnerParts, isStandalone: boolean) {
+    this.#parts = parts;
+    this.#isStandalone = isStandalone;
+  }
+
+  get runners(): readonly SourceRunner[] {
+    return [...this.#running.values()].map(({ runner }) => runner);
+  }
+
+  /** Ends sources that are wanted no more, or otherwise; those that are wanted as they are go on undisturbed. */
+  async apply(wanted: readonly WantedSource<InventorySource>[]): Promise<void> {
+    // Without a control plane there is nobody who would take it.
+    const all = this.#isStandalone ? [] : wanted;
+    const kept = new Map<string, Running>();
+    for (const [name, running] of this.#running) {
+      const isKept = all.some((each) => each.name === name && each.make === running.make);
+      if (isKept) kept.set(name, running);
+      else await running.runner[Symbol.asyncDispose]();
+    }
+    for (const { name, make, start } of all) {
+      if (!kept.has(name)) kept.set(name, { make, runner: new SourceRunner(start, this.#parts) });
+    }
+    this.#running = kept;
+  }
+
+  onMessage(message: InventoryMessage): void {
+    const runner = this.#running.get(message.source)?.runner;
+    if (message.type === "lease") runner?.onLease(message);
+    else runner?.onDiffers(message);
+  }
+
+  /** Undefined where the source is not read by this bridge now. */
+  async refresh(
+    source: string,
+    kind: RecordKind,
+    keys: readonly string[],
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    return await this.#running.get(source)?.runner.refresh(kind, keys, signal);
+  }
+
+  check(): CheckResult {
+    if (this.#isStandalone) return standalone;
+    const runners = this.runners;
+    if (runners.length === 0) return nothingWanted;
+    const checks = runners.map((runner) => checkOf(runner, this.#parts.clock.now()));
+    const isHealthy = checks.every(({ status }) => status === "healthy");
+    const remedies = checks.map(({ remedy }) => remedy).filter((remedy) => remedy !== undefined);
+    return {
+      status: isHealthy ? "healthy" : "warning",
+      reason: checks.map(({ reason }) => reason).join("; "),
+      ...(remedies.length > 0 && { remedy: remedies.join("; ") }),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.runners.map((runner) => runner[Symbol.asyncDispose]()));
+    this.#running.clear();
+  }
+}
+
+function checkOf({ source, observer, lease }: SourceRunner, now: number): CheckResult {
+  const { name } = source;
+  if (lease.kind === "elsewhere") {
+    const holder = lease.holder ?? "another bridge";
+    return { status: "healthy", reason: `${name} is read by ${holder}, and this one stands by` };
+  }
+  if (lease.kind === "none") {
+    return {
+      status: "warning",
+      reason: `${name} is not read: the control plane has not given its lease`,
+      remedy: "see whether the connection to the control plane is up",
+    };
+  }
+  const scanned = observer.scanEndedAt.get(source.kinds[0] ?? "device");
+  const when =
+    scanned === undefined
+      ? progressWords(observer)
+      : `last read whole ${Math.round((now - scanned) / 1_000)} s ago`;
+  const fault = observer.lastFault;
+  const isFaulty = fault !== undefined && now - fault.at < FAULT_SHOWN_MS;
+  return {
+    status: isFaulty ? "warning" : "healthy",
+    reason: `${name}: ${when}${isFaulty ? `; it cannot be read well: ${fault.message}` : ""}`,
+    ...(isFaulty && { remedy: "see the check of the source itself, and the reason" }),
+  };
+}
+
+/** Own choice: faults that are not seen again for so long are over. */
+const FAULT_SHOWN_MS = 300_000;
+
+function progressWords({ kinds }: SourceRunner["observer"]): string {
+  const [first] = kinds;
+  if (first === undefined) return "its first reading begins";
+  const [kind, { read, expected }] = first;
+  const of = expected === undefined ? "" : ` of about ${expected}`;
+  return `first reading, ${kind}: ${read}${of}`;
+}
+
+const standalone: CheckResult = {
+  status: "warning",
+  reason: "this bridge runs without a control plane, so nothing is synchronised",
+  remedy: "enrol it at a control plane",
+};
+
+const nothingWanted: CheckResult = {
+  status: "warning",
+  reason: "the desired configuration names no source, so no inventory is synchronised",
+  remedy: "name a site under sites in the bridge's desired configuration",
+};

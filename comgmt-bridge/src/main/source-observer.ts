@@ -1,0 +1,68 @@
+import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
+import type { ScanEnd } from "../core/inventory-state.ts";
+
+export interface KindProgress {
+  readonly read: number;
+  readonly expected: number | undefined;
+  readonly at: number;
+}
+
+export interface SourceFault {
+  readonly code: string;
+  readonly message: string;
+  readonly at: number;
+}
+
+/** What happens to one source, for metrics, health and the command line. */
+export class SourceObserver {
+  readonly totals = { requests: 0, rows: 0, changed: 0, applied: 0, passedOver: 0, faults: 0 };
+  readonly kinds = new Map<RecordKind, KindProgress>();
+  readonly scanEndedAt = new Map<RecordKind, number>();
+  lastFault: SourceFault | undefined;
+  backlogEntries = 0;
+  readonly #now: () => number;
+  readonly #onFault: (fault: SourceFault) => void;
+
+  constructor(now: () => number, onFault: (fault: SourceFault) => void) {
+    this.#now = now;
+    this.#onFault = onFault;
+  }
+
+  requests(count: number): void {
+    this.totals.requests += count;
+  }
+
+  rows(count: number): void {
+    this.totals.rows += count;
+  }
+
+  fault(code: string, message: string): void {
+    this.totals.faults += 1;
+    const isNews = this.lastFault?.code !== code;
+    this.lastFault = { code, message, at: this.#now() };
+    if (isNews) this.#onFault(this.lastFault);
+  }
+
+  changed(_kind: RecordKind, count: number): void {
+    this.totals.changed += count;
+  }
+
+  range(_kind: RecordKind, what: "applied" | "passed-over"): void {
+    if (what === "applied") this.totals.applied += 1;
+    else this.totals.passedOver += 1;
+  }
+
+  progress(kind: RecordKind, read: number, expected: number | undefined): void {
+    this.kinds.set(kind, { read, expected, at: this.#now() });
+  }
+
+  scanEnded(kind: RecordKind, _end: ScanEnd): void {
+    this.kinds.delete(kind);
+    this.scanEndedAt.set(kind, this.#now());
+    this.lastFault = undefined;
+  }
+
+  backlog(entries: number): void {
+    this.backlogEntries = entries;
+  }
+}
