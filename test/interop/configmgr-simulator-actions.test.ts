@@ -217,7 +217,7 @@ describe("an application", () => {
     all.clock.advance(MINUTE_MS);
     expect(await state()).toBe("Not installed");
     expect((await act("InstallApplication", ["GUID:none"])).status).toBe(404);
-    expect((await act("RepairApplication", [device["SMSID"]])).status).toBe(404);
+    expect((await act("ReinstallApplication", [device["SMSID"]])).status).toBe(404);
   });
 });
 

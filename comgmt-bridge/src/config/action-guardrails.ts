@@ -24,6 +24,19 @@ const pattern = z
   .refine(isRegularExpression, "is no regular expression")
   .describe("a regular expression that the whole value has to match");
 
+/** Own limit. */
+const MAX_SITES = 20;
+
+/** Which devices of a site may be touched at all. */
+const targets = z.strictObject({
+  /** Collections that may be targeted, and whose members may be. */
+  collections,
+  /** Devices by ResourceID that may be targeted whatever collection they are in. */
+  devices: z.array(z.int().min(1).max(0x7fff_ffff)).max(MAX_DEVICES).default([]),
+  /** No action that touches a member of one of these is carried out. */
+  never: collections,
+});
+
 const script = z.strictObject({
   scriptGuid: guid,
   version: z.string().min(1).max(64),
@@ -45,16 +58,11 @@ const application = z.strictObject({
  * `commands.limits` hold as well.
  */
 export const actionGuardrails = z.strictObject({
+  /** By site code: ids of collections and devices mean something within a site alone. */
   targets: z
-    .strictObject({
-      /** Collections that may be targeted, and whose members may be. */
-      collections,
-      /** Devices by ResourceID that may be targeted whatever collection they are in. */
-      devices: z.array(z.int().min(1).max(0x7fff_ffff)).max(MAX_DEVICES).default([]),
-      /** No action that touches a member of one of these is carried out. */
-      never: collections,
-    })
-    .prefault({}),
+    .record(z.string().regex(/^[A-Z0-9]{3}$/, "is no site code"), targets)
+    .refine((sites) => Object.keys(sites).length <= MAX_SITES, "has too many sites")
+    .default({}),
   maxDevicesPerAction: z.int().min(1).max(MAX_ACTION_DEVICES).default(100),
   /** More devices of a kind of action than this, in one or in several of them, need a second person. */
   approval: z

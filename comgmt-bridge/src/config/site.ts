@@ -53,6 +53,8 @@ export const site = z
       .regex(/^sha256\/[A-Za-z0-9+/]{43}=$/, "has to be sha256/ and 32 bytes in base64")
       .optional(),
     limits: limits.prefault({}),
+    /** How the site writes the SHA-256 over the parameters of a script; implementations in public differ. */
+    scriptParameterHash: z.enum(["lower", "upper"]).default("lower"),
   })
   .superRefine((given, context) => {
     if ((given.tokenFile === undefined) === (given.kerberos === undefined)) {

@@ -108,12 +108,15 @@ function settleRequest(
     state,
     operationId,
     how,
+    isUnsent = false,
   }: Moment & {
     readonly n: number;
     readonly state: Exclude<RequestState, "intended">;
     readonly operationId?: number | undefined;
     /** `answered` by the site, or `looked-up` there. */
     readonly how: "answered" | "looked-up";
+    /** Of one that never left: its devices were not asked. */
+    readonly isUnsent?: boolean;
   },
 ): void {
   const { changes } = transaction.run(
@@ -129,11 +132,10 @@ function settleRequest(
       ...{ id, at },
       devices: rows.map(({ resourceId }) => ({ resourceId, state: "sent" })),
     });
-  } else if (state === "absent") {
+  } else if (state === "absent" || isUnsent) {
     transaction.run(
-      "UPDATE site_action_device SET request = 0 WHERE action_id = ? AND request = ?",
-      id,
-      n,
+      "UPDATE site_action_device SET request = 0, attempts = attempts - ? WHERE action_id = ? AND request = ?",
+      ...[isUnsent ? 1 : 0, id, n],
     );
   }
 }

@@ -19,14 +19,18 @@ function findAction(
   return row && storedAction(transaction, row);
 }
 
-/** Actions that are under way, oldest first. */
-function openActions(transaction: Transaction): StoredAction[] {
+/** Actions that are under way at a site, oldest first. */
+function openActionIds(
+  transaction: Transaction,
+  { source }: { readonly source: string },
+): string[] {
   return transaction
     .all(
-      "SELECT * FROM site_action WHERE ended_at IS NULL ORDER BY at, id LIMIT ?",
+      "SELECT id FROM site_action WHERE ended_at IS NULL AND source = ? ORDER BY at, id LIMIT ?",
+      source,
       MAX_OPEN_ACTIONS,
     )
-    .map((row) => storedAction(transaction, row));
+    .map((row) => String(row["id"]));
 }
 
 function storedAction(transaction: Transaction, row: Row): StoredAction {
@@ -73,21 +77,22 @@ function numberOf(value: Row[string] | undefined): number | undefined {
 /** Which of these operations of the site are known to be this bridge's. */
 function knownOperations(
   transaction: Transaction,
-  { operationIds }: { readonly operationIds: readonly number[] },
+  { source, operationIds }: { readonly source: string; readonly operationIds: readonly number[] },
 ): number[] {
-  return operationIds.filter(
-    (operationId) =>
-      transaction.get(
-        "SELECT 1 FROM site_action_request WHERE operation_id = ? LIMIT 1",
-        operationId,
-      ) !== undefined,
-  );
+  const sql = `SELECT 1 FROM site_action_request r JOIN site_action a ON a.id = r.action_id
+    WHERE r.operation_id = ? AND a.source = ? LIMIT 1`;
+  return operationIds.filter((id) => transaction.get(sql, id, source) !== undefined);
 }
 
 /** The last operation that the site numbered for us: whoever created it is us. */
-function lastOperation(transaction: Transaction): number | undefined {
+function lastOperation(
+  transaction: Transaction,
+  { source }: { readonly source: string },
+): number | undefined {
   const row = transaction.get(
-    "SELECT max(operation_id) AS last FROM site_action_request WHERE operation_id IS NOT NULL",
+    `SELECT max(r.operation_id) AS last FROM site_action_request r JOIN site_action a ON a.id = r.action_id
+       WHERE a.source = ? AND r.operation_id IS NOT NULL`,
+    source,
   );
   return numberOf(row?.["last"]);
 }
@@ -111,7 +116,7 @@ function windowUse(
 
 export const actionReadings = {
   findAction,
-  openActions,
+  openActionIds,
   knownOperations,
   lastOperation,
   windowUse,

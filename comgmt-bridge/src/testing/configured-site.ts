@@ -21,7 +21,10 @@ export function configuredSite(
   writeToken(token);
   writeFileSync(caFile, caPem);
   return {
-    configuration: { url, siteCode: "CM1", tokenFile, caFile, limits: { ...LIMITS, ...limits } },
+    configuration: {
+      ...{ url, siteCode: "CM1", tokenFile, caFile, scriptParameterHash: "lower" },
+      limits: { ...LIMITS, ...limits },
+    },
     writeToken,
     [Symbol.dispose]: () => folder[Symbol.dispose](),
   };

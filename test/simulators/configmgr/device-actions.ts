@@ -4,6 +4,7 @@ import { combine, requireEntity, runOnDevice } from "./cmpivot-run.ts";
 import type { Device } from "./device.ts";
 import { notFound, Refusal } from "./odata-refusal.ts";
 import type { Operation } from "./operations.ts";
+import { guidOf } from "./random-values.ts";
 import { members, requireRight } from "./request-body.ts";
 import type { Principal } from "./site-options.ts";
 import type { SiteState } from "./site-state.ts";
@@ -30,6 +31,8 @@ export function postBound(
       return setExtensionData(state, principal, bound, body);
     case "DeleteExtensionData":
       return deleteExtensionData(state, principal, bound);
+    case "GetRecoveryKeyValue":
+      return recoveryKeyValue(principal, bound, body);
     default:
       throw notFound(`No HTTP resource was found for the action '${action}'.`);
   }
@@ -63,6 +66,29 @@ export function extensionRows(device: Device) {
   return all.map(([PropertyName, PropertyValue]) => ({
     ...{ ResourceID: device.id, PropertyName, PropertyValue },
   }));
+}
+
+/** Keys that the site keeps of a device's volumes: one of the system's, and one of another where the seed says so. */
+export function recoveryKeysOf(device: Device) {
+  const volumes = 1 + (device.bits(400) % 2);
+  return Array.from({ length: volumes }, (_, index) => ({
+    ...{ ItemKey: device.id, VolumeTypeId: index + 1 },
+    RecoveryKeyId: guidOf(device.options.seed + 400 + index, device.id),
+  }));
+}
+
+function recoveryKeyValue(principal: Principal, bound: Bound, body: unknown): Answer {
+  requireRight(principal, "recoveryKeys");
+  const { RecoveryKeyId } = members(body, { RecoveryKeyId: "string" });
+  if (bound.kind !== "device") throw notFound("Recovery keys are a device's.");
+  const { device } = bound;
+  const index = recoveryKeysOf(device).findIndex((each) => each.RecoveryKeyId === RecoveryKeyId);
+  if (index < 0) throw notFound("No such recovery key.");
+  const blocks = Array.from(
+    { length: 8 },
+    (_, block) => device.bits(410 + index * 8 + block) % 999_999,
+  );
+  return json(200, { value: blocks.map((block) => String(block).padStart(6, "0")).join("-") });
 }
 
 function targetsOf(state: SiteState, principal: Principal, bound: Bound): number[] {

@@ -3,11 +3,13 @@ import { runOnDevice } from "./cmpivot-run.ts";
 import type { Device } from "./device.ts";
 import {
   alphabetical,
+  complex,
   date,
   type EntityClass,
   flag,
   int,
   type KeyRange,
+  lazy,
   text,
 } from "./entity-class.ts";
 import type { Fleet } from "./fleet.ts";
@@ -54,6 +56,7 @@ export function operationClasses(
         date("RequestedTime", ({ requestedAt }) => requestedAt),
         int("State", (operation) => (operations.isExpired(operation) ? 0 : 1)),
         text("UniqueID", ({ taskId }) => taskId),
+        lazy(complex("TargetResourceIDs", ({ targets }) => targets)),
       ]),
       rows: (ranges: readonly KeyRange[]) => ofKind(undefined, ranges),
       byKey: byId,

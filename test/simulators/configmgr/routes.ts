@@ -1,6 +1,12 @@
 import { type Answer, json } from "./answer.ts";
 import type { Device } from "./device.ts";
-import { type Bound, extensionRows, getBound, postBound } from "./device-actions.ts";
+import {
+  type Bound,
+  extensionRows,
+  getBound,
+  postBound,
+  recoveryKeysOf,
+} from "./device-actions.ts";
 import type { EntityClass } from "./entity-class.ts";
 import { metadataText } from "./metadata.ts";
 import { readQuery } from "./odata-query.ts";
@@ -191,6 +197,9 @@ function documentedList(
         ...(isWhole && { BoundaryGroup: group }),
       }));
     }
+    case "RecoveryKeys":
+      isExpanded("");
+      return recoveryKeysOf(device);
     case "Events":
       isExpanded("");
       return eventsOf(state, device);

@@ -12,7 +12,9 @@ export interface Principal {
   readonly rights?: readonly Right[];
 }
 
-export type Right = "read" | "modify" | "delete" | "notify" | "runScripts" | "approve" | "cmpivot";
+export type Right =
+  | ("read" | "modify" | "delete" | "notify" | "runScripts" | "approve" | "cmpivot")
+  | "recoveryKeys";
 
 /** What of OData the service understands beyond what public sources show; all off by default. */
 export interface Capabilities {

@@ -8,7 +8,7 @@ import { operationClasses } from "./operation-classes.ts";
 import { type Operation, Operations, type Outcome } from "./operations.ts";
 import { Scripts } from "./scripts.ts";
 import type { Principal, SiteOptions } from "./site-options.ts";
-import { Software } from "./software-classes.ts";
+import { type InstallState, Software } from "./software-classes.ts";
 import { systemClasses } from "./system-classes.ts";
 
 /** Types of client notification that leave a trace in the site's data (community, two sources). */
@@ -29,7 +29,7 @@ export class SiteState {
   skewMs = 0;
   /** Devices that nobody sees for now. */
   hidden: ((device: Device) => boolean) | undefined;
-  #installs = new Map<string, "Installing" | "Installed" | "Uninstalled">();
+  #installs = new Map<string, InstallState>();
 
   constructor(options: SiteOptions) {
     this.options = options;
@@ -136,11 +136,12 @@ export class SiteState {
   }
 
   #wasDone({ task }: Operation, { resourceId, at, isFailed }: Outcome): void {
-    if (isFailed) return;
     if (task.kind === "application") {
-      const state = task.action === "Uninstall" ? "Uninstalled" : "Installed";
+      const done = task.action === "Uninstall" ? "Uninstalled" : "Installed";
+      const state = isFailed ? "Failed" : done;
       this.#installs.set(`${resourceId}/${task.application}`, state);
     }
+    if (isFailed) return;
     const type = task.kind === "notification" ? task.type : undefined;
     if (type === DISCOVERY_DATA) this.fleet.change(resourceId, { lastHeartbeat: at });
     if (type === HARDWARE_INVENTORY) {

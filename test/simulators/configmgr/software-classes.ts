@@ -12,7 +12,11 @@ interface OnDevice extends Listed {
 }
 
 /** What an installation that was asked for has come to, by `<device>/<application>`. */
-export type InstallStates = ReadonlyMap<string, "Installing" | "Installed" | "Uninstalled">;
+export type InstallStates = ReadonlyMap<string, InstallState>;
+export type InstallState = "Installing" | "Installed" | "Uninstalled" | "Failed";
+
+/** "The application was not detected after installation completed", signed. */
+const NOT_DETECTED = 0x87d00324 | 0;
 
 const FIRST_CI = 16_777_300;
 const UPDATES_PER_DEVICE = 8;
@@ -63,6 +67,7 @@ export class Software {
       .map(({ number }) => ({
         ApplicationId: this.#applicationGuid(number),
         Status: this.installState(device, number),
+        ...(this.installState(device, number) === "Failed" && { ErrorCode: NOT_DETECTED }),
         ...(isExpanded && {
           Application: {
             CIGUID: this.#applicationGuid(number),

@@ -71,7 +71,7 @@ export function postApplication(
 ): Answer {
   requireRight(principal, "modify");
   const application = state.software.applicationBy(guid);
-  const verb = /^(Install|Uninstall)Application$/.exec(action)?.[1];
+  const verb = /^(Install|Uninstall|Repair)Application$/.exec(action)?.[1];
   if (application === undefined || verb === undefined) throw notFound("No such application.");
   const shape =
     verb === "Install"

@@ -3,6 +3,7 @@ import { RefusalError } from "@isthmus/shared/errors";
 /** What somebody on premises allows to be done at the site; `config/action-guardrails.ts` says what each key means. */
 export interface ActionAllowance {
   readonly targets: {
+    readonly source: string;
     readonly collections: readonly string[];
     readonly devices: readonly number[];
     readonly never: readonly string[];
@@ -35,12 +36,6 @@ const RULE = "guardrails.comgmt-bridge.actions";
 
 export function actionRefusal(code: string, key: string, message: string): RefusalError {
   return new RefusalError(code, `${RULE}.${key}`, message);
-}
-
-/** Another site than the one that this bridge is for is never asked. Throws RefusalError `source-unknown`. */
-export function judgeSource(source: string, siteCode: string): void {
-  if (source === siteCode) return;
-  throw new RefusalError("source-unknown", "site.siteCode", `this bridge is for ${siteCode}`);
 }
 
 /** Throws RefusalError `notification-refused`. */
@@ -100,11 +95,11 @@ export function judgeTarget(target: Target, allowance: ActionAllowance, isRestar
     judgeCount(new Set(target.resourceIds).size, allowance, isRestart);
     return;
   }
-  const { collections, never } = allowance.targets;
+  const { source, collections, never } = allowance.targets;
   const { collectionId } = target;
   if (!collections.includes(collectionId) || never.includes(collectionId)) {
     const message = `the collection ${collectionId} may not be targeted`;
-    throw actionRefusal("target-refused", "targets.collections", message);
+    throw actionRefusal("target-refused", `targets.${source}.collections`, message);
   }
 }
 
@@ -119,16 +114,16 @@ export function judgeDevices(
     throw new RefusalError("target-empty", "payload.target", "the target has no devices");
   }
   judgeCount(resourceIds.length, allowance, isRestart);
-  const { devices } = allowance.targets;
+  const { source, devices } = allowance.targets;
   const foreign = resourceIds.filter((id) => !members.allowed.has(id) && !devices.includes(id));
   if (foreign.length > 0) {
     const message = `${foreign.length} devices, ${foreign[0]} among them, are in no collection that may be targeted`;
-    throw actionRefusal("target-refused", "targets", message);
+    throw actionRefusal("target-refused", `targets.${source}`, message);
   }
   const protectedOnes = resourceIds.filter((id) => members.never.has(id));
   if (protectedOnes.length > 0) {
     const message = `${protectedOnes.length} devices, ${protectedOnes[0]} among them, are in a collection that is never touched`;
-    throw actionRefusal("target-refused", "targets.never", message);
+    throw actionRefusal("target-refused", `targets.${source}.never`, message);
   }
 }
 

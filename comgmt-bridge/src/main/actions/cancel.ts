@@ -1,0 +1,72 @@
+import { RefusalError } from "@isthmus/shared/errors";
+import { ACTIONS_STREAM, type siteCommandPayloads } from "@isthmus/shared/link/site-messages";
+import type { z } from "zod";
+import type { DeviceNews, StoredAction } from "../../core/actions/action-state.ts";
+import { cancelRequest } from "../../protocol/admin-service/action-requests.ts";
+import { type ActionParts, commandAsking } from "./action-parts.ts";
+import { isNumbered } from "./request-sender.ts";
+
+export type CancelPayload = z.output<(typeof siteCommandPayloads)["site.cancel"]>;
+
+/**
+ * Ends an action: its operations at the site where they have numbers, and the wait for its devices in any case. A device that has
+ * begun goes on; nothing can call it back.
+ */
+export class Cancellation {
+  readonly #parts: ActionParts;
+
+  constructor(parts: ActionParts) {
+    this.#parts = parts;
+  }
+
+  async run(payload: CancelPayload) {
+    const { locks, kernel, siteCode } = this.#parts;
+    const { commandId } = payload;
+    const devices = await locks.hold(commandId, () => this.#cancel(commandId));
+    kernel.link.wake(ACTIONS_STREAM);
+    return { source: siteCode, devices };
+  }
+
+  async #cancel(id: string): Promise<number> {
+    const { store, clock } = this.#parts.kernel;
+    const action = await store.run("findAction", { id });
+    if (action === undefined || action.source !== this.#parts.siteCode) {
+      throw new RefusalError(
+        "action-unknown",
+        "payload.commandId",
+        `this bridge knows no action of ${id}`,
+      );
+    }
+    const reason = await this.#endAtSite(action);
+    const devices = action.open.map(({ resourceId, request }): DeviceNews => {
+      const told = request === 0 ? "it was not sent to the device" : reason;
+      return { resourceId, state: "cancelled", reason: told };
+    });
+    return await store.run("noteDevices", { id, at: clock.now(), devices });
+  }
+
+  /** What to tell of devices that were asked already. */
+  async #endAtSite(action: StoredAction): Promise<string> {
+    const { client, kernel } = this.#parts;
+    const awaited = new Set(action.open.map(({ request }) => request));
+    const requests = action.requests.filter(({ n, state }) => state === "taken" && awaited.has(n));
+    if (!isNumbered(action)) {
+      return "the site cannot take it back; the bridge waits no longer and the device may go on";
+    }
+    let ended = 0;
+    for (const { operationId } of requests) {
+      if (operationId === undefined) continue;
+      const { path, argument, asked } = cancelRequest(operationId);
+      try {
+        await client.call(path, argument, { ...commandAsking(kernel.signal), asked });
+        ended += 1;
+      } catch (error) {
+        kernel.log.warn({ id: action.id, operationId, err: error }, "action.not-cancelled");
+      }
+    }
+    if (ended === requests.length && action.requests.every(({ state }) => state !== "intended")) {
+      return "the site gave the operation up; a device that had begun goes on";
+    }
+    return "the bridge waits no longer, but could not end the operation at the site: the device may go on";
+  }
+}

@@ -1,0 +1,98 @@
+import type { ActionPlan, StoredRequest } from "../../core/actions/action-state.ts";
+import { CMPIVOT_TYPE, SCRIPT_TYPE } from "../../protocol/admin-service/action-requests.ts";
+import type { FoundOperation } from "../../site/action-site.ts";
+import type { Asking } from "../../site/admin-service-client.ts";
+import type { ActionParts } from "./action-parts.ts";
+
+/** The site's clock and ours may be so far apart; farther, and health says so. */
+const CLOCK_MARGIN_MS = 300_000;
+
+export type LookedUp =
+  | { readonly kind: "found"; readonly operationId: number }
+  | { readonly kind: "absent" }
+  /** Several could be it, or the site does not tell enough. */
+  | { readonly kind: "ambiguous" };
+
+interface Lost {
+  readonly plan: ActionPlan;
+  readonly request: StoredRequest;
+  readonly resourceIds: readonly number[];
+}
+
+/**
+ * Looks for the operation of a request whose answer did not come: created since the intent, by us, of this type, for these very
+ * devices and (of a script) with this GUID and version. Operations that are known to be another request's are passed over.
+ */
+export async function lookUpOperation(
+  parts: ActionParts,
+  { plan, request, resourceIds }: Lost,
+  asking: Asking,
+): Promise<LookedUp> {
+  const type = operationType(plan);
+  if (type === undefined) return { kind: "ambiguous" };
+  const since = request.intendedAt - CLOCK_MARGIN_MS;
+  const all = await parts.site.operationsSince(type, since, asking);
+  const candidates = await unclaimed(parts, all, asking);
+  const fitting = candidates.filter((found) => isFor(found, resourceIds));
+  const ours = await ofScript(parts, plan, fitting, asking);
+  const [first] = ours;
+  if (first === undefined) return { kind: "absent" };
+  const isSure = ours.length === 1 && first.resourceIds !== undefined;
+  return isSure ? { kind: "found", operationId: first.id } : { kind: "ambiguous" };
+}
+
+function operationType(plan: ActionPlan): number | undefined {
+  switch (plan.kind) {
+    case "notify":
+      return plan.type;
+    case "script":
+      return SCRIPT_TYPE;
+    case "query":
+      return CMPIVOT_TYPE;
+    case "application":
+    case "custom-properties":
+      return undefined;
+  }
+}
+
+async function unclaimed(
+  { kernel: { store }, site, siteCode }: ActionParts,
+  all: readonly FoundOperation[],
+  asking: Asking,
+): Promise<readonly FoundOperation[]> {
+  const operationIds = all.map(({ id }) => id);
+  const known = new Set(await store.run("knownOperations", { source: siteCode, operationIds }));
+  const others = all.filter(({ id }) => !known.has(id));
+  if (others.length === 0) return [];
+  // Who we are at the site says the last operation that it numbered for us.
+  const last = await store.run("lastOperation", { source: siteCode });
+  if (last === undefined) return others;
+  const us = (await site.operationStatuses([last], asking)).get(last)?.CreatedBy?.toLowerCase();
+  if (us === undefined) return others;
+  return others.filter(
+    ({ createdBy }) => createdBy === undefined || createdBy.toLowerCase() === us,
+  );
+}
+
+/** One whose devices the site does not tell may be it. */
+function isFor({ resourceIds }: FoundOperation, wanted: readonly number[]): boolean {
+  if (resourceIds === undefined) return true;
+  const sorted = wanted.toSorted((a, b) => a - b);
+  return sorted.length === resourceIds.length && sorted.every((id, at) => id === resourceIds[at]);
+}
+
+async function ofScript(
+  { site }: ActionParts,
+  plan: ActionPlan,
+  candidates: readonly FoundOperation[],
+  asking: Asking,
+): Promise<readonly FoundOperation[]> {
+  if (plan.kind !== "script") return candidates;
+  const scripts = await Promise.all(candidates.map(({ id }) => site.scriptOf(id, asking)));
+  return candidates.filter((_, at) => {
+    const script = scripts[at];
+    return (
+      script === undefined || (script.guid === plan.scriptGuid && script.version === plan.version)
+    );
+  });
+}

@@ -1,0 +1,38 @@
+import type { z } from "zod";
+import type { siteCommandPayloads } from "@isthmus/shared/link/site-messages";
+import { judgeQueries } from "../../core/actions/action-allowance.ts";
+import { judgeQuery } from "../../core/query-allowance.ts";
+import { queryRequest } from "../../protocol/admin-service/action-requests.ts";
+import { parseQuery } from "../../protocol/cmpivot/parser.ts";
+import { readsOf } from "../../protocol/cmpivot/reads.ts";
+import type { ActionParts } from "./action-parts.ts";
+import type { ActionKind } from "./action-runner.ts";
+
+export type QueryPayload = z.output<(typeof siteCommandPayloads)["site.query"]>;
+
+/** CMPivot, one operation for each device: `RunCMPivot` knows one device or a whole collection, whoever is in it by then. */
+export function queryKind(parts: ActionParts): ActionKind<QueryPayload> {
+  /** What is judged is what is sent: the canonical text. Throws RefusalError, ProtocolError. */
+  const canonical = (text: string): string => {
+    const reads = readsOf(parseQuery(text));
+    judgeQuery(reads, parts.queries);
+    return reads.text;
+  };
+  return {
+    window: () => "site-devices-queried",
+    judge({ query }) {
+      judgeQueries(parts.allowance);
+      canonical(query);
+    },
+    async prepare({ query: text }, resourceIds) {
+      const query = canonical(text);
+      return {
+        plan: { kind: "query", query },
+        resourceIds,
+        passedOver: [],
+        request: ([first]) => queryRequest(query, first ?? 0),
+        isOneByOne: true,
+      };
+    },
+  };
+}
