@@ -10,6 +10,7 @@ import { insertCommand } from "./command-operations.ts";
 import { raiseSeen } from "./connector-delivery.ts";
 import { recordConnectorEvent } from "./connector-sessions.ts";
 import { takeDelivery } from "./delivery-entries.ts";
+import { tellCertificate, tellTunnel } from "./device-timeline.ts";
 import type { IngestContext } from "./ingest-context.ts";
 import { takeInventoryEntry } from "./inventory-entries.ts";
 import { takeRecoveryKeys } from "./recovery-key-reveals.ts";
@@ -91,7 +92,8 @@ function namesOf(event: IssuanceEvent): { serialNumber: string; issuer: string }
 }
 
 /** The same certificate again (a restored connector, a restored control plane) changes nothing but what was unknown. */
-function takeIssued({ transaction, connectorId }: IngestContext, event: IssuanceEvent): void {
+function takeIssued(context: IngestContext, event: IssuanceEvent): void {
+  const { transaction, connectorId } = context;
   const { serialNumber, issuer } = namesOf(event);
   const present = certificateRow(transaction, serialNumber, issuer);
   const isForeign = present !== undefined && present["connector_id"] !== connectorId;
@@ -124,6 +126,7 @@ function takeIssued({ transaction, connectorId }: IngestContext, event: Issuance
     event.thumbprint ?? null,
     event.at,
   );
+  if ((present?.["issued_at"] ?? null) === null) tellCertificate(context, event, event.deviceId);
 }
 
 function certificateRow(
@@ -132,7 +135,7 @@ function certificateRow(
   issuer: string,
 ): Row | undefined {
   return transaction.get(
-    "SELECT connector_id, thumbprint FROM issued_certificate WHERE serial_number = ? AND issuer = ?",
+    "SELECT connector_id, thumbprint, issued_at, device_id FROM issued_certificate WHERE serial_number = ? AND issuer = ?",
     serialNumber,
     issuer,
   );
@@ -159,7 +162,10 @@ function takeRevoked(context: IngestContext, event: IssuanceEvent): void {
     event.at,
     event.revocationReason ?? "unspecified",
   );
-  if (changes > 0) refreshGateways(context);
+  if (changes === 0) return;
+  const deviceId = event.deviceId ?? present?.["device_id"];
+  tellCertificate(context, event, typeof deviceId === "string" ? deviceId : undefined);
+  refreshGateways(context);
 }
 
 function refreshGateways(context: IngestContext): void {
@@ -214,7 +220,7 @@ function takeAuditEntry(context: IngestContext, entry: unknown): void {
     const detail = `two entries of epoch ${epoch} have index ${link.index}`;
     recordConnectorEvent(transaction, connectorId, now, "audit.forked", detail);
   }
-  transaction.run(
+  const { changes } = transaction.run(
     `INSERT INTO audit_entry (connector_id, idx, hash, previous_hash, epoch, at, event, payload_hash, payload)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
     connectorId,
@@ -227,4 +233,5 @@ function takeAuditEntry(context: IngestContext, entry: unknown): void {
     link.payloadHash,
     link.payload === undefined ? null : JSON.stringify(link.payload),
   );
+  if (changes > 0 && context.service === "tunnel-gateway") tellTunnel(context, link);
 }

@@ -23,6 +23,7 @@ function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutc
   const context: IngestContext = {
     transaction,
     connectorId,
+    service: String(connector["service"]),
     epoch: Number(connector["epoch"]),
     now: batch.now,
     endedCommands: [],

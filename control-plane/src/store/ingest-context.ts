@@ -5,6 +5,7 @@ import type { Transaction } from "@isthmus/shared/store/transaction";
 export interface IngestContext {
   readonly transaction: Transaction;
   readonly connectorId: string;
+  readonly service: string;
   readonly epoch: number;
   readonly now: number;
   readonly endedCommands: string[];

@@ -97,10 +97,11 @@ export const vpnOperations = {
 
   removeVpnSession(transaction: Transaction, ended: EndedSession): void {
     const { id, at, end, refusal } = ended;
-    const { changes } = transaction.run("DELETE FROM vpn_session WHERE session_id = ?", id);
-    if (changes === 0) return;
+    const session = transaction.get("SELECT device_id FROM vpn_session WHERE session_id = ?", id);
+    if (session === undefined) return;
+    transaction.run("DELETE FROM vpn_session WHERE session_id = ?", id);
     const why = refusal && { code: refusal.code, rule: refusal.rule };
-    const payload = { sessionId: id, end, ...why };
+    const payload = { sessionId: id, deviceId: session["device_id"] ?? undefined, end, ...why };
     recordAudit(transaction, { at, event: "vpn.session-ended", payload });
   },
 

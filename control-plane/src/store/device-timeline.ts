@@ -1,0 +1,88 @@
+import type { AuditEntry, IssuanceEvent } from "@isthmus/shared/link/messages";
+import type { Transaction } from "@isthmus/shared/store/transaction";
+import { z } from "zod";
+import type { TimelineKind } from "../core/timeline.ts";
+import type { IngestContext } from "./ingest-context.ts";
+import { recordTimeline } from "./timeline-operations.ts";
+
+/** Lines in the timelines of devices about what other connectors tell: certificates and tunnels. */
+
+/** Own limit: a machine that was set up anew is several records for a while. */
+const MAX_RECORDS = 10;
+
+/** The devices that an id stands for: Entra's, Intune's, or the client's own. A name stands for none. */
+export function recordsOfDevice(transaction: Transaction, deviceId: string): number[] {
+  const rows = transaction.all(
+    `SELECT id FROM inventory_record WHERE kind = 'device' AND deleted_at IS NULL AND id IN (
+       SELECT id FROM inventory_record WHERE entra_device_id IS NOT NULL AND entra_device_id = ?1
+       UNION SELECT id FROM inventory_record WHERE managed_device_id IS NOT NULL AND managed_device_id = ?1
+       UNION SELECT id FROM inventory_record WHERE smsid IS NOT NULL AND smsid IN (?1, ?2))
+     ORDER BY id LIMIT ${MAX_RECORDS}`,
+    deviceId,
+    // The client's id as the site writes it, for those who leave its prefix out.
+    `GUID:${deviceId}`,
+  );
+  return rows.map((row) => Number(row["id"]));
+}
+
+type Line = Pick<IngestContext, "transaction" | "now" | "connectorId"> & {
+  readonly deviceId: string | undefined;
+  readonly at: number;
+  readonly kind: TimelineKind;
+  readonly title: string;
+  readonly detail: unknown;
+};
+
+function tell({ transaction, deviceId, connectorId, ...line }: Line): void {
+  if (deviceId === undefined) return;
+  for (const recordId of recordsOfDevice(transaction, deviceId)) {
+    recordTimeline(transaction, { ...line, recordId, actor: `connector ${connectorId}` });
+  }
+}
+
+/** A certificate was issued to a device, or one of its certificates was revoked. */
+export function tellCertificate(
+  { transaction, now, connectorId }: IngestContext,
+  event: IssuanceEvent,
+  deviceId: string | undefined,
+): void {
+  const { at, serialNumber, issuer, subject, profileId, notAfter, revocationReason } = event;
+  const isIssued = event.event === "issued";
+  tell({
+    ...{ transaction, now, connectorId, deviceId, at },
+    kind: isIssued ? "certificate.issued" : "certificate.revoked",
+    title: `certificate ${serialNumber} ${isIssued ? "issued" : "revoked"}`,
+    detail: { serialNumber, issuer, subject, profileId, notAfter, revocationReason },
+  });
+}
+
+const deviceId = z.string().min(1).max(128).optional();
+const word = z.string().max(256).optional();
+const session = z.object({ sessionId: word, deviceId, group: word, remoteAddress: word });
+const ending = z.object({ sessionId: word, deviceId, end: word, code: word, rule: word });
+const cut = z.object({ connectionId: z.unknown(), deviceId, code: word, rule: word });
+const cuts = z.object({ cuts: z.array(cut).max(1_000) });
+
+/** What a tunnel gateway's audit says of devices: sessions that begin and end, and connections that were cut. */
+export function tellTunnel({ transaction, now, connectorId }: IngestContext, link: AuditEntry) {
+  const about = { transaction, now, connectorId, at: link.at };
+  if (link.event === "vpn.session-opened") {
+    const { success, data } = session.safeParse(link.payload);
+    if (!success) return;
+    const { deviceId, ...detail } = data;
+    const title = `VPN session began from ${detail.remoteAddress ?? "somewhere"}`;
+    tell({ ...about, deviceId, kind: "tunnel.opened", title, detail });
+  } else if (link.event === "vpn.session-ended") {
+    const { success, data } = ending.safeParse(link.payload);
+    if (!success) return;
+    const { deviceId, ...detail } = data;
+    const kind = detail.code === undefined ? "tunnel.ended" : "tunnel.cut";
+    const title = `VPN session ended: ${detail.code ?? detail.end ?? "no reason given"}`;
+    tell({ ...about, deviceId, kind, title, detail });
+  } else if (link.event === "relay.cut") {
+    for (const { deviceId, ...detail } of cuts.safeParse(link.payload).data?.cuts ?? []) {
+      const title = `connection through the tunnel cut: ${detail.code ?? "no reason given"}`;
+      tell({ ...about, deviceId, kind: "tunnel.cut", title, detail });
+    }
+  }
+}
