@@ -16,6 +16,7 @@ import {
   localConfiguration,
 } from "../config/bridge-configuration.ts";
 import type { BridgeOperations } from "../store/module.ts";
+import { siteCommands } from "./actions/site-commands.ts";
 import { deletionControls } from "./deletion-controls.ts";
 import { deletionsCommand } from "./deletions-command.ts";
 import { Inventory } from "./inventory.ts";
@@ -76,17 +77,20 @@ async function startBridge(
     kernel.health.register({ name: "inventory", run: () => inventory.check() });
   }
   publishSync(kernel.metrics, inventory, store);
+  const actions = siteCommands(kernel, sites.all);
+  actions.start();
   return {
     async applyConfiguration(desired) {
       await inventory.apply(wantedSites(desired.sites, sites, rules, { clock, random }));
     },
-    commands: { "site.refresh": refreshCommand(inventory) },
+    commands: { ...actions.handlers, "site.refresh": refreshCommand(inventory) },
     onInventory: (message) => inventory.onMessage(message),
     controls: {
       ...deletionControls({ store, clock, wake }),
       ...syncControls(inventory, store),
     },
     async [Symbol.asyncDispose]() {
+      actions[Symbol.dispose]();
       await inventory[Symbol.asyncDispose]();
       sites[Symbol.dispose]();
     },
