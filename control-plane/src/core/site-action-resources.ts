@@ -63,6 +63,8 @@ export const SITE_ACTION_RESOURCES = {
     deviceCounts: json,
     rowCount: number,
     isTruncated: boolean,
+    /** False once rows and output were thrown away. */
+    areResultsKept: boolean,
   },
   configurationManagerDeviceStates: DEVICE_STATE,
   /** The same with what a script said, which not everybody may read. */

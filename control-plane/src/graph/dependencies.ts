@@ -4,6 +4,7 @@ import type { InventoryReads } from "../core/inventory-reads.ts";
 import type { Passwords } from "../core/password.ts";
 import type { LinkControl, Records, Signer, UnsignedCommands } from "../core/ports.ts";
 import type { SignIn } from "../core/sign-in.ts";
+import type { SiteActionReads } from "../core/site-action-records.ts";
 import type { ActionFollowers } from "./action-followers.ts";
 import type { Listing } from "./listing.ts";
 
@@ -18,6 +19,7 @@ export interface ApiDependencies {
   readonly unsigned: UnsignedCommands;
   readonly link: LinkControl;
   readonly actionFollowers: ActionFollowers;
+  readonly siteActions: SiteActionReads;
   readonly clock: Clock;
   readonly random: Random;
   /** The text of an enrolment token with this secret: where to connect to and which keys to trust. */

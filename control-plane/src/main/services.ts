@@ -11,6 +11,7 @@ import { apiRouter } from "../graph/api.ts";
 import type { SignerClient } from "../signer/signer-client.ts";
 import { StoredInventory } from "../store/co-management-reads.ts";
 import type { ControlPlaneStore, StoreRecords } from "../store/records.ts";
+import { StoredSiteActions } from "../store/site-action-reads.ts";
 import type { ControlPlaneSettings } from "./control-plane.ts";
 import { Loop } from "./loop.ts";
 import type { ServerIdentity } from "./server-identity.ts";
@@ -66,6 +67,7 @@ export function attachServices(
   const api = {
     ...{ records, listing, signer, signIn, passwords, unsigned, link, clock, random },
     actionFollowers,
+    siteActions: new StoredSiteActions(parts.store),
     inventory: new StoredInventory(parts.store),
     enrolmentTokenText: parts.tokenText,
   };

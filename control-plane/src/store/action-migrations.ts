@@ -41,7 +41,7 @@ export const actionMigrations: readonly Migration[] = [
         -- When anything was last heard of it.
         heard_at INTEGER NOT NULL,
         rows_kept INTEGER NOT NULL DEFAULT 0,
-        -- What rows and output take; 0 again once these were thrown away.
+        -- What rows and output take; -1 once these were thrown away.
         result_bytes INTEGER NOT NULL DEFAULT 0,
         -- Whether devices or rows over our own limits were left out, or a client cut its answer.
         is_truncated INTEGER NOT NULL DEFAULT 0,

@@ -10,7 +10,8 @@ const operations = () => sql`
     a.operation_id AS operationId, a.expected_devices AS expectedDeviceCount,
     (SELECT json_group_object(state, n) FROM
       (SELECT state, count(*) AS n FROM device_action WHERE action_id = a.id GROUP BY state)) AS deviceCounts,
-    a.rows_kept AS rowCount, a.is_truncated AS isTruncated
+    a.rows_kept AS rowCount, a.is_truncated AS isTruncated,
+    a.result_bytes >= 0 AS areResultsKept
   FROM site_action a`;
 
 const deviceColumns = sql`

@@ -115,7 +115,7 @@ function prune(transaction: Transaction, now: number): void {
   pruneResults(transaction, now);
   transaction.run(
     `DELETE FROM site_action WHERE id IN (
-       SELECT id FROM site_action WHERE ended_at < ? AND result_bytes = 0 LIMIT ${ACTIONS_PRUNED_AT_ONCE})`,
+       SELECT id FROM site_action WHERE ended_at < ? AND result_bytes <= 0 LIMIT ${ACTIONS_PRUNED_AT_ONCE})`,
     now - KEPT_ACTIONS_MS,
   );
 }
@@ -139,7 +139,7 @@ function pruneResults(transaction: Transaction, now: number): void {
       "UPDATE device_action SET output = NULL WHERE action_id = ? AND output IS NOT NULL",
       id,
     );
-    transaction.run("UPDATE site_action SET result_bytes = 0 WHERE id = ?", id);
+    transaction.run("UPDATE site_action SET result_bytes = -1 WHERE id = ?", id);
   }
 }
 

@@ -1,0 +1,23 @@
+import { ConnectorError } from "@isthmus/shared/errors";
+import { OPERATIONS } from "./ask-site-action.ts";
+import type { ApiDependencies } from "./dependencies.ts";
+import { readEntity } from "./listing.ts";
+import { type ApiRequest, parameter } from "./route.ts";
+
+/** The operation that a path below a site names; `not-found` where it is another site's. */
+export async function operationOf(
+  { listing }: ApiDependencies,
+  request: ApiRequest,
+  query: URLSearchParams = request.query,
+): Promise<Readonly<Record<string, unknown>>> {
+  const id = parameter(request, "operationId");
+  const whose = await readEntity(listing, OPERATIONS, id);
+  if (whose["configurationManagerSite"] !== parameter(request, "source")) {
+    throw notFound(id, OPERATIONS);
+  }
+  return query.size === 0 ? whose : await readEntity(listing, OPERATIONS, id, query);
+}
+
+export function notFound(id: string, resource: string): ConnectorError {
+  return new ConnectorError("not-found", `There is no entity ${id.slice(0, 200)} in ${resource}`);
+}
