@@ -1,7 +1,8 @@
 /*
  * session-timers.c: dead peers, keepalives, idle sessions. Traffic touches no timer: it leaves time stamps, and a session is
- * looked at when the earliest of its timers might have run out, which is found in one array by slot.
+ * looked at when the earliest of its timers might have run out, which is found in one array by slot, a block of slots at a time.
  */
+#include <stdlib.h>
 #include "events.h"
 #include "worker-state.h"
 
@@ -11,6 +12,8 @@
 #define FLOWS_PER_TICK 4096
 /* A transport is given up after this many times its DPD time. */
 #define DPD_TIMES 3
+/* Ours: looked over together; of blocks where nothing is due their times are not even read. */
+#define SLOTS_PER_BLOCK 256
 
 static uint64_t earlier(uint64_t one, uint64_t other) { return one < other ? one : other; }
 static uint64_t later(uint64_t one, uint64_t other) { return one > other ? one : other; }
@@ -86,16 +89,35 @@ static uint64_t watch_idle(struct session *session) {
   return UINT64_MAX;
 }
 
+bool timers_make(struct worker *worker) {
+  uint32_t slots = worker->options.slots, blocks = (slots + SLOTS_PER_BLOCK - 1) / SLOTS_PER_BLOCK;
+  worker->due_ms = malloc(slots * sizeof *worker->due_ms);
+  worker->block_due_ms = malloc(blocks * sizeof *worker->block_due_ms);
+  if (worker->due_ms == NULL || worker->block_due_ms == NULL) return false;
+  for (uint32_t slot = 0; slot < slots; slot++) worker->due_ms[slot] = UINT64_MAX;
+  for (uint32_t block = 0; block < blocks; block++) worker->block_due_ms[block] = UINT64_MAX;
+  return true;
+}
+
+static void set_due(struct worker *worker, uint32_t slot, uint64_t due_ms) {
+  uint64_t *block_ms = &worker->block_due_ms[slot / SLOTS_PER_BLOCK];
+  worker->due_ms[slot] = due_ms;
+  *block_ms = earlier(*block_ms, due_ms);
+}
+
 void timers_start(struct session *session) {
   /* Looked at in the next tick, which finds out when the one after has to be. */
-  session->worker->due_ms[session->options.slot] = session->worker->now_ms;
+  set_due(session->worker, session->options.slot, session->worker->now_ms);
 }
+
+void timers_end(struct session *session) { session->worker->due_ms[session->options.slot] = UINT64_MAX; }
 
 void timers_buffers_used(struct session *session, bool *has_large_buffers) {
   if (*has_large_buffers) return;
   *has_large_buffers = true;
-  uint64_t *due_ms = &session->worker->due_ms[session->options.slot];
-  *due_ms = earlier(*due_ms, session->worker->now_ms + BUFFERS_IDLE_MS);
+  struct worker *worker = session->worker;
+  uint32_t slot = session->options.slot;
+  set_due(worker, slot, earlier(worker->due_ms[slot], worker->now_ms + BUFFERS_IDLE_MS));
 }
 
 static void look_at(struct worker *worker, uint32_t slot) {
@@ -107,14 +129,24 @@ static void look_at(struct worker *worker, uint32_t slot) {
   uint64_t due_ms = watch_idle(session);
   due_ms = earlier(due_ms, watch_dtls(session));
   due_ms = earlier(due_ms, watch_tls(session));
-  worker->due_ms[slot] = due_ms;
+  set_due(worker, slot, due_ms);
+}
+
+static void look_at_block(struct worker *worker, uint32_t block) {
+  uint32_t first = block * SLOTS_PER_BLOCK, left = worker->options.slots - first;
+  uint32_t end = first + (left < SLOTS_PER_BLOCK ? left : SLOTS_PER_BLOCK);
+  worker->block_due_ms[block] = UINT64_MAX;
+  for (uint32_t slot = first; slot < end; slot++) {
+    if (worker->due_ms[slot] <= worker->now_ms) look_at(worker, slot);
+    else set_due(worker, slot, worker->due_ms[slot]);
+  }
 }
 
 void timers_tick(struct worker *worker) {
   if (worker->now_ms < worker->next_tick_ms) return;
   worker->next_tick_ms = worker->now_ms + TICK_MS;
-  for (uint32_t slot = 0; slot < worker->options.slots; slot++)
-    if (worker->due_ms[slot] <= worker->now_ms) look_at(worker, slot);
+  for (uint32_t block = 0; block * SLOTS_PER_BLOCK < worker->options.slots; block++)
+    if (worker->block_due_ms[block] <= worker->now_ms) look_at_block(worker, block);
   tls_flush(worker);
   dtls_flush(worker);
   sessions_settle(worker);

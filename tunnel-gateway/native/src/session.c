@@ -157,7 +157,7 @@ void session_close(struct session *session, uint8_t type, const char *text) {
   forget_broken(session);
   flow_drop_session(worker->flows, session->options.slot);
   worker->by_slot[session->options.slot] = NULL;
-  worker->due_ms[session->options.slot] = UINT64_MAX;
+  timers_end(session);
   remove_by_id(session);
   __atomic_store_n(&session->record->id, 0, __ATOMIC_RELEASE);
   add_to(&worker->counters[COUNT_SESSIONS], (uint64_t)-1);

@@ -74,6 +74,7 @@ struct worker {
   struct session *by_id[ID_BUCKETS];
   struct session_record *records; /* by slot */
   uint64_t *due_ms;               /* by slot: when the session's timers want a look; UINT64_MAX: free */
+  uint64_t *block_due_ms;         /* of a block of slots: none of theirs is earlier */
   struct session *broken;
   struct policy_place *policies;
   uint32_t next_generation; /* of transports and policies alike */
@@ -158,7 +159,10 @@ void up_frame(struct session *session, enum transport_kind way, uint8_t type, ui
 bool down_receive(struct worker *worker);
 
 /* session-timers.c */
+/* False: memory is out; worker.c frees what there is. */
+bool timers_make(struct worker *worker);
 void timers_start(struct session *session);
+void timers_end(struct session *session);
 /* libssl is about to take its record buffers: they are to be given back some time after. */
 void timers_buffers_used(struct session *session, bool *has_large_buffers);
 /* At most once per TICK_MS does the work. */

@@ -143,9 +143,7 @@ static bool make_tables(struct worker *worker) {
   uint32_t slots = worker->options.slots;
   worker->by_slot = calloc(slots, sizeof *worker->by_slot);
   worker->records = calloc(slots, sizeof *worker->records);
-  worker->due_ms = malloc(slots * sizeof *worker->due_ms);
-  if (worker->by_slot == NULL || worker->records == NULL || worker->due_ms == NULL) return false;
-  for (uint32_t slot = 0; slot < slots; slot++) worker->due_ms[slot] = UINT64_MAX;
+  if (worker->by_slot == NULL || worker->records == NULL || !timers_make(worker)) return false;
   struct flow_table_options flows = {.slots = slots, .flows_at_most = worker->options.flows_at_most};
   if (RAND_bytes((unsigned char *)flows.seed, sizeof flows.seed) != 1) return false;
   worker->flows = flow_table_new(&flows);
@@ -163,6 +161,7 @@ static void free_tables(struct worker *worker) {
   free(worker->by_slot);
   free(worker->records);
   free(worker->due_ms);
+  free(worker->block_due_ms);
   if (worker->epoll_fd >= 0) close(worker->epoll_fd);
   close(worker->options.tun_fd);
   munmap(worker, sizeof *worker);
