@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeBatchFrame } from "@isthmus/shared/link/batch-frame";
 import { parseEnrolmentToken } from "@isthmus/shared/link/enrolment-token";
+import type { InventoryEntry, Lease, SourceType } from "@isthmus/shared/link/inventory-messages";
 import { publicKeyOf, verifyJws } from "@isthmus/shared/link/jws";
 import {
   type CommandResult,
@@ -18,6 +19,8 @@ import {
   signedConfiguration,
   signedTrust,
 } from "@isthmus/shared/link/messages";
+import type { ActionEntry } from "@isthmus/shared/link/site-messages";
+import { until } from "@isthmus/shared/testing/until";
 import { WebSocket } from "ws";
 import type { ApiClient, ControlPlaneFixture } from "./control-plane-fixture.ts";
 
@@ -32,6 +35,7 @@ export class ConnectorFixture implements AsyncDisposable {
   readonly #key: KeyObject;
   #tenantKey: PublicKey;
   readonly #lastSeq: Record<string, number> = {};
+  readonly #leases: Lease[] = [];
   #epoch = 0;
   #boots = 0;
   #taking = Promise.resolve();
@@ -97,6 +101,7 @@ export class ConnectorFixture implements AsyncDisposable {
   async #take(message: any): Promise<void> {
     if (message.type === "nonce") this.#greet(message.nonce);
     if ("jws" in message) this.received.push(message.type);
+    if (message.type === "lease") this.#leases.push(message);
     if (message.type === "trust") {
       const payload = await verifyJws(message.jws, JWS_TYPES.trust, [this.#tenantKey]);
       this.#tenantKey = signedTrust.parse(payload).tenantKey;
@@ -146,6 +151,24 @@ export class ConnectorFixture implements AsyncDisposable {
     return this.#append("issuance", event);
   }
 
+  /** Asks for the lease of a source and answers it once it is held. */
+  async lease(source: string, sourceType: SourceType): Promise<Lease> {
+    this.#send({ type: "lease-wanted", source, sourceType, lease: 0 });
+    const held = () => this.#leases.find((each) => each.source === source && each.isHeld);
+    await until(() => held() !== undefined, `the lease of ${source}`);
+    return held() as Lease;
+  }
+
+  /** Tells of inventory. */
+  inventory(...entries: readonly InventoryEntry[]): Promise<void> {
+    return this.#append("inventory", ...entries);
+  }
+
+  /** Tells how actions at a site fare. */
+  actions(...entries: readonly ActionEntry[]): Promise<void> {
+    return this.#append("actions", ...entries);
+  }
+
   /** Says that a version of the configuration is in force, or why it is not. */
   configurationState(version: number, refusal?: string): void {
     const error = refusal === undefined ? {} : { error: { code: "refused", message: refusal } };
@@ -173,10 +196,10 @@ export class ConnectorFixture implements AsyncDisposable {
     this.#send({ type: "state", stream: "health", version: 1, digest, snapshot });
   }
 
-  async #append(stream: string, entry: unknown): Promise<void> {
+  async #append(stream: string, ...entries: readonly unknown[]): Promise<void> {
     const firstSeq = (this.#lastSeq[stream] ?? 0) + 1;
-    this.#lastSeq[stream] = firstSeq;
-    const lines = [JSON.stringify(entry)];
+    this.#lastSeq[stream] = firstSeq + entries.length - 1;
+    const lines = entries.map((entry) => JSON.stringify(entry));
     this.#socket?.send(await makeBatchFrame({ stream, firstSeq, isAfterPruned: false, lines }));
   }
 
