@@ -62,12 +62,18 @@ export function connectTo(
   lab: Lab,
   side: Side,
   transport: Transport,
-  options: { readonly folder: string; readonly certificates: TlsCertificates },
+  options: {
+    readonly folder: string;
+    readonly certificates: TlsCertificates;
+    /** The client's TUN device, where two are up at once. */
+    readonly device?: string;
+  },
 ): Promise<OpenconnectClient> {
   const { device, caFile } = options.certificates;
   const identity = ["-c", device.certificateFile, "-k", device.keyFile];
   const resolve = ["--resolve", `${SERVER_NAME}:${LAB.gateway.ipv4}`];
   const words = [...identity, ...resolve, ...(transport === "tls" ? ["--no-dtls"] : [])];
   const url = `https://${SERVER_NAME}:${side.port}/`;
-  return connectOpenconnect(lab, { folder: options.folder, url, caFile, words });
+  const { folder, device: tun = "vpn0" } = options;
+  return connectOpenconnect(lab, { folder, url, caFile, words, device: tun });
 }

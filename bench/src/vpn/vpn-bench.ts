@@ -11,7 +11,7 @@ import { neededTool } from "../peers/tool.ts";
 import { handshakes } from "./handshakes.ts";
 import { type Direction, packets, startIperfServer, transfer } from "./iperf.ts";
 import { manySessions } from "./many-sessions.ts";
-import { idleRoundTripUs, roundTripsMs } from "./round-trip.ts";
+import { idleRoundTrips, roundTripsMs } from "./round-trip.ts";
 import {
   connectTo,
   type Side,
@@ -29,7 +29,6 @@ const FULL_CORE = 0.95;
 /** Budgets: bench/README.md, VPN against ocserv. */
 const CPU_MEAN_BUDGET = { atMost: 0.5 };
 const CPU_CELL_BUDGET = { atMost: 0.65 };
-const IDLE_RTT_BUDGET_US = { atMost: 50 };
 const RETRANSMITS_BUDGET = { atMost: 1 };
 
 /** Fewer count as so many: one segment in seven thousand is chance, and a ratio to none is no number. */
@@ -66,7 +65,6 @@ interface SmallPackets {
 
 interface Round {
   readonly cells: ReadonlyMap<string, Sample>;
-  readonly idleRttUs: Readonly<Record<Transport, number>>;
   /** By transport and direction. */
   readonly smallPackets: ReadonlyMap<string, SmallPackets>;
 }
@@ -106,12 +104,18 @@ async function runVpnBench(options: BenchOptions): Promise<BenchOutcome> {
     { name: "gateway", run: measure(gateway) },
     { name: "ocserv", run: measure(ocserv) },
   ]);
+  const idle: Figure[] = [];
+  for (const transport of TRANSPORTS) {
+    options.progress(`idle round trips: ${transport}`);
+    const both = { ...options, certificates };
+    idle.push(...(await idleRoundTrips(lab, [gateway, ocserv], transport, both)));
+  }
   options.progress("TLS handshakes");
   const shaken = await handshakes(lab, [gateway, ocserv], certificates, options.scale);
   options.progress("many sessions");
   const many = await manySessions(lab, [gateway, ocserv], certificates, options.scale);
   const { figures, notes } = report(rounds.get("gateway") ?? [], rounds.get("ocserv") ?? []);
-  return { figures: [...figures, ...shaken, ...many], notes };
+  return { figures: [...figures, ...idle, ...shaken, ...many], notes };
 }
 
 async function measureSide(
@@ -122,13 +126,11 @@ async function measureSide(
 ): Promise<Round> {
   const cells = new Map<string, Sample>();
   const smallPackets = new Map<string, SmallPackets>();
-  const idle = { tls: Number.NaN, dtls: Number.NaN };
   const seconds = Math.max(1, Math.round(TRANSFER_SECONDS * options.scale));
   for (const transport of TRANSPORTS) {
     const { folder } = options;
     await using client = await connectTo(lab, side, transport, { folder, certificates });
     if (transport === "dtls") await client.until(/Established DTLS connection/);
-    idle[transport] = await idleRoundTripUs(lab);
     for (const cell of CELLS.filter((one) => one.transport === transport)) {
       cells.set(nameOf(cell), await measureCell(lab, side, client, { ...cell, seconds }));
     }
@@ -142,7 +144,7 @@ async function measureSide(
       });
     }
   }
-  return { cells, idleRttUs: idle, smallPackets };
+  return { cells, smallPackets };
 }
 
 async function measureCell(
@@ -198,22 +200,13 @@ function report(gateway: readonly Round[], ocserv: readonly Round[]): BenchOutco
   return { figures, notes };
 }
 
-/** What belongs to no transfer of TCP: an idle tunnel's round trip, and small packets. */
+/** What belongs to no transfer of TCP: small packets. */
 function transportFigures(
   gateway: readonly Round[],
   ocserv: readonly Round[],
   transport: Transport,
 ): Figure[] {
   const figures: Figure[] = [];
-  const added = gateway.map(
-    (round, index) =>
-      round.idleRttUs[transport] - (ocserv[index]?.idleRttUs[transport] ?? Number.NaN),
-  );
-  figures.push(
-    figure(`${transport}: idle round trip beyond ocserv's`, "us", added, IDLE_RTT_BUDGET_US),
-  );
-  const own = gateway.map((round) => round.idleRttUs[transport]);
-  figures.push(figure(`${transport}: idle round trip, gateway`, "us", own));
   for (const direction of DIRECTIONS) {
     const key = `${transport} ${direction}`;
     const small = (rounds: readonly Round[], value: keyof SmallPackets) =>
