@@ -60,7 +60,7 @@ function areFacets(facets: Members): boolean {
     count += 1;
     if (count > MAX_FACETS || !FACET_NAME.test(name) || !isObject(facet)) return false;
     const { hash, value } = facet;
-    if (typeof hash !== "string" || !FACET_HASH.test(hash)) return false;
+    if (typeof hash !== "string" || !FACET_HASH.test(hash) || value === undefined) return false;
     if (!isNestedAtMost(value, MAX_FACET_NESTING)) return false;
   }
   return true;

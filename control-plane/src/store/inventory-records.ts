@@ -148,11 +148,11 @@ function updateRecord(
       collections.after?.value,
     );
   }
-  const columns = updateRow(transaction, { ...record, id }, { changes, hashes });
+  const columns = updateRow(transaction, { ...record, id }, { changes, hashes, isBack });
   const device = { id, kind: record.kind, at, name: columns["name"] ?? row["name"] ?? record.key };
   if (isBack) tellAppearance(target, device, true);
   else tellChanges(target, { ...device, revision }, changes, before);
-  tellPresence(target, device, row["is_online"], columns["is_online"]);
+  if (!isBack) tellPresence(target, device, row["is_online"], columns["is_online"]);
   return undefined;
 }
 
@@ -211,24 +211,29 @@ function replaceFacets(
 function updateRow(
   transaction: Transaction,
   record: { readonly id: number; readonly key: string; readonly revision: number; at: number },
-  of: { readonly changes: readonly FacetChange[]; readonly hashes: Record<string, string> },
+  of: {
+    readonly changes: readonly FacetChange[];
+    readonly hashes: Record<string, string>;
+    /** What the columns say is from before it was gone. */
+    readonly isBack: boolean;
+  },
 ): Record<string, SqlValue> {
   const { id, key, revision, at } = record;
   const changed = new Set(of.changes.map(({ name }) => name));
   const columns: Record<string, SqlValue> = { revision };
-  if (changed.has("identity") || changed.has("stable")) {
+  if (of.isBack || changed.has("identity") || changed.has("stable")) {
     const values = lastingColumns(
       storedValue(transaction, id, "identity"),
       storedValue(transaction, id, "stable"),
     );
     for (const [index, name] of LASTING_COLUMNS.entries()) columns[name] = values[index] ?? null;
   }
-  if (changed.has(VOLATILE_FACET)) {
+  if (of.isBack || changed.has(VOLATILE_FACET)) {
     const change = of.changes.find(({ name }) => name === VOLATILE_FACET);
     const values = movingColumns(change?.after?.value);
     for (const [index, name] of MOVING_COLUMNS.entries()) columns[name] = values[index] ?? null;
   }
-  if (of.changes.some(({ name }) => name !== VOLATILE_FACET)) {
+  if (of.isBack || of.changes.some(({ name }) => name !== VOLATILE_FACET)) {
     columns["digest"] = recordDigest(key, of.hashes);
     columns["changed_at"] = at;
   }

@@ -1,0 +1,61 @@
+import { DatabaseSync } from "node:sqlite";
+import { StatementCache } from "@isthmus/shared/store/database";
+import { migrate } from "@isthmus/shared/store/migrate";
+import type { Row } from "@isthmus/shared/store/transaction";
+import type { IngestOutcome } from "../core/link-records.ts";
+import { START } from "./inventory-fixture.ts";
+import { migrations, operations } from "./module.ts";
+
+/** For tests: the store's operations on a database in memory, for properties that try very many sequences. */
+export class InventoryInMemory implements Disposable {
+  readonly #database = new DatabaseSync(":memory:");
+  readonly #transaction = new StatementCache(this.#database);
+  #seq = 0;
+
+  constructor() {
+    migrate(this.#database, "memory", migrations, START);
+    const connectorId = "bridge";
+    const claim = { secretHash: "hash", service: "comgmt-bridge", displayName: "b" } as const;
+    const act = { actor: "a", now: START };
+    const transaction = this.#transaction;
+    operations.createEnrolmentToken(transaction, { ...claim, ...act, expiresAt: START + 1 });
+    const key = { publicKeyX: "x", newConnectorId: connectorId, now: START };
+    operations.claimEnrolmentToken(transaction, { ...claim, ...key });
+    operations.acceptConnector(transaction, {
+      connectorId,
+      bootId: "boot",
+      epoch: 0,
+      lastSeq: {},
+      commandSeq: 0,
+      configurationVersion: 0,
+      clockOffsetMs: 0,
+      now: START,
+    });
+    const about = { source: "CM1", sourceType: "configmgr", lease: 0, isGivenUp: false } as const;
+    operations.renewLease(transaction, { connectorId, sessionNo: 1, ...about, now: START });
+  }
+
+  /** Takes a batch of the `inventory` stream. */
+  tell(lines: readonly string[], firstSeq = this.#seq + 1): IngestOutcome {
+    this.#seq = Math.max(this.#seq, firstSeq + lines.length - 1);
+    return operations.ingestBatch(this.#transaction, {
+      connectorId: "bridge",
+      sessionNo: 1,
+      stream: "inventory",
+      firstSeq,
+      entryCount: lines.length,
+      isAfterPruned: false,
+      text: lines.join("\n"),
+      sealed: new Uint8Array(),
+      now: START,
+    });
+  }
+
+  rows(sql: string): Row[] {
+    return this.#transaction.all(sql);
+  }
+
+  [Symbol.dispose](): void {
+    this.#database.close();
+  }
+}
