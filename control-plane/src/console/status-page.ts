@@ -73,6 +73,25 @@ const SECTIONS: readonly Section[] = [
     whenEmpty: "No device is known yet.",
   },
   {
+    title: "Sources of inventory",
+    resource: "configurationManagerSites",
+    permission: "inventory.read",
+    order: "lastEntryDateTime",
+    properties: ["sourceType", "isRead", "leaseHolderDisplayName", "counts", "refusedRecords"],
+    columns: [
+      {
+        title: "Source",
+        cell: (row) => html`${text(row["id"])} <small>${text(row["sourceType"])}</small>`,
+      },
+      { title: "Read by", cell: reader },
+      { title: "Last told", cell: (row) => time(row["lastEntryDateTime"]) },
+      { title: "Devices", cell: (row) => countOf(row["counts"], "device") },
+      { title: "Users", cell: (row) => countOf(row["counts"], "user") },
+      { title: "Refused", cell: (row) => text(row["refusedRecords"]) },
+    ],
+    whenEmpty: "No bridge has told of a site, a domain or inventory documents yet.",
+  },
+  {
     title: "Latest certificates",
     resource: "issuedCertificates",
     permission: "certificates.read",
@@ -214,6 +233,19 @@ function configuration(row: ListedRow): Html {
   return wanted === applied
     ? html`version ${text(applied)}`
     : html`<span class="warn">version ${text(applied)} of ${text(wanted)}</span>`;
+}
+
+/** Who holds the lease, or that nobody does. */
+function reader(row: ListedRow): Html | string {
+  const name = text(row["leaseHolderDisplayName"]);
+  if (row["isRead"] === 1) return name;
+  return html`<span class="bad">nobody now</span> ${name === "" ? "" : html`<small>last: ${name}</small>`}`;
+}
+
+function countOf(counts: ComparedValue | undefined, kind: string): string {
+  const parsed: unknown = typeof counts === "string" ? JSON.parse(counts) : {};
+  const count = (parsed as Readonly<Record<string, unknown>>)[kind];
+  return typeof count === "number" ? count.toLocaleString("en") : "0";
 }
 
 function quarantine(row: ListedRow): string {

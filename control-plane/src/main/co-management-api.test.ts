@@ -218,6 +218,7 @@ describe("administrators' devices and synced ones in one list", () => {
       syncedDeviceId: synced,
     });
     expect(await idOf("WKS-4")).toBe("laptop-4");
+    expect(await admin.get(`/managedDevices/${synced}`)).toMatchObject({ id: "laptop-4" });
     expect(await list("managedDevices", { $filter: "deviceName eq 'WKS-4'" })).toHaveLength(1);
     expect(await admin.get("/managedDevices/laptop-4/resourceExplorer")).toEqual(
       await admin.get(`/managedDevices/${synced}/resourceExplorer`),

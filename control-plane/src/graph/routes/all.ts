@@ -6,7 +6,7 @@ import { certificateRoutes } from "./certificates.ts";
 import { clientOperationRoutes } from "./client-operations.ts";
 import { commandRoutes } from "./commands.ts";
 import { connectorRoutes } from "./connectors.ts";
-import { deviceInventoryRoutes } from "./device-inventory.ts";
+import { deviceEntityRoute, deviceInventoryRoutes } from "./device-inventory.ts";
 import { deviceTimelineRoutes } from "./device-timeline.ts";
 import { deviceRoutes } from "./devices.ts";
 import { exportRoutes } from "./exports.ts";
@@ -22,6 +22,7 @@ import { userPfxRoutes } from "./user-pfx-certificates.ts";
 export function allRoutes(api: ApiDependencies): Route[] {
   return [
     ...exportRoutes(api),
+    deviceEntityRoute(api),
     ...readingRoutes(api.listing),
     ...connectorRoutes(api),
     ...deviceRoutes(api),

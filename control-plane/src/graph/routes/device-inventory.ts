@@ -2,7 +2,7 @@ import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
 import { facetName } from "@isthmus/shared/link/inventory-messages";
 import type { DeviceRecord } from "../../core/inventory-reads.ts";
 import type { FacetValue } from "../../core/inventory-views.ts";
-import { recordGuid } from "../../core/record-guid.ts";
+import { recordGuid, recordIdOfGuid } from "../../core/record-guid.ts";
 import { readSkipToken, writeSkipToken } from "../../protocol/skip-token.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { equals, listPage, readEntity } from "../listing.ts";
@@ -40,6 +40,22 @@ export function deviceInventoryRoutes(api: ApiDependencies): Route[] {
     route("/configurationManagerSites/:id/events", eventsOfSite),
     route("/configurationManagerApplications/:id/deployments", deploymentsOfApplication),
   ];
+}
+
+/** Before the routes of single entities: a device that is joined with an administrator's entry is found by the id of its record, too. */
+export function deviceEntityRoute(api: ApiDependencies): Route {
+  return {
+    method: "get",
+    path: DEVICE,
+    permission: "devices.read",
+    handle: async (request) => {
+      const id = parameter(request, "id");
+      const isRecord = recordIdOfGuid(id) !== undefined;
+      const entryId = isRecord ? (await api.inventory.deviceRecord(id))?.entryId : undefined;
+      const body = await readEntity(api.listing, "managedDevices", entryId ?? id, request.query);
+      return { status: 200, body };
+    },
+  };
 }
 
 /** The device that the path names, by its id in managedDevices or by that of its record. Throws `not-found`. */
