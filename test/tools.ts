@@ -35,6 +35,11 @@ export const TOOLS = {
   sambaTool: { command: "samba-tool", packages: SAMBA, size: "small" },
   ldbadd: { command: "ldbadd", packages: ["ldb-tools"], size: "small" },
   ldbsearch: { command: "ldbsearch", packages: ["ldb-tools"], size: "small" },
+  fusioninventory: {
+    command: "fusioninventory-agent",
+    packages: ["fusioninventory-agent"],
+    size: "small",
+  },
   gssapi: {
     command: "gssapi of Debian's python3",
     packages: ["python3", "python3-gssapi"],
