@@ -60,7 +60,7 @@ const deviceId = z.string().min(1).max(128).optional();
 const word = z.string().max(256).optional();
 const session = z.object({ sessionId: word, deviceId, group: word, remoteAddress: word });
 const ending = z.object({ sessionId: word, deviceId, end: word, code: word, rule: word });
-const cut = z.object({ connectionId: z.unknown(), deviceId, code: word, rule: word });
+const cut = z.object({ connectionId: z.unknown().optional(), deviceId, code: word, rule: word });
 const cuts = z.object({ cuts: z.array(cut).max(1_000) });
 
 /** What a tunnel gateway's audit says of devices: sessions that begin and end, and connections that were cut. */

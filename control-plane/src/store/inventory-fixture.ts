@@ -94,14 +94,14 @@ export class TellingConnector {
 
   tellLines(
     lines: readonly string[],
-    of: { readonly firstSeq?: number; readonly now?: number } = {},
+    of: { readonly firstSeq?: number; readonly now?: number; readonly stream?: string } = {},
   ) {
     const firstSeq = of.firstSeq ?? this.#seq + 1;
     this.#seq = Math.max(this.#seq, firstSeq + lines.length - 1);
     return this.#store.run("ingestBatch", {
       connectorId: this.id,
       sessionNo: this.#sessionNo,
-      stream: "inventory",
+      stream: of.stream ?? "inventory",
       firstSeq,
       entryCount: lines.length,
       isAfterPruned: false,

@@ -1,0 +1,90 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { inventoryFixture, recordsOf, START, told } from "./inventory-fixture.ts";
+
+const ENTRA = "7f1c6b0e-6a3d-4a0f-9a55-1f2d2f7c9b11";
+const SMSID = "GUID:11111111-2222-3333-4444-555555555555";
+
+let site: Awaited<ReturnType<typeof inventoryFixture>>;
+
+beforeEach(async () => {
+  site = await inventoryFixture();
+  await site.bridge.lease();
+  const identity = { Name: "PC-1", AADDeviceID: ENTRA, SMSID };
+  await site.bridge.tell(recordsOf(1, told("1", 1, { identity })));
+});
+afterEach(() => site[Symbol.asyncDispose]());
+
+const lines = async () =>
+  (
+    await site.rows(
+      "SELECT kind, actor, title FROM timeline_event WHERE kind <> 'device.appeared' ORDER BY id",
+    )
+  ).map(({ kind, actor, title }) => [kind, actor, title]);
+
+const event = (event: string, serialNumber: string, deviceId?: string) =>
+  JSON.stringify({ event, at: START, transactionId: "t", serialNumber, issuer: "CN=CA", deviceId });
+
+test.each([
+  ["Entra's", ENTRA],
+  ["Entra's in capitals", ENTRA.toUpperCase()],
+  ["the client's", SMSID],
+  ["the client's without its prefix", SMSID.slice(5)],
+])("a certificate for a device by %s id stands in its timeline once", async (_whose, deviceId) => {
+  const ca = await site.connector("ca", "cert-connector");
+  const issued = event("issued", "0a", deviceId);
+  await ca.tellLines([issued, issued, event("revoked", "0a")], { stream: "issuance" });
+  await ca.tellLines([event("revoked", "0a", deviceId)], { stream: "issuance" });
+  expect(await lines()).toEqual([
+    ["certificate.issued", "connector ca", "certificate 0a issued"],
+    ["certificate.revoked", "connector ca", "certificate 0a revoked"],
+  ]);
+});
+
+test("a certificate that has but the device's name is not in its timeline", async () => {
+  const ca = await site.connector("ca", "cert-connector");
+  await ca.tellLines([event("issued", "0b", "PC-1"), event("issued", "0c")], {
+    stream: "issuance",
+  });
+  expect(await lines()).toEqual([]);
+});
+
+const audit = (index: number, event: string, payload: unknown) =>
+  JSON.stringify({
+    index,
+    previousHash: "0".repeat(64),
+    hash: String(index).padStart(64, "0"),
+    at: START,
+    event,
+    payloadHash: "0".repeat(64),
+    payload,
+  });
+
+test("VPN sessions and cuts of a device stand in its timeline, whatever else the audit says", async () => {
+  const gateway = await site.connector("gateway", "tunnel-gateway");
+  const who = { sessionId: "s", deviceId: ENTRA };
+  await gateway.tellLines(
+    [
+      audit(1, "vpn.session-opened", { ...who, remoteAddress: "192.0.2.1", group: "staff" }),
+      audit(2, "vpn.session-ended", { ...who, end: "disconnected" }),
+      audit(3, "vpn.session-ended", { ...who, end: "cut", code: "device-noncompliant" }),
+      audit(4, "relay.cut", { cuts: [{ deviceId: ENTRA, code: "revoked" }, { deviceId: "x" }] }),
+      audit(5, "vpn.session-opened", { deviceId: 7 }),
+      audit(6, "vpn.session-opened", undefined),
+      audit(7, "other", { deviceId: ENTRA }),
+    ],
+    { stream: "audit" },
+  );
+  expect(await lines()).toEqual([
+    ["tunnel.opened", "connector gateway", "VPN session began from 192.0.2.1"],
+    ["tunnel.ended", "connector gateway", "VPN session ended: disconnected"],
+    ["tunnel.cut", "connector gateway", "VPN session ended: device-noncompliant"],
+    ["tunnel.cut", "connector gateway", "connection through the tunnel cut: revoked"],
+  ]);
+});
+
+test("nobody but a gateway tells of VPN sessions", async () => {
+  const other = await site.connector("other");
+  const opened = audit(1, "vpn.session-opened", { sessionId: "s", deviceId: ENTRA });
+  await other.tellLines([opened], { stream: "audit" });
+  expect(await lines()).toEqual([]);
+});
