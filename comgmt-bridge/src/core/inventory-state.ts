@@ -13,7 +13,8 @@ export interface ReadRecord {
   readonly key: string;
   /**
    * Facets by name, each as the text that `JSON.stringify` gives. A facet that was read and is not there, or is `null`, is gone; one of
-   * an inventory class (`SMS_G_System_...`) only when it is absent from two readings, since a page of a class may come short.
+   * an inventory class (`SMS_G_System_...`) only when it is absent from two readings, since a page of a class may come short. The facet
+   * `volatile` is in no digest, so that nothing would show that its going was missed: a kind's records have it always or never.
    */
   readonly facets: Readonly<Record<string, string>>;
 }
@@ -46,6 +47,11 @@ export interface ReadRange extends Whose {
   readonly records: readonly ReadRecord[];
   /** SHA-256 of the bytes that each table of the range came in, hex, to be passed over when they come again. */
   readonly pages: Readonly<Record<string, string>>;
+  /**
+   * What `pagesOf` gave before the range was read. A page that is the same in both was not looked into: if a change has had it forgotten
+   * meanwhile, it stays forgotten.
+   */
+  readonly before?: Readonly<Record<string, string>>;
 }
 
 /** Records that were read one by one, and those that the source itself says are gone. */
@@ -122,7 +128,7 @@ export interface InventoryState {
   applyChanges(argument: ReadChanges): Applied;
   /**
    * Only for a scan in which every range was read or passed over, whether in one go or taken up again after an interruption. Counted once:
-   * a second call for the same `beganAt`, or for a scan that began while the last one ran, does nothing. Tells an event `scan.ended`.
+   * a second call for the same `beganAt` does nothing. Tells an event `scan.ended`.
    *
    * Records that were missing throughout this scan and the last complete one are deleted, all or none: if they are more than `minDeleted` and more
    * than `maxDeletedShare` of the kind, they wait, and those go that were approved before.

@@ -35,6 +35,8 @@ export interface RangeReading {
   readonly facets: readonly string[];
   readonly records: readonly ReadRecord[];
   readonly pages: Readonly<Record<string, string>>;
+  /** See `ReadRange.before`. */
+  readonly before?: Readonly<Record<string, string>>;
   /** See `ReadRange.areAllFacets`. */
   readonly areAllFacets?: boolean;
 }

@@ -48,15 +48,16 @@ export async function readRange(
 ): Promise<RangeOutcome> {
   const { kind } = of;
   const before = await sink.pagesOf(kind.kind, range);
+  // Where tables are wanted no more all is read anew, so that their facets go.
+  const isAnew = Object.keys(before).some((id) => !kind.ids.has(id));
   const tables = tablesOf(kind).filter(
-    ({ table }) => isWhole || table.reading === "always" || before[table.id] === undefined,
+    ({ table }) =>
+      isWhole || isAnew || table.reading === "always" || before[table.id] === undefined,
   );
   const read = await Promise.all(tables.map((table) => of.reader.fetch(table, range, asking)));
-  const fresh = read.filter(({ table, hash }) => before[table.table.id] !== hash);
-  // Tables that are wanted no more: their facets go.
-  const dropped = Object.keys(before).filter((id) => !kind.ids.has(id));
+  const fresh = read.filter(({ table, hash }) => isAnew || before[table.table.id] !== hash);
   const isEmpty = read[0]?.isEmpty === true;
-  if (fresh.length === 0 && dropped.length === 0) {
+  if (fresh.length === 0) {
     await sink.passOverRange(kind.kind, range);
     return { isEmpty, isPassedOver: true, records: undefined, changed: 0 };
   }
@@ -66,9 +67,11 @@ export async function readRange(
   const kept = Object.fromEntries(Object.entries(before).filter(([id]) => kind.ids.has(id)));
   const applied = await sink.applyRange(kind.kind, {
     range,
-    facets: [...facets, ...dropped],
+    facets: [...facets],
+    areAllFacets: fresh.length === tablesOf(kind).length && kind.isAllThereIs,
     records: looked.records,
     pages: { ...kept, ...pages, ...looked.pages },
+    before,
   });
   return { isEmpty, isPassedOver: false, records: looked.records.length, changed: applied.changed };
 }

@@ -160,7 +160,7 @@ class Comparison {
       this.#packed += known;
       return;
     }
-    const isToldAnyway = this.#tellsAll || this.#tellsVolatile(asked);
+    const isToldAnyway = this.#tellsAll || (asked.isVolatile && this.#rules.tellsVolatile);
     if (isSame && before.state !== WANTED && !isToldAnyway) {
       this.#packed += packFacet(asked.code, TOLD, hash);
       return;
@@ -176,15 +176,8 @@ class Comparison {
     if (before !== undefined && before.state !== REFUSED) this.#tell(goneMember(asked.name));
   }
 
-  #tellsVolatile({ isVolatile }: AskedFacet): boolean {
-    return isVolatile && this.#rules.tellsVolatile;
-  }
-
   #readAbsent(asked: AskedFacet, known: string | undefined): void {
-    if (known === undefined) {
-      if (this.#tellsVolatile(asked)) this.#tell(goneMember(asked.name));
-      return;
-    }
+    if (known === undefined) return;
     const { state, hash } = facetAt(known, 0);
     if (state === REFUSED) return;
     if (asked.isClass && state !== ABSENT) {

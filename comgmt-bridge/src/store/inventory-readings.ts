@@ -12,10 +12,12 @@ import {
   boundsOf,
   countRecords,
   forgetPagesAt,
+  forgetRanges,
   forgetSomePagesAt,
   keepPages,
   kindState,
   numberOf,
+  pagesOf,
 } from "./kind-state.ts";
 import { RecordReading } from "./record-reading.ts";
 import {
@@ -45,7 +47,12 @@ export function applyRange(transaction: Transaction, argument: ReadRange): Appli
   for (const row of missing.values()) {
     missRecord(transaction, id, row, { completeScans, at: argument.at });
   }
-  keepPages(transaction, id, bounds, reading.isOpen ? undefined : argument.pages);
+  const known = pagesOf(transaction, argument);
+  // A record that the range did not have when its pages were last looked into may be in one that came in the bytes of then.
+  const isPartlyRead = reading.hasFound && Object.keys(known).length > 0;
+  const { pages, before } = argument;
+  if (reading.isOpen || isPartlyRead) forgetRanges(transaction, id, bounds);
+  else keepPages(transaction, id, bounds, { pages, before, known });
   reading.end();
   return { changed: reading.changed, missing: missing.size };
 }
@@ -61,8 +68,8 @@ export function passOverRange(
   argument: Parameters<InventoryState["passOverRange"]>[0],
 ): void {
   const { at } = new Telling(transaction, argument);
-  const { id, completeScans } = kindState(transaction, argument);
-  missAgain(transaction, id, boundsOf(argument.range), { completeScans, at });
+  const { id } = kindState(transaction, argument);
+  missAgain(transaction, id, boundsOf(argument.range), at);
 }
 
 /** See `InventoryState.applyChanges`. A range that holds any of it is read again, even if it comes in the bytes of before. */
@@ -74,7 +81,8 @@ export function applyChanges(transaction: Transaction, argument: ReadChanges): A
     const known = findRecord(transaction, id, record.key);
     if (!reading.take(record, known)) continue;
     const number = numberOf(record.key);
-    if (pages === undefined) forgetPagesAt(transaction, id, number);
+    const wasThere = known !== undefined && known.missedAfter === undefined && !known.isSuspected;
+    if (pages === undefined || !wasThere) forgetPagesAt(transaction, id, number);
     else forgetSomePagesAt(transaction, id, number, pages);
   }
   reading.end();

@@ -134,26 +134,46 @@ export function pagesOf(
   return row === undefined ? {} : JSON.parse(String(row["pages"]));
 }
 
-/** Notes what a range came in; ranges of other bounds that overlap it have been read differently since, and are forgotten. */
+/**
+ * Notes what a range came in; ranges of other bounds that overlap it have been read differently since, and are forgotten. So is a page that is
+ * as it was `before` the range was read and was forgotten meanwhile: nobody has looked into it.
+ */
 export function keepPages(
   transaction: Transaction,
   kindId: number,
   { after, through }: KeyBounds,
-  pages: Readonly<Record<string, string>> | undefined,
+  of: {
+    readonly pages: Readonly<Record<string, string>>;
+    readonly before: Readonly<Record<string, string>> | undefined;
+    readonly known: Readonly<Record<string, string>>;
+  },
+): void {
+  forgetRanges(transaction, kindId, { after, through });
+  const { pages, before, known } = of;
+  const kept = Object.entries(pages).filter(
+    ([name, hash]) => before?.[name] !== hash || known[name] === hash,
+  );
+  if (kept.length === 0) return;
+  transaction.run(
+    "INSERT INTO range_page (kind_id, after, through, pages) VALUES (?, ?, ?, ?)",
+    kindId,
+    after,
+    through,
+    JSON.stringify(Object.fromEntries(kept)),
+  );
+}
+
+/** All ranges that overlap this one have to be read again. */
+export function forgetRanges(
+  transaction: Transaction,
+  kindId: number,
+  { after, through }: KeyBounds,
 ): void {
   transaction.run(
     "DELETE FROM range_page WHERE kind_id = ? AND after < ? AND through > ?",
     kindId,
     through,
     after,
-  );
-  if (pages === undefined || Object.keys(pages).length === 0) return;
-  transaction.run(
-    "INSERT INTO range_page (kind_id, after, through, pages) VALUES (?, ?, ?, ?)",
-    kindId,
-    after,
-    through,
-    JSON.stringify(pages),
   );
 }
 

@@ -19,6 +19,7 @@ export class RecordReading {
   readonly #rules: ReadingRules;
   #changed = 0;
   #found = 0;
+  #hasFound = false;
   #isOpen = false;
 
   /** Throws ConnectorError `lease-not-held`. */
@@ -41,6 +42,11 @@ export class RecordReading {
     return this.#changed;
   }
 
+  /** Whether there were records that were not known to be there: new ones, and those that had been missing. */
+  get hasFound(): boolean {
+    return this.#hasFound;
+  }
+
   /** Whether the next reading decides about something, even if it is the same as this one. */
   get isOpen(): boolean {
     return this.#isOpen;
@@ -56,6 +62,7 @@ export class RecordReading {
       compared.packed === row.facets && isWanted === row.isWanted && row.missedAfter === undefined;
     if (isAsItWas && !row.isSuspected) return false;
     if (row.isSuspected) this.#found += 1;
+    if (row.isSuspected || row.missedAfter !== undefined) this.#hasFound = true;
     const isSameDigest = compared.packed === row.facets && !row.isSuspected;
     const { number, key } = row;
     const facets = compared.packed;
@@ -82,6 +89,7 @@ export class RecordReading {
       isWanted: false,
     });
     this.#found += 1;
+    this.#hasFound = true;
     return true;
   }
 

@@ -135,18 +135,17 @@ export function missRecord(
   );
 }
 
-/** All of a range that is missing, or was never found, was not there once more. */
+/** All of a range that is missing was not there once more. */
 export function missAgain(
   transaction: Transaction,
   kindId: number,
   { after, through }: KeyBounds,
-  of: { readonly completeScans: number; readonly at: number },
+  at: number,
 ): void {
   transaction.run(
-    `UPDATE record_state SET missed_after = coalesce(missed_after, ?), missed_at = ?
-     WHERE kind_id = ? AND number > ? AND number <= ? AND (missed_after IS NOT NULL OR is_suspected = 1)`,
-    of.completeScans,
-    of.at,
+    `UPDATE record_state SET missed_at = ?
+     WHERE kind_id = ? AND number > ? AND number <= ? AND missed_after IS NOT NULL`,
+    at,
     kindId,
     after,
     through,

@@ -4,7 +4,7 @@ import type { SqlValue, Transaction } from "@isthmus/shared/store/transaction";
 import type { InventoryState, ScanEnd, WaitingDeletion } from "../core/inventory-state.ts";
 import { tellDeleted, tellEvent } from "./inventory-entries.ts";
 import { sourceState, Telling } from "./inventory-telling.ts";
-import { countRecords, findKind, type KindState, kindState } from "./kind-state.ts";
+import { countRecords, findKind, forgetPagesAt, type KindState, kindState } from "./kind-state.ts";
 
 type EndedScan = Parameters<InventoryState["endScan"]>[0];
 type Scan = NonNullable<KindState["lastScan"]>;
@@ -21,7 +21,8 @@ export function endScan(transaction: Transaction, argument: EndedScan): ScanEnd 
   const telling = new Telling(transaction, argument);
   const kind = kindState(transaction, argument);
   const scan = { beganAt: argument.beganAt, endedAt: argument.at };
-  if (isCounted(kind.lastScan, scan)) {
+  // The process was killed before its loop knew that this scan had ended: no second look.
+  if (scan.beganAt === kind.lastScan?.beganAt) {
     return { deleted: 0, waiting: countWaiting(transaction, kind.id) };
   }
   const waitedBefore = countWaiting(transaction, kind.id);
@@ -41,15 +42,6 @@ export function endScan(transaction: Transaction, argument: EndedScan): ScanEnd 
   tellEnded(transaction, telling, kind, { scan, deleted, waiting });
   telling.end();
   return { deleted, waiting };
-}
-
-/**
- * A scan that ended twice (its end was told, and the process was killed before it knew), or one that ran beside the last: no second look. One
- * that began before the last is a clock that was set back, and counts.
- */
-function isCounted(last: Scan | undefined, { beganAt }: Scan): boolean {
-  if (last === undefined) return false;
-  return beganAt === last.beganAt || (beganAt > last.beganAt && beganAt < last.endedAt);
 }
 
 function deleteMissing(
@@ -113,6 +105,8 @@ function takeKeys(transaction: Transaction, which: string, values: readonly SqlV
       number,
       key,
     );
+    // Should it come back, it is told with all facets, even those whose pages still had it.
+    forgetPagesAt(transaction, Number(kind_id), Number(number));
   }
   return rows.map(({ key }) => String(key));
 }

@@ -9,6 +9,13 @@ const KIND = "device" as const;
 const BASE = ["identity", "stable", "volatile"];
 export const CLASSES = ["SMS_G_System_DISK", "SMS_G_System_BIOS"];
 export const FACETS = [...BASE, ...CLASSES];
+/** Which facets come from which table; the first one lists the records. */
+const TABLES: Readonly<Record<string, readonly string[]>> = {
+  SYSTEM: ["identity", "stable"],
+  ACTIVITY: ["volatile"],
+  DISK: ["SMS_G_System_DISK"],
+  BIOS: ["SMS_G_System_BIOS"],
+};
 const ABOUT = { source: SOURCE, kind: KIND };
 
 /** What a page leaves out although the source has it. */
@@ -76,49 +83,48 @@ export class InventoryWorld {
     return this.#scan !== undefined;
   }
 
-  /** Reads the next range; `meanwhile` happens between its reading and its application. False where none is left. */
+  /**
+   * Reads the next range as the loop of a site does: each table comes in a page, pages that are as before are not looked into, and those facets
+   * are asked for whose pages are not. `meanwhile` happens between the reading and its application. False where no range is left.
+   */
   readRange(short: Shortness, meanwhile: () => void = () => {}): boolean {
     const scan = this.#scan;
     const range = scan?.ranges[scan.next];
     if (scan === undefined || range === undefined) return false;
     this.now += 1;
-    const { records, pages } = this.#page(range, short);
-    const known = this.store.run("pagesOf", { ...ABOUT, range });
+    const before = this.store.run("pagesOf", { ...ABOUT, range });
+    const { pages, records } = this.#read(range, short);
+    const fresh = Object.keys(TABLES).filter((table) => pages[table] !== before[table]);
+    const facets = fresh.flatMap((table) => TABLES[table] ?? []);
     meanwhile();
     const whose = { ...ABOUT, lease: this.cloud.lease, at: this.now, range };
-    if (JSON.stringify(known) === JSON.stringify(pages)) {
-      // What is in the same bytes as before: whoever compares pages reads them in the same step.
-      if (
-        JSON.stringify(this.store.run("pagesOf", { ...ABOUT, range })) === JSON.stringify(pages)
-      ) {
-        this.store.run("passOverRange", whose);
-      } else {
-        return true;
-      }
+    if (fresh.length === 0) {
+      this.store.run("passOverRange", whose);
     } else {
-      this.store.run("applyRange", {
-        ...whose,
-        facets: FACETS,
-        areAllFacets: true,
-        records,
-        pages,
-      });
+      const asked = records.map(({ key, values }) => ({ key, facets: textsOf(values, facets) }));
+      this.store.run("applyRange", { ...whose, facets, records: asked, pages, before });
     }
     for (const { key } of records) scan.seen.add(key);
     scan.next += 1;
     return true;
   }
 
-  #page({ after, through }: KeyBounds, short: Shortness) {
-    const rows = [...this.source]
+  #read({ after, through }: KeyBounds, short: Shortness) {
+    const records = [...this.source]
       .filter(([key]) => key > after && key <= through && !short.keys.includes(key))
       .sort(([one], [other]) => one - other)
       .map(([key, values]) => ({
-        key,
+        key: String(key),
         values: short.classKeys.includes(key) ? baseOf(values) : values,
       }));
-    const records = rows.map(({ key, values }) => ({ key: String(key), facets: textsOf(values) }));
-    return { records, pages: { all: hash("sha256", JSON.stringify(rows)) } };
+    const pages: Record<string, string> = {};
+    for (const [table, facets] of Object.entries(TABLES)) {
+      const rows = records.map(({ key, values }) => ({ key, ...textsOf(values, facets) }));
+      // Of other tables than the first a page has rows only of what is in it.
+      const listed = rows.filter((row) => table === "SYSTEM" || Object.keys(row).length > 1);
+      pages[table] = hash("sha256", JSON.stringify(listed));
+    }
+    return { records, pages };
   }
 
   /** Ends the scan that has read every range; once more where `twice`, as after a kill before its end was noted. */
