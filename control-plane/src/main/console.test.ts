@@ -1,7 +1,9 @@
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
+import { until } from "@isthmus/shared/testing/until";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ConnectorFixture } from "./connector-fixture.ts";
 import { ControlPlaneFixture } from "./control-plane-fixture.ts";
+import { clientFacets, ToldSite } from "./told-site.ts";
 
 const folder = temporaryFolder();
 let plane: ControlPlaneFixture;
@@ -56,6 +58,20 @@ test("names from outside are shown as text", async () => {
   const { body } = await plane.send("/", { headers: await signedIn() });
   expect(body).toContain("&lt;img src=x onerror=alert(1)&gt;");
   expect(body).not.toContain("<img");
+});
+
+test("a source of inventory stands there with who reads it and its devices", async () => {
+  const headers = await signedIn();
+  expect((await plane.send("/", { headers })).body).toContain("No bridge has told of a site");
+  const admin = await plane.client();
+  await using site = await ToldSite.start(plane, admin, "CM7");
+  await site.tell("device", { "1": clientFacets("A"), "2": clientFacets("B") });
+  const row = async () => {
+    const { body } = await plane.send("/", { headers });
+    return /<tr><th scope="row">CM7.*?<\/tr>/s.exec(body)?.[0] ?? "";
+  };
+  await until(async () => (await row()).includes("<td>2</td>"), "two devices");
+  expect(await row()).toContain("comgmt-bridge");
 });
 
 test("the page allows no script, no frame and no other origin", async () => {
