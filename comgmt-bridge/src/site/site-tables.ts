@@ -21,6 +21,8 @@ export interface KindOfSite {
   readonly spine: LaidOutTable;
   readonly others: readonly LaidOutTable[];
   readonly missing: readonly MissingTable[];
+  /** Whether the site has no more facets of a record than these tables: none is merely kept from us. */
+  readonly isAllThereIs: boolean;
   /** Ids of the catalogue, whether the site has them or not. */
   readonly ids: ReadonlySet<string>;
 }
@@ -37,7 +39,15 @@ export async function probeKind(
   const [first, ...rest] = found.map((each) => ({ ...each, layout: layoutOf(each, scope) }));
   // The spine is required, so it is here, and first.
   const probed = { spine: first as LaidOutTable, others: rest };
-  return { kind, isInRanges, ...probed, missing, ids: new Set(all.map(({ id }) => id)) };
+  const isAllThereIs = missing.every(({ code }) => code === "site-not-found");
+  return {
+    kind,
+    isInRanges,
+    ...probed,
+    missing,
+    isAllThereIs,
+    ids: new Set(all.map(({ id }) => id)),
+  };
 }
 
 function layoutOf({ table, keyName, select }: ProbedTable, scope: readonly string[]): string {

@@ -1,0 +1,79 @@
+import { until } from "@isthmus/shared/testing/until";
+import { expect, test } from "vitest";
+import { FIRST, nameOf, SyncedSite, type SyncedSiteOptions } from "./synced-site.ts";
+
+/** What moves at a simulated site is told without a scan. */
+
+const HOT = { hotMs: 200, truthMs: 86_400_000 } as const;
+
+/** A site that was scanned, and of which the next scan has read what it reads before it waits: rounds of changes alone are left. */
+async function settled(options: SyncedSiteOptions = {}): Promise<SyncedSite> {
+  const synced = await SyncedSite.start({ ...HOT, ...options });
+  synced.run();
+  await synced.untilScans(2, "collection");
+  await until(() => synced.observer.totals.passedOver >= 2, "the first range", 60_000);
+  return synced;
+}
+
+test("what a device did, a discovery, a hardware scan, a new device and a changed list are told at once", async () => {
+  await using synced = await settled();
+  const scans = await synced.scans();
+  synced.site.change({ kind: "online", resourceId: FIRST + 1, isOnline: false });
+  synced.site.change({ kind: "rename", resourceId: FIRST + 2, name: "RENAMED" });
+  const { SMS_G_System_LOGICAL_DISK: before } = (await synced.told()).get(String(FIRST + 3)) ?? {};
+  const disks = JSON.stringify(before);
+  synced.site.change({ kind: "inventory", resourceId: FIRST + 3 });
+  const added = synced.site.change({ kind: "add", change: { name: "NEW" } }) ?? 0;
+  synced.site.change({
+    ...{ kind: "collection", id: "CM100099", name: "Made now" },
+    members: [FIRST],
+  });
+  await synced.untilTold(FIRST + 1, (device) => {
+    return JSON.stringify(device?.["volatile"]).includes('"CNIsOnline":false');
+  });
+  await synced.untilTold(FIRST + 2, (device) => {
+    return nameOf(device) === "RENAMED";
+  });
+  await synced.untilTold(FIRST + 3, (device) => {
+    return JSON.stringify(device?.["SMS_G_System_LOGICAL_DISK"]) !== disks;
+  });
+  await synced.untilTold(added, (device) => device?.["collections"] !== undefined);
+  const isMade = async () => (await synced.told("collection")).has("CM100099");
+  await until(isMade, "the collection", 60_000);
+  expect(await synced.scans()).toBe(scans);
+});
+
+test("rounds in which nothing moved ask for no device, and change nothing", async () => {
+  await using synced = await settled();
+  const before = { ...synced.observer.totals };
+  const requests = synced.site.requests().length;
+  await until(() => synced.observer.totals.requests > before.requests + 20, "rounds", 60_000);
+  const asked = synced.site.requests().slice(requests);
+  expect(asked.filter(({ path }) => decodeURIComponent(path).includes(" eq "))).toEqual([]);
+  expect(synced.observer.totals.changed).toBe(before.changed);
+});
+
+test("devices whose clocks are behind by less than the overlap are seen, and the others by the scan", async () => {
+  await using synced = await settled();
+  const stampOf = (ageMs: number) => ({
+    ...{ lastHardwareScan: Date.now() - ageMs, scans: 9 },
+  });
+  synced.site.change({ kind: "device", resourceId: FIRST + 8, change: stampOf(30_000) });
+  const before = JSON.stringify(
+    (await synced.told()).get(String(FIRST + 8))?.["SMS_G_System_LOGICAL_DISK"],
+  );
+  await synced.untilTold(FIRST + 8, (device) => {
+    return JSON.stringify(device?.["SMS_G_System_LOGICAL_DISK"]) !== before;
+  });
+});
+
+test("a round that the site cuts short is made good by the next", async () => {
+  await using synced = await settled();
+  synced.site.fault({
+    ...{ fault: { kind: "cut", when: "mid-body" }, path: " eq ", times: 4 },
+  });
+  synced.site.change({ kind: "rename", resourceId: FIRST + 4, name: "LATER" });
+  await synced.untilTold(FIRST + 4, (device) => {
+    return nameOf(device) === "LATER";
+  });
+});
