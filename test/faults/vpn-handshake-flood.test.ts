@@ -10,8 +10,8 @@ const PER_SECOND = 500;
 const SECONDS = 10;
 /** The product's bound: what a ping of an established session takes under the flood. */
 const P99_MS = 20;
-/** A machine that takes longer than this without any flood, before or after, is too busy to judge anything by. */
-const JUDGED_BELOW_MS = 5;
+/** On a machine that takes longer than this without any flood, before or after, the bound may be missed for other reasons. */
+const BLAMED_BELOW_MS = 5;
 const PINGS_BEFORE = 300;
 const PINGS = 900;
 
@@ -73,8 +73,8 @@ test.for(WAYS)(
     expect(more('front_connections_total{stage="turned-away"')).toBeGreaterThan(sent / 2);
     const page = ["curl", "-sSk", "--http1.1", "--fail", `https://${LAB.gateway.ipv4}/`];
     await expect(place.lab.run("client", page)).resolves.toContain("<");
-    const isBusy = Math.max(before.p99Ms, after.p99Ms) >= JUDGED_BELOW_MS;
-    if (isBusy) context.skip(`this machine is too busy: ${figures}`);
+    const isBusy = Math.max(before.p99Ms, after.p99Ms) >= BLAMED_BELOW_MS;
+    if (isBusy && during.p99Ms >= P99_MS) context.skip(`this machine is too busy: ${figures}`);
     expect(during.p99Ms, figures).toBeLessThan(P99_MS);
   },
 );
