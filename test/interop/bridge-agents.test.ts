@@ -36,7 +36,7 @@ async function lookInto(folder: string) {
       limits: { maxFileBytes: 16_777_216, maxFiles: 100, maxRejected: 10 },
     },
     {
-      ...{ clock, log: { info: () => {}, warn: () => {} } },
+      ...{ clock, onFault: () => {} },
       pause: async () => {
         ending.abort(new Error("enough"));
         ending.signal.throwIfAborted();

@@ -132,7 +132,7 @@ async function rounds(
   const ending = new AbortController();
   let waited = 0;
   const source = new DirectorySource(settings, {
-    ...{ clock, random: systemRandom, log: { info: () => {}, warn: () => {} } },
+    ...{ clock, random: systemRandom, onFault: () => {} },
     pause: async () => {
       waited += 1;
       if (waited === count) ending.abort(new Error("enough"));
@@ -344,7 +344,7 @@ test("stopping does not wait for the controller", async (context) => {
   const sink = rememberingSink();
   const source = new DirectorySource(settingsOf(lab, { limits: { pageRows: 10 } }), {
     ...{ clock: new FakeClock(Date.now()), random: systemRandom },
-    log: { info: () => {}, warn: () => {} },
+    onFault: () => {},
   });
   const running = source.run(sink, ending.signal);
   await until(() => sink.records("device").size > 0);

@@ -41,10 +41,12 @@ function lab(change: Partial<AgentSourceSettings> = {}) {
     limits: { maxFileBytes: 65_536, maxFiles: 100, maxRejected: 10 },
     ...change,
   };
+  const faults: string[] = [];
   let next: PromiseWithResolvers<void> | undefined;
   let looked = Promise.withResolvers<void>();
   const source = new AgentSource(settings, {
-    ...{ clock, log: { info: () => {}, warn: () => {} } },
+    clock,
+    onFault: (code) => faults.push(code),
     pause: async (_, signal) => {
       signal.throwIfAborted();
       const waiting = Promise.withResolvers<void>();
@@ -58,7 +60,7 @@ function lab(change: Partial<AgentSourceSettings> = {}) {
   let running: Promise<void> | undefined;
   const path = (name: string) => join(folder, name);
   return {
-    ...{ folder, clock, sink, source, path },
+    ...{ folder, clock, sink, source, path, faults },
     /** Written so long ago, by the clock of the test. */
     write(name: string, text: string, ageMs = MINUTE_MS) {
       writeFileSync(path(name), text);
@@ -211,7 +213,9 @@ test("what cannot be put away stays, is counted and not read again", async () =>
   await it.look();
   expect(readdirSync(it.path("rejected"))).toHaveLength(2);
   expect(readdirSync(it.folder).sort()).toEqual(["b.json", "rejected"]);
-  expect(it.source.state.stuck).toBe(1);
+  expect([it.source.state.stuck, it.faults]).toEqual([1, ["agents-rejected", "agents-rejected"]]);
+  await it.look();
+  expect(it.faults).toHaveLength(2);
 });
 
 test("a link in place of the folder for rejected files leads nowhere", async () => {

@@ -24,10 +24,8 @@ export interface AgentSourceSettings {
 
 export interface AgentSourceParts {
   readonly clock: Clock;
-  readonly log: {
-    info(of: object, message: string): void;
-    warn(of: object, message: string): void;
-  };
+  /** The folder cannot be read for now, or a file of it is not what it should be. */
+  readonly onFault: (code: string, message: string) => void;
   /** Waits between looks; a timer unless given. */
   readonly pause?: (ms: number, signal: AbortSignal) => Promise<unknown>;
 }
@@ -98,7 +96,7 @@ export class AgentSource implements InventorySource {
       } catch (error) {
         if (!(error instanceof ConnectorError) || !error.code.startsWith("agents-")) throw error;
         this.#failure = error;
-        this.#parts.log.warn({ source: this.name, code: error.code }, error.message);
+        this.#parts.onFault(error.code, error.message);
       }
       await this.#pause(signal);
     }
@@ -190,10 +188,10 @@ export class AgentSource implements InventorySource {
   }
 
   async #reject(file: FoundFile, error: ConnectorError): Promise<void> {
-    const { log } = this.#parts;
     const isAway = await this.#folder.reject(file, error.message);
     if (!isAway) this.#files.set(file.name, { stamp: file.stamp, isStuck: true });
-    log.warn({ source: this.name, file: file.name, code: error.code, isAway }, "agents.rejected");
+    const where = isAway ? "it is in rejected" : "it cannot be put away and stays";
+    this.#parts.onFault("agents-rejected", `${file.name}: ${error.message}; ${where}`);
   }
 
   #forgetGone(found: readonly FoundFile[]): void {

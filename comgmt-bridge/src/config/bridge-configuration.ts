@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { actionGuardrails } from "./action-guardrails.ts";
+import { agents } from "./agents.ts";
 import { deletionGuardrails } from "./deletion-guardrails.ts";
 import { desiredSites } from "./desired-sites.ts";
+import { directories } from "./directory.ts";
 import { inventoryGuardrails } from "./inventory-guardrails.ts";
 import { queryGuardrails } from "./query-guardrails.ts";
 import { site } from "./site.ts";
@@ -14,6 +16,10 @@ export const localConfiguration = z.strictObject({
   site: site.optional(),
   /** Further sites. */
   sites: z.array(site).max(MAX_SITES).default([]),
+  /** Domains of Active Directory. */
+  directories,
+  /** Inventory documents of FusionInventory and GLPI agents. */
+  agents: agents.optional(),
 });
 export type LocalConfiguration = z.infer<typeof localConfiguration>;
 

@@ -27,10 +27,8 @@ export interface DirectorySourceSettings extends DomainSettings {
 export interface DirectorySourceParts {
   readonly clock: Clock;
   readonly random: Random;
-  readonly log: {
-    info(of: object, message: string): void;
-    warn(of: object, message: string): void;
-  };
+  /** The domain cannot be read for now. */
+  readonly onFault: (code: string, message: string) => void;
   /** Waits between rounds; a timer unless given. */
   readonly pause?: (ms: number, signal: AbortSignal) => Promise<unknown>;
 }
@@ -90,7 +88,7 @@ export class DirectorySource implements InventorySource {
         signal.throwIfAborted();
         if (!(error instanceof ConnectorError) || !error.code.startsWith("directory-")) throw error;
         this.#failure = error;
-        this.#parts.log.warn({ source: this.name, code: error.code }, error.message);
+        this.#parts.onFault(error.code, error.message);
         wait = Math.max(1_000, backOff.next(this.#parts.clock.now() - began));
       }
       await this.#pause(wait, signal);
@@ -151,7 +149,6 @@ export class DirectorySource implements InventorySource {
     for (const kind of this.#settings.kinds) await this.#readKind(domain, kind, sink, signal);
     await sink.keepCursor(COOKIE, cookie === undefined ? "" : cookieText(cookie, takenAt));
     await sink.keepCursor(FULL_READ, String(takenAt));
-    this.#parts.log.info({ source: this.name }, "directory.read");
   }
 
   /** Records go page by page, and at the end the keys of all of them: what has none is missing. */

@@ -20,6 +20,7 @@ import { siteCommands } from "./actions/site-commands.ts";
 import { deletionControls } from "./deletion-controls.ts";
 import { deletionsCommand } from "./deletions-command.ts";
 import { Inventory } from "./inventory.ts";
+import { localSourceChecks, localSources } from "./local-sources.ts";
 import { queryCommand } from "./query-command.ts";
 import { refreshCommand } from "./refresh-command.ts";
 import { siteChecks } from "./site-checks.ts";
@@ -46,13 +47,15 @@ export const bridge: ServiceDefinition<
   commands: [queryCommand, syncCommand, deletionsCommand],
   checks: (local) => {
     const sites = configuredSites(local);
-    if (sites.length === 0) return [{ name: "site", run: noSite }];
-    return sites.flatMap((site, index) => {
+    const others = localSourceChecks(local);
+    if (sites.length === 0) return others.length > 0 ? others : [{ name: "site", run: noSite }];
+    const ofSites = sites.flatMap((site, index) => {
       const checks = siteChecks(site, { ...systemParts, stateFolder: local.stateFolder });
       if (index === 0) return checks;
       const prefix = `site-${site.siteCode.toLowerCase()}`;
       return checks.map((check) => ({ ...check, name: check.name.replace(/^site/, prefix) }));
     });
+    return [...ofSites, ...others];
   },
   start: startBridge,
 };
@@ -65,7 +68,10 @@ async function startBridge(
 ): Promise<RunningService<DesiredConfiguration>> {
   const { store, clock, random, log, link, guardrails: rules } = kernel;
   const sites = new Sites(kernel);
-  if (sites.all.length === 0) kernel.health.register({ name: "site", run: noSite });
+  const others = localSources(kernel.local, { clock, random });
+  for (const check of others.health) kernel.health.register(check);
+  const hasSources = sites.all.length > 0 || others.wanted.length > 0;
+  if (!hasSources) kernel.health.register({ name: "site", run: noSite });
   const { deletions } = rules;
   const wake = (stream: string) => link.wake(stream);
   const tell = (message: LeaseWanted) => link.tell(message);
@@ -73,15 +79,17 @@ async function startBridge(
     { store, clock, random, log, deletions, tell, wake },
     kernel.connectorId === "standalone",
   );
-  if (sites.all.length > 0) {
+  if (hasSources) {
     kernel.health.register({ name: "inventory", run: () => inventory.check() });
   }
   publishSync(kernel.metrics, inventory, store);
+  await inventory.apply(others.wanted);
   const actions = siteCommands(kernel, sites.all);
   actions.start();
   return {
     async applyConfiguration(desired) {
-      await inventory.apply(wantedSites(desired.sites, sites, rules, { clock, random }));
+      const wanted = wantedSites(desired.sites, sites, rules, { clock, random });
+      await inventory.apply([...wanted, ...others.wanted]);
     },
     commands: { ...actions.handlers, "site.refresh": refreshCommand(inventory) },
     onInventory: (message) => inventory.onMessage(message),
