@@ -3,21 +3,16 @@ import { ACTIONS_STREAM, type siteCommandPayloads } from "@isthmus/shared/link/s
 import type { z } from "zod";
 import { judgeCustomProperties } from "../../core/actions/action-allowance.ts";
 import type { StoredAction } from "../../core/actions/action-state.ts";
-import {
-  deleteExtensionDataRequest,
-  setExtensionDataRequest,
-} from "../../protocol/admin-service/action-requests.ts";
 import type { Asking } from "../../site/admin-service-client.ts";
 import { type ActionParts, commandAsking } from "./action-parts.ts";
 import { asMissingApproval, windowsOf } from "./approval-threshold.ts";
-import { sendOnce } from "./request-sender.ts";
+import { reachGoal } from "./reach-goal.ts";
+import { isNotYet } from "./request-sender.ts";
 import { resolveTarget } from "./targets.ts";
 
 export type CustomPropertiesPayload = z.output<
   (typeof siteCommandPayloads)["site.custom-properties"]
 >;
-
-type Properties = Readonly<Record<string, string>>;
 
 const WINDOW = "site-devices-described";
 
@@ -27,9 +22,11 @@ const WINDOW = "site-devices-described";
  */
 export class CustomProperties {
   readonly #parts: ActionParts;
+  readonly #wake: () => void;
 
-  constructor(parts: ActionParts) {
+  constructor(parts: ActionParts, wake: () => void) {
     this.#parts = parts;
+    this.#wake = wake;
   }
 
   judge({ set, remove }: CustomPropertiesPayload): void {
@@ -47,7 +44,7 @@ export class CustomProperties {
     return { source: siteCode, devices: 1 };
   }
 
-  /** Setting the same again is harmless, so it is run again unless the device has it all. */
+  /** Setting the same again is harmless. */
   async reconcile(
     _payload: CustomPropertiesPayload,
     { id }: { readonly id: string },
@@ -59,13 +56,15 @@ export class CustomProperties {
 
   async #run(payload: CustomPropertiesPayload, context: CommandContext): Promise<void> {
     const { kernel } = this.#parts;
-    const { resourceId } = payload;
     const asking = commandAsking(kernel.signal);
     const known = await this.#find(context.id);
     if (known?.isEnded === true) return;
     const action = known ?? (await this.#open(payload, context, asking));
-    if (action.plan.kind !== "custom-properties") return;
-    await this.#reach(action.id, resourceId, action.plan.goal, asking);
+    this.#wake();
+    // What cannot be sent now, or whose answer is lost, the watcher goes on with.
+    await reachGoal(this.#parts, action, asking).catch((error: unknown) => {
+      if (!isNotYet(error)) throw error;
+    });
   }
 
   async #open(
@@ -91,43 +90,6 @@ export class CustomProperties {
       throw asMissingApproval(error);
     }
     return (await this.#find(id)) as StoredAction;
-  }
-
-  async #reach(id: string, resourceId: number, goal: Properties, asking: Asking): Promise<void> {
-    const { kernel, site } = this.#parts;
-    const now = await site.customProperties(resourceId, asking);
-    const isSurplus = Object.keys(now).some((name) => !Object.hasOwn(goal, name));
-    const action = { id, plan: { kind: "custom-properties", goal } } as const;
-    const sending = { action, resourceIds: [resourceId], asking };
-    if (isSurplus) {
-      await this.#send({ ...sending, request: deleteExtensionDataRequest(resourceId) });
-    }
-    const missing = Object.entries(goal).filter(
-      ([name, value]) => isSurplus || now[name] !== value,
-    );
-    if (missing.length > 0) {
-      const request = setExtensionDataRequest(resourceId, Object.fromEntries(missing));
-      await this.#send({ ...sending, request });
-    }
-    const devices = [{ resourceId, state: "succeeded" as const }];
-    await kernel.store.run("noteDevices", { id, at: kernel.clock.now(), devices });
-  }
-
-  /** What nobody knows the outcome of is asked again: it sets what is so, or is not yet. */
-  async #send(sending: Parameters<typeof sendOnce>[1]): Promise<void> {
-    const first = await sendOnce(this.#parts, sending);
-    if (first.kind === "taken") return;
-    const second = await sendOnce(this.#parts, sending);
-    if (second.kind === "taken") return;
-    const { resourceIds, action } = sending;
-    const reason = "the site's answers did not come; read the device's properties there";
-    const devices = resourceIds.map((resourceId) => ({
-      resourceId,
-      state: "unknown" as const,
-      reason,
-    }));
-    const { store, clock } = this.#parts.kernel;
-    await store.run("noteDevices", { id: action.id, at: clock.now(), devices });
   }
 
   #find(id: string): Promise<StoredAction | undefined> {

@@ -35,7 +35,7 @@ async function settleRequest(
   const resourceIds = devices.map(({ resourceId }) => resourceId);
   const at = clock.now();
   if (plan.kind === "custom-properties") {
-    // Whoever takes the command up compares what the device has with what it is to have.
+    // Whoever goes on with it compares what the device has with what it is to have.
     await store.run("settleRequest", { id, at, n: request.n, state: "absent", how: "looked-up" });
     return true;
   }

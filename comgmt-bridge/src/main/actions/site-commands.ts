@@ -128,7 +128,7 @@ function commandsOf(kernel: BridgeKernel, site: ActedSite, settleMs: number): Co
     "site.query": targeted("site.query", queryKind(parts), { parts, watch }),
     "site.application": targeted("site.application", applicationKind(parts), { parts, watch }),
     "site.recovery-key": recoveryKeys(parts),
-    "site.custom-properties": customProperties(parts),
+    "site.custom-properties": customProperties(parts, watch),
     "site.cancel": cancellation(parts),
   };
   // Each takes its own payload, which `bySource` has read with the very schema.
@@ -160,8 +160,8 @@ function recoveryKeys(parts: ActionParts) {
   });
 }
 
-function customProperties(parts: ActionParts) {
-  const properties = new CustomProperties(parts);
+function customProperties(parts: ActionParts, { wake }: ActionWatch) {
+  const properties = new CustomProperties(parts, wake);
   return commandHandler({
     payload: siteCommandPayloads["site.custom-properties"],
     judge: (payload) => properties.judge(payload),
