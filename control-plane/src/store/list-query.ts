@@ -118,9 +118,14 @@ function compareSql(
   if (operator === "eq" && property === "id" && arm.recordNumber !== undefined) {
     return sql`${sql.ref(arm.recordNumber)} = ${recordIdOfGuid(String(value)) ?? 0}`;
   }
-  if (operator === "eq") return sql`${column} IS ${value}`;
+  if (operator === "eq") return equalSql(column, value);
   if (operator === "ne") return sql`${column} IS NOT ${value}`;
   return sql`${column} ${OPERATORS[operator]} ${value}`;
+}
+
+/** Not IS for a value: an index without the rows that are null would not be used. */
+function equalSql(column: Sql, value: ComparedValue): Sql {
+  return value === null ? sql`${column} IS NULL` : sql`${column} = ${value}`;
 }
 
 /** Where the column's own order ignores case, its index finds the beginning. */
@@ -148,7 +153,7 @@ function waysAfter(scope: Scope, order: readonly Order[], after: readonly Compar
   return order.flatMap((term, index) => {
     const equal = order
       .slice(0, index)
-      .map(({ property }, at) => sql`${columnSql(scope, property)} IS ${after[at] ?? null}`);
+      .map(({ property }, at) => equalSql(columnSql(scope, property), after[at] ?? null));
     const later = laterSqls(scope, term, after[index] ?? null);
     return later.map((way) => sql`(${sql.join([...equal, way], sql` AND `)})`);
   });
