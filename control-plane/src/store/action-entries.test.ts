@@ -1,3 +1,4 @@
+import { MAX_ACTION_DEVICES } from "@isthmus/shared/link/site-messages";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MAX_QUERY_ROWS, MAX_RESULT_BYTES } from "./action-entries.ts";
 import { ActionFixture, COLLECTION, DEVICES, type FixtureBridge } from "./action-fixture.ts";
@@ -53,6 +54,21 @@ describe("progress", () => {
     const { id } = await site.request({ target: collection });
     await bridge.progress("command-1", [{ key: "99", state: "running" }]);
     expect(await site.devices(id)).toMatchObject([{ key: "99", record_id: null }]);
+  });
+
+  test("of as many devices as its limit is kept, and of one more it is said that it is not", async () => {
+    const { id } = await site.request({ target: collection });
+    const about = { type: "progress", source: "CM1", commandId: "command-1", at: site.clock.now() };
+    const entries = Array.from({ length: MAX_ACTION_DEVICES / 500 }, (_, part) => ({
+      ...about,
+      devices: Array.from({ length: 500 }, (_, n) => ({ key: `${part}-${n}`, state: "sent" })),
+    }));
+    await bridge.append("actions", ...entries);
+    expect(await site.action(id)).toMatchObject({ is_truncated: 0 });
+    await bridge.progress("command-1", [{ key: "over", state: "sent" }]);
+    expect(await site.action(id)).toMatchObject({ is_truncated: 1 });
+    const [count] = await site.all("SELECT count(*) AS n FROM device_action");
+    expect(count).toEqual({ n: MAX_ACTION_DEVICES });
   });
 
   test("from another bridge than the one that was asked is a dead letter", async () => {

@@ -22,6 +22,8 @@ interface Action {
   readonly id: string;
   readonly sourceId: number;
   readonly requestedAt: number;
+  /** Nobody ends a device any more that is first heard of afterwards: it is unknown until it tells its end itself. */
+  readonly firstState: DeviceActionState;
   readonly now: number;
 }
 
@@ -39,7 +41,9 @@ export function takeActionEntry(context: IngestContext, value: unknown): void {
   const row = actionAskedOf(context, entry);
   const id = String(row["id"]);
   const sourceId = Number(row["source_id"]);
-  const action = { transaction, id, sourceId, requestedAt: Number(row["requested_at"]), now };
+  const requestedAt = Number(row["requested_at"]);
+  const firstState = row["ended_at"] === null ? "queued" : "unknown";
+  const action = { transaction, id, sourceId, requestedAt, firstState, now } as const;
   transaction.run("UPDATE site_action SET heard_at = ? WHERE id = ?", now, id);
   if (entry.type === "rows") takeRows(action, entry);
   else for (const device of entry.devices) takeDevice(action, device, entry.at);
@@ -49,7 +53,7 @@ export function takeActionEntry(context: IngestContext, value: unknown): void {
 
 function actionAskedOf({ transaction, connectorId }: IngestContext, entry: ActionEntry): Row {
   const row = transaction.get(
-    `SELECT a.id, a.source_id, a.connector_id, a.kind, a.requested_at, s.name AS source FROM site_action a
+    `SELECT a.id, a.source_id, a.connector_id, a.kind, a.requested_at, a.ended_at, s.name AS source FROM site_action a
        JOIN inventory_source s ON s.id = a.source_id WHERE a.command_id = ?`,
     entry.commandId,
   );
@@ -137,7 +141,7 @@ function deviceRow(action: Action, key: string): Row | undefined {
 }
 
 function insertDevice(action: Action, key: string): Row {
-  const { transaction, id, sourceId, requestedAt, now } = action;
+  const { transaction, id, sourceId, requestedAt, firstState, now } = action;
   const record = transaction.get(
     "SELECT id FROM inventory_record WHERE source_id = ? AND kind = 'device' AND key = ?",
     sourceId,
@@ -146,14 +150,15 @@ function insertDevice(action: Action, key: string): Row {
   const recordId = record?.["id"] ?? null;
   transaction.run(
     `INSERT INTO device_action (action_id, key, record_id, state, state_at, requested_at)
-     VALUES (?, ?, ?, 'queued', ?, ?)`,
+     VALUES (?, ?, ?, ?, ?, ?)`,
     id,
     key,
     recordId,
+    firstState,
     now,
     requestedAt,
   );
-  return { state: "queued", state_at: now, record_id: recordId };
+  return { state: firstState, state_at: now, record_id: recordId };
 }
 
 function markTruncated({ transaction, id }: Action): void {

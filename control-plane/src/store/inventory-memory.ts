@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { StatementCache } from "@isthmus/shared/store/database";
 import { migrate } from "@isthmus/shared/store/migrate";
-import type { Row } from "@isthmus/shared/store/transaction";
+import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import type { IngestOutcome } from "../core/link-records.ts";
 import { START } from "./inventory-fixture.ts";
 import { migrations, operations } from "./module.ts";
@@ -10,7 +10,7 @@ import { migrations, operations } from "./module.ts";
 export class InventoryInMemory implements Disposable {
   readonly #database = new DatabaseSync(":memory:");
   readonly #transaction = new StatementCache(this.#database);
-  #seq = 0;
+  readonly #seqs: Record<string, number> = {};
 
   constructor() {
     migrate(this.#database, "memory", migrations, START);
@@ -35,13 +35,26 @@ export class InventoryInMemory implements Disposable {
     operations.renewLease(transaction, { connectorId, sessionNo: 1, ...about, now: START });
   }
 
+  /** For operations that are called as they are. */
+  get transaction(): Transaction {
+    return this.#transaction;
+  }
+
   /** Takes a batch of the `inventory` stream. */
-  tell(lines: readonly string[], firstSeq = this.#seq + 1): IngestOutcome {
-    this.#seq = Math.max(this.#seq, firstSeq + lines.length - 1);
+  tell(lines: readonly string[], firstSeq?: number): IngestOutcome {
+    return this.tellStream("inventory", lines, firstSeq);
+  }
+
+  tellStream(
+    stream: string,
+    lines: readonly string[],
+    firstSeq = (this.#seqs[stream] ?? 0) + 1,
+  ): IngestOutcome {
+    this.#seqs[stream] = Math.max(this.#seqs[stream] ?? 0, firstSeq + lines.length - 1);
     return operations.ingestBatch(this.#transaction, {
       connectorId: "bridge",
       sessionNo: 1,
-      stream: "inventory",
+      stream,
       firstSeq,
       entryCount: lines.length,
       isAfterPruned: false,

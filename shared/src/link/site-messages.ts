@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { recordKey, sourceName } from "./inventory-messages.ts";
+import { isNestedAtMost } from "./nesting.ts";
 
 /**
  * Actions at a Configuration Manager site: payloads of commands to a bridge, and what it tells of each device in the log stream `actions`.
@@ -10,6 +11,7 @@ export const ACTIONS_STREAM = "actions";
 /** Own limits. */
 export const MAX_ACTION_DEVICES = 10_000;
 export const MAX_QUERY_ROWS_IN_ENTRY = 500;
+const MAX_CELL_NESTING = 16;
 
 const sequence = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const time = z.number().int().min(0).max(8_640_000_000_000_000);
@@ -121,6 +123,9 @@ export const DEVICE_ACTION_STATES = [
 export const deviceActionState = z.enum(DEVICE_ACTION_STATES);
 
 const commandId = z.string().min(1).max(128);
+const cell = z
+  .unknown()
+  .refine((value) => isNestedAtMost(value, MAX_CELL_NESTING), "nested too deeply");
 
 /** How an action fares on devices. */
 const progressEntry = z.object({
@@ -154,7 +159,7 @@ const rowsEntry = z.object({
   commandId,
   at: time,
   key: recordKey,
-  rows: z.array(z.record(z.string().max(128), z.unknown())).max(MAX_QUERY_ROWS_IN_ENTRY),
+  rows: z.array(z.record(z.string().max(128), cell)).max(MAX_QUERY_ROWS_IN_ENTRY),
   /** Whether the client cut its answer (128 KB). */
   isTruncated: z.boolean(),
 });
