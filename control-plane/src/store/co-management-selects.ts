@@ -97,7 +97,7 @@ const eligibleDevices = () => sql`
 
 /** The collection first, then its members by their numbers, in the order of the index. */
 const members = (now: number) => sql`
-  SELECT r.id, c.id AS collectionRecordId, ${syncedColumns(now)}
+  SELECT m.record_id AS id, c.id AS collectionRecordId, ${syncedColumns(now)}
   FROM inventory_record c CROSS JOIN inventory_membership m CROSS JOIN inventory_record r
   WHERE c.kind = 'collection' AND c.deleted_at IS NULL AND m.source_id = c.source_id AND m.collection_key = c.key
     AND r.id = m.record_id AND r.deleted_at IS NULL`;
