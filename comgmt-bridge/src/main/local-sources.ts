@@ -9,7 +9,7 @@ import { agentChecks, agentHealth, agentSource } from "./agent-documents.ts";
 import { directoryChecks, directoryHealth, directorySource } from "./directory-sources.ts";
 import type { WantedSource } from "./site-sources.ts";
 
-type Named = Pick<LocalConfiguration, "directories" | "agents">;
+type Named = Partial<Pick<LocalConfiguration, "directories" | "agents">>;
 
 export interface LocalSources {
   readonly wanted: readonly WantedSource<InventorySource>[];
@@ -18,7 +18,7 @@ export interface LocalSources {
 
 /** Sources that this host alone decides on: domains and a folder of documents. They are read as long as the local file names them. */
 export function localSources(
-  { directories, agents }: Named,
+  { directories = [], agents }: Named,
   parts: { readonly clock: Clock; readonly random: Random },
 ): LocalSources {
   const domains = directories.map((configuration) => {
@@ -58,6 +58,6 @@ function ofAgents(
 }
 
 /** For `check`, without the service. */
-export function localSourceChecks({ directories, agents }: Named): HealthCheck[] {
+export function localSourceChecks({ directories = [], agents }: Named): HealthCheck[] {
   return [...directoryChecks(directories), ...(agents === undefined ? [] : [agentChecks(agents)])];
 }
