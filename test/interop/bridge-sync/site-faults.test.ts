@@ -38,11 +38,21 @@ describe.each(faults)("when %s", (_name, rule) => {
   });
 });
 
-test("a page that stays short ends no scan, and the other kinds are read", async () => {
+test("a provider that never gives more than some rows is read in smaller pages", async () => {
   await using synced = await SyncedSite.start();
   synced.site.fault({
-    ...{ fault: { kind: "short-page", rows: 0 }, path: SYSTEMS, times: "always" },
-    after: 3,
+    ...{ fault: { kind: "short-page", rows: 40 }, path: SYSTEMS, times: "always" },
+  });
+  synced.run();
+  await synced.untilScans(1);
+  expect((await synced.told()).size).toBe(700);
+});
+
+test("pages that cannot be trusted end no scan, and the other kinds are read", async () => {
+  await using synced = await SyncedSite.start();
+  synced.site.fault({
+    ...{ fault: { kind: "repeated-page" }, path: SYSTEMS, times: "always" },
+    after: 1,
   });
   synced.run();
   await synced.untilScans(1, "boundary-group");
