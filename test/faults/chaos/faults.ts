@@ -231,13 +231,16 @@ async function clone(
   await scene.start(bridge, name);
   await delay(random.between(1_000, LONGEST_MS));
   await scene.stop(name, "kill");
+  // Shut out it comes back by itself in a quarter of an hour at the soonest: whoever releases it starts it again.
+  await scene.stop(bridge, "stop");
+  const path = `/connectors/${scene.connectors[bridge]}`;
   await soon("the end of a quarantine", async () => {
     const graph = await scene.graph();
-    const path = `/connectors/${scene.connectors[bridge]}`;
     const { status } = await graph.get<{ status: string }>(path);
     if (status === "quarantined") await graph.post(`${path}/release`, {});
-    return status === "connected";
+    return status === "disconnected";
   });
+  await scene.start(bridge);
 }
 
 /** Leaves nothing: a write of any length fails. */

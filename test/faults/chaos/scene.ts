@@ -35,12 +35,13 @@ const GUARDRAILS = {
       ...["health.report", "site.notify", "site.script", "site.query", "site.cancel"],
       "site.refresh",
     ],
+    limits: { "site-devices-scripted": { max: 10_000, perMinutes: 60 } },
   },
   "comgmt-bridge": {
     inventory: { classes: CLASSES },
     queries: { entities: ["OperatingSystem"] },
     actions: {
-      targets: { collections: ["SMS00001"] },
+      targets: { [SITE]: { collections: ["SMS00001"] } },
       notifications: ["refreshMachinePolicy"],
       allowQueries: true,
       scripts: [
@@ -54,7 +55,15 @@ const GUARDRAILS = {
 };
 
 const DESIRED = {
-  sites: [{ source: SITE, inventoryClasses: CLASSES, hotSeconds: 5, truthMinutes: 1 }],
+  sites: [
+    {
+      source: SITE,
+      inventoryClasses: CLASSES,
+      hotSeconds: 3,
+      truthMinutes: 0.2,
+      inventoryHours: 0.01,
+    },
+  ],
 };
 
 export const TOKEN = "chaos-token";
@@ -219,6 +228,11 @@ export class Scene implements AsyncDisposable {
   async restore(machine: Machine): Promise<void> {
     if (this.isRunning(machine)) return;
     await this.start(machine);
+  }
+
+  /** Runs a command of a machine's program on its host. */
+  command(machine: Machine, ...words: readonly string[]): Promise<string> {
+    return runCommand(entryOf(machine), [...words, "--config", this.#configFile(machine)]);
   }
 
   stateOf(name: string): string {
