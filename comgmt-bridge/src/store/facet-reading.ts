@@ -1,4 +1,4 @@
-import { facetHash, VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
+import { facetHash } from "@isthmus/shared/link/inventory-digest";
 import type { ReadRecord } from "../core/inventory-state.ts";
 import {
   ABSENT,
@@ -20,7 +20,6 @@ export interface AskedFacet {
   readonly name: string;
   readonly code: string;
   readonly isClass: boolean;
-  readonly isVolatile: boolean;
   /** `"name":{"hash":"` */
   readonly head: string;
 }
@@ -31,7 +30,7 @@ const HASH_OF_NULL = facetHash("null");
 export function askedFacet(name: string, code: string): AskedFacet {
   const head = `${JSON.stringify(name)}:{"hash":"`;
   const isClass = name.startsWith(CLASS_PREFIX);
-  return { name, code, isClass, isVolatile: name === VOLATILE_FACET, head };
+  return { name, code, isClass, head };
 }
 
 /** Member of a record's facets that says that one is gone. */
@@ -44,8 +43,6 @@ export interface ReadingRules {
   /** In the order of their codes. */
   readonly asked: readonly AskedFacet[];
   readonly areAllFacets: boolean;
-  /** Whether the volatile facet is told even where it is as it was. */
-  readonly tellsVolatile: boolean;
   readonly nameOf: (code: string) => string;
 }
 
@@ -160,8 +157,7 @@ class Comparison {
       this.#packed += known;
       return;
     }
-    const isToldAnyway = this.#tellsAll || (asked.isVolatile && this.#rules.tellsVolatile);
-    if (isSame && before.state !== WANTED && !isToldAnyway) {
+    if (isSame && before.state !== WANTED && !this.#tellsAll) {
       this.#packed += packFacet(asked.code, TOLD, hash);
       return;
     }

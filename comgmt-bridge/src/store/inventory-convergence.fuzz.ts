@@ -13,7 +13,8 @@ const key = fc.integer({ min: 0, max: 45 });
 const keys = fc.uniqueArray(key, { maxLength: 8 });
 const facet = fc.constantFrom(...FACETS);
 /** The volatile facet is in no digest, so nothing would show that it is damaged or that its going was missed. */
-const lasting = facet.filter((name) => name !== "volatile");
+const LASTING = FACETS.filter((name) => name !== "volatile");
+const lasting = fc.constantFrom(...LASTING);
 const value = fc.oneof(
   fc.integer({ min: 0, max: 3 }),
   fc.record({ 'é"\\': fc.constantFrom("a", "b", "\ud83d\ude00"), n: fc.nat(2) }),
@@ -109,7 +110,7 @@ const damage = fc.tuple(key, lasting, fc.nat(2)).map(
     (world) => {
       world.isDamaged = true;
       const record = world.cloud.records.get(String(one));
-      if (how === 0) world.cloud.records.delete(String(one));
+      if (how === 0) for (const each of LASTING) record?.delete(each);
       else if (record === undefined) world.cloud.records.set(String(one), new Map());
       else if (how === 1) record.delete(name);
       else record.set(name, { hash: "0000000000000000", value: "damaged" });

@@ -22,8 +22,6 @@ export const inventoryMigrations: readonly Migration[] = [
         last_began_at INTEGER,
         last_ended_at INTEGER,
         last_digest_at INTEGER,
-        -- Until a scan that began at this time or later has ended, the volatile facet is told even where it is as it was.
-        tells_volatile_from INTEGER,
         -- Rows of record_state that are not suspected.
         records INTEGER NOT NULL DEFAULT 0,
         UNIQUE (source, kind)

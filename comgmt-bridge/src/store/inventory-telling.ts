@@ -1,6 +1,7 @@
 import { ConnectorError } from "@isthmus/shared/errors";
 import type { Transaction } from "@isthmus/shared/store/transaction";
-import { tellVolatileAnew } from "./kind-state.ts";
+import type { InventoryState } from "../core/inventory-state.ts";
+import { wantVolatile } from "./kind-state.ts";
 
 /** One operation's right to tell of a source: its lease, and the revisions it gives to what it tells. `end` notes the last one. */
 export class Telling {
@@ -61,12 +62,7 @@ export function sourceState(transaction: Transaction, source: string): SourceSta
 /** Takes a lease over; see `InventoryState.takeLease`. */
 export function takeLease(
   transaction: Transaction,
-  of: {
-    readonly source: string;
-    readonly lease: number;
-    readonly revision: number;
-    readonly at: number;
-  },
+  of: Parameters<InventoryState["takeLease"]>[0],
 ): { readonly isNew: boolean } {
   const before = sourceState(transaction, of.source);
   transaction.run(
@@ -78,6 +74,6 @@ export function takeLease(
     of.revision,
   );
   const isNew = before?.lease !== of.lease;
-  if (isNew) tellVolatileAnew(transaction, of.source, of.at);
+  if (isNew) wantVolatile(transaction, of.source);
   return { isNew };
 }

@@ -1,6 +1,8 @@
+import { VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
 import type { Row, SqlValue, Transaction } from "@isthmus/shared/store/transaction";
 import type { KeyBounds } from "../core/inventory-state.ts";
+import { facetCode, TOLD, WANTED } from "./facet-states.ts";
 
 /** A kind of a source, as its row has it. */
 export interface KindState {
@@ -10,7 +12,6 @@ export interface KindState {
   readonly completeScans: number;
   readonly lastScan: { readonly beganAt: number; readonly endedAt: number } | undefined;
   readonly lastDigestAt: number | undefined;
-  readonly tellsVolatileFrom: number | undefined;
   readonly records: number;
 }
 
@@ -89,7 +90,6 @@ export function fromRow(row: Row): KindState {
     completeScans: Number(row["complete_scans"]),
     lastScan: beganAt === undefined || endedAt === undefined ? undefined : { beganAt, endedAt },
     lastDigestAt: optionalTime(row["last_digest_at"]),
-    tellsVolatileFrom: optionalTime(row["tells_volatile_from"]),
     records: Number(row["records"]),
   };
 }
@@ -100,13 +100,21 @@ function optionalTime(value: SqlValue | undefined): number | undefined {
 
 /**
  * Entries of another lease may have been passed over. What of them a digest shows is repaired by it; the volatile facet is in none, so all of
- * it is told once more by the next scan.
+ * it is told once more when it is next read.
  */
-export function tellVolatileAnew(transaction: Transaction, source: string, at: number): void {
-  transaction.run("UPDATE kind_state SET tells_volatile_from = ? WHERE source = ?", at, source);
+export function wantVolatile(transaction: Transaction, source: string): void {
+  const kinds = "kind_id IN (SELECT id FROM kind_state WHERE source = ?)";
+  transaction.run(`DELETE FROM range_page WHERE ${kinds}`, source);
+  const row = transaction.get("SELECT id FROM facet_name WHERE name = ?", VOLATILE_FACET);
+  if (row === undefined) return;
+  // No hash and no code has the state's sign, so this can only be that facet.
+  const told = facetCode(Number(row["id"])) + TOLD;
   transaction.run(
-    "DELETE FROM range_page WHERE kind_id IN (SELECT id FROM kind_state WHERE source = ?)",
+    `UPDATE record_state SET facets = replace(facets, ?, ?) WHERE ${kinds} AND instr(facets, ?) > 0`,
+    told,
+    facetCode(Number(row["id"])) + WANTED,
     source,
+    told,
   );
 }
 

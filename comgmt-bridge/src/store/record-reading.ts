@@ -32,7 +32,6 @@ export class RecordReading {
     this.#rules = {
       asked: names.asked(argument.facets.filter((name) => this.#accepts(name))),
       areAllFacets: argument.areAllFacets === true,
-      tellsVolatile: this.kind.tellsVolatileFrom !== undefined,
       nameOf: names.nameOf,
     };
   }

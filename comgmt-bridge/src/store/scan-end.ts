@@ -35,9 +35,6 @@ export function endScan(transaction: Transaction, argument: EndedScan): ScanEnd 
     scan.endedAt,
     kind.id,
   );
-  if (kind.tellsVolatileFrom !== undefined && scan.beganAt >= kind.tellsVolatileFrom) {
-    transaction.run("UPDATE kind_state SET tells_volatile_from = NULL WHERE id = ?", kind.id);
-  }
   if (waiting > waitedBefore) tellWaiting(transaction, telling, kind, waiting);
   tellEnded(transaction, telling, kind, { scan, deleted, waiting });
   telling.end();
