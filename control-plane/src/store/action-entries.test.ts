@@ -1,6 +1,4 @@
-import { MAX_ACTION_DEVICES } from "@isthmus/shared/link/site-messages";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { MAX_QUERY_ROWS, MAX_RESULT_BYTES } from "./action-entries.ts";
 import { ActionFixture, COLLECTION, DEVICES, type FixtureBridge } from "./action-fixture.ts";
 import { entryHandlerOf } from "./connector-entries.ts";
 
@@ -54,21 +52,6 @@ describe("progress", () => {
     const { id } = await site.request({ target: collection });
     await bridge.progress("command-1", [{ key: "99", state: "running" }]);
     expect(await site.devices(id)).toMatchObject([{ key: "99", record_id: null }]);
-  });
-
-  test("of as many devices as its limit is kept, and of one more it is said that it is not", async () => {
-    const { id } = await site.request({ target: collection });
-    const about = { type: "progress", source: "CM1", commandId: "command-1", at: site.clock.now() };
-    const entries = Array.from({ length: MAX_ACTION_DEVICES / 500 }, (_, part) => ({
-      ...about,
-      devices: Array.from({ length: 500 }, (_, n) => ({ key: `${part}-${n}`, state: "sent" })),
-    }));
-    await bridge.append("actions", ...entries);
-    expect(await site.action(id)).toMatchObject({ is_truncated: 0 });
-    await bridge.progress("command-1", [{ key: "over", state: "sent" }]);
-    expect(await site.action(id)).toMatchObject({ is_truncated: 1 });
-    const [count] = await site.all("SELECT count(*) AS n FROM device_action");
-    expect(count).toEqual({ n: MAX_ACTION_DEVICES });
   });
 
   test("from another bridge than the one that was asked is a dead letter", async () => {
@@ -140,44 +123,6 @@ describe("a query", () => {
     await bridge.progress("command-1", [{ key: FIRST, state: "succeeded" }]);
     await bridge.rows("command-1", FIRST, [{ a: 1 }]);
     expect(await rows()).toHaveLength(1);
-  });
-
-  test("keeps as many rows as its limit, and says what was left out", async () => {
-    const { id } = await ask();
-    const at = site.clock.now();
-    const about = { type: "rows", source: "CM1", commandId: "command-1", at, isTruncated: false };
-    const entry = { ...about, key: FIRST, rows: Array.from({ length: 500 }, () => ({})) };
-    await bridge.append("actions", ...Array.from({ length: MAX_QUERY_ROWS / 500 }, () => entry));
-    expect(await site.action(id)).toMatchObject({ rows_kept: MAX_QUERY_ROWS, is_truncated: 0 });
-    await bridge.rows("command-1", SECOND, [{}]);
-    expect(await site.action(id)).toMatchObject({ rows_kept: MAX_QUERY_ROWS, is_truncated: 1 });
-    expect(await site.devices(id)).toMatchObject([
-      { key: FIRST, is_truncated: 0 },
-      { key: SECOND, rows_kept: 0, is_truncated: 1 },
-    ]);
-  });
-
-  test("and a script keep as many bytes as their limit", async () => {
-    const { id } = await site.request({ target: { source: "CM1", collectionId: COLLECTION } });
-    const output = "x".repeat(131_072);
-    const state = "running" as const;
-    const devices = Array.from({ length: MAX_RESULT_BYTES / output.length }, (_, n) => `${n + 1}`);
-    const about = { type: "progress", source: "CM1", commandId: "command-1", at: site.clock.now() };
-    const entries = devices.map((key) => ({ ...about, devices: [{ key, state, output }] }));
-    while (entries.length > 0) await bridge.append("actions", ...entries.splice(0, 128));
-    expect(await site.action(id)).toMatchObject({
-      result_bytes: MAX_RESULT_BYTES,
-      is_truncated: 0,
-    });
-    await bridge.progress("command-1", [{ key: "9999", state, output: "x" }]);
-    expect(await site.action(id)).toMatchObject({
-      result_bytes: MAX_RESULT_BYTES,
-      is_truncated: 1,
-    });
-    const [over] = await site.all(
-      "SELECT output, is_truncated FROM device_action WHERE key = '9999'",
-    );
-    expect(over).toEqual({ output: null, is_truncated: 1 });
   });
 
   test("has no rows where a script was asked for", async () => {

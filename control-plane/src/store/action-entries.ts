@@ -24,6 +24,8 @@ interface Action {
   readonly requestedAt: number;
   /** Nobody ends a device any more that is first heard of afterwards: it is unknown until it tells its end itself. */
   readonly firstState: DeviceActionState;
+  /** How many devices are known of it; counted once for an entry. */
+  devices: number;
   readonly now: number;
 }
 
@@ -42,8 +44,9 @@ export function takeActionEntry(context: IngestContext, value: unknown): void {
   const id = String(row["id"]);
   const sourceId = Number(row["source_id"]);
   const requestedAt = Number(row["requested_at"]);
-  const firstState = row["ended_at"] === null ? "queued" : "unknown";
-  const action = { transaction, id, sourceId, requestedAt, firstState, now } as const;
+  const devices = deviceCount(transaction, id);
+  const firstState: DeviceActionState = row["ended_at"] === null ? "queued" : "unknown";
+  const action = { transaction, id, sourceId, requestedAt, firstState, devices, now };
   transaction.run("UPDATE site_action SET heard_at = ? WHERE id = ?", now, id);
   if (entry.type === "rows") takeRows(action, entry);
   else for (const device of entry.devices) takeDevice(action, device, entry.at);
@@ -132,12 +135,17 @@ function deviceRow(action: Action, key: string): Row | undefined {
     key,
   );
   if (present !== undefined) return present;
-  const count = transaction.get("SELECT count(*) AS n FROM device_action WHERE action_id = ?", id);
-  if (Number(count?.["n"]) >= MAX_ACTION_DEVICES) {
+  if (action.devices >= MAX_ACTION_DEVICES) {
     markTruncated(action);
     return undefined;
   }
+  action.devices += 1;
   return insertDevice(action, key);
+}
+
+function deviceCount(transaction: Transaction, id: string): number {
+  const sql = "SELECT count(*) AS n FROM device_action WHERE action_id = ?";
+  return Number(transaction.get(sql, id)?.["n"]);
 }
 
 function insertDevice(action: Action, key: string): Row {

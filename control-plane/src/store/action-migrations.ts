@@ -78,6 +78,8 @@ export const actionMigrations: readonly Migration[] = [
         is_truncated INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (action_id, key)
       ) STRICT, WITHOUT ROWID;
+      -- Counted after each entry, from the index alone: rows hold output of scripts.
+      CREATE INDEX device_action_by_state ON device_action (action_id, state);
       CREATE INDEX device_action_by_record ON device_action (record_id, requested_at) WHERE record_id IS NOT NULL;
 
       -- Rows that a query brought, numbered in the order in which they came.
