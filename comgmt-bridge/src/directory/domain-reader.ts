@@ -210,7 +210,7 @@ export class DomainReader implements AsyncDisposable {
     const records: ReadRecord[] = [];
     for (const entry of entries) {
       const members = kind === "group" ? await this.#membersOf(entry) : undefined;
-      records.push(recordOf(kind, entry, members));
+      records.push(recordOf(kind, entry, this.#settings.address.name, members));
     }
     return records;
   }

@@ -113,7 +113,12 @@ export function keyOf(entry: Entry): string {
 }
 
 /** `members` are GUIDs, for groups alone. */
-export function recordOf(kind: DomainKind, entry: Entry, members?: MembersFacet): ReadRecord {
+export function recordOf(
+  kind: DomainKind,
+  entry: Entry,
+  domain: string,
+  members?: MembersFacet,
+): ReadRecord {
   const of = KINDS[kind];
   const sid = bytesOf(entry["objectSid"]);
   const distinguishedName = nameIn(entry.dn);
@@ -123,6 +128,7 @@ export function recordOf(kind: DomainKind, entry: Entry, members?: MembersFacet)
       objectGUID: keyOf(entry),
       objectSid: sid && formatSecurityIdentifier(sid),
       distinguishedName,
+      domain,
       ...read(entry, of.identity),
     },
     stable: {
