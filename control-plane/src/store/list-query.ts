@@ -53,6 +53,30 @@ export function compilePage(
     ORDER BY ${sql.join(order.map((term) => orderSql(merged, term)))} LIMIT ${top + 1}`);
 }
 
+/**
+ * Whether a page is better read in two steps: which rows it has, by what they are sorted by alone, and then those rows. What is found without
+ * an index is sorted with all that is read of it, and devices have much that is.
+ */
+export function isReadInTwoSteps({ resource, order }: ListQuery): boolean {
+  return armsOf(resource, 0).length > 1 && order[0]?.property !== "id";
+}
+
+/** The rows with these ids, in any order. */
+export function compileRows(
+  resource: ResourceName,
+  ids: readonly string[],
+  properties: readonly string[],
+  now: number,
+): CompiledQuery {
+  const selected = sql.join([...new Set(["id", ...properties])].map((name) => sql.ref(name)));
+  const searches = armsOf(resource, now).map(({ select, recordNumber }) => {
+    const wanted = recordNumber === undefined ? ids : ids.flatMap((id) => recordIdOfGuid(id) ?? []);
+    return sql`SELECT ${selected} FROM (${select})
+      WHERE ${sql.ref(recordNumber ?? "id")} IN (SELECT value FROM json_each(${JSON.stringify(wanted)}))`;
+  });
+  return compile(sql`${sql.join(searches, sql` UNION ALL `)}`);
+}
+
 /** How many rows the query's condition meets, whatever the page. */
 export function compileCount(query: ListQuery, now: number): CompiledQuery {
   const { resource, condition } = query;

@@ -4,7 +4,7 @@ import type { RecordOperations, Session } from "../core/admin-records.ts";
 import type { ListedRow, ListQuery } from "../core/list-query.ts";
 import type { Records } from "../core/ports.ts";
 import type { Role } from "../core/roles.ts";
-import { compileCount, compilePage } from "./list-query.ts";
+import { compileCount, compilePage, compileRows, isReadInTwoSteps } from "./list-query.ts";
 import type { operations } from "./module.ts";
 
 export type ControlPlaneStore = Store<typeof operations>;
@@ -32,8 +32,27 @@ export class StoreRecords implements Records {
   }
 
   page(query: ListQuery, properties: readonly string[]): Promise<ListedRow[]> {
+    return isReadInTwoSteps(query)
+      ? this.#pageInTwoSteps(query, properties)
+      : this.#pageAtOnce(query, properties);
+  }
+
+  #pageAtOnce(query: ListQuery, properties: readonly string[]): Promise<ListedRow[]> {
     const { sql, parameters } = compilePage(query, properties, this.#clock.now());
     return this.#store.query<ListedRow>(sql, parameters, query.top + 1);
+  }
+
+  /** What the page was sorted by stays as it was then. A row that went between the two steps would make it look like the last one. */
+  async #pageInTwoSteps(query: ListQuery, properties: readonly string[]): Promise<ListedRow[]> {
+    const now = this.#clock.now();
+    const found = compilePage(query, ["id"], now);
+    const places = await this.#store.query<ListedRow>(found.sql, found.parameters, query.top + 1);
+    const ids = places.map(({ id }) => String(id));
+    const { sql, parameters } = compileRows(query.resource, ids, properties, now);
+    const rows = await this.#store.query<ListedRow>(sql, parameters, query.top + 1);
+    if (rows.length < places.length) return this.#pageAtOnce(query, properties);
+    const byId = new Map(rows.map((row) => [row["id"], row]));
+    return places.map((place) => ({ ...byId.get(place["id"] ?? null), ...place }));
   }
 
   async count(query: ListQuery): Promise<number> {
