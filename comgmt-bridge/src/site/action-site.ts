@@ -1,8 +1,14 @@
-import type { Row } from "../protocol/admin-service/answer.ts";
+import {
+  applicationsPath,
+  extensionDataPath,
+  queryResultPath,
+  recoveryKeysPath,
+} from "../protocol/admin-service/action-requests.ts";
 import {
   type ApplicationOnDevice,
   type OperationStatus,
   type QueryStatus,
+  type RecoveryKeyId,
   readApplications,
   readClientOperation,
   readDevice,
@@ -14,16 +20,10 @@ import {
   readScript,
   readScriptStatus,
   readScriptTask,
-  type RecoveryKeyId,
   type ScriptStatus,
   type StoredScript,
 } from "../protocol/admin-service/action-rows.ts";
-import {
-  applicationsPath,
-  extensionDataPath,
-  queryResultPath,
-  recoveryKeysPath,
-} from "../protocol/admin-service/action-requests.ts";
+import type { Row } from "../protocol/admin-service/answer.ts";
 import type { ClassName } from "../protocol/admin-service/path.ts";
 import { compare, type Filter } from "../protocol/admin-service/query.ts";
 import { DEVICE, MEMBERSHIP } from "../protocol/admin-service/rows.ts";

@@ -2,15 +2,6 @@ import type { Notification } from "@isthmus/shared/link/site-messages";
 
 /** What passes between those who act at the site and the store, which remembers what was asked before it is asked. */
 
-export const ACTION_KINDS = [
-  "notify",
-  "script",
-  "query",
-  "application",
-  "custom-properties",
-] as const;
-export type ActionKind = (typeof ACTION_KINDS)[number];
-
 /** What the watcher needs to know of an action beside its requests. Never a secret, never a script's parameters. */
 export type ActionPlan =
   | { readonly kind: "notify"; readonly notification: Notification; readonly type: number }

@@ -28,6 +28,7 @@ export class ActionWatch implements Disposable {
   readonly #looks = new Map<string, Look>();
   #wake = Promise.withResolvers<void>();
   #prunedAt = 0;
+  #open = 0;
 
   constructor(parts: ActionParts) {
     this.#parts = parts;
@@ -56,6 +57,11 @@ export class ActionWatch implements Disposable {
     }
   }
 
+  /** Actions that were open at the last look. */
+  get open(): number {
+    return this.#open;
+  }
+
   /** Something has begun. */
   readonly wake = (): void => {
     this.#wake.resolve();
@@ -66,6 +72,7 @@ export class ActionWatch implements Disposable {
     const { kernel, locks } = this.#parts;
     await this.#prune();
     const open = await kernel.store.run("openActionIds", { source: this.#parts.siteCode });
+    this.#open = open.length;
     const ids = new Set(open);
     for (const id of this.#looks.keys()) if (!ids.has(id)) this.#looks.delete(id);
     for (const id of open) {

@@ -49,6 +49,7 @@ export function siteCommands(
     sites.map((site) => [site.configuration.siteCode, commandsOf(kernel, site, settleMs)]),
   );
   const watches = [...all.values()].map(({ watch }) => watch);
+  kernel.health.figure("site-actions-open", () => watches.reduce((sum, { open }) => sum + open, 0));
   return {
     handlers: Object.fromEntries(KINDS.map((kind) => [kind, bySource(kind, all)])),
     watches,
