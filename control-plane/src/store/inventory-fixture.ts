@@ -1,3 +1,5 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { facetHash } from "@isthmus/shared/link/inventory-digest";
 import type {
@@ -7,7 +9,6 @@ import type {
 } from "@isthmus/shared/link/inventory-messages";
 import type { Service } from "@isthmus/shared/link/messages";
 import { openStore } from "@isthmus/shared/store/store";
-import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import type { LeaseClaim } from "../core/link-records.ts";
 import type { operations } from "./module.ts";
 
@@ -120,8 +121,8 @@ export type InventoryStore = Awaited<ReturnType<typeof openInventoryStore>>;
 
 /** A store of its own with one bridge, which has no lease yet. */
 export async function inventoryFixture() {
-  const folder = temporaryFolder();
-  const store = await openInventoryStore(join(folder.path, "store.db"));
+  const folder = mkdtempSync(join(tmpdir(), "isthmus-inventory-"));
+  const store = await openInventoryStore(join(folder, "store.db"));
   const connector = async (id: string, service: Service = "comgmt-bridge") => {
     const made = new TellingConnector(store, id);
     await made.enrol(service);
@@ -135,7 +136,7 @@ export async function inventoryFixture() {
     bridge: await connector("bridge"),
     async [Symbol.asyncDispose]() {
       await store[Symbol.asyncDispose]();
-      folder[Symbol.dispose]();
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
