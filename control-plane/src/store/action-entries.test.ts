@@ -7,12 +7,12 @@ let site: ActionFixture;
 let bridge: FixtureBridge;
 
 beforeEach(async () => {
-  site = await ActionFixture.open();
+  site = new ActionFixture();
   bridge = await site.bridge("bridge-1");
   await site.tellInventory(bridge);
 });
-afterEach(async () => {
-  await site[Symbol.asyncDispose]();
+afterEach(() => {
+  site[Symbol.dispose]();
 });
 
 describe("progress", () => {

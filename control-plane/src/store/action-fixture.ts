@@ -1,15 +1,15 @@
-import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import type { ActionEntry } from "@isthmus/shared/link/site-messages";
-import { openStore } from "@isthmus/shared/store/store";
+import { StatementCache } from "@isthmus/shared/store/database";
+import { migrate } from "@isthmus/shared/store/migrate";
+import type { Transaction } from "@isthmus/shared/store/transaction";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
-import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { recordGuid } from "../core/record-guid.ts";
 import type { SiteActionRequest } from "../core/site-action-records.ts";
 import { recordsOf, told } from "./inventory-fixture.ts";
-import type { operations } from "./module.ts";
-import type { ControlPlaneStore } from "./records.ts";
+import { migrations, operations } from "./module.ts";
 
-/** For tests: a store with a site CM1 of a few devices, read by one of two bridges. */
+/** For tests: a store in memory with a site CM1 of a few devices, read by one of two bridges. */
 
 export const SCRIPT = {
   guid: "AAAAAAAA-0000-4000-8000-000000000001",
@@ -22,25 +22,34 @@ export const DEVICES = ["16777220", "16777221", "16777222"];
 
 const MINUTE_MS = 60_000;
 
-export class ActionFixture implements AsyncDisposable {
+type Operations = typeof operations;
+
+/** The store's operations on a database in memory, called as the store itself calls them. */
+class StoreInMemory {
+  readonly #database = new DatabaseSync(":memory:");
+  readonly transaction = new StatementCache(this.#database);
+
+  constructor(now: number) {
+    migrate(this.#database, "memory", migrations, now);
+  }
+
+  async run<Name extends keyof Operations>(
+    name: Name,
+    argument: Parameters<Operations[Name]>[1],
+  ): Promise<ReturnType<Operations[Name]>> {
+    const operation = operations[name] as (transaction: Transaction, argument: unknown) => unknown;
+    return operation(this.transaction, argument) as ReturnType<Operations[Name]>;
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+}
+
+export class ActionFixture implements Disposable {
   readonly clock = new FakeClock();
-  readonly store: ControlPlaneStore;
-  readonly #folder: ReturnType<typeof temporaryFolder>;
+  readonly store = new StoreInMemory(this.clock.now());
   #made = 0;
-
-  private constructor(store: ControlPlaneStore, folder: ReturnType<typeof temporaryFolder>) {
-    this.store = store;
-    this.#folder = folder;
-  }
-
-  static async open(): Promise<ActionFixture> {
-    const folder = temporaryFolder();
-    const store = await openStore<typeof operations>({
-      file: join(folder.path, "store.db"),
-      module: new URL("./module.ts", import.meta.url),
-    });
-    return new ActionFixture(store, folder);
-  }
 
   async bridge(id: string): Promise<FixtureBridge> {
     const act = { actor: "admin", now: this.clock.now() };
@@ -118,8 +127,8 @@ export class ActionFixture implements AsyncDisposable {
     return await bridge.take();
   }
 
-  all(sql: string, ...values: string[]) {
-    return this.store.query<Record<string, string | number | null>>(sql, values, 1_000);
+  async all(sql: string, ...values: string[]) {
+    return this.store.transaction.all(sql, ...values);
   }
 
   async action(id: string) {
@@ -140,9 +149,8 @@ export class ActionFixture implements AsyncDisposable {
     return recordGuid(Number(row?.["id"]));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.store[Symbol.asyncDispose]();
-    this.#folder[Symbol.dispose]();
+  [Symbol.dispose](): void {
+    this.store.close();
   }
 }
 
