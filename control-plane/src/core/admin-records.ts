@@ -141,6 +141,13 @@ export interface CommandRequest extends Act {
   readonly expiresAt: number;
 }
 
+/** Somebody carries a whole list away. */
+export interface ExportAct extends Act {
+  /** Path below `/beta/deviceManagement`, and its query. */
+  readonly path: string;
+  readonly query: string;
+}
+
 /** Everything that is asked of the store by name, each in a transaction of its own that also writes the audit chain. */
 export interface RecordOperations extends SiteActionOperations {
   createAdministrator(argument: NewAdministrator): void;
@@ -165,6 +172,7 @@ export interface RecordOperations extends SiteActionOperations {
   createDevice(argument: DeviceChange): void;
   changeDevice(argument: DeviceChange): void;
   removeDevice(argument: Act & { readonly id: string }): void;
+  recordExport(argument: ExportAct): void;
   feedGateways(argument: { readonly now: number }): { readonly queued: number };
   putTunnelSite(argument: TunnelObject): void;
   deleteTunnelSite(argument: Act & { readonly id: string }): void;

@@ -34,6 +34,7 @@ export const AUDIT_EVENTS = {
   siteActionRerouted: "site-action.rerouted",
   recoveryKeyRequested: "recovery-key.requested",
   recoveryKeyRead: "recovery-key.read",
+  inventoryExported: "inventory.exported",
   tenantKeyRotated: "tenant-key.rotated",
 } as const;
 export type AuditEvent = (typeof AUDIT_EVENTS)[keyof typeof AUDIT_EVENTS];

@@ -234,6 +234,20 @@ describe("exports", () => {
     expect((await get(path)).status).toBe(status);
   });
 
+  test("are in the audit chain with who asked and for what", async () => {
+    await get(`/configurationManagerClasses/${DISK}/export?format=ndjson`);
+    const filter = encodeURIComponent("activity eq 'inventory.exported'");
+    const { value } = await admin.get(
+      `/auditEvents?$filter=${filter}&$orderby=index%20desc&$top=1`,
+    );
+    expect(value).toMatchObject([
+      {
+        actor: "admin",
+        details: { path: `/configurationManagerClasses/${DISK}/export`, query: "format=ndjson" },
+      },
+    ]);
+  });
+
   test("who may read may not carry away", async () => {
     const helpdesk = await plane.client("Helpdesk operator");
     expect((await helpdesk.answer("GET", "/managedDevices/export")).status).toBe(403);

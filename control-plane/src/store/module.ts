@@ -13,6 +13,7 @@ import { adminMigrations } from "./admin-migrations.ts";
 import { administrationOperations } from "./administration-operations.ts";
 import { certificateOperations } from "./certificate-operations.ts";
 import { coManagementMigrations } from "./co-management-migrations.ts";
+import { coManagementOperations } from "./co-management-operations.ts";
 import { configurationOperations } from "./configuration-operations.ts";
 import { connectorMigrations } from "./connector-migrations.ts";
 import { connectorOperations } from "./connector-operations.ts";
@@ -61,6 +62,7 @@ export const operations = {
   ...certificateOperations,
   ...deviceOperations,
   ...deviceFeedOperations,
+  ...coManagementOperations,
   ...inventoryRetentionOperations,
   ...tunnelOperations,
   ...tunnelHealthOperations,

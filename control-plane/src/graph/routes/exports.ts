@@ -24,6 +24,7 @@ const ROWS_AT_ONCE = 500;
 const DEVICES_AT_ONCE = 200;
 const EVENTS_AT_ONCE = 500;
 export const MAX_EXPORTS = 4;
+const MAX_AUDITED_CHARACTERS = 2_048;
 
 const CONTENT_TYPES = {
   csv: "text/csv; charset=utf-8; header=present",
@@ -66,7 +67,15 @@ export function exportRoutes(api: ApiDependencies): Route[] {
     method: "get",
     path: `${path}/export`,
     permission: "inventory.export",
-    handle: async (request) => answer(request, name, await table(request), underWay),
+    handle: async (request) => {
+      const answered = answer(request, name, await table(request), underWay);
+      const filled = path.replace(/:(\w+)/g, (_all, parameterName) =>
+        parameter(request, parameterName),
+      );
+      const query = request.query.toString().slice(0, MAX_AUDITED_CHARACTERS);
+      await api.records.run("recordExport", { ...request.act, path: `${filled}/export`, query });
+      return answered;
+    },
   });
   return [
     ...LISTS.map((list) =>
