@@ -3,6 +3,7 @@ import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import type { LeaseClaim } from "../core/link-records.ts";
 import { checkSession, recordConnectorEvent } from "./connector-sessions.ts";
 import { recordSourceEvent } from "./inventory-sources.ts";
+import { rerouteActions } from "./site-action-upkeep.ts";
 
 /**
  * Who reads a source. One bridge does, under a number that grows whenever another one takes over or the same one comes back with older
@@ -90,7 +91,10 @@ function hold(transaction: Transaction, claim: LeaseClaim, row: Row, epoch: numb
     epoch,
     Number(row["id"]),
   );
-  if (!isSame) tellTaken(transaction, claim, row, lease);
+  if (!isSame) {
+    tellTaken(transaction, claim, row, lease);
+    rerouteActions(transaction, now);
+  }
   return answer({ ...row, lease }, true, LEASE_MS);
 }
 
