@@ -97,6 +97,23 @@ function lastOperation(
   return numberOf(row?.["last"]);
 }
 
+/** Requests without an answer of actions with one plan that are for a device. */
+function countIntended(
+  transaction: Transaction,
+  of: { readonly source: string; readonly plan: ActionPlan; readonly resourceId: number },
+): number {
+  const row = transaction.get(
+    `SELECT count(*) AS count FROM site_action a
+       JOIN site_action_request r ON r.action_id = a.id AND r.state = 'intended'
+       JOIN site_action_device d ON d.action_id = a.id AND d.resource_id = ?
+       WHERE a.source = ? AND a.plan = ? AND a.ended_at IS NULL`,
+    of.resourceId,
+    of.source,
+    JSON.stringify(of.plan),
+  );
+  return Number(row?.["count"]);
+}
+
 /** How much of a sliding window is used, counted as `consumeLimit` does. */
 function windowUse(
   transaction: Transaction,
@@ -119,5 +136,6 @@ export const actionReadings = {
   openActionIds,
   knownOperations,
   lastOperation,
+  countIntended,
   windowUse,
 };

@@ -107,6 +107,7 @@ export async function startActingBridge(
     kernel,
     clock,
     site,
+    client,
     /** As the kernel runs a command: judged, consented to, run. */
     async run(kind: string, payload: object, id = "c1", more: Partial<CommandContext> = {}) {
       const handler = handlerOf(kind);

@@ -12,6 +12,7 @@ import type { ActionRequest } from "../../protocol/admin-service/action-requests
 import type { Asking } from "../../site/admin-service-client.ts";
 import { type ActionParts, commandAsking } from "./action-parts.ts";
 import { asMissingApproval, neededApproval, windowsOf } from "./approval-threshold.ts";
+import { cancelAction } from "./cancel.ts";
 import { sendOnce } from "./request-sender.ts";
 import { settleRequests } from "./settle-requests.ts";
 import { resolveTarget } from "./targets.ts";
@@ -132,7 +133,12 @@ export class ActionRunner<Payload extends TargetedPayload> {
     const prepared = await this.#kind.prepare(payload, resourceIds, asking);
     if (known === undefined) await this.#open(payload, prepared, context);
     const action = (await this.#find(context.id)) as StoredAction;
-    return await this.#begin(action, prepared, asking);
+    const operation = await this.#begin(action, prepared, asking);
+    // Somebody cancelled the command while it was sent; a service that stops goes on later.
+    const isCancelled = context.signal.aborted && !kernel.signal.aborted;
+    const begun = isCancelled ? await this.#find(context.id) : undefined;
+    if (begun !== undefined) await cancelAction(this.#parts, begun);
+    return operation;
   }
 
   async #begin(action: StoredAction, prepared: Prepared, asking: Asking): Promise<SiteOperation> {

@@ -28,45 +28,48 @@ export class Cancellation {
   }
 
   async #cancel(id: string): Promise<number> {
-    const { store, clock } = this.#parts.kernel;
-    const action = await store.run("findAction", { id });
-    if (action === undefined || action.source !== this.#parts.siteCode) {
-      throw new RefusalError(
-        "action-unknown",
-        "payload.commandId",
-        `this bridge knows no action of ${id}`,
-      );
+    const { kernel, siteCode } = this.#parts;
+    const action = await kernel.store.run("findAction", { id });
+    if (action !== undefined && action.source === siteCode) {
+      return await cancelAction(this.#parts, action);
     }
-    const reason = await this.#endAtSite(action);
-    const devices = action.open.map(({ resourceId, request }): DeviceNews => {
-      const told = request === 0 ? "it was not sent to the device" : reason;
-      return { resourceId, state: "cancelled", reason: told };
-    });
-    return await store.run("noteDevices", { id, at: clock.now(), devices });
+    const message = `this bridge knows no action of ${id}`;
+    throw new RefusalError("action-unknown", "payload.commandId", message);
   }
+}
 
-  /** What to tell of devices that were asked already. */
-  async #endAtSite(action: StoredAction): Promise<string> {
-    const { client, kernel } = this.#parts;
-    const awaited = new Set(action.open.map(({ request }) => request));
-    const requests = action.requests.filter(({ n, state }) => state === "taken" && awaited.has(n));
-    if (!isNumbered(action)) {
-      return "the site cannot take it back; the bridge waits no longer and the device may go on";
-    }
-    let ended = 0;
-    for (const { operationId } of requests) {
-      if (operationId === undefined) continue;
-      const { path, argument, asked } = cancelRequest(operationId);
-      try {
-        await client.call(path, argument, { ...commandAsking(kernel.signal), asked });
-        ended += 1;
-      } catch (error) {
-        kernel.log.warn({ id: action.id, operationId, err: error }, "action.not-cancelled");
-      }
-    }
-    if (ended === requests.length && action.requests.every(({ state }) => state !== "intended")) {
-      return "the site gave the operation up; a device that had begun goes on";
-    }
-    return "the bridge waits no longer, but could not end the operation at the site: the device may go on";
+/** For whoever holds the action's lock. Returns how many devices were waited for. */
+export async function cancelAction(parts: ActionParts, action: StoredAction): Promise<number> {
+  const { store, clock } = parts.kernel;
+  const { id } = action;
+  const reason = await endAtSite(parts, action);
+  const devices = action.open.map(({ resourceId, request }): DeviceNews => {
+    const told = request === 0 ? "it was not sent to the device" : reason;
+    return { resourceId, state: "cancelled", reason: told };
+  });
+  return await store.run("noteDevices", { id, at: clock.now(), devices });
+}
+
+/** What to tell of devices that were asked already. */
+async function endAtSite({ client, kernel }: ActionParts, action: StoredAction): Promise<string> {
+  const awaited = new Set(action.open.map(({ request }) => request));
+  const requests = action.requests.filter(({ n, state }) => state === "taken" && awaited.has(n));
+  if (!isNumbered(action)) {
+    return "the site cannot take it back; the bridge waits no longer and the device may go on";
   }
+  let ended = 0;
+  for (const { operationId } of requests) {
+    if (operationId === undefined) continue;
+    const { path, argument, asked } = cancelRequest(operationId);
+    try {
+      await client.call(path, argument, { ...commandAsking(kernel.signal), asked });
+      ended += 1;
+    } catch (error) {
+      kernel.log.warn({ id: action.id, operationId, err: error }, "action.not-cancelled");
+    }
+  }
+  if (ended === requests.length && action.requests.every(({ state }) => state !== "intended")) {
+    return "the site gave the operation up; a device that had begun goes on";
+  }
+  return "the bridge waits no longer, but could not end the operation at the site: the device may go on";
 }

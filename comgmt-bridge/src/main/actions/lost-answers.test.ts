@@ -183,6 +183,29 @@ describe("a request that never reached the site", () => {
     }
   });
 
+  test("and was one of two runs of a script for the same devices is not taken for the other", async () => {
+    await using it = await startActingBridge();
+    const other = { ...RUN_SCRIPT, parameters: [{ name: "Name", value: "Bob" }] };
+    const deaf = { method: "GET", path: "SMS_ClientOperation", times: "always" } as const;
+    const heal = it.site.fault({ ...deaf, fault: { kind: "status", status: 503 } });
+    it.site.fault(cutBefore);
+    await it.run("site.script", RUN_SCRIPT, "c1");
+    it.site.fault(cutAfter);
+    await it.run("site.script", other, "c2");
+    heal();
+    await it.look(4 * MINUTE_MS);
+    await it.look();
+    const told = (await it.told()).flatMap((entry) =>
+      entry.type === "progress"
+        ? entry.devices.map(({ key, state }) => `${entry.commandId} ${key} ${state}`)
+        : [],
+    );
+    expect(told).toContain(`c1 ${FIRST} unknown`);
+    expect(told).toContain(`c2 ${FIRST} succeeded`);
+    expect(told).not.toContain(`c1 ${FIRST} succeeded`);
+    expect(it.site.executions()).toHaveLength(2);
+  });
+
   test("is ambiguous where two operations fit, and asked for no second time", async () => {
     await using it = await startActingBridge();
     it.site.fault(cutAfter);

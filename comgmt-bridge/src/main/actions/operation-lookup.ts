@@ -37,8 +37,22 @@ export async function lookUpOperation(
   const ours = await ofScript(parts, plan, fitting, asking);
   const [first] = ours;
   if (first === undefined) return { kind: "absent" };
-  const isSure = ours.length === 1 && first.resourceIds !== undefined;
+  const isSure =
+    ours.length === 1 &&
+    first.resourceIds !== undefined &&
+    !(await isAnotherLost(parts, plan, resourceIds));
   return isSure ? { kind: "found", operationId: first.id } : { kind: "ambiguous" };
+}
+
+/** The site does not tell with which values a script runs, so another lost run of it for these devices could be this one. */
+async function isAnotherLost(
+  { kernel: { store }, siteCode }: ActionParts,
+  plan: ActionPlan,
+  resourceIds: readonly number[],
+): Promise<boolean> {
+  if (plan.kind !== "script") return false;
+  const [resourceId = 0] = resourceIds;
+  return (await store.run("countIntended", { source: siteCode, plan, resourceId })) > 1;
 }
 
 function operationType(plan: ActionPlan): number | undefined {

@@ -257,6 +257,29 @@ describe("a cancellation", () => {
     });
   });
 
+  test("of a command that is being sent ends what it began", async () => {
+    await using it = await startActingBridge({ site: { onlineShare: 0 } });
+    const stop = new AbortController();
+    const call = it.client.call.bind(it.client);
+    it.client.call = async (...all: Parameters<typeof call>) => {
+      const answer = await call(...all);
+      stop.abort(new Error("cancelled"));
+      return answer;
+    };
+    const payload = { target: devices(0), notification: "wakeUpClient" };
+    const answer = await it.run("site.notify", payload, "c1", { signal: stop.signal });
+    expect(answer).toMatchObject({ devices: 1 });
+    expect((await it.states()).get(FIRST)?.state).toBe("cancelled");
+    expect(posts(it).map(({ path }) => path.split(".").at(-1))).toEqual([
+      ...["InitiateClientOperation", "CancelClientOperation"],
+    ]);
+    const before = new AbortController();
+    before.abort(new Error("cancelled"));
+    const run = it.run("site.notify", payload, "c2", { signal: before.signal });
+    await expect(run).rejects.toThrow("cancelled");
+    expect(posts(it)).toHaveLength(2);
+  });
+
   test("of what nobody began is refused", async () => {
     await using it = await startActingBridge();
     expect(await codeOf(it.run("site.cancel", { commandId: "c1" }, "c2"))).toBe("action-unknown");
