@@ -60,7 +60,7 @@ async function siteOf(context: TestContext, changes: Changes = {}) {
   const caFile = join(stateFolder, "sms-issuing.pem");
   writeFileSync(caFile, site.caPem);
   const configuration: SiteConfiguration = {
-    ...{ url: site.url, siteCode: "CM1", caFile, limits: LIMITS },
+    ...{ url: site.url, siteCode: "CM1", caFile, limits: LIMITS, scriptParameterHash: "lower" },
     kerberos: { principal: ISTHMUS, keytabFile, channelBinding: true, ...changes.kerberos },
   };
   const parts = { clock: changes.clock ?? systemClock, random: systemRandom, stateFolder };
