@@ -20,7 +20,6 @@ import {
   signedTrust,
 } from "@isthmus/shared/link/messages";
 import type { ActionEntry } from "@isthmus/shared/link/site-messages";
-import { until } from "@isthmus/shared/testing/until";
 import { WebSocket } from "ws";
 import type { ApiClient, ControlPlaneFixture } from "./control-plane-fixture.ts";
 
@@ -35,7 +34,7 @@ export class ConnectorFixture implements AsyncDisposable {
   readonly #key: KeyObject;
   #tenantKey: PublicKey;
   readonly #lastSeq: Record<string, number> = {};
-  readonly #leases: Lease[] = [];
+  readonly #onLease = new Map<string, (lease: Lease) => void>();
   #epoch = 0;
   #boots = 0;
   #taking = Promise.resolve();
@@ -101,7 +100,7 @@ export class ConnectorFixture implements AsyncDisposable {
   async #take(message: any): Promise<void> {
     if (message.type === "nonce") this.#greet(message.nonce);
     if ("jws" in message) this.received.push(message.type);
-    if (message.type === "lease") this.#leases.push(message);
+    if (message.type === "lease" && message.isHeld) this.#onLease.get(message.source)?.(message);
     if (message.type === "trust") {
       const payload = await verifyJws(message.jws, JWS_TYPES.trust, [this.#tenantKey]);
       this.#tenantKey = signedTrust.parse(payload).tenantKey;
@@ -152,11 +151,10 @@ export class ConnectorFixture implements AsyncDisposable {
   }
 
   /** Asks for the lease of a source and answers it once it is held. */
-  async lease(source: string, sourceType: SourceType): Promise<Lease> {
+  lease(source: string, sourceType: SourceType): Promise<Lease> {
+    const held = new Promise<Lease>((resolve) => this.#onLease.set(source, resolve));
     this.#send({ type: "lease-wanted", source, sourceType, lease: 0 });
-    const held = () => this.#leases.find((each) => each.source === source && each.isHeld);
-    await until(() => held() !== undefined, `the lease of ${source}`);
-    return held() as Lease;
+    return held;
   }
 
   /** Tells of inventory. */
