@@ -4,8 +4,8 @@ import { request } from "node:https";
 import { join } from "node:path";
 import { until } from "@isthmus/shared/testing/until";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { DEVICES } from "../store/action-fixture.ts";
-import { ActedSite, SITE } from "./acted-site.ts";
+import { ActedSite, SITE } from "../testing/acted-site.ts";
+import { DEVICES } from "../testing/action-fixture.ts";
 import type { ConnectorFixture } from "./connector-fixture.ts";
 import type { ApiClient, ControlPlaneFixture } from "./control-plane-fixture.ts";
 

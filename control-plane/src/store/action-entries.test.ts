@@ -1,5 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ActionFixture, COLLECTION, DEVICES, type FixtureBridge } from "./action-fixture.ts";
+import {
+  ActionFixture,
+  COLLECTION,
+  DEVICES,
+  type FixtureBridge,
+} from "../testing/action-fixture.ts";
 import { entryHandlerOf } from "./connector-entries.ts";
 
 const [FIRST = "", SECOND = ""] = DEVICES;

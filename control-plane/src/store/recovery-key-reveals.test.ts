@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createRevealKeys, openSealed } from "../core/recovery-key-seal.ts";
-import { ActionFixture, DEVICES, type FixtureBridge } from "./action-fixture.ts";
+import { ActionFixture, DEVICES, type FixtureBridge } from "../testing/action-fixture.ts";
 import { REVEAL_MS } from "./site-action-upkeep.ts";
 
 const [FIRST = ""] = DEVICES;

@@ -5,7 +5,7 @@ import {
   DEVICES,
   type FixtureBridge,
   SCRIPT,
-} from "./action-fixture.ts";
+} from "../testing/action-fixture.ts";
 import { recordsOf, told } from "./inventory-fixture.ts";
 
 const [FIRST = ""] = DEVICES;

@@ -1,5 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ActionFixture, COLLECTION, DEVICES, type FixtureBridge } from "./action-fixture.ts";
+import {
+  ActionFixture,
+  COLLECTION,
+  DEVICES,
+  type FixtureBridge,
+} from "../testing/action-fixture.ts";
 import { KEPT_ACTIONS_MS, KEPT_RESULTS_MS, SILENCE_MS } from "./site-action-upkeep.ts";
 
 const [FIRST = "", SECOND = ""] = DEVICES;

@@ -1,10 +1,10 @@
 import type { SignedCommand } from "@isthmus/shared/link/messages";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
-import { APPLICATION_GUID, COLLECTION, DEVICES, SCRIPT } from "../store/action-fixture.ts";
+import { ConnectorFixture } from "../main/connector-fixture.ts";
+import { type ApiClient, ControlPlaneFixture } from "../main/control-plane-fixture.ts";
 import { recordsOf, told } from "../store/inventory-fixture.ts";
-import { ConnectorFixture } from "./connector-fixture.ts";
-import { type ApiClient, ControlPlaneFixture } from "./control-plane-fixture.ts";
+import { APPLICATION_GUID, COLLECTION, DEVICES, SCRIPT } from "./action-fixture.ts";
 
 /** For tests: a control plane with a site CM1 whose bridge does what it is told to say. */
 
