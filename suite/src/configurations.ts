@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { basename, relative } from "node:path";
 import type { DeviceState, Service } from "@isthmus/shared/link/messages";
 import type { Layout } from "./layout.ts";
@@ -135,8 +136,42 @@ export function guardrailsOf(service: Service, ports: Ports): Json {
         },
       };
     case "comgmt-bridge":
-      return { commands: { allow: reads } };
+      return {
+        commands: {
+          allow: [
+            ...reads,
+            ...["site.notify", "site.script", "site.query", "site.refresh", "site.cancel"],
+          ],
+        },
+        [service]: bridgeGuardrails(),
+      };
   }
+}
+
+/** One script by its very text, queries about three entities, and notifications that disturb nobody. */
+function bridgeGuardrails(): Json {
+  const { siteCode, collectionId, script } = DEMO_SITE;
+  return {
+    queries: { entities: ["Device", "OperatingSystem", "LogicalDisk"] },
+    actions: {
+      targets: { [siteCode]: { collections: [collectionId] } },
+      notifications: ["refreshMachinePolicy", "refreshUserPolicy", "hardwareInventory"],
+      scripts: [{ scriptGuid: script.guid, version: "1", sha256: storedScriptSha256(script.text) }],
+      allowQueries: true,
+    },
+  };
+}
+
+/** Of a script as the site stores it: UTF-16LE with a byte order mark. */
+export function storedScriptSha256(text: string): string {
+  return createHash("sha256")
+    .update(Buffer.from(`\ufeff${text}`, "utf16le"))
+    .digest("hex");
+}
+
+/** The desired configuration that the administrator gives the bridge: the site, looked at more often than in earnest. */
+export function desiredOfBridge(): Json {
+  return { sites: [{ source: DEMO_SITE.siteCode, hotSeconds: 2, truthMinutes: 5 }] };
 }
 
 /** The desired configuration that the administrator gives the cert-connector. */

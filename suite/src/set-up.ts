@@ -10,6 +10,7 @@ import {
   comgmtBridgeConfiguration,
   controlPlaneConfiguration,
   DEMO,
+  desiredOfBridge,
   desiredOfCertConnector,
   desiredOfTunnelGateway,
   guardrailsOf,
@@ -177,6 +178,7 @@ async function configure(
   await allSettled([
     desire("cert-connector", desiredOfCertConnector(suite.ports)),
     desire("tunnel-gateway", desiredOfTunnelGateway(suite.ports)),
+    desire("comgmt-bridge", desiredOfBridge()),
     graph.post("/managedDevices", {
       id: DEMO.deviceId,
       deviceName: "Alice's laptop",

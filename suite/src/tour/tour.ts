@@ -9,6 +9,7 @@ import { setUp } from "../set-up.ts";
 import { Suite } from "../suite.ts";
 import { certificateSteps } from "./certificate-steps.ts";
 import { auditStep, faultSteps } from "./fault-steps.ts";
+import { siteSteps } from "./site-steps.ts";
 import { standaloneStep } from "./standalone-step.ts";
 import type { Step, Story } from "./story.ts";
 import { tunnelSteps } from "./tunnel-steps.ts";
@@ -24,6 +25,7 @@ const STEPS: readonly Step[] = [
   },
   ...certificateSteps,
   ...tunnelSteps,
+  ...siteSteps,
   ...faultSteps,
   standaloneStep,
   auditStep,

@@ -20,6 +20,7 @@ export interface ChaosReport extends Judgement {
   readonly faults: Readonly<Record<string, number>>;
   readonly commands: number;
   readonly refused: number;
+  readonly lastRefusal: string;
 }
 
 /** Devices change and actions are asked for while one thing after the other goes wrong; then all is healed, and judged. */
@@ -46,6 +47,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     faults: struck,
     commands: load.commands.length,
     refused: load.refused,
+    lastRefusal: load.lastRefusal,
     ...judgement,
   };
 }

@@ -3,6 +3,8 @@ import type { SeededRandom } from "./random.ts";
 import { SCRIPT, SCRIPT_SHA256, type Scene, SITE } from "./scene.ts";
 
 const FIRST_RESOURCE_ID = 16_777_216;
+/** So that the actions of offline devices come to an end within the run. */
+const EXPIRES_MS = 60_000;
 
 /** What goes on all the while: devices change, and an administrator asks for things. */
 export class Load {
@@ -13,6 +15,8 @@ export class Load {
   readonly commands: string[] = [];
   #marker = 0;
   #refused = 0;
+  /** What the control plane said last where it took none. */
+  lastRefusal = "";
 
   constructor(scene: Scene, random: SeededRandom, devices: number) {
     this.#scene = scene;
@@ -57,17 +61,18 @@ export class Load {
   /** What is asked for twice, or of a device that is gone, is part of life. */
   async #act(): Promise<void> {
     const resourceIds = [...new Set([this.#device(), this.#device()])];
-    const target = { kind: "devices", resourceIds };
+    const expirationDateTime = new Date(Date.now() + EXPIRES_MS).toISOString();
+    const about = { target: { resourceIds }, expirationDateTime };
     const base = `/configurationManagerSites/${SITE}`;
     this.#marker += 1;
     const parameters = [{ name: "Marker", value: `m${this.#marker}` }];
     const [path, body] = this.#random.pick([
       [
         `${base}/scripts/${SCRIPT.guid}/run`,
-        { target, version: "1", sha256: SCRIPT_SHA256, parameters },
+        { ...about, version: "1", sha256: SCRIPT_SHA256, parameters },
       ],
-      [`${base}/clientOperations`, { target, notification: "refreshMachinePolicy" }],
-      [`${base}/queries`, { target, query: "OperatingSystem | project Caption" }],
+      [`${base}/clientOperations`, { ...about, notification: "refreshMachinePolicy" }],
+      [`${base}/queries`, { ...about, query: "OperatingSystem | project Caption" }],
     ] as const);
     try {
       const graph = await this.#scene.graph();
@@ -75,6 +80,7 @@ export class Load {
       this.commands.push(id);
     } catch (error) {
       this.#refused += 1;
+      this.lastRefusal = error instanceof Error ? error.message : String(error);
       if (codeOf(error) === "api-refused") this.#scene.forgetSession();
     }
   }

@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "@isthmus/shared/testing/free-port";
 import { until } from "@isthmus/shared/testing/until";
+import { storedScriptSha256 } from "@isthmus/suite/configurations";
 import { ChildService, runCommand } from "@isthmus/suite/process/child-service";
 import {
   type ConfigurationManager,
@@ -24,10 +24,7 @@ export const SCRIPT = {
 
 export const SITE = "CM1";
 export const CLASSES = ["SMS_G_System_OPERATING_SYSTEM", "SMS_G_System_LOGICAL_DISK"];
-/** As the site stores it: UTF-16LE with a byte order mark. */
-export const SCRIPT_SHA256 = createHash("sha256")
-  .update(Buffer.from(`\ufeff${SCRIPT.text}`, "utf16le"))
-  .digest("hex");
+export const SCRIPT_SHA256 = storedScriptSha256(SCRIPT.text);
 
 const GUARDRAILS = {
   commands: {
