@@ -1,4 +1,4 @@
-import type { FacetValue, RecordDifferences } from "./inventory-views.ts";
+import type { FacetValue, JoinedRecord, RecordDifferences } from "./inventory-views.ts";
 import type { TimelineKind, TimelinePage } from "./timeline.ts";
 
 /** What is read of the inventory besides lists; the store answers it on its reading thread. Times are ms since the epoch. */
@@ -74,6 +74,8 @@ export interface InventoryReads {
     readonly after: number;
     readonly limit: number;
   }): Promise<readonly DeviceFacet[]>;
+  /** What a directory has of the same device, found by its SID. */
+  joinedBySid(recordId: number): Promise<readonly JoinedRecord[]>;
   updateStates(recordId: number): Promise<readonly UpdateState[]>;
   timeline(query: TimelineQuery): Promise<TimelinePage>;
 }

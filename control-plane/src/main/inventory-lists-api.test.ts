@@ -112,3 +112,64 @@ describe("other kinds of records", () => {
     expect(await list("configurationManagerGroups")).toEqual([]);
   });
 });
+
+describe("other sources", () => {
+  test("an agent's device is a managed device, and a domain's computer is told beside the device that has its SID", async () => {
+    const identity = { Name: "WKS-2", SID: "S-1-5-21-9" };
+    await site.tell(
+      "device",
+      { "2": { identity: { ...identity, SMSUniqueIdentifier: "GUID:2" } } },
+      TOLD_AT + 2,
+    );
+    await using agents = await ToldSite.start(plane, admin, "agents", "agents");
+    await using domain = await ToldSite.start(plane, admin, "corp.example", "active-directory");
+    await agents.tell("device", {
+      "linux-7": {
+        identity: { Name: "linux-7" },
+        stable: { operatingSystem: "Debian GNU/Linux 12" },
+      },
+    });
+    await domain.tell("device", {
+      "guid-1": { identity, stable: { operatingSystem: "Windows 11" } },
+    });
+    const records = async () => await list(`managedDevices/${await deviceId()}/directoryRecords`);
+    await until(async () => (await records()).length === 1, "the computer account");
+    expect(await records()).toMatchObject([
+      {
+        configurationManagerSite: "corp.example",
+        key: "guid-1",
+        facets: { stable: { operatingSystem: "Windows 11" } },
+      },
+    ]);
+    await until(async () => (await list("managedDevices")).length === 2, "the agent's device");
+    expect((await list("managedDevices"))[1]).toMatchObject({
+      deviceName: "linux-7",
+      operatingSystem: "Linux",
+      managementAgent: "unknown",
+      complianceState: "unknown",
+      configurationManagerClientHealthState: null,
+      configurationManagerSite: "agents",
+    });
+    expect(await list("comanagementEligibleDevices")).toHaveLength(1);
+    const sites = await list("configurationManagerSites");
+    expect(sites.map(({ sourceType }) => sourceType)).toEqual([
+      "configmgr",
+      "agents",
+      "active-directory",
+    ]);
+  });
+
+  test("a device that is gone from its source is gone here, with all that stood below it", async () => {
+    const id = await deviceId();
+    await site.remove("device", "2");
+    await until(
+      async () => !(await list("managedDevices")).some((device) => device.id === id),
+      "the deletion",
+    );
+    for (const path of ["", "/resourceExplorer", "/timeline", "/softwareUpdateStates"]) {
+      await admin.get(`/managedDevices/${id}${path}`, 404);
+    }
+    const { error } = await admin.patch(`/managedDevices/${id}`, { deviceName: "x" }, 404);
+    expect(error.innerError.code).toBe("device-unknown");
+  });
+});

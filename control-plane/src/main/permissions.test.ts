@@ -55,6 +55,7 @@ describe("each role gets what the table says, on each operation", () => {
     ["inventory.read", "GET", "/configurationManagerApplications/x/deployments"],
     ["inventory.read", "GET", "/managedDevices/x/configurationManagerCollections"],
     ["inventory.read", "GET", "/managedDevices/x/softwareUpdateStates"],
+    ["inventory.read", "GET", "/managedDevices/x/directoryRecords"],
     ["inventory.read", "GET", "/managedDevices/x/resourceExplorer"],
     ["inventory.read", "GET", "/managedDevices/x/resourceExplorer/compare"],
     ["inventory.read", "GET", "/managedDevices/x/resourceExplorer/C"],

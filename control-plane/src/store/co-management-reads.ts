@@ -9,11 +9,11 @@ import type {
   TimelineQuery,
   UpdateState,
 } from "../core/inventory-reads.ts";
-import type { FacetValue, RecordDifferences } from "../core/inventory-views.ts";
+import type { FacetValue, JoinedRecord, RecordDifferences } from "../core/inventory-views.ts";
 import { recordIdOfGuid } from "../core/record-guid.ts";
 import type { TimelinePage } from "../core/timeline.ts";
 import { recordOfDevice } from "./co-management-selects.ts";
-import { facetHistory, facetsAt, recordDifferences } from "./inventory-reads.ts";
+import { facetHistory, facetsAt, joinedBySid, recordDifferences } from "./inventory-reads.ts";
 import type { QueryableStore } from "./queryable-store.ts";
 import { timelinePage } from "./timeline-reads.ts";
 
@@ -76,6 +76,10 @@ export class StoredInventory implements InventoryReads {
       at: Number(row["at"]),
       text: String(row["value"]),
     }));
+  }
+
+  joinedBySid(recordId: number): Promise<readonly JoinedRecord[]> {
+    return joinedBySid(this.#store, recordId);
   }
 
   async updateStates(recordId: number): Promise<readonly UpdateState[]> {

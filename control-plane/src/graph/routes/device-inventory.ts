@@ -36,6 +36,7 @@ export function deviceInventoryRoutes(api: ApiDependencies): Route[] {
     route(`${EXPLORER}/:class/history`, classHistory),
     route(`${DEVICE}/configurationManagerCollections`, collectionsOfDevice),
     route(`${DEVICE}/softwareUpdateStates`, updateStates),
+    route(`${DEVICE}/directoryRecords`, directoryRecords),
     route("/configurationManagerCollections/:id/members", membersOfCollection),
     route("/configurationManagerSites/:id/events", eventsOfSite),
     route("/configurationManagerApplications/:id/deployments", deploymentsOfApplication),
@@ -139,6 +140,24 @@ async function collectionsOfDevice(api: ApiDependencies, request: ApiRequest) {
   const path = `managedDevices/${encodeURIComponent(parameter(request, "id"))}/configurationManagerCollections`;
   const narrowing = equals(resource, "deviceRecordId", recordGuid(recordId));
   return await listPage(api.listing, resource, request.query, path, narrowing);
+}
+
+/** The computer account of a device, with what its domain says of it. */
+async function directoryRecords(api: ApiDependencies, request: ApiRequest) {
+  onlyOptions(request.query, []);
+  const { recordId } = await deviceOf(api, request);
+  const joined = await api.inventory.joinedBySid(recordId);
+  const value = joined.map(async (record) => {
+    const facets = await api.inventory.facetsAt(record.id, undefined);
+    return {
+      id: recordGuid(record.id),
+      displayName: record.name ?? null,
+      configurationManagerSite: record.source,
+      key: record.key,
+      facets: Object.fromEntries(facets.map((state) => [state.facet, state.value])),
+    };
+  });
+  return { value: await Promise.all(value) };
 }
 
 /** Graph has no such list; states are those of SMS_UpdateComplianceStatus. */

@@ -21,7 +21,11 @@ const deviceChange = z.strictObject({
 });
 type DeviceBody = z.infer<typeof deviceChange>;
 
-const newDevice = deviceChange.extend({ id: identifier.optional() });
+/** `export` stands in the place of an id where the whole list is asked for. */
+const isNoWord = (id: string) => id !== "export";
+const newDevice = deviceChange.extend({
+  id: identifier.refine(isNoWord, "not the word export").optional(),
+});
 
 const COMPLIANCE_PROPERTIES = ["complianceState", "complianceReason"];
 
