@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { guardrails } from "./bridge-configuration.ts";
 
@@ -17,4 +18,12 @@ test.each([
 
 test("a word that is not a key is refused", () => {
   expect(accepts({ maxshare: 0.1 })).toBe(false);
+});
+
+test("the page about synchronising names every key with its default", () => {
+  const place = new URL("../../../docs/comgmt-bridge/sync.md", import.meta.url);
+  const page = readFileSync(place, "utf8");
+  const defaults = Object.entries(guardrails.parse({}).deletions);
+  const rows = defaults.map(([key, value]) => `| \`${key}\` | ${value} |`);
+  expect(rows.filter((row) => !page.includes(row))).toEqual([]);
 });

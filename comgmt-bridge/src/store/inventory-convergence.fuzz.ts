@@ -184,7 +184,9 @@ function expectEqual(world: InventoryWorld): void {
 const steps = (of: fc.Arbitrary<Step>, maxLength: number) =>
   fc.array(of, { maxLength, size: "max" });
 
-test("where nothing is lost, every digest is that of the control plane, and there is nothing to repair", () => {
+test("where nothing is lost, every digest is that of the control plane, and there is nothing to repair", {
+  timeout: 600_000,
+}, () => {
   fc.assert(
     fc.property(steps(ordinaryStep, 60), (all) => {
       const world = new InventoryWorld();
@@ -198,7 +200,9 @@ test("where nothing is lost, every digest is that of the control plane, and ther
   );
 });
 
-test("whatever was lost or damaged, at rest the control plane has what the source has", () => {
+test("whatever was lost or damaged, at rest the control plane has what the source has", {
+  timeout: 600_000,
+}, () => {
   fc.assert(
     fc.property(steps(step, 60), (all) => {
       const world = new InventoryWorld();
@@ -210,7 +214,7 @@ test("whatever was lost or damaged, at rest the control plane has what the sourc
   );
 });
 
-test("the same after a backup of the bridge's state was restored", () => {
+test("the same after a backup of the bridge's state was restored", { timeout: 600_000 }, () => {
   fc.assert(
     fc.property(steps(step, 20), steps(step, 20), (before, after) => {
       const world = new InventoryWorld();
