@@ -35,6 +35,10 @@ import { readKeyRange } from "./read-key-range.ts";
 const KEYS_AT_ONCE = 20;
 const CLUSTER_GAP = 500;
 
+const MEMBER = ["ResourceID", "ResourceType"];
+/** `ResourceType` of SMS_R_System. */
+const DEVICE_TYPE = 5;
+
 const CLIENT_OPERATION: ClassName = { route: "wmi", name: "SMS_ClientOperation" };
 const OPERATION_STATUS: ClassName = { route: "wmi", name: "SMS_ClientOperationStatus" };
 const SCRIPT_TASK: ClassName = { route: "wmi", name: "SMS_ScriptsExecutionTask" };
@@ -45,8 +49,6 @@ const SCRIPTS: ClassName = { route: "wmi", name: "SMS_Scripts" };
 export interface FoundOperation {
   readonly id: number;
   readonly createdBy: string | undefined;
-  /** Sorted; undefined where the site does not tell. */
-  readonly resourceIds: readonly number[] | undefined;
 }
 
 export interface TargetDevice {
@@ -119,7 +121,16 @@ export class ActionSite {
       parts: [compare("Type", "eq", type), compare("RequestedTime", "ge", { at: since })],
     };
     const rows = await this.#range(CLIENT_OPERATION, "ID", where, asking);
-    return await Promise.all(rows.map((row) => this.#operationOf(row, asking)));
+    return rows.map((row) => {
+      const { ID, CreatedBy } = readClientOperation(row);
+      return { id: ID, createdBy: CreatedBy ?? undefined };
+    });
+  }
+
+  /** The devices of an operation, sorted; undefined where the site does not tell. Lists may leave them out, so it is asked by key. */
+  async targetsOf(operationId: number, asking: Asking): Promise<readonly number[] | undefined> {
+    const row = await this.#client.one(CLIENT_OPERATION, operationId, asking);
+    return readClientOperation(row).TargetResourceIDs?.toSorted((a, b) => a - b);
   }
 
   /** The script and version of an operation that runs one. */
@@ -184,20 +195,6 @@ export class ActionSite {
     return readExtensionData(await this.#client.ask(path, { ...asking, asked: "rows" }));
   }
 
-  /** Lists may leave the targets out; they come by key then. */
-  async #operationOf(row: Row, asking: Asking): Promise<FoundOperation> {
-    const listed = readClientOperation(row);
-    const whole =
-      listed.TargetResourceIDs === undefined || listed.TargetResourceIDs === null
-        ? readClientOperation(await this.#client.one(CLIENT_OPERATION, listed.ID, asking))
-        : listed;
-    return {
-      id: listed.ID,
-      createdBy: listed.CreatedBy ?? undefined,
-      resourceIds: whole.TargetResourceIDs?.toSorted((a, b) => a - b),
-    };
-  }
-
   async #memberKeys(
     collectionId: string,
     range: { readonly after: number; readonly through?: number },
@@ -206,10 +203,12 @@ export class ActionSite {
   ): Promise<readonly number[]> {
     const keys: number[] = [];
     const where = compare("CollectionID", "eq", collectionId);
-    const of = { of: MEMBERSHIP, keyName: "ResourceID", select: ["ResourceID"], where, ...range };
+    const of = { of: MEMBERSHIP, keyName: "ResourceID", select: MEMBER, where, ...range };
     const pages = readKeyRange(this.#client, { ...of, ...(await this.#paging(asking)) }, asking);
     for await (const { rows } of pages) {
-      keys.push(...rows.map((row) => Number(row["ResourceID"])));
+      // A collection of users has ids of users.
+      const devices = rows.filter((row) => (row["ResourceType"] ?? DEVICE_TYPE) === DEVICE_TYPE);
+      keys.push(...devices.map((row) => Number(row["ResourceID"])));
       if (keys.length >= most) break;
     }
     return keys.slice(0, most);

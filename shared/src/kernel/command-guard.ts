@@ -111,7 +111,7 @@ export class CommandGuard {
     if (rule.local) return false;
     throw new RefusalError(
       "approval-missing",
-      `guardrails.commands.approval.${command.kind}`,
+      rule.rule ?? `guardrails.commands.approval.${command.kind}`,
       `${command.kind} needs ${rule.signatures} signatures of listed approvers, ${consent.signatures} are valid`,
     );
   }

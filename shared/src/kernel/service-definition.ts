@@ -187,6 +187,8 @@ export interface ApprovalRule {
   readonly signatures: number;
   /** Whether `approve <id>` on the host will do instead. */
   readonly local: boolean;
+  /** Its name where it is a rule of the service: `guardrails.<service>.<key>`. */
+  readonly rule?: string;
 }
 
 export interface Consent {

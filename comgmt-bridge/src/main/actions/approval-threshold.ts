@@ -5,6 +5,7 @@ import type { ActionParts } from "./action-parts.ts";
 
 /** Devices of actions that nobody else consented to are counted by themselves, so that many small ones are one big one. */
 const UNAPPROVED = "-unapproved";
+const RULE = "guardrails.comgmt-bridge.actions.approval";
 
 /** The consent that an action on so many devices needs; undefined where none. */
 export async function neededApproval(
@@ -18,7 +19,7 @@ export async function neededApproval(
   const kind = `${window}${UNAPPROVED}`;
   const used = await kernel.store.run("windowUse", { kind, windowMs, now: kernel.clock.now() });
   if (used + devices <= approval.above) return undefined;
-  return { signatures: approval.signatures, local: approval.local };
+  return { signatures: approval.signatures, local: approval.local, rule: RULE };
 }
 
 /** The windows that an action counts against. */
@@ -40,7 +41,7 @@ export function asMissingApproval(error: unknown): unknown {
   if (!isFull || !error.rule.endsWith(UNAPPROVED)) return error;
   return new RefusalError(
     "approval-missing",
-    "guardrails.comgmt-bridge.actions.approval",
+    RULE,
     "so many devices need a second person's consent, and nobody gave it when the command was judged",
   );
 }

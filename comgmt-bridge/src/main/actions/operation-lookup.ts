@@ -13,6 +13,12 @@ export type LookedUp =
   /** Several could be it, or the site does not tell enough. */
   | { readonly kind: "ambiguous" };
 
+interface Candidate {
+  readonly id: number;
+  /** Whether the site told its devices. */
+  readonly isSure: boolean;
+}
+
 interface Lost {
   readonly plan: ActionPlan;
   readonly request: StoredRequest;
@@ -32,15 +38,16 @@ export async function lookUpOperation(
   if (type === undefined) return { kind: "ambiguous" };
   const since = request.intendedAt - CLOCK_MARGIN_MS;
   const all = await parts.site.operationsSince(type, since, asking);
-  const candidates = await unclaimed(parts, all, asking);
-  const fitting = candidates.filter((found) => isFor(found, resourceIds));
-  const ours = await ofScript(parts, plan, fitting, asking);
+  const ours: Candidate[] = [];
+  for (const { id } of await unclaimed(parts, all, asking)) {
+    const targets = await parts.site.targetsOf(id, asking);
+    if (!isFor(targets, resourceIds) || !(await isOfScript(parts, plan, id, asking))) continue;
+    ours.push({ id, isSure: targets !== undefined });
+  }
   const [first] = ours;
   if (first === undefined) return { kind: "absent" };
   const isSure =
-    ours.length === 1 &&
-    first.resourceIds !== undefined &&
-    !(await isAnotherLost(parts, plan, resourceIds));
+    ours.length === 1 && first.isSure && !(await isAnotherLost(parts, plan, resourceIds));
   return isSure ? { kind: "found", operationId: first.id } : { kind: "ambiguous" };
 }
 
@@ -89,24 +96,20 @@ async function unclaimed(
 }
 
 /** One whose devices the site does not tell may be it. */
-function isFor({ resourceIds }: FoundOperation, wanted: readonly number[]): boolean {
-  if (resourceIds === undefined) return true;
+function isFor(targets: readonly number[] | undefined, wanted: readonly number[]): boolean {
+  if (targets === undefined) return true;
   const sorted = wanted.toSorted((a, b) => a - b);
-  return sorted.length === resourceIds.length && sorted.every((id, at) => id === resourceIds[at]);
+  return sorted.length === targets.length && sorted.every((id, at) => id === targets[at]);
 }
 
-async function ofScript(
+async function isOfScript(
   { site }: ActionParts,
   plan: ActionPlan,
-  candidates: readonly FoundOperation[],
+  operationId: number,
   asking: Asking,
-): Promise<readonly FoundOperation[]> {
-  if (plan.kind !== "script") return candidates;
-  const scripts = await Promise.all(candidates.map(({ id }) => site.scriptOf(id, asking)));
-  return candidates.filter((_, at) => {
-    const script = scripts[at];
-    return (
-      script === undefined || (script.guid === plan.scriptGuid && script.version === plan.version)
-    );
-  });
+): Promise<boolean> {
+  if (plan.kind !== "script") return true;
+  const script = await site.scriptOf(operationId, asking);
+  if (script === undefined) return true;
+  return script.guid === plan.scriptGuid && script.version === plan.version;
 }

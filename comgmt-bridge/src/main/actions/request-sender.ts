@@ -32,25 +32,36 @@ const DECIDED = new Set(["site-failed", "site-page", "site-status"]);
  * certainly not begun; its devices are `failed` then.
  */
 export async function sendOnce(parts: ActionParts, sending: Sending): Promise<Sent> {
-  const { store, clock, link } = parts.kernel;
-  const { action, resourceIds, request, asking } = sending;
+  const { store, clock, link, log } = parts.kernel;
+  const { action, resourceIds, request } = sending;
   const digest = digestOf(request);
   const { id } = action;
   const n = await store.run("intendRequest", { id, at: clock.now(), resourceIds, digest });
   try {
-    const answer = await parts.client.call(request.path, request.argument, {
-      ...asking,
-      asked: request.asked,
-    });
-    const operationId = isNumbered(action) ? readOperationId(answer) : undefined;
+    const operationId = await post(parts, sending).catch((error: unknown) => ({ error }));
+    if (typeof operationId === "object") {
+      return await afterFailure(parts, sending, n, operationId.error);
+    }
     const settled = { id, at: clock.now(), n, state: "taken", operationId } as const;
-    await store.run("settleRequest", { ...settled, how: "answered" });
-    return { kind: "taken", operationId };
-  } catch (error) {
-    return await afterFailure(parts, sending, n, error);
+    return await store.run("settleRequest", { ...settled, how: "answered" }).then(
+      () => ({ kind: "taken", operationId }) as const,
+      (error: unknown) => {
+        // The site has it; that the store could not note it must not look like a refusal.
+        log.error({ id, request: n, operationId, err: error }, "action.not-noted");
+        return { kind: "uncertain" } as const;
+      },
+    );
   } finally {
     link.wake(ACTIONS_STREAM);
   }
+}
+
+async function post(
+  { client }: ActionParts,
+  { action, request: { path, argument, asked }, asking }: Sending,
+): Promise<number | undefined> {
+  const answer = await client.call(path, argument, { ...asking, asked });
+  return isNumbered(action) ? readOperationId(answer) : undefined;
 }
 
 /** Installations have no number at the site, and custom properties are no operation. */

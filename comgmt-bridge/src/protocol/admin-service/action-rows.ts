@@ -155,10 +155,19 @@ export interface RecoveryKeyId {
 
 /** The key itself. What came instead is never repeated: it may be the key in another form. */
 export function readRecoveryKey(body: Uint8Array): string {
-  const returned = readReturned(body);
+  const returned = returnedWithoutWords(body);
   if (typeof returned === "string" && returned.length > 0 && returned.length <= 256)
     return returned;
   throw new ProtocolError("admin-service-answer", "no recovery key came");
+}
+
+/** What JSON.parse says of a text repeats some of it. */
+function returnedWithoutWords(body: Uint8Array): unknown {
+  try {
+    return readReturned(body);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Rows of `PropertyName` and `PropertyValue`, or one object whose properties they are; both are in public code. */
