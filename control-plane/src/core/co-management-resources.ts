@@ -124,6 +124,8 @@ export const CO_MANAGEMENT_RESOURCES = {
     refusedRecords: { type: "number" },
     /** Records by kind. */
     counts: json,
+    /** The five that were learnt last; all stand below `/events`. */
+    lastEvents: json,
   },
   configurationManagerSiteEvents: {
     id: text,

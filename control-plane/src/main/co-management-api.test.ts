@@ -323,6 +323,12 @@ describe("collections", () => {
       counts: { device: 4, collection: 2 },
       refusedRecords: 0,
     });
+    expect(found.lastEvents[0]).toEqual({
+      eventDateTime: new Date(TOLD_AT).toISOString(),
+      side: "bridge",
+      event: "scan.ended",
+      message: "A scan of devices ended",
+    });
     const events = await list("configurationManagerSites/CM1/events", BRIDGE);
     expect(events).toMatchObject([{ side: "bridge", event: "scan.ended" }]);
   });

@@ -26,7 +26,10 @@ const sites = (now: number) => sql`
     (SELECT display_name FROM connector WHERE id = s.connector_id) AS leaseHolderDisplayName,
     s.lease_until AS leaseExpirationDateTime, s.last_entry_at AS lastEntryDateTime, s.revision, s.refused AS refusedRecords,
     (SELECT json_group_object(kind, n) FROM (SELECT kind, count(*) AS n FROM inventory_record
-      WHERE source_id = s.id AND deleted_at IS NULL GROUP BY kind)) AS counts
+      WHERE source_id = s.id AND deleted_at IS NULL GROUP BY kind)) AS counts,
+    (SELECT json_group_array(json_object('eventDateTime', strftime('%Y-%m-%dT%H:%M:%fZ', at / 1000.0, 'unixepoch'),
+        'side', side, 'event', event, 'message', message))
+      FROM (SELECT * FROM inventory_event WHERE source_id = s.id ORDER BY id DESC LIMIT 5)) AS lastEvents
   FROM inventory_source s`;
 
 /** The id has as many digits as any can have, so that it sorts as the number does. */
