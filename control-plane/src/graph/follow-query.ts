@@ -11,7 +11,9 @@ const MAX_STREAM_MS = 3_600_000;
 const ROWS_AT_ONCE = 500;
 /** A look, where no news were told; and a sign of life, where there is nothing to say. */
 const LOOK_EVERY_MS = 5_000;
-const SIGN_EVERY_MS = 15_000;
+const SIGN_EVERY_MS = 10_000;
+/** A query on thousands of devices has thousands of changes. */
+const PROGRESS_EVERY_MS = 1_000;
 
 /** How events are written: one JSON object a line, or server-sent events. */
 export type StreamFormat = (event: string, data: object, id?: number) => string;
@@ -89,8 +91,10 @@ export class QueryFollowing {
         }
         const { state, deviceCounts, rowCount } = operation;
         const progress = { state, deviceCounts, rowCount };
-        if (JSON.stringify(progress) !== told || clock.now() - toldAt >= SIGN_EVERY_MS) {
-          told = JSON.stringify(progress);
+        const text = JSON.stringify(progress);
+        const pauseMs = text === told ? SIGN_EVERY_MS : PROGRESS_EVERY_MS;
+        if (clock.now() - toldAt >= pauseMs) {
+          told = text;
           toldAt = clock.now();
           yield format("progress", progress);
         }
