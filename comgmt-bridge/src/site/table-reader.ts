@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { KeyBounds } from "../core/inventory-state.ts";
 import { lastKeyOf, shortPage } from "../core/key-page.ts";
+import { RANGE_KEYS } from "../core/key-ranges.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { readPlainRows, rowBytes } from "../protocol/admin-service/page-rows.ts";
 import { compare, type Filter } from "../protocol/admin-service/query.ts";
@@ -11,6 +12,8 @@ import type { LaidOutTable } from "./site-tables.ts";
 /** Own limits: how long a page of a single device may become, and how often a range is read until its pages are whole. */
 const MAX_TOP = 100_000;
 const MAX_READINGS = 14;
+/** Own choice: how full a page may be expected to become before it is asked for whole. */
+const FILLED = 0.85;
 
 export interface TableReaderOptions {
   readonly client: RawPages;
@@ -26,6 +29,8 @@ interface Part {
   readonly through: number;
   readonly top: number;
   readonly body: Buffer;
+  /** Counted when somebody looked. */
+  rows?: number;
 }
 
 /** A range of a table as it came, not looked into. */
@@ -85,7 +90,10 @@ export class TableReader {
     let isSecondReading = false;
     for (let readings = 1, read = bytes; ; readings += 1) {
       const seen = await this.#look(read, asking);
-      if (seen.kind === "whole") return { rows: seen.rows, bytes: read };
+      if (seen.kind === "whole") {
+        this.#grow(table, read);
+        return { rows: seen.rows, bytes: read };
+      }
       // Rows may have come while it was read; what is short twice is short for a reason.
       if (seen.kind === "short" && !isSecondReading) isSecondReading = true;
       else if (readings >= MAX_READINGS || !this.#divide(table, seen.kind)) throw seen.fault;
@@ -103,6 +111,14 @@ export class TableReader {
     return division;
   }
 
+  /** Requests that came back far from full may ask for more keys; nothing is read anew for it. */
+  #grow(table: LaidOutTable, { parts }: TableBytes): void {
+    const division = this.#divisionOf(table);
+    const most = parts.reduce((rows, part) => Math.max(rows, part.rows ?? 0), 0);
+    const isSpare = most * 2 <= division.top * FILLED && division.keysPerRequest < RANGE_KEYS;
+    if (isSpare) division.keysPerRequest *= 2;
+  }
+
   /** Whether there is a smaller request to try. */
   #divide(table: LaidOutTable, because: "full" | "short"): boolean {
     const division = this.#divisionOf(table);
@@ -118,6 +134,7 @@ export class TableReader {
     for (const part of parts) {
       const page = readPlainRows(part.body);
       const keys = page.rows.map((row) => row[table.keyName]);
+      part.rows = keys.length;
       const isRepeatable = table.table.content.kind !== "columns";
       const bounds = { ...part, maxRows: part.top, isRepeatable };
       const last = lastKeyOf({ keys, previous: [] }, bounds);
