@@ -34,6 +34,7 @@ export const TOOLS = {
   samba: { command: "samba", packages: SAMBA, size: "small" },
   sambaTool: { command: "samba-tool", packages: SAMBA, size: "small" },
   ldbadd: { command: "ldbadd", packages: ["ldb-tools"], size: "small" },
+  ldbmodify: { command: "ldbmodify", packages: ["ldb-tools"], size: "small" },
   ldbsearch: { command: "ldbsearch", packages: ["ldb-tools"], size: "small" },
   fusioninventory: {
     command: "fusioninventory-agent",

@@ -1,4 +1,7 @@
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import {
   DirectorySource,
   type DirectorySourceSettings,
@@ -14,6 +17,7 @@ import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import { until } from "@isthmus/shared/testing/until";
 import { Attribute, Change, Client } from "ldapts";
 import { afterAll, expect, type TestContext, test } from "vitest";
+import { peer } from "../peers.ts";
 import { type LdapWatch, startLdapWatch } from "./samba/ldap-watch.ts";
 import { type SambaDomain, startSambaDomain, userAttributes } from "./samba/samba-domain.ts";
 
@@ -316,11 +320,44 @@ test("an account that may not use DirSync reads everything, at its own pace", as
   expect(again.scans).toHaveLength(3);
 });
 
+test("the rights that the guide names are enough for DirSync, and for what was deleted", async (context) => {
+  const lab = await theLab(context);
+  const { baseDn, folder, tool, search } = lab.domain;
+  const ldbmodify = peer("ldbmodify", context);
+  const shown = await search(baseDn, "(sAMAccountName=reader)", "objectSid");
+  const [, sid] = /objectSid: (\S+)/.exec(shown) ?? [];
+  const right = `(OA;;CR;1131f6aa-9c07-11d1-f79f-00c04fc2dcd2;;${sid})`;
+  await tool("dsacl", "set", `--objectdn=${baseDn}`, `--sddl=${right}`);
+  const bind = { dn: `CN=reader,CN=Users,${baseDn}`, password: "Passw0rd.3" };
+  let sink = rememberingSink();
+  const source = await rounds(settingsOf(lab, { bind }), sink);
+  expect(source.state).toMatchObject({ failure: undefined, mayUseDirSync: true });
+  const isGone = async (name: string) => {
+    const { key = "" } = sink.find("device", "identity", "sAMAccountName", `${name}$`) ?? {};
+    await lab.admin.del(`CN=${name},OU=Machines,${baseDn}`);
+    sink = rememberingSink(sink);
+    await rounds(settingsOf(lab, { bind }), sink);
+    expect(sink.scans).toEqual([]);
+    return key !== "" && !sink.records("device").has(key);
+  };
+  expect(await isGone("PC-0020")).toBe(false);
+  const owner = "O:SYG:SYD:PAI(A;;RPWPCCDCLCRCWOWDSDSW;;;SY)(A;;RPLC;;;BA)";
+  const ldif = [
+    ...[`dn: CN=Deleted Objects,${baseDn}`, "changetype: modify", "replace: nTSecurityDescriptor"],
+    `nTSecurityDescriptor: ${owner}(A;;RPLC;;;${sid})\n`,
+  ];
+  const file = join(folder, "deleted-objects.ldif");
+  writeFileSync(file, ldif.join("\n"));
+  const database = join(folder, "dc/private/sam.ldb");
+  await promisify(execFile)(ldbmodify, ["-H", database, "--controls=show_deleted:1", file]);
+  expect(await isGone("PC-0021")).toBe(true);
+});
+
 test("records are read by their keys when somebody asks", async (context) => {
   const lab = await theLab(context);
   const source = await rounds(settingsOf(lab), rememberingSink(kept));
   const { signal } = new AbortController();
-  const some = [...(kept?.records("device").keys() ?? [])].slice(0, 250);
+  const some = [...(kept?.records("device").keys() ?? [])].slice(-250);
   const asked = [...some, "00000000-0000-0000-0000-000000000000", "no GUID"];
   const reading = await source.read("device", asked, signal);
   expect(reading.records.map(({ key }) => key).sort()).toEqual(some.sort());
