@@ -14,7 +14,7 @@ import { CommandGuard } from "./command-guard.ts";
 import { connectorHooks } from "./connector-hooks.ts";
 import { DesiredConfiguration } from "./desired-configuration.ts";
 import { storedLimits } from "./limits.ts";
-import { type CommandHandler, commandHandler } from "./service-definition.ts";
+import { type CommandContext, type CommandHandler, commandHandler } from "./service-definition.ts";
 import { Trust } from "./trust.ts";
 
 const clock = new FakeClock();
@@ -117,6 +117,27 @@ test("an allowed command runs, and the journal tells its start and its end, with
   expect(journal.map(({ event }) => event)).toEqual(["command.started", "command.succeeded"]);
   expect(journal[0]).toMatchObject({ id: "c1", kind: "paint.wall", actor: "ada", seq: 1 });
   expect(JSON.stringify(journal)).not.toContain("blue");
+});
+
+test("who runs a command is told who asked, until when, and who consented", async () => {
+  const contexts: unknown[] = [];
+  const seen = async (
+    _payload: unknown,
+    { signal: _signal, ...context }: Partial<CommandContext>,
+  ) => {
+    contexts.push(context);
+    return "not-run" as const;
+  };
+  await using made = await connector({ run: seen, reconcile: seen });
+  await made.hooks.run(command, signal);
+  await made.hooks.run(command, signal, 5);
+  await made.hooks.reconcile(command, 5);
+  const { id, actor, expiresAt } = command;
+  expect(contexts).toEqual(
+    [false, true, true].map((isLocal) => ({
+      ...{ id, actor, expiresAt, consent: { isLocal, signatures: 0 } },
+    })),
+  );
 });
 
 test("a control plane that signs what the guardrails forbid gets nothing done, and the journal names the rule", async () => {
