@@ -54,6 +54,16 @@ describe("triggerConfigurationManagerAction", () => {
     });
   });
 
+  test.each([undefined, "microsoft.graph.configurationManagerAction"])(
+    "is taken with %s as @odata.type, too",
+    async (type) => {
+      const { configurationManagerAction: action } = body("quickScan");
+      const { "@odata.type": _, ...untyped } = action;
+      const wanted = type === undefined ? untyped : { ...untyped, "@odata.type": type };
+      await admin.post(path(), { configurationManagerAction: wanted }, 204);
+    },
+  );
+
   test("shows in deviceActionResults of the device in Graph's words", async () => {
     await admin.post(path(), body("refreshMachinePolicy"), 204);
     const { value } = await admin.get(`${SITE}/clientOperations?$orderby=createdDateTime%20desc`);
@@ -173,6 +183,22 @@ describe("client operations", () => {
     await bridge.report({ id: made.commandId, state: "cancelled" });
     await site.reaches(made.id, "cancelled");
     expect((await admin.answer("POST", `${path}/${made.id}/cancel`)).status).toBe(409);
+  });
+
+  test("are withdrawn where the bridge was away, and never come to it", async () => {
+    await bridge.disconnect();
+    const withdrawn = await admin.post(path, onCollection, 202);
+    const stays = await admin.post(path, onCollection, 202);
+    const isSigned = async () =>
+      (await admin.get(`/commands/${stays.commandId}`)).sequenceNumber !== null;
+    await until(isSigned, "the commands' numbers");
+    expect(await admin.post(`${path}/${withdrawn.id}/cancel`, undefined, 200)).toMatchObject({
+      state: "cancelled",
+      reason: "Cancelled by admin",
+    });
+    await bridge.connect();
+    await site.commandOf(stays.commandId);
+    expect(bridge.commands.some((each) => each.id === withdrawn.commandId)).toBe(false);
   });
 
   test("are for those with the permission, a restart for fewer", async () => {

@@ -21,7 +21,11 @@ const GUID = /^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/;
 /** configurationManagerAction of Microsoft Graph (beta). */
 const graphAction = z.strictObject({
   configurationManagerAction: z.strictObject({
-    "@odata.type": z.literal("#microsoft.graph.configurationManagerAction").optional(),
+    // OData 4.01 allows it without the sign, and some clients leave it out.
+    "@odata.type": z
+      .string()
+      .regex(/^#?microsoft\.graph\.configurationManagerAction$/)
+      .optional(),
     action: z.enum([
       "refreshMachinePolicy",
       "refreshUserPolicy",
