@@ -6,6 +6,7 @@ import { type Layout, layoutOf } from "./layout.ts";
 import type { StartOptions } from "./options.ts";
 import type { Output } from "./output.ts";
 import { requireFreePorts, withDefaultPorts } from "./ports.ts";
+import { DEMO_SITE } from "./process/configuration-manager.ts";
 import { requireSingleSuite } from "./process/running-suite.ts";
 import { enrolDemoDevice, setUp } from "./set-up.ts";
 import { Suite } from "./suite.ts";
@@ -104,6 +105,9 @@ export function welcome(
   const controlPlane = `https://localhost:${ports.controlPlane}`;
   const json = "-H 'content-type: application/json'";
   const api = `curl -s --cacert ${here(join(state, "ca.pem"))} ${json}`;
+  const graph = `${controlPlane}/beta/deviceManagement`;
+  const devices = `${graph}/managedDevices`;
+  const operations = `${graph}/configurationManagerSites/${DEMO_SITE.siteCode}/clientOperations`;
   const proxy = [
     `curl --proxy https://localhost:${ports.tunnel} --proxy-cacert ${here(device.gatewayAuthority)}`,
     `--proxy-cert ${here(device.certificate)} --proxy-key ${here(device.key)} --proxytunnel`,
@@ -115,6 +119,7 @@ Isthmus is ready after ${seconds} s.
   SCEP, CRL, OCSP    http://127.0.0.1:${ports.scep}/scep/${DEMO.profileId}
   tunnel gateway     https://localhost:${ports.tunnel}   CONNECT with a device's certificate
   internal web site  http://${DEMO.openHost}:${ports.site}   only through the tunnel
+  ConfigMgr site     https://localhost:${ports.configurationManager}   simulated: ${DEMO_SITE.siteCode} with ${DEMO_SITE.devices} devices, read by the bridge
   state and logs     ${here(layout.root)}, ${here(layout.logs)}
 
 Try, in another terminal:
@@ -135,6 +140,12 @@ Try, in another terminal:
   ${api} -H "authorization: Bearer $TOKEN" -X PATCH \\
       -d '{"complianceState":"noncompliant"}' ${controlPlane}/beta/deviceManagement/managedDevices/${DEMO.deviceId}
   # the last command again with "compliant" lets it in again
+
+  # devices of the Configuration Manager site, and a policy refresh on one of them with its outcome
+  ${api} -H "authorization: Bearer $TOKEN" "${devices}?$filter=configurationManagerSite+eq+'${DEMO_SITE.siteCode}'&$top=3"
+  ${api} -H "authorization: Bearer $TOKEN" ${operations} \\
+      -d '{"notification":"refreshMachinePolicy","target":{"resourceIds":[${DEMO_SITE.firstResourceId}]}}'
+  ${api} -H "authorization: Bearer $TOKEN" ${operations}
 
   # the whole story in one command, on ports of its own
   npm run tour
