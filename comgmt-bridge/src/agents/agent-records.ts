@@ -17,11 +17,11 @@ export const SECTIONS = [
   ...["VIRTUALMACHINES", "VOLUME_GROUPS"],
 ] as const;
 
-/** What changes with each document and says nothing of the device. */
-const PASSING: Readonly<Record<string, readonly string[]>> = {
+/** What changes with each document and says nothing of the device; and Windows' product key. */
+const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
   HARDWARE: [
     ...["CHECKSUM", "DATELASTLOGGEDUSER", "ETIME", "LASTDATE", "LASTLOGGEDUSER", "RUNNINGTIME"],
-    ...["UPTIME"],
+    ...["UPTIME", "WINPRODKEY"],
   ],
   OPERATINGSYSTEM: ["BOOT_TIME"],
 };
@@ -84,10 +84,10 @@ export function recordOf(document: InventoryDocument, writtenAt: number): ReadRe
 }
 
 function lasting(section: string): (row: InventoryRow) => InventoryRow {
-  const passing = PASSING[section] ?? [];
+  const leftOut = LEFT_OUT[section] ?? [];
   const isKept =
     section === "SOFTWARES"
       ? (name: string) => SOFTWARE_FIELDS.has(name)
-      : (name: string) => !passing.includes(name);
+      : (name: string) => !leftOut.includes(name);
   return (row) => Object.fromEntries(Object.entries(row).filter(([name]) => isKept(name)));
 }

@@ -16,6 +16,7 @@ import { expect, test } from "vitest";
 import { type RememberingSink, rememberingSink } from "../testing/remembering-sink.ts";
 import { AgentSource, type AgentSourceSettings } from "./agent-source.ts";
 
+const MKFIFO = "/usr/bin/mkfifo";
 const NOW = Date.UTC(2026, 5, 1);
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -115,6 +116,24 @@ test("each document is a device, told once as long as it stays the same", async 
   expect(it.sink.rounds).toHaveLength(2);
 });
 
+test("what is secret, passes or is of no use is left out", async () => {
+  await using it = lab();
+  const hardware = "<NAME>a</NAME><WINPRODKEY>KEY</WINPRODKEY><UPTIME>1</UPTIME>";
+  const software = "<NAME>b</NAME><VERSION>1</VERSION><UNINSTALL_STRING>x</UNINSTALL_STRING>";
+  const licence = "<LICENSEINFOS><KEY>KEY</KEY></LICENSEINFOS>";
+  it.write(
+    "pc-1.ocs",
+    xml("pc-1", `<HARDWARE>${hardware}</HARDWARE><SOFTWARES>${software}</SOFTWARES>${licence}`),
+  );
+  await it.look();
+  const facets = facetsOf(it.sink, "pc-1");
+  expect(JSON.stringify(facets)).not.toContain("KEY");
+  expect(facets).toMatchObject({
+    HARDWARE: [{ NAME: "a" }],
+    SOFTWARES: [{ NAME: "b", VERSION: "1" }],
+  });
+});
+
 test("a file that is being written is waited for, and no scan ends without it", async () => {
   await using it = lab();
   it.write("pc-1.ocs", xml("pc-1"), 9_999);
@@ -147,7 +166,7 @@ test("only regular files are read: no link, no folder, no pipe, none that is too
   symlinkSync(secret, it.path("link.ocs"));
   symlinkSync("/nowhere", it.path("broken.json"));
   mkdirSync(it.path("folder.xml"));
-  expect(spawnSync("mkfifo", [it.path("pipe.ocs")]).status).toBe(0);
+  expect(spawnSync(MKFIFO, [it.path("pipe.ocs")]).status).toBe(0);
   it.write("large.ocs", xml("large", `<BIOS><A>${"x".repeat(65_536)}</A></BIOS>`));
   it.write(".hidden.ocs", xml("hidden"));
   it.write("pc-1.ocs.part", xml("pc-1"));
