@@ -12,12 +12,10 @@ export interface TableRows {
   readonly rows: readonly Row[];
 }
 
-export interface Assembly {
+export interface AssemblyOptions {
   /** Its rows are the records. */
   readonly spine: TableRows;
-  /** In the order of the catalogue, so that columns of several tables always come in one order. */
-  readonly others: readonly TableRows[];
-  /** Those to make; all tables that one has columns of have to be here. */
+  /** Those to make; all tables that one has columns of have to be added. */
   readonly facets: ReadonlySet<string>;
   /** What a record is called; its key in the table where absent. Undefined for a row that is no record. */
   readonly nameOf?: (row: Row) => string | undefined;
@@ -35,24 +33,36 @@ interface ListedRow {
 }
 
 /**
- * Records of rows. Values that are null are left out, lists stand in one order, and nothing depends on the order in which the site gave
- * its rows: the same records always have the same texts.
+ * Makes records of rows, table by table, so that no more than one table's rows are held at a time. Values that are null are left out, lists
+ * stand in one order, and nothing depends on the order in which the site gave its rows: the same records always have the same texts.
  */
-export function assembleRecords(of: Assembly): ReadRecord[] {
-  const buildings = new Map<unknown, Building>();
-  const { keyName, rows } = of.spine;
-  for (const row of rows) {
-    const value = row[keyName];
-    const key = of.nameOf === undefined ? String(value) : of.nameOf(row);
-    if (key !== undefined) buildings.set(value, { key, columns: {}, lists: {} });
+export class RecordAssembly {
+  readonly #buildings = new Map<unknown, Building>();
+  readonly #facets: ReadonlySet<string>;
+
+  constructor({ spine, facets, nameOf }: AssemblyOptions) {
+    this.#facets = facets;
+    for (const row of spine.rows) {
+      const value = row[spine.keyName];
+      const key = nameOf === undefined ? String(value) : nameOf(row);
+      if (key !== undefined) this.#buildings.set(value, { key, columns: {}, lists: {} });
+    }
+    this.add(spine);
   }
-  for (const table of [of.spine, ...of.others]) addTable(buildings, table, of.facets);
-  // Of rows with one name, e.g. revisions of an application, the last one counts.
-  const records = new Map<string, ReadRecord>();
-  for (const building of buildings.values()) {
-    records.set(building.key, { key: building.key, facets: textsOf(building) });
+
+  /** In the order of the catalogue, so that columns of several tables always come in one order. */
+  add(table: TableRows): void {
+    addTable(this.#buildings, table, this.#facets);
   }
-  return [...records.values()];
+
+  /** Of rows with one name, e.g. revisions of an application, the last one counts. */
+  records(): ReadRecord[] {
+    const records = new Map<string, ReadRecord>();
+    for (const building of this.#buildings.values()) {
+      records.set(building.key, { key: building.key, facets: textsOf(building) });
+    }
+    return [...records.values()];
+  }
 }
 
 function addTable(

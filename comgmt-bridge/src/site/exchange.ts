@@ -80,9 +80,16 @@ export async function exchange(of: Exchange): Promise<RawAnswer> {
   }
 }
 
+/** Of connections that are kept: reading it anew for each request would cost more than many a request. */
+const certificates = new WeakMap<Socket, Buffer>();
+
 /** Not getPeerX509Certificate: of one connection Node 24 gives it once, and nothing for the next request. */
 function certificateOf(socket: Socket): Buffer | undefined {
-  return (socket as TLSSocket).getPeerCertificate().raw;
+  const known = certificates.get(socket);
+  if (known !== undefined) return known;
+  const { raw } = (socket as TLSSocket).getPeerCertificate();
+  if (raw !== undefined) certificates.set(socket, raw);
+  return raw;
 }
 
 /** Nobody knows whether the site did it: to be looked up at the site before anything is repeated. */

@@ -3,7 +3,7 @@ import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
 import { type HotStamps, readStamps, SeenRows, since } from "../core/hot-stamps.ts";
 import { MAX_KEY } from "../core/key-ranges.ts";
 import type { InventorySink } from "../core/ports.ts";
-import { assembleRecords } from "../core/site-records.ts";
+import { RecordAssembly } from "../core/site-records.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { readPlainRows } from "../protocol/admin-service/page-rows.ts";
 import { compare, type Filter } from "../protocol/admin-service/query.ts";
@@ -125,7 +125,7 @@ export class HotRounds {
 
   async #applyActivity(devices: KindOfSite, table: LaidOutTable, rows: readonly Row[]) {
     const facets = facetsOfTables([table]);
-    const records = assembleRecords({ spine: { ...table, rows }, others: [], facets });
+    const records = new RecordAssembly({ spine: { ...table, rows }, facets }).records();
     for (let at = 0; at < records.length; at += DEVICES_AT_ONCE) {
       const some = records.slice(at, at + DEVICES_AT_ONCE);
       // They move all the time, and are told by changes alone: no page of a scan is to be looked into for them.

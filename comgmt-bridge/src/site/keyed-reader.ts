@@ -1,6 +1,6 @@
 import { ConnectorError, codeOf } from "@isthmus/shared/errors";
 import type { KeyedReading } from "../core/ports.ts";
-import { assembleRecords, type TableRows } from "../core/site-records.ts";
+import { RecordAssembly, type TableRows } from "../core/site-records.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { readPlainRows } from "../protocol/admin-service/page-rows.ts";
 import { compare, type Filter } from "../protocol/admin-service/query.ts";
@@ -59,7 +59,9 @@ export class KeyedReader {
       ...facets,
       ...facetsOfTables(needed.filter((each) => isForScope(each, scope))),
     ]);
-    const records = inScope(assembleRecords({ spine, others, facets: wanted }), scope, facets);
+    const assembly = new RecordAssembly({ spine, facets: wanted });
+    for (const table of others) assembly.add(table);
+    const records = inScope(assembly.records(), scope, facets);
     return { facets: [...facets], records, pages: tables.map(({ table }) => table.id) };
   }
 

@@ -1,6 +1,6 @@
 import type { KeyBounds, ReadRecord } from "../core/inventory-state.ts";
 import type { InventorySink } from "../core/ports.ts";
-import { assembleRecords, type TableRows } from "../core/site-records.ts";
+import { RecordAssembly } from "../core/site-records.ts";
 import type { Asking } from "./admin-service-client.ts";
 import {
   facetsOfTables,
@@ -88,19 +88,19 @@ async function look(
 }> {
   const { kind, reader, scope, onRows } = of;
   const needed = new Set<LaidOutTable>([kind.spine, ...tablesNeeded(of, facets)]);
-  const rows: TableRows[] = [];
+  const wanted = scope.collections.length === 0 ? facets : new Set([...facets, "collections"]);
   const pages: Record<string, string> = {};
+  let assembly: RecordAssembly | undefined;
+  // The spine is the first of them.
   for (const bytes of read.filter(({ table }) => needed.has(table))) {
     const seen = await reader.rows(bytes, asking);
-    rows.push({ ...bytes.table, rows: seen.rows });
     pages[bytes.table.table.id] = seen.bytes.hash;
     onRows?.(seen.rows.length);
+    const table = { ...bytes.table, rows: seen.rows };
+    if (assembly === undefined) assembly = new RecordAssembly({ spine: table, facets: wanted });
+    else assembly.add(table);
   }
-  const [spine, ...others] = rows;
-  if (spine === undefined) return { records: [], pages };
-  const wanted = scope.collections.length === 0 ? facets : new Set([...facets, "collections"]);
-  const records = assembleRecords({ spine, others, facets: wanted });
-  return { records: inScope(records, scope, facets), pages };
+  return { records: inScope(assembly?.records() ?? [], scope, facets), pages };
 }
 
 export function tablesNeeded(

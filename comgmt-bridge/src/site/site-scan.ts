@@ -30,7 +30,7 @@ import { readWhole, recordsOf } from "./whole-reading.ts";
 const PROGRESS = "scan";
 const HISTORY = "scans";
 /** Ranges that are read at once, so that the site is asked while the last one is put into the store. */
-const RANGES_AT_ONCE = 3;
+const RANGES_AT_ONCE = 2;
 /** Own limit: how soon a scan of which parts could not be read is followed by another. */
 const INCOMPLETE_WAIT_MS = 60_000;
 /** Shares of a scan's time; other kinds are short lists. */

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { ConnectorError, codeOf } from "@isthmus/shared/errors";
 import type { ReadRecord } from "../core/inventory-state.ts";
 import { recordNameOf } from "../core/record-names.ts";
-import { assembleRecords } from "../core/site-records.ts";
+import { RecordAssembly } from "../core/site-records.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { readPlainRows, rowBytes } from "../protocol/admin-service/page-rows.ts";
 import { compare, type Filter, type Query } from "../protocol/admin-service/query.ts";
@@ -106,5 +106,5 @@ export function recordsOf(
   const nameOf = recordNameOf(kind);
   const facets = facetsOfTables([spine]);
   const table = { ...spine, rows };
-  return assembleRecords({ spine: table, others: [], facets, ...(nameOf && { nameOf }) });
+  return new RecordAssembly({ spine: table, facets, ...(nameOf && { nameOf }) }).records();
 }
