@@ -129,6 +129,8 @@ export async function startActingBridge(
       clock.advance(ms);
       for (const watch of commands.watches) await watch.look();
     },
+    /** Lets the watch look by itself, as the service does. */
+    start: () => commands.start(),
     /** Another process takes over what is in the store. */
     restart(): void {
       commands[Symbol.dispose]();

@@ -42,7 +42,9 @@ export class ActionWatch implements Disposable {
       const isIdle = await this.look().then(
         (open) => open === 0,
         (error: unknown) => {
-          this.#parts.kernel.log.error({ err: error }, "actions.watch-failed");
+          if (!signal.aborted) {
+            this.#parts.kernel.log.error({ err: error }, "actions.watch-failed");
+          }
           return false;
         },
       );

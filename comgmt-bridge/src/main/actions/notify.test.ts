@@ -1,4 +1,5 @@
 import { NOTIFICATIONS } from "@isthmus/shared/link/site-messages";
+import { until } from "@isthmus/shared/testing/until";
 import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import { describe, expect, test } from "vitest";
 import {
@@ -30,6 +31,16 @@ describe("a notification", () => {
       ]),
     );
     expect(it.kernel.woken).toContain("actions");
+  });
+
+  test("is watched without anybody's doing, and shown as open until its devices are done", async () => {
+    await using it = await startActingBridge({
+      site: { behaviour: { answerMinMs: 0, answerMaxMs: 0 } },
+    });
+    it.start();
+    await it.run("site.notify", POLICY);
+    await until(async () => (await it.states()).get(FIRST)?.state === "succeeded", "the news");
+    await until(() => it.kernel.figures.get("site-actions-open")?.() === 0, "the figure");
   });
 
   test("of every kind has a type that the site knows", async () => {
