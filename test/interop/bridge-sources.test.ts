@@ -91,8 +91,8 @@ test("a domain goes up whole, then what changed, and what is gone by its tombsto
   await go();
   const news = (await stored.entries()).slice(before);
   expect(news).toMatchObject([
-    { type: "records", records: [{ key: changed }] },
     { type: "deleted", kind: "device", keys: [deleted], evidence: { how: "tombstone" } },
+    { type: "records", records: [{ key: changed }] },
   ]);
 
   // Without its cookie the bridge learns of a deletion only by looking twice.

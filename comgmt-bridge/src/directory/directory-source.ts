@@ -13,6 +13,8 @@ const MAX_COOKIE_AGE_MS = 30 * 86_400_000;
 const MAX_ROUNDS = 10_000;
 /** Containers that were moved at once and are read below; with more of them everything is read. */
 const MAX_MOVED = 20;
+/** Objects that are read and told at once. */
+const CHANGES_AT_ONCE = 500;
 const COOKIE = "dirsync";
 const FULL_READ = "full-read";
 
@@ -212,14 +214,17 @@ export class DirectorySource implements InventorySource {
     const gone = changes.filter(({ isDeleted }) => isDeleted).map(({ key }) => key);
     const alive = changes.filter(({ isDeleted }) => !isDeleted);
     const renamed = new Set(alive.filter(({ isRenamed }) => isRenamed).map(({ key }) => key));
-    const keys = alive.map(({ key }) => key);
     for (const kind of this.#settings.kinds) {
-      const facets = facetsOf(kind);
-      const records = await domain.byKeys(kind, keys);
-      for (const { key } of records) renamed.delete(key);
-      await sink.ready(signal);
       // Of what kind a deleted object was it does not say; another kind has no record of its key.
-      await sink.applyChanges(kind, { facets, records }, gone);
+      if (gone.length > 0) await sink.applyChanges(kind, { facets: [], records: [] }, gone);
+      for (let at = 0; at < alive.length; at += CHANGES_AT_ONCE) {
+        const keys = alive.slice(at, at + CHANGES_AT_ONCE).map(({ key }) => key);
+        const records = await domain.byKeys(kind, keys);
+        for (const { key } of records) renamed.delete(key);
+        await sink.ready(signal);
+        if (records.length === 0) continue;
+        await sink.applyChanges(kind, { facets: facetsOf(kind), records });
+      }
     }
     await this.#readBelow(domain, renamed, sink, signal);
   }
