@@ -33,7 +33,7 @@ export function agentHealth(source: () => AgentSource | undefined): HealthCheck 
       if (state?.lastLookAt === undefined) {
         return { status: "healthy", reason: "the folder is not read by this bridge as yet" };
       }
-      const reason = `${state.devices} devices have documents`;
+      const reason = `devices with a document: ${state.devices}`;
       if (state.stuck === 0) return { status: "healthy", reason };
       return {
         status: "warning",
