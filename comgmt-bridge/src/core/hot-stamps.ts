@@ -50,10 +50,4 @@ export class SeenRows {
     this.#recent.set(row, state);
     return true;
   }
-
-  /** A row that could not be applied is news again. */
-  forget(row: string): void {
-    this.#recent.delete(row);
-    this.#older.delete(row);
-  }
 }
