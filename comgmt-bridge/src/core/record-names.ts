@@ -1,5 +1,7 @@
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
-import type { Row } from "../protocol/admin-service/answer.ts";
+
+/** As the site gives it. */
+type Row = Readonly<Record<string, unknown>>;
 
 /** `ScopeId_.../Application_<guid>/<revision>`: the numeric key is that of a revision, the GUID stays. */
 const APPLICATION = /\/Application_([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})/;

@@ -1,6 +1,11 @@
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
-import type { ClassName } from "../protocol/admin-service/path.ts";
 import { aboutRowsPerDevice } from "./rows-per-device.ts";
+
+/** Under `/v1.0` or `/wmi` of the AdminService. */
+export interface ClassName {
+  readonly route: "v1.0" | "wmi";
+  readonly name: string;
+}
 
 /**
  * Which tables of a site's AdminService make up the records of each kind, and to which facet each column goes. What changes by itself
@@ -40,10 +45,11 @@ export interface KindTables {
   readonly isInRanges: boolean;
 }
 
-const SYSTEM_KEYS = ["ResourceId", "ResourceID"];
+/** SMS_R_System and SMS_R_User spell it so; some releases differ. */
+export const SYSTEM_KEYS = ["ResourceId", "ResourceID"];
 const INVENTORY_KEYS = ["ResourceID", "ResourceId"];
 
-const wmi = (name: string): ClassName => ({ route: "wmi", name });
+export const wmi = (name: string): ClassName => ({ route: "wmi", name });
 
 /** Move with every report, whether or not anything else does, so no page may hold them. */
 export const REPORT_COLUMNS: readonly string[] = ["TimeStamp", "RevisionID"];
@@ -223,110 +229,6 @@ export function deviceTables(wanted: DeviceTablesWanted): KindTables {
     isInRanges: true,
   };
 }
-
-function oneTable(
-  kind: RecordKind,
-  { of, keyNames }: { readonly of: ClassName; readonly keyNames: readonly string[] },
-  facets: Readonly<Record<string, readonly string[]>>,
-  isInRanges = false,
-): KindTables {
-  const content = { kind: "columns", facets } as const;
-  const table = { id: of.name, of, keyNames, reading: "always", rowsPerKey: 1, content } as const;
-  return { kind, spine: { ...table, isRequired: true }, others: [], isInRanges };
-}
-
-/** Kinds besides devices. */
-export const OTHER_KINDS: readonly KindTables[] = [
-  oneTable(
-    "collection",
-    { of: wmi("SMS_Collection"), keyNames: ["CollectionID"] },
-    {
-      identity: ["Name", "Comment", "CollectionType", "LimitToCollectionID", "IsBuiltIn"],
-      stable: ["LimitToCollectionName", "RefreshType", "LastChangeTime", "ObjectPath"],
-      volatile: ["MemberCount", "LastMemberChangeTime", "LastRefreshTime"],
-    },
-  ),
-  oneTable(
-    "user",
-    { of: wmi("SMS_R_User"), keyNames: SYSTEM_KEYS },
-    {
-      identity: [
-        ...["Name", "UserName", "FullUserName", "UniqueUserName", "UserPrincipalName", "Mail"],
-        ...["WindowsNTDomain", "FullDomainName", "DistinguishedName", "SID"],
-        ...["AADUserID", "AADTenantID", "CreationDate"],
-      ],
-      stable: [
-        "SecurityGroupName",
-        "UserGroupName",
-        "UserOUName",
-        "UserContainerName",
-        "ResourceType",
-      ],
-    },
-    true,
-  ),
-  oneTable(
-    "application",
-    // Its numeric key is that of a revision; the record's key is the GUID in ModelName.
-    { of: wmi("SMS_Application"), keyNames: ["CI_ID"] },
-    {
-      identity: [
-        ...["CI_ID", "CI_UniqueID", "ModelName", "LocalizedDisplayName", "Manufacturer"],
-        "SoftwareVersion",
-      ],
-      stable: [
-        ...["IsDeployed", "IsEnabled", "IsExpired", "IsSuperseded", "IsSuperseding", "IsLatest"],
-        ...["NumberOfDeployments", "NumberOfDeploymentTypes", "DateCreated", "DateLastModified"],
-        "LocalizedDescription",
-      ],
-    },
-  ),
-  oneTable(
-    "deployment",
-    { of: wmi("SMS_DeploymentInfo"), keyNames: ["DeploymentID"] },
-    {
-      identity: ["DeploymentName", "CollectionID", "CollectionName", "TargetName", "TargetID"],
-      stable: [
-        "DeploymentIntent",
-        "FeatureType",
-        "DeploymentTime",
-        "DeploymentType",
-        "TargetSecurityTypeID",
-      ],
-    },
-  ),
-  oneTable(
-    "software-update",
-    { of: wmi("SMS_SoftwareUpdate"), keyNames: ["CI_ID"] },
-    {
-      identity: ["ArticleID", "BulletinID", "CI_UniqueID", "LocalizedDisplayName"],
-      stable: [
-        ...["Severity", "SeverityName", "IsSuperseded", "IsExpired", "IsDeployed", "IsDigest"],
-        ...["DatePosted", "DateRevised", "LocalizedInformativeURL"],
-      ],
-    },
-    true,
-  ),
-  oneTable(
-    "script",
-    { of: wmi("SMS_Scripts"), keyNames: ["ScriptGuid"] },
-    {
-      identity: ["ScriptName", "ScriptVersion", "ScriptType", "Author"],
-      stable: [
-        ...["ApprovalState", "Approver", "Comment", "Feature", "ScriptHash"],
-        ...["ScriptHashAlgorithm", "LastUpdateTime"],
-      ],
-    },
-  ),
-  oneTable(
-    "boundary-group",
-    { of: wmi("SMS_BoundaryGroup"), keyNames: ["GroupID"] },
-    {
-      identity: ["Name", "Description", "DefaultSiteCode"],
-      stable: ["MemberCount", "SiteSystemCount"],
-    },
-  ),
-];
 
 /** Every column that a table's facets want; undefined where that is whatever the class has. */
 export function wantedColumns({ content }: SiteTable): readonly string[] | undefined {

@@ -4,7 +4,7 @@ import { ConnectorError, RefusalError } from "@isthmus/shared/errors";
 import type { Random } from "@isthmus/shared/random";
 import type { BridgeGuardrails } from "../config/bridge-configuration.ts";
 import type { DesiredSite } from "../config/desired-sites.ts";
-import { OTHER_KINDS } from "../core/tables.ts";
+import { OTHER_KINDS } from "../core/list-tables.ts";
 import { SiteSource } from "../site/site-source.ts";
 import type { ConnectedSite, Sites } from "./sites.ts";
 import type { SourceObserver } from "./source-observer.ts";

@@ -1,12 +1,12 @@
 import { ConnectorError, codeOf } from "@isthmus/shared/errors";
 import type { KeyedReading } from "../core/ports.ts";
-import { RecordAssembly, type TableRows } from "../core/site-records.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { readPlainRows } from "../protocol/admin-service/page-rows.ts";
 import { compare, type Filter } from "../protocol/admin-service/query.ts";
 import type { Asking } from "./admin-service-client.ts";
 import { type CollectionScope, inScope } from "./range-reading.ts";
 import type { RawPages } from "./raw-pages.ts";
+import { RecordAssembly, type TableRows } from "./record-assembly.ts";
 import { facetsOfTables, type KindOfSite, type LaidOutTable } from "./site-tables.ts";
 
 /** Own limits: keys in one filter, bounded by the length of a request line; rows of one device in one page. */

@@ -1,7 +1,7 @@
 import type { KeyBounds, ReadRecord } from "../core/inventory-state.ts";
 import type { InventorySink } from "../core/ports.ts";
-import { RecordAssembly } from "../core/site-records.ts";
 import type { Asking } from "./admin-service-client.ts";
+import { RecordAssembly } from "./record-assembly.ts";
 import {
   facetsOfTables,
   type KindOfSite,

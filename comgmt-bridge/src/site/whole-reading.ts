@@ -2,12 +2,12 @@ import { createHash } from "node:crypto";
 import { ConnectorError, codeOf } from "@isthmus/shared/errors";
 import type { ReadRecord } from "../core/inventory-state.ts";
 import { recordNameOf } from "../core/record-names.ts";
-import { RecordAssembly } from "../core/site-records.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { readPlainRows, rowBytes } from "../protocol/admin-service/page-rows.ts";
 import { compare, type Filter, type Query } from "../protocol/admin-service/query.ts";
 import type { Asking } from "./admin-service-client.ts";
 import type { RawPages } from "./raw-pages.ts";
+import { RecordAssembly } from "./record-assembly.ts";
 import { facetsOfTables, type KindOfSite, type LaidOutTable } from "./site-tables.ts";
 
 /** Own limit: kinds that are read whole are lists that people made. */

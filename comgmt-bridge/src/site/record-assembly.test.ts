@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
+import { recordNameOf } from "../core/record-names.ts";
+import type { SiteTable, TableContent } from "../core/tables.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
-import { recordNameOf } from "./record-names.ts";
-import { RecordAssembly, type TableRows } from "./site-records.ts";
-import type { SiteTable, TableContent } from "./tables.ts";
+import { RecordAssembly, type TableRows } from "./record-assembly.ts";
 
 function tableOf(id: string, content: TableContent, rows: readonly Row[]): TableRows {
   const of = { route: "wmi", name: id } as const;

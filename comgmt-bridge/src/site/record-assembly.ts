@@ -1,7 +1,7 @@
+import type { ReadRecord } from "../core/inventory-state.ts";
+import { REPORT_COLUMNS, type SiteTable } from "../core/tables.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { isAnnotation, withoutAnnotations } from "../protocol/admin-service/answer.ts";
-import type { ReadRecord } from "./inventory-state.ts";
-import { REPORT_COLUMNS, type SiteTable } from "./tables.ts";
 
 /** Rows of a table, annotations and all. */
 export interface TableRows {
