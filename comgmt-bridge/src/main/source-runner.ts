@@ -9,9 +9,9 @@ import {
   MAX_WANTED_KEYS,
   type RecordKind,
 } from "@isthmus/shared/link/inventory-messages";
+import type { LinkLog } from "@isthmus/shared/link/link-log";
 import type { Random } from "@isthmus/shared/random";
 import type { Store } from "@isthmus/shared/store/store";
-import type { Logger } from "pino";
 import type { InventorySource } from "../core/ports.ts";
 import type { BridgeOperations } from "../store/module.ts";
 import { LeaseClient, type LeaseState } from "./lease-client.ts";
@@ -22,7 +22,7 @@ export interface SourceRunnerParts {
   readonly store: Store<BridgeOperations>;
   readonly clock: Clock;
   readonly random: Random;
-  readonly log: Logger;
+  readonly log: LinkLog;
   readonly deletions: { readonly maxShare: number; readonly minimum: number };
   readonly tell: (message: LeaseWanted) => boolean;
   readonly wake: (stream: string) => void;

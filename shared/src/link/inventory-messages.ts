@@ -61,7 +61,6 @@ export const facetChange = z.object({
   hash: facetHash,
   value: z.unknown().refine((value) => isNestedAtMost(value, MAX_FACET_NESTING), "nested too deep"),
 });
-export type FacetChange = z.infer<typeof facetChange>;
 
 /** A record that is new or has changed: only the facets that have. */
 export const inventoryRecord = z.object({
