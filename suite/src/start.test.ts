@@ -18,3 +18,10 @@ test("the printed commands read no password file that was deleted", () => {
   expect(text()).not.toContain("initial-admin-password");
   expect(text()).toContain('"password":"PASSWORD-OF-ADMIN"}\'');
 });
+
+test("a shell leaves the options in the printed addresses alone", () => {
+  using folder = temporaryFolder();
+  const text = welcome({ layout: layoutOf(folder.path), ports: withDefaultPorts({}) }, "1.0");
+  expect(text).toContain("?\\$filter=configurationManagerSite+eq+'");
+  expect(text).not.toMatch(/[?&]\$/);
+});

@@ -142,7 +142,7 @@ Try, in another terminal:
   # the last command again with "compliant" lets it in again
 
   # devices of the Configuration Manager site, and a policy refresh on one of them with its outcome
-  ${api} -H "authorization: Bearer $TOKEN" "${devices}?$filter=configurationManagerSite+eq+'${DEMO_SITE.siteCode}'&$top=3"
+  ${api} -H "authorization: Bearer $TOKEN" "${devices}?\\$filter=configurationManagerSite+eq+'${DEMO_SITE.siteCode}'&\\$top=3"
   ${api} -H "authorization: Bearer $TOKEN" ${operations} \\
       -d '{"notification":"refreshMachinePolicy","target":{"resourceIds":[${DEMO_SITE.firstResourceId}]}}'
   ${api} -H "authorization: Bearer $TOKEN" ${operations}

@@ -37,7 +37,7 @@ export function parseODataQuery(parameters: URLSearchParams): ODataQuery {
     if (!KNOWN_OPTIONS.some((known) => known === name)) {
       throw new ProtocolError(
         "odata-unknown-option",
-        `Query option ${name.slice(0, 64)} is none of ${KNOWN_OPTIONS.join(", ")}`,
+        `Query option '${name.slice(0, 64)}' is none of ${KNOWN_OPTIONS.join(", ")}${name === "" ? " (in a shell's double quotes $ is written \\$)" : ""}`,
       );
     }
   }
