@@ -92,7 +92,12 @@ export async function startActingBridge(
     scriptParameterHash: "lower",
     limits: { ...LIMITS, pageRows: 25 },
   } as const;
-  const open = () => siteCommands(kernel as never, [{ configuration, client }], SETTLE_MS);
+  const open = (under: typeof rules = rules) =>
+    siteCommands(
+      Object.assign(Object.create(kernel), { guardrails: under }),
+      [{ configuration, client }],
+      SETTLE_MS,
+    );
   let commands = open();
   const handlerOf = (kind: string) => {
     const handler = commands.handlers[kind];
@@ -131,10 +136,11 @@ export async function startActingBridge(
     },
     /** Lets the watch look by itself, as the service does. */
     start: () => commands.start(),
-    /** Another process takes over what is in the store. */
-    restart(): void {
+    /** Another process takes over what is in the store, under other guardrails where somebody has changed them. */
+    restart(changed: object = {}): void {
       commands[Symbol.dispose]();
-      commands = open();
+      const actions = guardrails.parse({ actions: { ...ALLOWING, ...of.actions, ...changed } });
+      commands = open({ ...rules, actions: actions.actions });
     },
     /** Everything that was told, as the control plane reads it. */
     async told(): Promise<readonly ActionEntry[]> {

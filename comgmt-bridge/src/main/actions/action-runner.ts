@@ -6,13 +6,14 @@ import type {
 } from "@isthmus/shared/kernel/service-definition";
 import { isConsented } from "@isthmus/shared/kernel/service-definition";
 import { ACTIONS_STREAM, type ActionTarget } from "@isthmus/shared/link/site-messages";
-import { judgeTarget, mostDevices } from "../../core/actions/action-allowance.ts";
+import { actionRefusal, judgeTarget, mostDevices } from "../../core/actions/action-allowance.ts";
 import type { ActionPlan, DeviceNews, StoredAction } from "../../core/actions/action-state.ts";
 import type { ActionRequest } from "../../protocol/admin-service/action-requests.ts";
 import type { Asking } from "../../site/admin-service-client.ts";
 import { type ActionParts, commandAsking } from "./action-parts.ts";
 import { asMissingApproval, neededApproval, windowsOf } from "./approval-threshold.ts";
 import { cancelAction } from "./cancel.ts";
+import { judgeAgain } from "./judge-again.ts";
 import { sendOnce } from "./request-sender.ts";
 import { settleRequests } from "./settle-requests.ts";
 import { resolveTarget } from "./targets.ts";
@@ -129,7 +130,7 @@ export class ActionRunner<Payload extends TargetedPayload> {
             isRestart: this.#isRestart(payload),
             asking,
           })
-        : known.open.map(({ resourceId }) => resourceId);
+        : await this.#stillAllowed(known, asking);
     const prepared = await this.#kind.prepare(payload, resourceIds, asking);
     if (known === undefined) await this.#open(payload, prepared, context);
     const action = (await this.#find(context.id)) as StoredAction;
@@ -145,7 +146,7 @@ export class ActionRunner<Payload extends TargetedPayload> {
     const { id } = action;
     // As it was opened: what the store says of an action does not change when it is taken up again.
     const { plan } = action;
-    if (plan.kind !== prepared.plan.kind) {
+    if (subjectOf(plan) !== subjectOf(prepared.plan)) {
       throw new RefusalError("command-changed", "payload", "the command was another one before");
     }
     const all = action.open.map(({ resourceId }) => resourceId);
@@ -159,6 +160,15 @@ export class ActionRunner<Payload extends TargetedPayload> {
       });
     }
     return operationOf((await this.#find(id)) ?? action);
+  }
+
+  /** Devices of an action that was opened and not sent: what was judged then is judged again. Throws RefusalError where none is left. */
+  async #stillAllowed(known: StoredAction, asking: Asking): Promise<readonly number[]> {
+    const resourceIds = known.open.map(({ resourceId }) => resourceId);
+    const allowed = await judgeAgain(this.#parts, known, resourceIds, asking);
+    if (allowed.length > 0) return allowed;
+    const words = "none of its devices may be asked any more";
+    throw actionRefusal("target-refused", `targets.${this.#parts.siteCode}`, words);
   }
 
   async #open(payload: Payload, prepared: Prepared, context: CommandContext): Promise<void> {
@@ -194,6 +204,11 @@ export class ActionRunner<Payload extends TargetedPayload> {
   #find(id: string): Promise<StoredAction | undefined> {
     return this.#parts.kernel.store.run("findAction", { id });
   }
+}
+
+/** What an action is about; of an installation the states that its devices had before are no part of it. */
+function subjectOf(plan: ActionPlan): string {
+  return JSON.stringify(plan.kind === "application" ? { ...plan, before: undefined } : plan);
 }
 
 /** Whether nothing that may have reached the site was sent. */

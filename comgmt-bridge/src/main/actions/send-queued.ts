@@ -6,6 +6,7 @@ import {
 } from "../../protocol/admin-service/action-requests.ts";
 import type { Asking } from "../../site/admin-service-client.ts";
 import type { ActionParts } from "./action-parts.ts";
+import { judgeAgain } from "./judge-again.ts";
 import { isNotYet, sendOnce } from "./request-sender.ts";
 
 /** Own limits: requests of an action in one look, and how often what got lost on the way is sent. */
@@ -14,7 +15,7 @@ const MAX_SENDINGS = 3;
 
 /**
  * Sends what waits: the devices of a query one by one, and what was certainly never begun once more. Only what repeats without harm is
- * sent from here; a script and an installation are sent by their command alone.
+ * sent from here; a script and an installation are sent by their command alone. Each device is judged once more before it is asked.
  */
 export async function sendQueued(
   parts: ActionParts,
@@ -39,11 +40,10 @@ export async function sendQueued(
     await store.run("noteDevices", { id: action.id, at: clock.now(), devices });
     return;
   }
-  await send(parts, action, {
-    resourceIds,
-    request: notifyRequest(plan.type, resourceIds),
-    asking,
-  });
+  const allowed = await judgeAgain(parts, action, resourceIds, asking);
+  if (allowed.length === 0) return;
+  const request = notifyRequest(plan.type, allowed);
+  await send(parts, action, { resourceIds: allowed, request, asking });
 }
 
 async function sendQueries(
@@ -62,7 +62,8 @@ async function sendQueries(
   const due = waiting.filter(
     ({ attempts, resourceId }) => attempts === 0 || devices.get(resourceId)?.isOnline === true,
   );
-  for (const { resourceId } of due.slice(0, REQUESTS_AT_ONCE)) {
+  const next = due.slice(0, REQUESTS_AT_ONCE).map(({ resourceId }) => resourceId);
+  for (const resourceId of await judgeAgain(parts, action, next, asking)) {
     const request = queryRequest(query, resourceId);
     await send(parts, action, { resourceIds: [resourceId], request, asking });
   }
