@@ -16,7 +16,7 @@ export interface Judgement {
 /** Two complete scans, a digest and what it brings about. */
 const EQUAL_WITHIN_MS = 240_000;
 const FINAL_WITHIN_MS = 240_000;
-const LATER_MS = 1_800_000;
+const LATER_MS = 2 * 3_600_000;
 const MACHINES: readonly Machine[] = ["control-plane", ...BRIDGES];
 const FINAL = ["succeeded", "failed", "expired", "cancelled", "refused", "unknown"];
 
@@ -158,7 +158,7 @@ export async function judge(
 ): Promise<Judgement> {
   say(`waiting for the end of ${asked.length} actions`);
   let open: string[] = [];
-  // Devices that stay offline let an action wait until it expires, and the bridge for a while longer.
+  // Devices that stay offline let an action wait until it expires; of what a restored bridge has forgotten the control plane hears no more, and ends it after an hour.
   for (const machine of MACHINES) writeFileSync(scene.clockFileOf(machine), String(LATER_MS));
   await soon(
     "every action to end",
