@@ -1,11 +1,16 @@
-import type { CommandContext, Reconciliation } from "@isthmus/shared/kernel/service-definition";
+import {
+  type ApprovalRule,
+  type CommandContext,
+  isConsented,
+  type Reconciliation,
+} from "@isthmus/shared/kernel/service-definition";
 import { ACTIONS_STREAM, type siteCommandPayloads } from "@isthmus/shared/link/site-messages";
 import type { z } from "zod";
 import { judgeCustomProperties } from "../../core/actions/action-allowance.ts";
 import type { StoredAction } from "../../core/actions/action-state.ts";
 import type { Asking } from "../../site/admin-service-client.ts";
 import { type ActionParts, commandAsking } from "./action-parts.ts";
-import { asMissingApproval, windowsOf } from "./approval-threshold.ts";
+import { asMissingApproval, neededApproval, windowsOf } from "./approval-threshold.ts";
 import { reachGoal } from "./reach-goal.ts";
 import { isNotYet } from "./request-sender.ts";
 import { resolveTarget } from "./targets.ts";
@@ -31,6 +36,10 @@ export class CustomProperties {
 
   judge({ set, remove }: CustomPropertiesPayload): void {
     judgeCustomProperties([...Object.keys(set), ...remove], this.#parts.allowance);
+  }
+
+  approval(): Promise<ApprovalRule | undefined> {
+    return neededApproval(this.#parts, WINDOW, 1);
   }
 
   async run(payload: CustomPropertiesPayload, context: CommandContext) {
@@ -69,7 +78,7 @@ export class CustomProperties {
 
   async #open(
     { resourceId, set, remove }: CustomPropertiesPayload,
-    { id, actor, expiresAt, signal }: CommandContext,
+    { id, actor, expiresAt, signal, consent }: CommandContext,
     asking: Asking,
   ): Promise<StoredAction> {
     const { kernel, site, siteCode } = this.#parts;
@@ -79,12 +88,14 @@ export class CustomProperties {
     const before = await site.customProperties(resourceId, asking);
     const kept = Object.entries(before).filter(([name]) => !remove.includes(name));
     const goal = { ...Object.fromEntries(kept), ...set };
+    const rule = await this.approval();
+    const isConsentedTo = rule !== undefined && isConsented(rule, consent);
     try {
       await kernel.store.run("openAction", {
         ...{ id, actor, source: siteCode, expiresAt, resourceIds: [resourceId], passedOver: [] },
         plan: { kind: "custom-properties", goal },
         at: kernel.clock.now(),
-        windows: windowsOf(this.#parts, WINDOW, true),
+        windows: windowsOf(this.#parts, WINDOW, isConsentedTo),
       });
     } catch (error) {
       throw asMissingApproval(error);

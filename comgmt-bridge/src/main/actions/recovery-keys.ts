@@ -1,16 +1,23 @@
-import type { CommandContext } from "@isthmus/shared/kernel/service-definition";
+import {
+  type ApprovalRule,
+  type CommandContext,
+  type Consent,
+  isConsented,
+} from "@isthmus/shared/kernel/service-definition";
 import type { siteCommandPayloads } from "@isthmus/shared/link/site-messages";
 import type { z } from "zod";
 import { judgeRecoveryKeys } from "../../core/actions/action-allowance.ts";
 import { recoveryKeyRequest } from "../../protocol/admin-service/action-requests.ts";
 import { readRecoveryKey } from "../../protocol/admin-service/action-rows.ts";
 import { type ActionParts, commandAsking } from "./action-parts.ts";
+import { asMissingApproval, neededApproval, windowsOf } from "./approval-threshold.ts";
 import { resolveTarget } from "./targets.ts";
 
 export type RecoveryKeyPayload = z.output<(typeof siteCommandPayloads)["site.recovery-key"]>;
 
 /** Own limit: encrypted volumes of a device, with all the keys that the site remembers of them. */
 const MAX_KEYS = 50;
+const WINDOW = "site-recovery-keys";
 
 /**
  * BitLocker recovery keys, in the result of the command and nowhere else: neither log nor audit nor a table of actions ever holds
@@ -27,7 +34,11 @@ export class RecoveryKeys {
     judgeRecoveryKeys(this.#parts.allowance);
   }
 
-  async run(payload: RecoveryKeyPayload, { id, actor, signal }: CommandContext) {
+  approval(): Promise<ApprovalRule | undefined> {
+    return neededApproval(this.#parts, WINDOW, 1);
+  }
+
+  async run(payload: RecoveryKeyPayload, { id, actor, signal, consent }: CommandContext) {
     this.judge(payload);
     signal.throwIfAborted();
     const { kernel, site, client, siteCode } = this.#parts;
@@ -36,7 +47,7 @@ export class RecoveryKeys {
     const target = { kind: "devices", resourceIds: [resourceId] } as const;
     await resolveTarget(this.#parts, target, { isRestart: false, asking });
     const found = (await site.recoveryKeyIds(resourceId, asking)).slice(0, MAX_KEYS);
-    await kernel.limits.consume("site-recovery-keys");
+    await this.#count(consent);
     await this.#record("recovery-keys.intended", { id, actor, resourceId, keys: found.length });
     const keys = [];
     for (const { recoveryKeyId, volumeTypeId } of found) {
@@ -47,6 +58,18 @@ export class RecoveryKeys {
     }
     await this.#record("recovery-keys.shown", { id, actor, resourceId, keys: keys.length });
     return { source: siteCode, devices: 1, keys };
+  }
+
+  /** Throws RefusalError `limit-exceeded`, `approval-missing`. */
+  async #count(consent: Consent): Promise<void> {
+    const { store, clock } = this.#parts.kernel;
+    const rule = await this.approval();
+    const isConsentedTo = rule !== undefined && isConsented(rule, consent);
+    for (const window of windowsOf(this.#parts, WINDOW, isConsentedTo)) {
+      await store.run("consumeLimit", { ...window, count: 1, now: clock.now() }).catch((error) => {
+        throw asMissingApproval(error);
+      });
+    }
   }
 
   #record(event: string, payload: Readonly<Record<string, unknown>>): Promise<void> {

@@ -157,6 +157,7 @@ function recoveryKeys(parts: ActionParts) {
   return commandHandler({
     payload: siteCommandPayloads["site.recovery-key"],
     judge: (payload) => keys.judge(payload),
+    approval: () => keys.approval(),
     run: (payload, context) => keys.run(payload, context),
   });
 }
@@ -166,6 +167,7 @@ function customProperties(parts: ActionParts, { wake }: ActionWatch) {
   return commandHandler({
     payload: siteCommandPayloads["site.custom-properties"],
     judge: (payload) => properties.judge(payload),
+    approval: () => properties.approval(),
     run: (payload, context) => properties.run(payload, context),
     reconcile: (payload, context) => properties.reconcile(payload, context),
   });
