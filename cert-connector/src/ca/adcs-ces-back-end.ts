@@ -1,6 +1,6 @@
 import { ProtocolError } from "@isthmus/shared/errors";
 import type { OutboundHttp } from "@isthmus/shared/kernel/outbound-http";
-import type { Random } from "@isthmus/shared/random";
+import { type Random, randomGuid } from "@isthmus/shared/random";
 import type { Certificate } from "@isthmus/shared/x509/certificate";
 import type { IssuanceAnswer } from "../core/ports.ts";
 import { type AdcsLogin, authorizationOf } from "./adcs-login.ts";
@@ -75,7 +75,7 @@ export class AdcsCesBackEnd implements RemoteBackEnd {
       path: "",
       headers: { "content-type": "application/soap+xml; charset=utf-8" },
       body: encodeWstepRequest({
-        messageId: `urn:uuid:${uuid(random)}`,
+        messageId: `urn:uuid:${randomGuid(random)}`,
         to,
         of,
         login:
@@ -132,12 +132,4 @@ function attributesOf(lines: string): Record<string, string> {
     .filter((line) => line !== "")
     .map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1)] as const);
   return Object.fromEntries(pairs);
-}
-
-/** RFC 9562 section 5.4. */
-function uuid(random: Random): string {
-  const octets = random.bytes(16);
-  octets[6] = ((octets[6] ?? 0) & 0x0f) | 0x40;
-  octets[8] = ((octets[8] ?? 0) & 0x3f) | 0x80;
-  return octets.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }

@@ -10,8 +10,7 @@ import { readFileSync } from "node:fs";
 import type { Clock } from "@isthmus/shared/clock";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
-import type { Random } from "@isthmus/shared/random";
-import { guid } from "./guid.ts";
+import { type Random, randomGuid } from "@isthmus/shared/random";
 import type { TenantCredential } from "./tenant-settings.ts";
 
 /** Entra ID takes up to a day; a short life leaves little to whoever reads one in transit. */
@@ -43,7 +42,7 @@ export function clientAssertion(of: {
     aud: of.audience,
     iss: of.clientId,
     sub: of.clientId,
-    jti: guid(of.random),
+    jti: randomGuid(of.random),
     iat: now,
     nbf: now,
     exp: now + LIFETIME_S,

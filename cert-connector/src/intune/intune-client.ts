@@ -3,8 +3,7 @@ import type { Clock } from "@isthmus/shared/clock";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { BackOff } from "@isthmus/shared/link/back-off";
 import type { CloudAnswer } from "@isthmus/shared/link/cloud-http";
-import type { Random } from "@isthmus/shared/random";
-import { guid } from "./guid.ts";
+import { type Random, randomGuid } from "@isthmus/shared/random";
 import { jsonOf } from "./json-answer.ts";
 import { retryAfterMs } from "./retry-after.ts";
 import { ServiceLocations } from "./service-locations.ts";
@@ -119,7 +118,7 @@ export class IntuneClient implements Disposable {
         url,
         headers: {
           authorization: `Bearer ${token}`,
-          "client-request-id": guid(this.#random),
+          "client-request-id": randomGuid(this.#random),
           "api-version": call.apiVersion,
           "content-type": "application/json",
         },

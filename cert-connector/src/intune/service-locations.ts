@@ -1,7 +1,6 @@
 import { ConnectorError } from "@isthmus/shared/errors";
-import type { Random } from "@isthmus/shared/random";
+import { type Random, randomGuid } from "@isthmus/shared/random";
 import { z } from "zod";
-import { guid } from "./guid.ts";
 import { jsonOf } from "./json-answer.ts";
 import type { TenantHttp } from "./tenant-http.ts";
 import type { TenantSettings } from "./tenant-settings.ts";
@@ -82,7 +81,7 @@ export class ServiceLocations {
     const { status, body } = await this.#http.send({
       method: "GET",
       url: new URL(`${graph}${path}`),
-      headers: { authorization: `Bearer ${token}`, "client-request-id": guid(this.#random) },
+      headers: { authorization: `Bearer ${token}`, "client-request-id": randomGuid(this.#random) },
     });
     if (status === 401) this.#tokens.forget(scope, token);
     if (status !== 200) throw this.#refused(status);

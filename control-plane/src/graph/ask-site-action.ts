@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { ConnectorError } from "@isthmus/shared/errors";
+import { randomGuid } from "@isthmus/shared/random";
 import { z } from "zod";
 import type { SiteCommandKind } from "../core/site-action.ts";
 import type { WantedTarget } from "../core/site-action-records.ts";
@@ -81,7 +82,7 @@ export async function askSiteAction(
   const { kind, action, details = {}, payload, revealKey } = wanted;
   const { id } = await api.records.run("requestSiteAction", {
     ...request.act,
-    id: guid(api.random.bytes(16)),
+    id: randomGuid(api.random),
     commandId: api.random.bytes(16).toString("hex"),
     ...{ target, kind, action, details, payload },
     expiresAt: expiryOf(request, wanted),
@@ -126,12 +127,4 @@ function keyOf({ idempotencyKey }: ApiRequest): string | undefined {
 function hashOf({ parameters, body }: ApiRequest, { kind, action }: WantedAction): string {
   const asked = JSON.stringify([kind, action, parameters, body ?? null]);
   return createHash("sha256").update(asked).digest("hex");
-}
-
-/** RFC 9562 version 4. */
-function guid(bytes: Uint8Array): string {
-  const octets = Buffer.from(bytes);
-  octets[6] = ((octets[6] ?? 0) & 0x0f) | 0x40;
-  octets[8] = ((octets[8] ?? 0) & 0x3f) | 0x80;
-  return octets.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }

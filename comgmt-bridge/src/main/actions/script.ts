@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import type { z } from "zod";
 import type { siteCommandPayloads } from "@isthmus/shared/link/site-messages";
+import { randomGuid } from "@isthmus/shared/random";
+import type { z } from "zod";
 import {
   judgeFoundScript,
   judgeScript,
@@ -45,7 +46,7 @@ export function scriptKind(parts: ActionParts): ActionKind<ScriptPayload> {
           sha256,
         },
         parameters: scriptArguments(payload.parameters, defined, matches),
-        groupGuid: groupGuidOf(parts),
+        groupGuid: randomGuid(parts.kernel.random),
         hashCase: parts.parameterHashCase,
       });
       return {
@@ -57,13 +58,4 @@ export function scriptKind(parts: ActionParts): ActionKind<ScriptPayload> {
       };
     },
   };
-}
-
-/** A random GUID (RFC 9562 section 5.4). */
-function groupGuidOf({ kernel: { random } }: ActionParts): string {
-  const bytes = random.bytes(16);
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = Buffer.from(bytes).toString("hex");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
