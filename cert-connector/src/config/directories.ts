@@ -1,4 +1,4 @@
-import { fileKey, secretFileKey } from "@isthmus/shared/kernel/configuration-keys";
+import { fileKey, ldapUrlKey, secretFileKey } from "@isthmus/shared/kernel/configuration-keys";
 import { z } from "zod";
 import { localName } from "./names.ts";
 
@@ -9,17 +9,13 @@ const MAX_FILTER_CHARACTERS = 1_024;
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
-const ldapUrl = z
-  .string()
-  .max(512)
-  .refine(isLdapUrl, "expected ldaps://host[:port] or ldap://host[:port], and nothing after it");
 const distinguishedName = z.string().min(3).max(MAX_DN_CHARACTERS);
 const filter = z.string().min(3).max(MAX_FILTER_CHARACTERS);
 
 const directory = z
   .strictObject({
     /** Domain controllers, the first that answers is used. `ldap:` is upgraded by StartTLS. */
-    urls: z.array(ldapUrl).min(1).max(MAX_URLS),
+    urls: z.array(ldapUrlKey()).min(1).max(MAX_URLS),
     /** PEM of the CAs that the controllers' certificates chain to, instead of the public ones. */
     caFile: fileKey().optional(),
     /** Off only for `ldap:` on loopback. */
@@ -60,16 +56,6 @@ export function checkNameOf(directoryName: string): string {
 }
 
 export type DirectorySettings = z.infer<typeof directory>;
-
-function isLdapUrl(text: string): boolean {
-  const url = URL.parse(text);
-  return (
-    url !== null &&
-    /^ldaps?:$/.test(url.protocol) &&
-    url.hostname !== "" &&
-    /^ldaps?:\/\/[^/?#@]+$/.test(text)
-  );
-}
 
 function isLoopback(text: string): boolean {
   return LOOPBACK.test(URL.parse(text)?.hostname ?? "");

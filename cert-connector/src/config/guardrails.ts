@@ -1,11 +1,7 @@
+import { patternKey } from "@isthmus/shared/kernel/configuration-keys";
 import { z } from "zod";
 
-const pattern = z
-  .string()
-  .max(512)
-  .refine(isRegularExpression, "not a regular expression")
-  .describe("a regular expression that the whole value must match");
-const patterns = z.array(pattern).max(100);
+const patterns = z.array(patternKey()).max(100);
 
 /**
  * What certificates this connector may issue at most, whatever its cloud says: the `cert-connector` section of the
@@ -62,12 +58,3 @@ export const guardrails = z.object({
 });
 
 export type Guardrails = z.infer<typeof guardrails>;
-
-function isRegularExpression(text: string): boolean {
-  try {
-    new RegExp(text, "u");
-    return true;
-  } catch {
-    return false;
-  }
-}

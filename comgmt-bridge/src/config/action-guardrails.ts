@@ -1,7 +1,9 @@
+import { patternKey } from "@isthmus/shared/kernel/configuration-keys";
 import { APPLICATION_ACTIONS, notification } from "@isthmus/shared/link/site-messages";
 import { z } from "zod";
 
 /** Own limits. */
+const MAX_SITES = 20;
 const MAX_COLLECTIONS = 50;
 const MAX_DEVICES = 1_000;
 const MAX_SCRIPTS = 200;
@@ -18,14 +20,6 @@ const collections = z
   .array(z.string().regex(/^[A-Za-z0-9]{3}[0-9A-Fa-f]{5}$/, "is no CollectionID"))
   .max(MAX_COLLECTIONS)
   .default([]);
-const pattern = z
-  .string()
-  .max(512)
-  .refine(isRegularExpression, "is no regular expression")
-  .describe("a regular expression that the whole value has to match");
-
-/** Own limit. */
-const MAX_SITES = 20;
 
 /** Which devices of a site may be touched at all. */
 const targets = z.strictObject({
@@ -43,7 +37,7 @@ const script = z.strictObject({
   /** Of the stored script, as `comgmt-bridge` and the console's export show it. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/, "has to be 64 hexadecimal digits, in lower case"),
   /** Which values each parameter may have; one that is not named takes none. */
-  parameters: z.record(z.string().max(128), pattern).default({}),
+  parameters: z.record(z.string().max(128), patternKey()).default({}),
   /** Whether a script may run whose author approved it. */
   allowSelfApproval: z.boolean().default(false),
 });
@@ -91,12 +85,3 @@ export const actionGuardrails = z.strictObject({
   customProperties: z.array(z.string().min(1).max(128)).max(MAX_PROPERTIES).default([]),
 });
 export type ActionGuardrails = z.output<typeof actionGuardrails>;
-
-function isRegularExpression(text: string): boolean {
-  try {
-    new RegExp(text, "u");
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,14 +1,9 @@
-import { fileKey, secretFileKey } from "@isthmus/shared/kernel/configuration-keys";
+import { fileKey, ldapUrlKey, secretFileKey } from "@isthmus/shared/kernel/configuration-keys";
 import { z } from "zod";
 
 /** Our own limits. */
 const MAX_URLS = 8;
 const MAX_DN_CHARACTERS = 1_024;
-
-const ldapUrl = z
-  .string()
-  .max(512)
-  .refine(isLdapUrl, "expected ldaps://host[:port] or ldap://host[:port], and nothing after it");
 
 const limits = z.strictObject({
   /** Active Directory gives at most 1,000 rows at once (MaxPageSize), however many are asked for. */
@@ -29,7 +24,7 @@ const directory = z.strictObject({
     .max(64)
     .regex(/^[a-z0-9][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)*$/, "has to be a DNS name in lower case"),
   /** Domain controllers, the first that answers is used. `ldap:` is always upgraded by StartTLS. */
-  urls: z.array(ldapUrl).min(1).max(MAX_URLS),
+  urls: z.array(ldapUrlKey()).min(1).max(MAX_URLS),
   /** PEM of the CAs that the controllers' certificates chain to, instead of the public ones. */
   caFile: fileKey().optional(),
   /** The domain's own name; from `name` where it is absent. */
@@ -61,13 +56,3 @@ export const directories = z
   .default([]);
 
 export type DirectoryConfiguration = z.infer<typeof directory>;
-
-function isLdapUrl(text: string): boolean {
-  const url = URL.parse(text);
-  return (
-    url !== null &&
-    /^ldaps?:$/.test(url.protocol) &&
-    url.hostname !== "" &&
-    /^ldaps?:\/\/[^/?#@]+$/.test(text)
-  );
-}

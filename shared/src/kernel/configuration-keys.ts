@@ -102,3 +102,39 @@ export function addressKey() {
 export function portKey() {
   return z.number().int().min(0).max(65_535);
 }
+
+/** A directory server; `ldap:` is for those who upgrade it by StartTLS. */
+export function ldapUrlKey() {
+  return z
+    .string()
+    .max(512)
+    .refine(isLdapUrl, "expected ldaps://host[:port] or ldap://host[:port], and nothing after it");
+}
+
+function isLdapUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return (
+    url !== null &&
+    /^ldaps?:$/.test(url.protocol) &&
+    url.hostname !== "" &&
+    /^ldaps?:\/\/[^/?#@]+$/.test(text)
+  );
+}
+
+/** A regular expression that the whole of a value has to match. */
+export function patternKey() {
+  return z
+    .string()
+    .max(512)
+    .refine(isRegularExpression, "is no regular expression")
+    .describe("a regular expression that the whole value has to match");
+}
+
+function isRegularExpression(text: string): boolean {
+  try {
+    new RegExp(text, "u");
+    return true;
+  } catch {
+    return false;
+  }
+}
