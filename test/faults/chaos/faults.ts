@@ -2,7 +2,7 @@ import { rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { SeededRandom } from "./random.ts";
-import { BRIDGES, type Machine, type Scene, soon } from "./scene.ts";
+import { BRIDGES, DISK_BRIDGE, DISK_MEBIBYTES, type Machine, type Scene, soon } from "./scene.ts";
 
 /** Something that goes wrong, and is over when `strike` returns; what it leaves behind the machines have to mend themselves. */
 export interface ChaosFault {
@@ -15,6 +15,7 @@ export interface ChaosFault {
 const MACHINES: readonly Machine[] = ["control-plane", ...BRIDGES];
 const LONGEST_MS = 3_000;
 const HOUR_MS = 3_600_000;
+const MEBIBYTE = 1_048_576;
 
 export const FAULTS: readonly ChaosFault[] = [
   {
@@ -135,12 +136,12 @@ export const FAULTS: readonly ChaosFault[] = [
     name: "the bridge's disk is full for a while",
     weight: 2,
     async strike(scene, random) {
-      const state = scene.stateOf("bridge-a");
+      const state = scene.stateOf(DISK_BRIDGE);
       const filler = join(state, "filler");
       fill(filler, state);
       await delay(random.between(500, LONGEST_MS));
       rmSync(filler, { force: true });
-      await scene.restore("bridge-a");
+      await scene.restore(DISK_BRIDGE);
     },
   },
   {
@@ -243,14 +244,16 @@ async function clone(
   await scene.start(bridge);
 }
 
-/** Leaves nothing: a write of any length fails. */
+/** Leaves nothing: a write of any length fails. Throws where the disk is not the small one. */
 function fill(file: string, folder: string): void {
   const { bavail, bsize } = statfsSync(folder);
+  if (bavail * bsize > DISK_MEBIBYTES * MEBIBYTE)
+    throw new Error(`${folder} has no disk of its own`);
   const chunk = Buffer.alloc(bsize);
   try {
     writeFileSync(file, Buffer.alloc(Math.max(0, bavail - 1) * bsize));
     for (;;) writeFileSync(file, chunk, { flag: "a" });
-  } catch {
-    // ENOSPC: it is full.
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
   }
 }

@@ -67,6 +67,10 @@ export const TOKEN = "chaos-token";
 const CLOCK = new URL("./jumping-clock.ts", import.meta.url).href;
 const WAIT_MS = 60_000;
 
+/** The machine whose state has a small disk of its own, to be filled. */
+export const DISK_BRIDGE = "bridge-a";
+export const DISK_MEBIBYTES = 64;
+
 export type Machine = "control-plane" | "bridge-a" | "bridge-b";
 export const BRIDGES = ["bridge-a", "bridge-b"] as const;
 
@@ -131,6 +135,7 @@ export class Scene implements AsyncDisposable {
       tls: { names: ["localhost"] },
     });
     await this.start("control-plane");
+    this.#mountDisk(DISK_BRIDGE, DISK_MEBIBYTES);
     const ids: Record<string, string> = {};
     for (const bridge of BRIDGES) {
       this.#write(bridge, {
@@ -259,7 +264,7 @@ export class Scene implements AsyncDisposable {
   }
 
   /** Gives a machine's state a small disk of its own. Needs root. */
-  mountDisk(machine: Machine, mebibytes: number): void {
+  #mountDisk(machine: Machine, mebibytes: number): void {
     const folder = this.stateOf(machine);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     execFileSync("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m,mode=700`, "tmpfs", folder]);
