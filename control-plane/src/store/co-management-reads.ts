@@ -85,7 +85,7 @@ export class StoredInventory implements InventoryReads {
   async updateStates(recordId: number): Promise<readonly UpdateState[]> {
     const rows = await this.#store.query(
       `SELECT u.id, json_extract(j.value, '$.CI_ID') AS key, json_extract(j.value, '$.Status') AS status, u.name,
-         (SELECT json_extract(value, '$.ArticleID') FROM inventory_facet WHERE record_id = u.id AND facet = 'identity') AS article
+         (SELECT json_extract(identity, '$.ArticleID') FROM inventory_document WHERE record_id = u.id) AS article
        FROM inventory_facet f CROSS JOIN inventory_record d CROSS JOIN json_each(f.value) j
          LEFT JOIN inventory_record u ON u.source_id = d.source_id AND u.kind = 'software-update'
            AND u.key = CAST(json_extract(j.value, '$.CI_ID') AS TEXT) AND u.deleted_at IS NULL

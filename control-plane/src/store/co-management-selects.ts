@@ -26,8 +26,12 @@ const entryOfRecord = sql`
   coalesce((SELECT d.id FROM managed_device d WHERE d.record_id = r.id AND d.removed_at IS NULL ORDER BY d.id LIMIT 1),
     (SELECT d.id FROM managed_device d WHERE d.link_key = r.entra_device_id ORDER BY d.id LIMIT 1))`;
 
+const stableFact = (path: string) =>
+  sql`(SELECT json_extract(stable, ${path}) FROM inventory_document WHERE record_id = r.id)`;
+
+/** Of a facet without a column of its own. */
 const factOf = (facet: string, path: string) =>
-  sql`(SELECT json_extract(value, ${path}) FROM inventory_facet WHERE record_id = r.id AND facet = ${facet})`;
+  sql`(SELECT json_extract(others, ${`$.${facet}.${path}`}) FROM inventory_document WHERE record_id = r.id)`;
 
 /** What both arms take from the device `r`. */
 function toldColumns(now: number): Sql {
@@ -37,10 +41,10 @@ function toldColumns(now: number): Sql {
     r.manufacturer, r.model, r.serial_number AS serialNumber,
     CASE WHEN r.management_agent <> 'unknown' THEN r.co_management_flags END AS configurationManagerClientEnabledFeatures,
     CASE WHEN r.management_agent IS NOT NULL THEN json_object('hasClient', r.management_agent <> 'unknown', 'isActive',
-      ${factOf("health", "$.ClientActiveStatus")}, 'lastSeenAt', r.last_seen_at, 'now', ${now})
+      ${factOf("health", "ClientActiveStatus")}, 'lastSeenAt', r.last_seen_at, 'now', ${now})
       END AS configurationManagerClientHealthState,
     CASE WHEN r.management_agent <> 'unknown' THEN json_object('clientIdentifier', r.smsid, 'isBlocked',
-      ${factOf("stable", "$.IsBlocked")}, 'clientVersion', r.client_version) END AS configurationManagerClientInformation,
+      ${stableFact("$.IsBlocked")}, 'clientVersion', r.client_version) END AS configurationManagerClientInformation,
     (SELECT json_group_array(json_object('actionName', action_name, 'actionState', action_state, 'startedAt', started_at,
         'updatedAt', updated_at, 'actionDeliveryStatus', action_delivery_status, 'errorCode', error_code))
       FROM (SELECT * FROM device_action_result a WHERE a.record_id = r.id ORDER BY started_at DESC LIMIT 50))
@@ -88,10 +92,10 @@ const eligibleDevices = () => sql`
     CASE WHEN r.entra_device_id IS NULL THEN 'notRegistered' ELSE 'registered' END AS clientRegistrationStatus,
     'company' AS ownerType, r.management_agent AS managementAgents, r.management_state AS managementState,
     coalesce(${entryOfRecord}, ${guid(sql`r.id`)}) AS referenceId,
-    CASE ${factOf("stable", "$.MDMEnrolled")} WHEN 1 THEN 'Enrolled' ELSE 'NotEnrolled' END AS mdmStatus,
+    CASE ${stableFact("$.MDMEnrolled")} WHEN 1 THEN 'Enrolled' ELSE 'NotEnrolled' END AS mdmStatus,
     r.os_version AS osVersion, r.serial_number AS serialNumber, r.manufacturer, r.model,
     r.os_description AS osDescription, 0 AS entitySource, NULL AS userId, r.user_principal_name AS upn,
-    NULL AS userEmail, coalesce(${factOf("stable", "$.PrimaryUser")}, ${factOf("stable", "$.LastLogonUserName")}) AS userName,
+    NULL AS userEmail, coalesce(${stableFact("$.PrimaryUser")}, ${stableFact("$.LastLogonUserName")}) AS userName,
     r.comanagement_status AS status, (SELECT name FROM inventory_source WHERE id = r.source_id) AS configurationManagerSite
   FROM inventory_record r WHERE r.kind = 'device' AND r.deleted_at IS NULL AND r.comanagement_status IS NOT NULL`;
 

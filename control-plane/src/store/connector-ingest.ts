@@ -5,7 +5,7 @@ import type { IncomingBatch, IngestOutcome } from "../core/link-records.ts";
 import { entryHandlerOf, entryHandlers } from "./connector-entries.ts";
 import { checkSession, recordConnectorEvent } from "./connector-sessions.ts";
 import type { IngestContext } from "./ingest-context.ts";
-import { mergeDifferences } from "./inventory-drift.ts";
+import { BucketRows, mergeDifferences } from "./inventory-drift.ts";
 
 /**
  * Stores a batch and the stream's new seq in one transaction. Entries already applied are passed over; an entry that cannot
@@ -30,6 +30,7 @@ function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutc
     newCommands: 0,
     changedActions: new Set(),
     differences: [],
+    bucketRows: new BucketRows(),
     keepDeadLetter: (code, bytes) => keepDeadLetter(batch, transaction, present, code, bytes),
   };
   const lastSeq = firstSeq + entryCount - 1;

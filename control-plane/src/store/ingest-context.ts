@@ -1,5 +1,6 @@
 import type { InventoryDiffers } from "@isthmus/shared/link/inventory-messages";
 import type { Transaction } from "@isthmus/shared/store/transaction";
+import type { BucketRows } from "./inventory-drift.ts";
 
 /** The transaction that a batch is taken in, and what it came to. */
 export interface IngestContext {
@@ -14,6 +15,8 @@ export interface IngestContext {
   readonly changedActions: Set<string>;
   /** What is to be asked of the bridge once the batch is stored. */
   readonly differences: InventoryDiffers[];
+  /** What was read of the inventory for entries that compare. */
+  readonly bucketRows: BucketRows;
   /** Keeps bytes of a part of the present entry that could not be taken, where the rest was. */
   readonly keepDeadLetter: (code: string, bytes: Uint8Array) => void;
 }

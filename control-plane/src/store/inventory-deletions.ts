@@ -1,12 +1,7 @@
 import type { InventoryEntry } from "@isthmus/shared/link/inventory-messages";
 import type { Transaction } from "@isthmus/shared/store/transaction";
-import {
-  archiveFacet,
-  COLLECTIONS_FACET,
-  storedFacets,
-  storedValue,
-  writeMemberships,
-} from "./inventory-facets.ts";
+import { deleteDocument, RecordDocument } from "./inventory-documents.ts";
+import { archiveFacet, COLLECTIONS_FACET, writeMemberships } from "./inventory-facets.ts";
 import type { RecordsTarget } from "./inventory-records.ts";
 import { recordSourceEvent } from "./inventory-sources.ts";
 import { tellDeletion } from "./inventory-timeline.ts";
@@ -29,9 +24,10 @@ export function applyDeletions(target: Omit<RecordsTarget, "refuse">, entry: Del
     );
     if (row === undefined) continue;
     const id = Number(row["id"]);
-    const collections = storedValue(transaction, id, COLLECTIONS_FACET);
+    const document = RecordDocument.read(transaction, id);
+    const collections = document?.value(COLLECTIONS_FACET);
     writeMemberships(transaction, { id, sourceId }, collections, undefined);
-    endFacets(transaction, id, at);
+    if (document !== undefined) endFacets(transaction, id, document, at);
     transaction.run(
       "UPDATE inventory_record SET deleted_at = ?, changed_at = ?, revision = ? WHERE id = ?",
       at,
@@ -63,9 +59,15 @@ export function applyDeletions(target: Omit<RecordsTarget, "refuse">, entry: Del
 }
 
 /** All values become history, the last of volatile too. */
-function endFacets(transaction: Transaction, recordId: number, at: number): void {
-  for (const facet of storedFacets(transaction, recordId)) {
-    archiveFacet(transaction, recordId, facet, Math.max(at, facet.at), true);
+function endFacets(
+  transaction: Transaction,
+  recordId: number,
+  document: RecordDocument,
+  at: number,
+): void {
+  for (const facet of document.facets) {
+    const text = () => document.text(facet.name);
+    archiveFacet(transaction, recordId, facet, { until: Math.max(at, facet.at), text }, true);
   }
-  transaction.run("DELETE FROM inventory_facet WHERE record_id = ?", recordId);
+  deleteDocument(transaction, recordId);
 }

@@ -19,17 +19,69 @@ import { recordSourceEvent, type Source } from "./inventory-sources.ts";
 type DigestEntry = Extract<InventoryEntry, { readonly type: "digest" }>;
 type BucketEntry = Extract<InventoryEntry, { readonly type: "bucket" }>;
 
+/** Own limits: rows read at a time, so that a million records do not lie in memory at once. */
+const ROWS_AT_ONCE = 10_000;
+/** Rows that are kept for later entries of a batch, about; and far more than that many can be. */
+const MAX_ROWS_KEPT = 100_000;
+const MAX_ROWS_READ = 1_000_000;
+
+/**
+ * Records of the buckets that a batch lists, read once for many of them: a digest that differs in many buckets is answered with all of
+ * them, one after the other. To be forgotten once a record changes.
+ */
+export class BucketRows {
+  #key = "";
+  #from = 0;
+  #end = 0;
+  #rows = new Map<number, Map<string, string>>();
+
+  forget(): void {
+    this.#key = "";
+    this.#rows = new Map();
+  }
+
+  /** The digests of a bucket's records by their keys. */
+  bucket(target: DriftTarget, kind: RecordKind, bucket: number): ReadonlyMap<string, string> {
+    const key = `${target.source.id} ${kind}`;
+    if (key !== this.#key || bucket < this.#from || bucket >= this.#end) {
+      this.#key = key;
+      this.#read(target, kind, bucket);
+    }
+    return this.#rows.get(bucket) ?? new Map();
+  }
+
+  #read({ transaction, source }: DriftTarget, kind: RecordKind, from: number): void {
+    const row = transaction.get(
+      "SELECT count(*) AS n FROM inventory_record WHERE kind = ? AND deleted_at IS NULL",
+      kind,
+    );
+    const share = Math.min(1, MAX_ROWS_KEPT / Math.max(1, Number(row?.["n"])));
+    this.#from = from;
+    this.#end = from + Math.ceil(DIGEST_BUCKETS * share);
+    this.#rows = new Map();
+    const rows = transaction.all(
+      `SELECT bucket, key, digest FROM inventory_record
+       WHERE kind = ? AND deleted_at IS NULL AND source_id = ? AND bucket >= ? AND bucket < ? LIMIT ${MAX_ROWS_READ}`,
+      kind,
+      source.id,
+      this.#from,
+      this.#end,
+    );
+    for (const row of rows) {
+      const number = Number(row["bucket"]);
+      const records = this.#rows.get(number) ?? new Map<string, string>();
+      records.set(String(row["key"]), String(row["digest"]));
+      this.#rows.set(number, records);
+    }
+  }
+}
+
 /** Where it is compared. */
 export interface DriftTarget {
   readonly transaction: Transaction;
   readonly source: Source;
   readonly now: number;
 }
-
-/** Buckets read at a time, so that a million records do not lie in memory at once. */
-const BUCKETS_AT_ONCE = 64;
-/** Own limit: far over what falls into 64 of 4,096 buckets. */
-const MAX_ROWS_AT_ONCE = 1_000_000;
 
 /** Compares a digest with the rows; the message that asks for the buckets which differ. */
 export function compareDigest(
@@ -56,31 +108,29 @@ export function compareDigest(
 
 function ownDigest({ transaction, source }: DriftTarget, kind: RecordKind): DigestBuckets {
   const digest = new DigestBuckets();
-  for (let from = 0; from < DIGEST_BUCKETS; from += BUCKETS_AT_ONCE) {
+  for (let after = 0, isMore = true; isMore; ) {
     const rows = transaction.all(
-      `SELECT bucket, digest FROM inventory_record
-       WHERE source_id = ? AND kind = ? AND deleted_at IS NULL AND bucket >= ? AND bucket < ? LIMIT ${MAX_ROWS_AT_ONCE}`,
-      source.id,
+      `SELECT id, bucket, digest FROM inventory_record
+       WHERE kind = ? AND deleted_at IS NULL AND id > ? AND source_id = ? ORDER BY id LIMIT ${ROWS_AT_ONCE}`,
       kind,
-      from,
-      from + BUCKETS_AT_ONCE,
+      after,
+      source.id,
     );
     for (const row of rows) digest.add(Number(row["bucket"]), String(row["digest"]));
+    isMore = rows.length === ROWS_AT_ONCE;
+    after = Number(rows.at(-1)?.["id"]);
   }
   return digest;
 }
 
 /** Compares a bucket's records one by one: what to send again, and what the bridge does not know of. */
-export function compareBucket(target: DriftTarget, entry: BucketEntry): InventoryDiffers[] {
+export function compareBucket(
+  target: DriftTarget,
+  entry: BucketEntry,
+  kept: BucketRows,
+): InventoryDiffers[] {
   const { kind, bucket } = entry;
-  const rows = target.transaction.all(
-    `SELECT key, digest FROM inventory_record
-     WHERE source_id = ? AND kind = ? AND deleted_at IS NULL AND bucket = ? LIMIT ${MAX_ROWS_AT_ONCE}`,
-    target.source.id,
-    kind,
-    bucket,
-  );
-  const here = new Map(rows.map((row) => [String(row["key"]), String(row["digest"])]));
+  const here = kept.bucket(target, kind, bucket);
   const there = new Map(entry.records);
   const wanted = [...there].filter(([key, digest]) => here.get(key) !== digest).map(([key]) => key);
   const unknown = [...here.keys()].filter((key) => !there.has(key));

@@ -27,9 +27,11 @@ export function takeInventoryEntry(context: IngestContext, value: unknown): void
   const target = { transaction, sourceId: source.id, sourceName: source.name, source, now };
   switch (entry.type) {
     case "records":
+      context.bucketRows.forget();
       takeRecords(context, source, entry);
       break;
     case "deleted":
+      context.bucketRows.forget();
       applyDeletions(target, entry);
       break;
     case "digest": {
@@ -38,7 +40,7 @@ export function takeInventoryEntry(context: IngestContext, value: unknown): void
       break;
     }
     case "bucket":
-      context.differences.push(...compareBucket(target, entry));
+      context.differences.push(...compareBucket(target, entry, context.bucketRows));
       break;
     case "event": {
       const { at, event, message, kind, figures } = entry;

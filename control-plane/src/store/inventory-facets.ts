@@ -1,9 +1,9 @@
 import { facetHash, VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
 import type { InventoryRecord } from "@isthmus/shared/link/inventory-messages";
-import { MAX_FACETS } from "@isthmus/shared/link/inventory-messages";
-import type { SqlValue, Transaction } from "@isthmus/shared/store/transaction";
+import type { Transaction } from "@isthmus/shared/store/transaction";
+import type { StoredFacet } from "./inventory-documents.ts";
 
-/** Facets of records: what an entry says of them, what is stored, and what they were. */
+/** Facets of records: what an entry says of them, what they were, and the collections that one of them names. */
 
 const DAY_MS = 86_400_000;
 /** Rows that one statement writes: more would be another statement to prepare for each count. */
@@ -15,13 +15,6 @@ export interface ToldFacet {
   readonly hash: string;
   readonly text: string | undefined;
   readonly value: unknown;
-}
-
-/** What is stored of a facet, without its value. */
-export interface StoredFacet {
-  readonly name: string;
-  readonly hash: string;
-  readonly at: number;
 }
 
 /** The facets of a record, each with the text that its hash was made of; undefined where a hash is not that of its value. */
@@ -37,75 +30,28 @@ export function readFacets({ facets }: InventoryRecord): ToldFacet[] | undefined
   return told;
 }
 
-export function storedFacets(transaction: Transaction, recordId: number): StoredFacet[] {
-  const rows = transaction.all(
-    `SELECT facet, hash, at FROM inventory_facet WHERE record_id = ? LIMIT ${MAX_FACETS}`,
-    recordId,
-  );
-  return rows.map((row) => ({
-    name: String(row["facet"]),
-    hash: String(row["hash"]),
-    at: Number(row["at"]),
-  }));
-}
-
-/** The parsed value that a facet has now; undefined without one. */
-export function storedValue(transaction: Transaction, recordId: number, facet: string): unknown {
-  const row = transaction.get(
-    "SELECT value FROM inventory_facet WHERE record_id = ? AND facet = ?",
-    recordId,
-    facet,
-  );
-  return row && JSON.parse(String(row["value"]));
-}
-
-/** Writes values of facets that the record does not have or has otherwise. */
-export function writeFacets(
-  transaction: Transaction,
-  record: { readonly id: number; readonly revision: number },
-  facets: readonly { readonly told: ToldFacet; readonly at: number }[],
-): void {
-  for (let from = 0; from < facets.length; from += ROWS_AT_ONCE) {
-    const some = facets.slice(from, from + ROWS_AT_ONCE);
-    const values: SqlValue[] = [];
-    for (const { told, at } of some) {
-      values.push(record.id, told.name, told.hash, record.revision, at, told.text ?? "null");
-    }
-    transaction.run(FACET_INSERTS[some.length] ?? "", ...values);
-  }
-}
-
-const FACET_INSERTS = Array.from(
-  { length: ROWS_AT_ONCE + 1 },
-  (_, count) =>
-    `INSERT INTO inventory_facet (record_id, facet, hash, revision, at, value)
-     VALUES ${Array(count).fill("(?, ?, ?, ?, ?, ?)").join(", ")}
-     ON CONFLICT (record_id, facet) DO UPDATE SET hash = excluded.hash, revision = excluded.revision, at = excluded.at,
-       value = excluded.value`,
-);
-
-/** Keeps the value that a facet has until now; of volatile the last one of a day alone, since every contact brings another. */
+/** Keeps the value that a facet had until now; of volatile the last one of a day alone, since every contact brings another. */
 export function archiveFacet(
   transaction: Transaction,
   recordId: number,
   facet: StoredFacet,
-  until: number,
+  of: { readonly until: number; readonly text: () => string | undefined },
   isLast = false,
 ): void {
+  const { until } = of;
   const isSameDay = Math.floor(facet.at / DAY_MS) === Math.floor(until / DAY_MS);
   if (facet.name === VOLATILE_FACET && isSameDay && !isLast) return;
   transaction.run(
-    `INSERT INTO inventory_history (record_id, facet, revision, at, until, hash, value)
-     SELECT record_id, facet, revision, at, ?, hash, value FROM inventory_facet WHERE record_id = ? AND facet = ?
+    `INSERT INTO inventory_history (record_id, facet, revision, at, until, hash, value) VALUES (?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT DO NOTHING`,
-    until,
     recordId,
     facet.name,
+    facet.revision,
+    facet.at,
+    until,
+    facet.hash,
+    of.text() ?? "null",
   );
-}
-
-export function removeFacet(transaction: Transaction, recordId: number, facet: string): void {
-  transaction.run("DELETE FROM inventory_facet WHERE record_id = ? AND facet = ?", recordId, facet);
 }
 
 /** The facet that says which collections a record is in: CollectionIDs, or rows that have one. */

@@ -8,16 +8,12 @@ import {
   MOVING_COLUMNS,
   movingColumns,
 } from "./inventory-columns.ts";
+import { insertDocument, RecordDocument, type StoredFacet } from "./inventory-documents.ts";
 import {
   archiveFacet,
   COLLECTIONS_FACET,
   readFacets,
-  removeFacet,
-  type StoredFacet,
-  storedFacets,
-  storedValue,
   type ToldFacet,
-  writeFacets,
   writeMemberships,
 } from "./inventory-facets.ts";
 import { tellAppearance, tellChanges, tellPresence } from "./inventory-timeline.ts";
@@ -88,10 +84,14 @@ function insertStatement(): string {
   return `INSERT INTO inventory_record (${columns.join(", ")}) VALUES (${places})`;
 }
 
-function insertRecord(target: RecordsTarget, record: InventoryRecord, told: ToldFacet[]) {
+function insertRecord(
+  target: RecordsTarget,
+  record: InventoryRecord,
+  told: readonly ToldFacet[],
+): undefined {
   const { transaction, sourceId } = target;
   const { kind, key, revision, at } = record;
-  const present = told.filter(({ text }) => text !== undefined);
+  const present = told.filter(isPresent);
   const valueIn = (facet: string) => present.find(({ name }) => name === facet)?.value;
   const hashes: Record<string, string> = {};
   for (const { name, hash } of present) hashes[name] = hash;
@@ -109,11 +109,18 @@ function insertRecord(target: RecordsTarget, record: InventoryRecord, told: Told
     ...lasting,
     ...movingColumns(valueIn(VOLATILE_FACET)),
   );
-  const facets = present.map((facet) => ({ told: facet, at }));
-  writeFacets(transaction, { id, revision }, facets);
+  insertDocument(
+    transaction,
+    id,
+    present.map((facet) => ({ ...facet, revision, at })),
+  );
   writeMemberships(transaction, { id, sourceId }, undefined, valueIn(COLLECTIONS_FACET));
   tellAppearance(target, { id, kind, at, name: lasting[0] ?? key });
   return undefined;
+}
+
+function isPresent(facet: ToldFacet): facet is ToldFacet & { readonly text: string } {
+  return facet.text !== undefined;
 }
 
 function updateRecord(
@@ -125,19 +132,19 @@ function updateRecord(
   const id = Number(row["id"]);
   const { transaction } = target;
   const { revision, at } = record;
-  const stored = storedFacets(transaction, id);
-  const changes = changesOf(stored, told, record.isWhole);
-  const hashes = hashesAfter(stored, changes);
-  if (Object.keys(hashes).length > MAX_FACETS) return "facets-too-many";
   const isBack = row["deleted_at"] !== null;
+  const document = RecordDocument.read(transaction, id);
+  const changes = changesOf(document?.facets ?? [], told, record.isWhole);
+  const hashes = hashesAfter(document?.facets ?? [], changes);
+  if (Object.keys(hashes).length > MAX_FACETS) return "facets-too-many";
   if (isBack) transaction.run("UPDATE inventory_record SET deleted_at = NULL WHERE id = ?", id);
   // Before the old values go: the lines of the timeline and the memberships need them.
   const before = new Map(
     changes
       .filter(({ name, before }) => before !== undefined && name !== VOLATILE_FACET)
-      .map(({ name }) => [name, storedValue(transaction, id, name)]),
+      .map(({ name }) => [name, document?.value(name)]),
   );
-  replaceFacets(transaction, { id, revision, at }, changes);
+  const after = replaceFacets(transaction, { id, revision, at }, document, changes);
   const collections = changes.find(({ name }) => name === COLLECTIONS_FACET);
   if (collections !== undefined) {
     const membership = { id, sourceId: target.sourceId };
@@ -148,7 +155,7 @@ function updateRecord(
       collections.after?.value,
     );
   }
-  const columns = updateRow(transaction, { ...record, id }, { changes, hashes, isBack });
+  const columns = updateRow(transaction, { ...record, id }, { changes, hashes, isBack, after });
   const device = { id, kind: record.kind, at, name: columns["name"] ?? row["name"] ?? record.key };
   if (isBack) tellAppearance(target, device, true);
   else tellChanges(target, { ...device, revision }, changes, before);
@@ -191,20 +198,33 @@ function hashesAfter(
   return hashes;
 }
 
+/** Writes what a record has now, and what it had as history; answers what its facets are then. */
 function replaceFacets(
   transaction: Transaction,
   record: { readonly id: number; readonly revision: number; readonly at: number },
+  document: RecordDocument | undefined,
   changes: readonly FacetChange[],
-): void {
-  const written: { told: ToldFacet; at: number }[] = [];
+): (facet: string) => unknown {
+  const { id, revision } = record;
+  if (document === undefined) {
+    const present = changes.flatMap(({ after }) => (after && isPresent(after) ? [after] : []));
+    insertDocument(
+      transaction,
+      id,
+      present.map((facet) => ({ ...facet, revision, at: record.at })),
+    );
+    return (facet) => present.find(({ name }) => name === facet)?.value;
+  }
   for (const { name, before, after } of changes) {
     // A clock that was put back must not make a value end before it began.
     const at = Math.max(record.at, before?.at ?? 0);
-    if (before !== undefined) archiveFacet(transaction, record.id, before, at);
-    if (after !== undefined) written.push({ told: after, at });
-    else removeFacet(transaction, record.id, name);
+    const text = () => document.text(name);
+    if (before !== undefined) archiveFacet(transaction, id, before, { until: at, text });
+    if (after !== undefined && isPresent(after)) document.set({ ...after, revision, at });
+    else document.remove(name);
   }
-  writeFacets(transaction, record, written);
+  if (changes.length > 0) document.write();
+  return (facet) => document.value(facet);
 }
 
 /** Changes the columns that the changed facets tell, and no others: each one that is named costs its indexes. */
@@ -216,16 +236,15 @@ function updateRow(
     readonly hashes: Record<string, string>;
     /** What the columns say is from before it was gone. */
     readonly isBack: boolean;
+    /** The value that a facet has now. */
+    readonly after: (facet: string) => unknown;
   },
 ): Record<string, SqlValue> {
   const { id, key, revision, at } = record;
   const changed = new Set(of.changes.map(({ name }) => name));
   const columns: Record<string, SqlValue> = { revision };
   if (of.isBack || changed.has("identity") || changed.has("stable")) {
-    const values = lastingColumns(
-      storedValue(transaction, id, "identity"),
-      storedValue(transaction, id, "stable"),
-    );
+    const values = lastingColumns(of.after("identity"), of.after("stable"));
     for (const [index, name] of LASTING_COLUMNS.entries()) columns[name] = values[index] ?? null;
   }
   if (of.isBack || changed.has(VOLATILE_FACET)) {

@@ -4,19 +4,17 @@ import { type RawBuilder, sql } from "kysely";
 
 type Sql = RawBuilder<unknown>;
 
-const identity = (name: string) => sql`json_extract(i.value, ${`$.${name}`})`;
-const stable = (name: string) => sql`json_extract(s.value, ${`$.${name}`})`;
-const moving = (name: string) =>
-  sql`(SELECT json_extract(value, ${`$.${name}`}) FROM inventory_facet WHERE record_id = r.id AND facet = 'volatile')`;
+const identity = (name: string) => sql`json_extract(d.identity, ${`$.${name}`})`;
+const stable = (name: string) => sql`json_extract(d.stable, ${`$.${name}`})`;
+const moving = (name: string) => sql`json_extract(d.volatile, ${`$.${name}`})`;
 
-/** Records of a kind, with more columns out of the facets `identity` (i) and `stable` (s). */
+/** Records of a kind, with more columns out of their facets (d). */
 function recordsOf(kind: string, columns: Sql): Sql {
   return sql`
     SELECT r.id, r.name AS displayName, (SELECT name FROM inventory_source WHERE id = r.source_id) AS configurationManagerSite,
       r.key, r.first_seen_at AS firstSeenDateTime, r.changed_at AS lastModifiedDateTime, ${columns}
     FROM inventory_record r
-      LEFT JOIN inventory_facet i ON i.record_id = r.id AND i.facet = 'identity'
-      LEFT JOIN inventory_facet s ON s.record_id = r.id AND s.facet = 'stable'
+      LEFT JOIN inventory_document d ON d.record_id = r.id
     WHERE r.kind = ${sql.lit(kind)} AND r.deleted_at IS NULL`;
 }
 
@@ -54,10 +52,10 @@ export const inventorySelects = {
       "user",
       sql`r.user_principal_name AS userPrincipalName, coalesce(${identity("UniqueUserName")}, ${identity("UserName")}) AS userName,
         ${identity("Mail")} AS mail, r.sid AS securityIdentifier, ${identity("AADUserID")} AS azureADUserId, r.domain,
-        s.value -> '$.SecurityGroupName' AS groups`,
+        d.stable -> '$.SecurityGroupName' AS groups`,
     ),
   configurationManagerGroups: () =>
-    recordsOf("group", sql`r.sid AS securityIdentifier, r.domain, s.value AS details`),
+    recordsOf("group", sql`r.sid AS securityIdentifier, r.domain, d.stable AS details`),
   configurationManagerApplications: () =>
     recordsOf(
       "application",
@@ -90,7 +88,7 @@ export const inventorySelects = {
         CASE CAST(${stable("ApprovalState")} AS TEXT) WHEN '0' THEN 'waiting' WHEN '1' THEN 'denied' WHEN '3' THEN 'approved'
           ELSE 'unknown' END AS approvalState,
         ${stable("Approver")} AS approver, ${stable("Comment")} AS comment, ${stable("ScriptHash")} AS hash,
-        ${stable("ScriptHashAlgorithm")} AS hashAlgorithm, s.value -> '$.Parameters' AS parameters,
+        ${stable("ScriptHashAlgorithm")} AS hashAlgorithm, d.stable -> '$.Parameters' AS parameters,
         ${stable("LastUpdateTime")} AS lastUpdateTime`,
     ),
   configurationManagerBoundaryGroups: () =>

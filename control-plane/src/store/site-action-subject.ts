@@ -98,7 +98,7 @@ function guidOf(fields: Fields, key: string): string | undefined {
 
 function fieldsOf(transaction: Transaction, record: Row): Fields {
   const facets = transaction.all(
-    "SELECT value FROM inventory_facet WHERE record_id = ? AND facet IN ('identity', 'stable') LIMIT 2",
+    "SELECT value FROM inventory_facet WHERE record_id = ? AND facet IN ('identity', 'stable') ORDER BY facet LIMIT 2",
     Number(record["id"]),
   );
   return Object.assign({}, ...facets.map(({ value }) => JSON.parse(String(value))));
