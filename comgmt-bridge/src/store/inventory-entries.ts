@@ -12,10 +12,12 @@ import type { Transaction } from "@isthmus/shared/store/transaction";
 import type { Telling } from "./inventory-telling.ts";
 
 /**
- * Entries are grouped up to so many characters. Even where each is 3 octets in UTF-8 that is below the wire's limit, so that octets need be
- * counted only for a record that is larger alone.
+ * Own choice: entries are grouped up to so many octets. Each goes up in a frame of its own, which costs more than its octets where it has few;
+ * compressed it has about a tenth of them, and a result behind it must not wait for long on a slow line.
  */
-const GROUPED_CHARACTERS = 65_536;
+const GROUPED_BYTES = 131_072;
+/** Even where each character is 3 octets in UTF-8 a record of so many is below the wire's limit: the facets of a larger one are counted. */
+const SURE_RECORD_CHARACTERS = 65_536;
 /** Room for what stands around the facets of a record that has an entry of its own: names, and a key of 256 escaped characters. */
 const HEAD_BYTES = 4_096;
 /** Own limit: a facet has to fit an entry of its own. */
@@ -30,6 +32,7 @@ export class RecordEntries {
   readonly #head: string;
   readonly #recordHead: string;
   #pending = "";
+  #bytes = 0;
   #count = 0;
 
   constructor(transaction: Transaction, telling: Telling, kind: RecordKind) {
@@ -42,7 +45,7 @@ export class RecordEntries {
 
   /** `facets` are members of the record's object of facets, each `"name":{"hash":...,"value":...}`, and together `characters` long. */
   add(key: string, isWhole: boolean, facets: readonly string[], characters: number): void {
-    if (characters <= GROUPED_CHARACTERS && facets.length <= MAX_FACETS) {
+    if (characters <= SURE_RECORD_CHARACTERS && facets.length <= MAX_FACETS) {
       this.#append(key, isWhole, facets.join(","));
       return;
     }
@@ -58,7 +61,9 @@ export class RecordEntries {
     const revision = this.#telling.nextRevision();
     const { at } = this.#telling;
     const record = `${this.#recordHead}${JSON.stringify(key)},"revision":${revision},"at":${at},"isWhole":${isWhole},"facets":{${facets}}}`;
-    if (this.#count > 0 && this.#pending.length + record.length > GROUPED_CHARACTERS) this.flush();
+    const bytes = Buffer.byteLength(record) + 1;
+    if (this.#count > 0 && this.#bytes + bytes > GROUPED_BYTES) this.flush();
+    this.#bytes += bytes;
     this.#pending += this.#count === 0 ? record : `,${record}`;
     this.#count += 1;
     if (this.#count === MAX_RECORDS_IN_ENTRY) this.flush();
@@ -70,6 +75,7 @@ export class RecordEntries {
     const { at } = this.#telling;
     appendLineToStream(this.#transaction, { stream: INVENTORY_STREAM, at, line });
     this.#pending = "";
+    this.#bytes = 0;
     this.#count = 0;
   }
 }

@@ -1,5 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { type InventoryEntry, inventoryEntry } from "@isthmus/shared/link/inventory-messages";
+import { lineOf } from "@isthmus/shared/link/lane-operations";
 import { MAX_ENTRY_BYTES } from "@isthmus/shared/link/messages";
 import { StatementCache } from "@isthmus/shared/store/database";
 import type { Row } from "@isthmus/shared/store/transaction";
@@ -49,12 +50,12 @@ export class InventoryStore {
   /** Entries that were put into the stream since the last call, each within the limits of the wire. */
   told(): InventoryEntry[] {
     const rows = this.rows(
-      "SELECT position, entry FROM stream_entry WHERE stream = 'inventory' AND position > ? ORDER BY position",
+      "SELECT position, entry, packed FROM stream_entry WHERE stream = 'inventory' AND position > ? ORDER BY position",
       this.#told,
     );
     return rows.map((row) => {
       this.#told = Number(row["position"]);
-      const line = String(row["entry"]);
+      const line = lineOf(row);
       if (Buffer.byteLength(line) > MAX_ENTRY_BYTES) throw new Error("an entry is too large");
       const value = JSON.parse(line);
       if (JSON.stringify(value) !== line)

@@ -1,5 +1,5 @@
 import { promisify } from "node:util";
-import { constants, zstdCompress, zstdDecompress } from "node:zlib";
+import { constants, zstdCompress, zstdCompressSync, zstdDecompress } from "node:zlib";
 import { ProtocolError } from "../errors.ts";
 import {
   MAX_BATCH_COMPRESSED_BYTES,
@@ -38,7 +38,7 @@ const FLAG_AFTER_PRUNED = 0x01;
 const FIXED_BYTES = 3 + 8 + 2 + 4;
 const STREAM_NAME = /^[a-z][a-z0-9-]{0,31}$/;
 /** Level 3 is where zstd's ratio flattens for short JSON lines. */
-const COMPRESSION_LEVEL = 3;
+const COMPRESSION = { params: { [constants.ZSTD_c_compressionLevel]: 3 } };
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
@@ -108,23 +108,36 @@ export async function openBatch(frame: BatchFrame): Promise<string> {
   return raw.toString("utf8");
 }
 
-/** A frame of `lines`, the entries' JSON texts; compressed on a worker thread of the runtime. */
+/** One entry as a frame has it. */
+export interface Packed {
+  /** zstd of its text. */
+  readonly bytes: Uint8Array;
+  /** Of its text. */
+  readonly rawBytes: number;
+}
+
+/** Compresses the text of one entry where it stands, for those who are on a thread of their own. */
+export function packLine(raw: Buffer): Uint8Array {
+  return zstdCompressSync(raw, COMPRESSION);
+}
+
+/**
+ * A frame of `lines`, the entries' JSON texts, compressed on a worker thread of the runtime; or of the one entry that was packed before.
+ */
 export async function makeBatchFrame(of: {
   readonly stream: string;
   readonly firstSeq: number;
   readonly isAfterPruned: boolean;
   readonly lines: readonly string[];
+  readonly packed?: Packed;
 }): Promise<Buffer> {
-  const raw = Buffer.from(of.lines.join("\n"));
-  const compressed = await compress(raw, {
-    params: { [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL },
-  });
+  const { bytes: compressed, rawBytes } = of.packed ?? (await pack(of.lines));
   const name = Buffer.from(of.stream, "latin1");
   const header = {
     stream: of.stream,
     firstSeq: of.firstSeq,
-    entryCount: of.lines.length,
-    rawBytes: raw.length,
+    entryCount: of.packed === undefined ? of.lines.length : 1,
+    rawBytes,
     isAfterPruned: of.isAfterPruned,
   };
   check(STREAM_NAME.test(of.stream), "batch-stream", `"${of.stream}" is no stream name`);
@@ -135,7 +148,12 @@ export async function makeBatchFrame(of: {
   head.writeUInt8(name.length, 2);
   name.copy(head, 3);
   head.writeBigUInt64BE(BigInt(of.firstSeq), 3 + name.length);
-  head.writeUInt16BE(of.lines.length, 11 + name.length);
-  head.writeUInt32BE(raw.length, 13 + name.length);
+  head.writeUInt16BE(header.entryCount, 11 + name.length);
+  head.writeUInt32BE(rawBytes, 13 + name.length);
   return Buffer.concat([head, compressed]);
+}
+
+async function pack(lines: readonly string[]): Promise<Packed> {
+  const raw = Buffer.from(lines.join("\n"));
+  return { bytes: await compress(raw, COMPRESSION), rawBytes: raw.length };
 }

@@ -75,4 +75,12 @@ export const laneMigrations: readonly Migration[] = [
         WHERE state NOT IN ('accepted', 'running');
     `,
   },
+  {
+    id: "lane-3-packed",
+    sql: `
+      -- An entry that is long goes into the journal as it goes onto the line: zstd of the text, which then is empty, and the text's octets.
+      ALTER TABLE stream_entry ADD COLUMN packed BLOB;
+      ALTER TABLE stream_entry ADD COLUMN raw_bytes INTEGER;
+    `,
+  },
 ];

@@ -1,25 +1,21 @@
+import { zstdDecompressSync } from "node:zlib";
 import { ConnectorError, ProtocolError } from "../errors.ts";
 import type { Row, Transaction } from "../store/transaction.ts";
+import { packLine } from "./batch-frame.ts";
 import { INVENTORY_STREAM } from "./inventory-messages.ts";
 import { MAX_ENTRY_BYTES, MAX_STREAMS } from "./messages.ts";
+import { takeStreamBatch } from "./stream-batches.ts";
+import { findStream, streamOf } from "./stream-rows.ts";
 
 /** Own limit: entries of one stream that the control plane has not acknowledged. */
 export const MAX_UNACKED_ENTRIES = 1_000_000;
+/** Own choice: a longer line of a stream of bulk is worth being compressed by itself. */
+const MAX_PLAIN_CHARACTERS = 4_096;
 /** Entries removed by one pruning. */
 const MAX_PRUNED = 10_000;
 const HOUR_MS = 3_600_000;
 /** What a restored control plane misses of these is found by a digest and told anew, so they are not kept once acknowledged. */
 const KEPT_UNTIL_ACKNOWLEDGED: ReadonlySet<string> = new Set([INVENTORY_STREAM]);
-
-/** Consecutive entries of a stream, ready to be sent. */
-export interface StreamBatch {
-  readonly firstSeq: number;
-  readonly lines: readonly string[];
-  /** Whether entries between those asked for and these are gone by retention. */
-  readonly isAfterPruned: boolean;
-  /** Whether more entries wait behind these. */
-  readonly hasMore: boolean;
-}
 
 /**
  * Puts an entry into a log stream, in the transaction of what it tells about. Its place in the journal is the
@@ -29,174 +25,86 @@ export function appendToStream(
   transaction: Transaction,
   { stream, at, entry }: { readonly stream: string; readonly at: number; readonly entry: unknown },
 ): Pick<ReturnType<Transaction["run"]>, "lastInsertRowid"> {
-  return appendLineToStream(transaction, { stream, at, line: JSON.stringify(entry) });
+  const line = JSON.stringify(entry);
+  return insertEntry(transaction, { stream, at, line, bytes: Buffer.byteLength(line) });
 }
 
-/** The same for an entry that is JSON text already: one line, as `JSON.stringify` gives it. */
+/**
+ * The same for an entry that is JSON text already: one line, as `JSON.stringify` gives it. One of more than 4 KiB is compressed here and goes up
+ * by itself: what is written, read again and handed from thread to thread is a tenth of it then.
+ */
 export function appendLineToStream(
   transaction: Transaction,
   of: { readonly stream: string; readonly at: number; readonly line: string },
+): void {
+  const { stream, at, line } = of;
+  if (line.length <= MAX_PLAIN_CHARACTERS) {
+    insertEntry(transaction, { stream, at, line, bytes: Buffer.byteLength(line) });
+    return;
+  }
+  const raw = Buffer.from(line);
+  refuseTooLarge(stream, raw.length);
+  const packed = packLine(raw);
+  admit(transaction, stream);
+  transaction.run(
+    "INSERT INTO stream_entry (stream, at, entry, packed, raw_bytes) VALUES (?, ?, '', ?, ?)",
+    stream,
+    at,
+    packed,
+    raw.length,
+  );
+}
+
+/** The JSON text of a row of `stream_entry`. */
+export function lineOf({ entry, packed }: Row): string {
+  if (!(packed instanceof Uint8Array)) return String(entry);
+  return zstdDecompressSync(packed, { maxOutputLength: MAX_ENTRY_BYTES }).toString("utf8");
+}
+
+function insertEntry(
+  transaction: Transaction,
+  of: {
+    readonly stream: string;
+    readonly at: number;
+    readonly line: string;
+    readonly bytes: number;
+  },
 ): Pick<ReturnType<Transaction["run"]>, "lastInsertRowid"> {
-  const { line } = of;
-  if (Buffer.byteLength(line) > MAX_ENTRY_BYTES) {
-    throw new ConnectorError(
-      "entry-too-large",
-      `entry of ${line.length} characters for stream ${of.stream} exceeds ${MAX_ENTRY_BYTES}`,
-    );
-  }
-  const stream = streamOf(transaction, of.stream);
-  if (stream.unsequenced + stream.lastSeq - stream.ackedSeq >= MAX_UNACKED_ENTRIES) {
-    throw new ConnectorError(
-      "stream-full",
-      `${MAX_UNACKED_ENTRIES} entries of stream ${of.stream} wait for the control plane`,
-      { isRetryable: true },
-    );
-  }
-  transaction.run("UPDATE stream SET unsequenced = unsequenced + 1 WHERE name = ?", of.stream);
+  refuseTooLarge(of.stream, of.bytes);
+  admit(transaction, of.stream);
   return transaction.run(
     "INSERT INTO stream_entry (stream, at, entry) VALUES (?, ?, ?)",
     of.stream,
     of.at,
-    line,
+    of.line,
   );
 }
 
-interface StreamRow {
-  readonly lastSeq: number;
-  readonly ackedSeq: number;
-  readonly unsequenced: number;
+function refuseTooLarge(stream: string, bytes: number): void {
+  if (bytes <= MAX_ENTRY_BYTES) return;
+  throw new ConnectorError(
+    "entry-too-large",
+    `entry of ${bytes} bytes for stream ${stream} exceeds ${MAX_ENTRY_BYTES}`,
+  );
 }
 
-function streamOf(transaction: Transaction, name: string): StreamRow {
-  const row = findStream(transaction, name);
-  if (row !== undefined) return row;
-  const { count } = transaction.get("SELECT count(*) AS count FROM stream") as { count: number };
-  if (count >= MAX_STREAMS) {
-    throw new ConnectorError("streams-too-many", `stream ${name} would be one over ${MAX_STREAMS}`);
+/** Counts one more entry in. */
+function admit(transaction: Transaction, name: string): void {
+  const stream = streamOf(transaction, name);
+  if (stream.unsequenced + stream.lastSeq - stream.ackedSeq >= MAX_UNACKED_ENTRIES) {
+    throw new ConnectorError(
+      "stream-full",
+      `${MAX_UNACKED_ENTRIES} entries of stream ${name} wait for the control plane`,
+      { isRetryable: true },
+    );
   }
-  transaction.run("INSERT INTO stream (name) VALUES (?)", name);
-  return { lastSeq: 0, ackedSeq: 0, unsequenced: 0 };
-}
-
-function findStream(transaction: Transaction, name: string): StreamRow | undefined {
-  const row = transaction.get("SELECT * FROM stream WHERE name = ?", name);
-  return row && streamRow(row);
-}
-
-function streamRow(row: Row): StreamRow {
-  return {
-    lastSeq: Number(row["last_seq"]),
-    ackedSeq: Number(row["acked_seq"]),
-    unsequenced: Number(row["unsequenced"]),
-  };
+  transaction.run("UPDATE stream SET unsequenced = unsequenced + 1 WHERE name = ?", name);
 }
 
 /** Every stream and the highest seq given in it. */
 export function lastSeqs(transaction: Transaction): Record<string, number> {
   const rows = transaction.all("SELECT name, last_seq FROM stream LIMIT ?", MAX_STREAMS);
   return Object.fromEntries(rows.map((row) => [String(row["name"]), Number(row["last_seq"])]));
-}
-
-/**
- * The entries after `afterSeq`: first those that have a seq, then new ones, which get theirs here, so that the order of
- * sending is the order of committing. At least one entry whatever its size; undefined when there is none.
- */
-function takeStreamBatch(
-  transaction: Transaction,
-  of: {
-    readonly stream: string;
-    readonly afterSeq: number;
-    readonly maxEntries: number;
-    readonly maxBytes: number;
-  },
-): StreamBatch | undefined {
-  const stream = findStream(transaction, of.stream);
-  if (stream === undefined) return undefined;
-  const budget = new BatchBudget(of.maxEntries, of.maxBytes);
-  const firstSeq = takeSequenced(transaction, of, budget);
-  const reached = firstSeq === undefined ? stream.lastSeq : firstSeq + budget.lines.length - 1;
-  const given = reached === stream.lastSeq ? giveSeqs(transaction, of.stream, stream, budget) : 0;
-  if (budget.lines.length === 0) return undefined;
-  const first = firstSeq ?? stream.lastSeq + 1;
-  return {
-    firstSeq: first,
-    lines: budget.lines,
-    isAfterPruned: first > of.afterSeq + 1,
-    hasMore: reached < stream.lastSeq || given < stream.unsequenced,
-  };
-}
-
-/** Collects lines while they fit. */
-class BatchBudget {
-  readonly lines: string[] = [];
-  readonly maxEntries: number;
-  #bytesLeft: number;
-
-  constructor(maxEntries: number, maxBytes: number) {
-    this.maxEntries = maxEntries;
-    this.#bytesLeft = maxBytes;
-  }
-
-  get entriesLeft(): number {
-    return this.maxEntries - this.lines.length;
-  }
-
-  add(line: string): boolean {
-    const bytes = Buffer.byteLength(line) + 1;
-    if (this.lines.length > 0 && bytes > this.#bytesLeft) return false;
-    this.#bytesLeft -= bytes;
-    this.lines.push(line);
-    return true;
-  }
-}
-
-function takeSequenced(
-  transaction: Transaction,
-  { stream, afterSeq }: { readonly stream: string; readonly afterSeq: number },
-  budget: BatchBudget,
-): number | undefined {
-  const rows = transaction.all(
-    "SELECT seq, entry FROM stream_entry WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
-    stream,
-    afterSeq,
-    budget.entriesLeft,
-  );
-  const firstSeq = rows[0] && Number(rows[0]["seq"]);
-  for (const [index, row] of rows.entries()) {
-    const isNext = Number(row["seq"]) === Number(firstSeq) + index;
-    if (!(isNext && budget.add(String(row["entry"])))) break;
-  }
-  return firstSeq;
-}
-
-function giveSeqs(
-  transaction: Transaction,
-  name: string,
-  stream: StreamRow,
-  budget: BatchBudget,
-): number {
-  if (stream.unsequenced === 0 || budget.entriesLeft === 0) return 0;
-  const rows = transaction.all(
-    "SELECT position, entry FROM stream_entry WHERE stream = ? AND seq IS NULL ORDER BY position LIMIT ?",
-    name,
-    budget.entriesLeft,
-  );
-  const overflow = rows.findIndex((row) => !budget.add(String(row["entry"])));
-  const taken = overflow === -1 ? rows : rows.slice(0, overflow);
-  for (const [index, row] of taken.entries()) {
-    transaction.run(
-      "UPDATE stream_entry SET seq = ? WHERE position = ?",
-      stream.lastSeq + index + 1,
-      Number(row["position"]),
-    );
-  }
-  transaction.run(
-    "UPDATE stream SET last_seq = last_seq + ?, unsequenced = unsequenced - ? WHERE name = ?",
-    taken.length,
-    taken.length,
-    name,
-  );
-  return taken.length;
 }
 
 /** Notes what the control plane has stored or refused. Throws ProtocolError `ack-ahead` for what was never sent. */

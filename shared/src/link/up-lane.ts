@@ -145,9 +145,11 @@ export class UpLane {
     if (batch.hasMore) this.#waiting.add(stream);
     const frame = await makeBatchFrame({ stream, ...batch });
     if (this.#attached !== attached) return;
-    const lastSeq = batch.firstSeq + batch.lines.length - 1;
+    const entries = batch.packed === undefined ? batch.lines.length : 1;
+    const lastSeq = batch.firstSeq + entries - 1;
     attached.sentSeq.set(stream, lastSeq);
-    const rawBytes = batch.lines.reduce((sum, line) => sum + line.length + 1, 0);
+    const rawBytes =
+      batch.packed?.rawBytes ?? batch.lines.reduce((sum, line) => sum + line.length + 1, 0);
     const isBulk = isBulkStream(stream);
     attached.inFlight.add(
       { stream, lastSeq, bytes: frame.length, isBulk, rawBytes },

@@ -9,6 +9,7 @@ import {
   inventoryEntry,
   type RecordKind,
 } from "@isthmus/shared/link/inventory-messages";
+import { lineOf } from "@isthmus/shared/link/lane-operations";
 import { openStore, type Store } from "@isthmus/shared/store/store";
 import { newStorePlace } from "@isthmus/shared/testing/store-place";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
@@ -50,12 +51,12 @@ export class StoredSource implements AsyncDisposable {
 
   /** All entries, each as the wire's own schema reads it. */
   async entries(): Promise<InventoryEntry[]> {
-    const rows = await this.store.query<{ entry: string }>(
-      "SELECT entry FROM stream_entry WHERE stream = ? ORDER BY position LIMIT 5000",
+    const rows = await this.store.query(
+      "SELECT entry, packed FROM stream_entry WHERE stream = ? ORDER BY position LIMIT 5000",
       [INVENTORY_STREAM],
       5_000,
     );
-    return rows.map(({ entry }) => inventoryEntry.parse(JSON.parse(entry)));
+    return rows.map((row) => inventoryEntry.parse(JSON.parse(lineOf(row))));
   }
 
   /** Records of a kind as the control plane would have them. */

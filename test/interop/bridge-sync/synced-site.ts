@@ -15,6 +15,7 @@ import {
   inventoryEntry,
   type RecordKind,
 } from "@isthmus/shared/link/inventory-messages";
+import { lineOf } from "@isthmus/shared/link/lane-operations";
 import { systemRandom } from "@isthmus/shared/random";
 import { openStore, type Store } from "@isthmus/shared/store/store";
 import { newStorePlace } from "@isthmus/shared/testing/store-place";
@@ -173,14 +174,14 @@ export class SyncedSite implements AsyncDisposable {
   }
 
   async #take(): Promise<void> {
-    const rows = await this.store.query<{ position: number; entry: string }>(
-      "SELECT position, entry FROM stream_entry WHERE stream = ? AND position > ? ORDER BY position LIMIT 5000",
+    const rows = await this.store.query(
+      "SELECT position, entry, packed FROM stream_entry WHERE stream = ? AND position > ? ORDER BY position LIMIT 5000",
       [INVENTORY_STREAM, this.#position],
       5_000,
     );
-    for (const { position, entry } of rows) {
-      this.#position = position;
-      this.#apply(inventoryEntry.parse(JSON.parse(entry)));
+    for (const row of rows) {
+      this.#position = Number(row["position"]);
+      this.#apply(inventoryEntry.parse(JSON.parse(lineOf(row))));
     }
   }
 
