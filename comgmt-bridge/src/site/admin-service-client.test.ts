@@ -9,8 +9,8 @@ import { SYSTEM } from "../protocol/admin-service/rows.ts";
 import { asking, clientOf } from "../testing/site-under-test.ts";
 import {
   type Behaviour,
-  startStrictAdminService,
   type StrictAdminService,
+  startStrictAdminService,
 } from "../testing/strict-admin-service.ts";
 
 const CMPIVOT = "v1.0/Device(16777220)/AdminService.RunCMPivot";
@@ -31,7 +31,7 @@ test("rows come with the bytes they were in, over one kept connection", async ()
   using client = clientOf(service);
   const page = await client.rows(SYSTEM, { top: 2 }, asking());
   expect(page.rows[0]).toEqual({ ResourceId: 16777220, Name: "PC16777220" });
-  expect(page.body.toString()).toContain("@odata.context");
+  expect(page.body.whole.toString()).toContain("@odata.context");
   expect(page.servedAt).toBeGreaterThan(Date.now() - 60_000);
   await client.rows(SYSTEM, { top: 1 }, asking());
   expect(service.requests.map(({ connection }) => connection)).toEqual([1, 1]);

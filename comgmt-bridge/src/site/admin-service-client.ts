@@ -18,6 +18,7 @@ import {
 import { type Asked, errorOfAnswer } from "../protocol/admin-service/answer-error.ts";
 import { type ClassName, classPath, type Key, objectPath } from "../protocol/admin-service/path.ts";
 import { type Query, queryText } from "../protocol/admin-service/query.ts";
+import type { AnswerBody } from "./answer-body.ts";
 import { exchange, outcomeUnknown, type RawAnswer } from "./exchange.ts";
 import { type Lane, type Pause, RequestLanes } from "./request-lanes.ts";
 import { SiteAgent } from "./site-connection.ts";
@@ -47,7 +48,7 @@ export interface Asking {
 
 /** A page as it came, for those who compare pages before they read them. */
 export interface RawPage {
-  readonly body: Buffer;
+  readonly body: AnswerBody;
   /** The provider's clock, from `Date`. */
   readonly servedAt: number | undefined;
 }
@@ -100,7 +101,7 @@ export class AdminServiceClient implements Disposable {
 
   async rows(of: ClassName, query: Query, asking: Asking): Promise<Page> {
     const page = await this.page(of, query, asking);
-    return { ...readRows(page.body), ...page };
+    return { ...readRows(page.body.whole), ...page };
   }
 
   /** As `rows`, but nothing is parsed. */
@@ -115,7 +116,7 @@ export class AdminServiceClient implements Disposable {
   async one(of: ClassName, key: Key, asking: Asking): Promise<Row> {
     const path = objectPath(of, key);
     const { body } = await this.#get({ ...asking, method: "GET", path, asked: "rows" });
-    return readOneRow(body);
+    return readOneRow(body.whole);
   }
 
   /** Asks what has a path of its own: a function, or a list that hangs on an object. */
@@ -123,7 +124,7 @@ export class AdminServiceClient implements Disposable {
     path: string,
     { asked, ...asking }: Asking & { readonly asked: "rows" | "cmpivot-result" },
   ): Promise<Buffer> {
-    return (await this.#get({ ...asking, method: "GET", path, asked })).body;
+    return (await this.#get({ ...asking, method: "GET", path, asked })).body.whole;
   }
 
   /**
@@ -136,7 +137,7 @@ export class AdminServiceClient implements Disposable {
     { asked, ...asking }: Asking & { readonly asked: "script" | "action" },
   ): Promise<Buffer> {
     const body = Buffer.from(JSON.stringify(argument), "utf8");
-    return (await this.#once({ ...asking, method: "POST", path, asked, body })).body;
+    return (await this.#once({ ...asking, method: "POST", path, asked, body })).body.whole;
   }
 
   /** Requests under way and waiting fail. */
@@ -173,7 +174,12 @@ export class AdminServiceClient implements Disposable {
       if (raw.status < 200 || raw.status > 299) {
         const { path, asked } = request;
         this.#heed(raw);
-        throw errorOfAnswer({ ...raw, path: path.split("?", 1)[0] ?? path, asked });
+        throw errorOfAnswer({
+          ...raw,
+          body: raw.body.whole,
+          path: path.split("?", 1)[0] ?? path,
+          asked,
+        });
       }
       this.#tell({ kind: "succeeded" });
       return raw;

@@ -3,7 +3,7 @@ import { request as httpRequest } from "node:http";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { ConnectorError } from "@isthmus/shared/errors";
-import { wholeBody } from "@isthmus/shared/link/message-body";
+import { type AnswerBody, readBody } from "./answer-body.ts";
 import type { SiteAgent } from "./site-connection.ts";
 import type { SiteLimits } from "./site-settings.ts";
 
@@ -22,7 +22,7 @@ export interface Exchange {
 export interface RawAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  readonly body: Buffer;
+  readonly body: AnswerBody;
 }
 
 /**
@@ -64,10 +64,7 @@ export async function exchange(of: Exchange): Promise<RawAnswer> {
   try {
     const response = await answer.promise;
     times.endFirst();
-    const body = await wholeBody(response, {
-      maxBytes: limits.maxAnswerBytes,
-      code: "site-answer-too-large",
-    });
+    const body = await readBody(response, limits.maxAnswerBytes);
     return { status: response.statusCode ?? 0, headers: response.headers, body };
   } catch (cause) {
     request.destroy();

@@ -200,7 +200,9 @@ export class HotRounds {
       },
       asking,
     );
-    const keys = keysOf(readPlainRows(page.body).rows, keyName).filter((key) => key <= MAX_KEY);
+    const keys = keysOf(readPlainRows(page.body.whole).rows, keyName).filter(
+      (key) => key <= MAX_KEY,
+    );
     const highest = Math.max(known ?? 0, ...keys);
     this.#stamps = { ...this.#stamps, highest: { ...this.#stamps.highest, [kind]: highest } };
     return known === undefined ? [] : keys;

@@ -118,7 +118,7 @@ export class KeyedReader {
     onRead?.(table.id, 1);
     const query = { filter: anyOf(keyName, keys), top, ...(select !== undefined && { select }) };
     try {
-      const { rows } = readPlainRows((await client.page(table.of, query, asking)).body);
+      const { rows } = readPlainRows((await client.page(table.of, query, asking)).body.whole);
       const wanted = new Set<unknown>(keys);
       return rows.filter((row) => wanted.has(row[keyName]));
     } catch (error) {

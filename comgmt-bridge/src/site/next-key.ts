@@ -22,7 +22,7 @@ export async function nextKeyBehind(
 ): Promise<number | undefined> {
   const first = async (query: Query) => {
     const page = await client.page(table.of, { select: [keyName], top: 1, ...query }, asking);
-    const key = readPlainRows(page.body).rows[0]?.[keyName];
+    const key = readPlainRows(page.body.whole).rows[0]?.[keyName];
     return typeof key === "number" && key > after ? key : undefined;
   };
   const above = compare(keyName, "gt", after);

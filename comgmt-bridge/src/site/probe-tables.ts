@@ -56,7 +56,7 @@ async function look(
   asking: Asking,
 ): Promise<ProbedTable | MissingTable> {
   try {
-    const { rows } = readPlainRows((await client.page(table.of, { top: 1 }, asking)).body);
+    const { rows } = readPlainRows((await client.page(table.of, { top: 1 }, asking)).body.whole);
     return tableOf(table, rows[0]);
   } catch (error) {
     if (table.isRequired || !(error instanceof ConnectorError) || !MISSING.has(error.code)) {

@@ -2,10 +2,11 @@ import { ConnectorError } from "@isthmus/shared/errors";
 import { fuzzRuns } from "@isthmus/shared/testing/fuzz-runs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { SYSTEM } from "../protocol/admin-service/rows.ts";
 import { filterText, type Query } from "../protocol/admin-service/query.ts";
+import { SYSTEM } from "../protocol/admin-service/rows.ts";
 import { asking } from "../testing/site-under-test.ts";
-import { readKeyRange, type RowSource } from "./read-key-range.ts";
+import { AnswerBody } from "./answer-body.ts";
+import { type RowSource, readKeyRange } from "./read-key-range.ts";
 
 const PAGE_ROWS = 4;
 
@@ -35,7 +36,7 @@ function sourceOf(keys: readonly number[], faults: readonly Fault[]): RowSource 
       const struck = query.top === 1 ? truth : (faults[count++]?.(truth, before) ?? truth);
       if (query.top !== 1) before = struck;
       const rows = struck.map((key) => ({ K: key }));
-      return { rows, hasMore: false, body: Buffer.alloc(0), servedAt: undefined };
+      return { rows, hasMore: false, body: new AnswerBody([]), servedAt: undefined };
     },
   };
 }

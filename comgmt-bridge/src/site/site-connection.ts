@@ -2,11 +2,13 @@ import { Agent, type ClientRequestArgs } from "node:http";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "@isthmus/shared/clock";
-import { codeOf, ConnectorError } from "@isthmus/shared/errors";
+import { ConnectorError, codeOf } from "@isthmus/shared/errors";
 import { connectToCloud, hostOf } from "@isthmus/shared/link/cloud-address";
 import { chainOf, requirePinned } from "./certificate-pin.ts";
 import type { SiteSettings } from "./site-settings.ts";
 
+/** What all connections are read through, one piece at a time: the HTTP parser copies what it hands on. A TLS record has 16 KiB. */
+const READ = Buffer.alloc(65_536);
 /** Own limit: http.sys ends an idle connection after two minutes; ours ends first, so that no request meets its end. */
 const IDLE_MS = 30_000;
 
@@ -52,7 +54,10 @@ export async function connectToSite(
   const isUnverified = pin !== undefined && ca === undefined;
   let socket: TLSSocket;
   try {
-    socket = (await connectToCloud({ url, ca, isUnverified }, signal)) as TLSSocket;
+    socket = (await connectToCloud(
+      { url, ca, isUnverified, readThrough: READ },
+      signal,
+    )) as TLSSocket;
   } catch (cause) {
     throw asSiteError(url.host, cause);
   }

@@ -6,6 +6,7 @@ import type { Row } from "../protocol/admin-service/answer.ts";
 import { readPlainRows, rowBytes } from "../protocol/admin-service/page-rows.ts";
 import { compare, type Filter } from "../protocol/admin-service/query.ts";
 import type { Asking } from "./admin-service-client.ts";
+import type { AnswerBody } from "./answer-body.ts";
 import type { RawPages } from "./raw-pages.ts";
 import type { LaidOutTable } from "./site-tables.ts";
 
@@ -28,7 +29,7 @@ interface Part {
   readonly after: number;
   readonly through: number;
   readonly top: number;
-  readonly body: Buffer;
+  readonly body: AnswerBody;
   /** Counted when somebody looked. */
   rows?: number;
 }
@@ -132,7 +133,7 @@ export class TableReader {
   async #look({ table, parts }: TableBytes, asking: Asking) {
     const rows: Row[] = [];
     for (const part of parts) {
-      const page = readPlainRows(part.body);
+      const page = readPlainRows(part.body.whole);
       const keys = page.rows.map((row) => row[table.keyName]);
       part.rows = keys.length;
       const isRepeatable = table.table.content.kind !== "columns";
@@ -162,7 +163,7 @@ export class TableReader {
     const from = last === undefined ? after : last - 1;
     const only = { ...table, select: [table.keyName] };
     const body = await this.#page(only, { after: from, through }, ofLast + 1, asking);
-    return readPlainRows(body).rows.length === ofLast;
+    return readPlainRows(body.whole).rows.length === ofLast;
   }
 
   async #page(
@@ -170,7 +171,7 @@ export class TableReader {
     range: KeyBounds,
     top: number,
     asking: Asking,
-  ): Promise<Buffer> {
+  ): Promise<AnswerBody> {
     const { client, isOrdered, onRead } = this.#options;
     onRead?.(table.id, 1);
     const query = {
@@ -197,10 +198,10 @@ function hashOf(
   const hash = createHash("sha256").update(layout);
   let isEmpty = true;
   for (const { body } of parts) {
-    const bytes = rowBytes(body);
-    if (bytes.length === 0) continue;
+    const pieces = rowBytes(body.chunks);
+    if (pieces.length === 0) continue;
     if (!isEmpty) hash.update(COMMA);
-    hash.update(bytes);
+    for (const bytes of pieces) hash.update(bytes);
     isEmpty = false;
   }
   return { hash: hash.digest("hex"), isEmpty };

@@ -54,9 +54,9 @@ export async function readWhole(
     const query = { ...base, top: pageRows, ...(filter !== undefined && { filter }) };
     const page = await endingAt(client.page(table.table.of, query, asking), rows.length > 0);
     servedAt ??= page?.servedAt;
-    const found = page === undefined ? [] : readPlainRows(page.body).rows;
+    const found = page === undefined ? [] : readPlainRows(page.body.whole).rows;
     for (const row of found) add(row, table, seen, rows);
-    if (page !== undefined) hash.update(rowBytes(page.body));
+    for (const bytes of rowBytes(page?.body.chunks ?? [])) hash.update(bytes);
     // Only an empty page proves that the one in front of it was whole.
     const isOver = found.length === 0 || (where !== undefined && found.length < pageRows);
     if (isOver) return { rows, hash: hash.digest("hex"), servedAt };

@@ -1,6 +1,6 @@
-import type { Socket } from "node:net";
+import type { OnReadOpts, Socket } from "node:net";
 import { connect as connectTcp } from "node:net";
-import type { TLSSocket } from "node:tls";
+import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { connect as connectTls } from "node:tls";
 import { ConnectorError } from "../errors.ts";
 import type { HttpProxy } from "./http-proxy.ts";
@@ -15,6 +15,12 @@ export interface CloudAddress {
   readonly proxy?: HttpProxy | undefined;
   /** Accepts any certificate: for fetching what is checked by other means, and for nothing else. */
   readonly isUnverified?: boolean;
+  /**
+   * All that is read of an encrypted connection without a proxy passes through this buffer, and each `data` holds a view of it that the next one
+   * overwrites: for those who read so much that a new buffer for each piece is what costs most, and copy what they keep at once, as the
+   * HTTP parser does.
+   */
+  readonly readThrough?: Buffer;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -55,21 +61,47 @@ export async function connectToCloud(address: CloudAddress, signal: AbortSignal)
   const timely = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_TIMEOUT_MS)]);
   const host = hostOf(address.url);
   const port = Number(address.url.port || (isEncrypted(address.url) ? 443 : 80));
+  const { proxy, readThrough } = address;
+  if (readThrough !== undefined && proxy === undefined && isEncrypted(address.url)) {
+    return await connectedThrough(readThrough, { host, port }, address, timely);
+  }
   const socket =
-    address.proxy === undefined
+    proxy === undefined
       ? await connected(connectTcp({ host, port, noDelay: true }), "connect", address, timely)
-      : await connectThroughProxy(address.proxy, { host, port }, timely);
+      : await connectThroughProxy(proxy, { host, port }, timely);
   if (!isEncrypted(address.url)) return socket;
+  const tls = connectTls({ socket, host, ...tlsOptions(address, host) });
+  return await connected(tls, "secureConnect", address, timely);
+}
+
+async function connectedThrough(
+  buffer: Buffer,
+  to: { readonly host: string; readonly port: number },
+  address: CloudAddress,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const onread: OnReadOpts = {
+    buffer,
+    callback: (bytes) => tls.emit("data", buffer.subarray(0, bytes)) || true,
+  };
+  const options: ConnectionOptions & { readonly onread: OnReadOpts } = {
+    ...to,
+    ...tlsOptions(address, to.host),
+    onread,
+  };
+  const tls: TLSSocket = connectTls(options);
+  await connected(tls, "secureConnect", address, signal);
+  return tls.setNoDelay(true);
+}
+
+function tlsOptions(address: CloudAddress, host: string): ConnectionOptions {
   const isAddress = /^[\d.]+$|:/.test(host);
-  const tls = connectTls({
-    socket,
-    host,
+  return {
     ALPNProtocols: ["http/1.1"],
     ...(isAddress ? {} : { servername: host }),
     ...(address.ca === undefined ? {} : { ca: address.ca }),
     rejectUnauthorized: !address.isUnverified,
-  });
-  return await connected(tls, "secureConnect", address, timely);
+  };
 }
 
 async function connected<S extends Socket | TLSSocket>(

@@ -8,12 +8,42 @@ const MAX_HEAD_BYTES = 4_096;
 
 /**
  * The bytes of a list's rows without what stands around them, `{"@odata.context":...,"value":[` and `]}`: the same whether the rows came
- * in one page or in several. The whole body where it is nothing so plain; a list that goes on elsewhere is none.
+ * in one page or in several. The whole body where it is nothing so plain; a list that goes on elsewhere is none. The body is given in the
+ * pieces it came in, and so are the bytes; none where there are no rows.
  */
-export function rowBytes(body: Buffer): Buffer {
-  const at = body.subarray(0, MAX_HEAD_BYTES).indexOf(VALUE);
-  const isPlain = at >= 0 && body.subarray(-END.length).equals(END);
-  return isPlain ? body.subarray(at + VALUE.length, body.length - END.length) : body;
+export function rowBytes(body: readonly Buffer[]): readonly Buffer[] {
+  const head = firstBytes(body, MAX_HEAD_BYTES).indexOf(VALUE);
+  const isPlain = head >= 0 && lastBytes(body, END.length).equals(END);
+  const length = body.reduce((sum, { length }) => sum + length, 0);
+  const pieces = isPlain ? cut(body, head + VALUE.length, length - END.length) : body;
+  return pieces.filter(({ length }) => length > 0);
+}
+
+function firstBytes(body: readonly Buffer[], count: number): Buffer {
+  const [first = Buffer.alloc(0)] = body;
+  return first.length >= count || body.length <= 1
+    ? first.subarray(0, count)
+    : Buffer.concat(cut(body, 0, count));
+}
+
+function lastBytes(body: readonly Buffer[], count: number): Buffer {
+  const length = body.reduce((sum, { length }) => sum + length, 0);
+  const last = body.at(-1);
+  return last !== undefined && last.length >= count
+    ? last.subarray(last.length - count)
+    : Buffer.concat(cut(body, Math.max(0, length - count), length));
+}
+
+function cut(body: readonly Buffer[], from: number, to: number): Buffer[] {
+  const pieces: Buffer[] = [];
+  let at = 0;
+  for (const piece of body) {
+    const [start, end] = [Math.max(from - at, 0), Math.min(to - at, piece.length)];
+    if (start < end) pieces.push(piece.subarray(start, end));
+    at += piece.length;
+    if (at >= to) break;
+  }
+  return pieces;
 }
 
 /**
