@@ -10,6 +10,7 @@ import {
   type RecordKind,
 } from "@isthmus/shared/link/inventory-messages";
 import type { LinkLog } from "@isthmus/shared/link/link-log";
+import { isPlausibleRevision } from "@isthmus/shared/link/inventory-revision";
 import type { Random } from "@isthmus/shared/random";
 import type { Store } from "@isthmus/shared/store/store";
 import type { InventorySource } from "../core/ports.ts";
@@ -17,6 +18,11 @@ import type { BridgeOperations } from "../store/module.ts";
 import { LeaseClient, type LeaseState } from "./lease-client.ts";
 import { SourceObserver } from "./source-observer.ts";
 import { SourceSink } from "./source-sink.ts";
+import { WaitingRepairs } from "./waiting-repairs.ts";
+
+/** Own limits: how soon another lease is taken after one; entries that wait, above which a new lease brings no digest of its own. */
+const TAKE_EVERY_MS = 2_000;
+const MAX_BACKLOG_ENTRIES = 200;
 
 export interface SourceRunnerParts {
   readonly store: Store<BridgeOperations>;
@@ -42,10 +48,14 @@ export class SourceRunner implements AsyncDisposable {
   readonly #parts: SourceRunnerParts;
   readonly #lease: LeaseClient;
   readonly #stopping = new AbortController();
+  readonly #repairs = new WaitingRepairs();
   #run: Run | undefined;
-  /** Leases are taken and given back one after the other. */
-  #turn: Promise<void> = Promise.resolve();
-  #mending: Promise<void> = Promise.resolve();
+  /** The lease that is held, as far as anybody said; leases are taken and given back one after the other, those in between not at all. */
+  #wanted: Lease | undefined;
+  #turn: Promise<void> | undefined;
+  #isFollowing = false;
+  #takenAt: number | undefined;
+  #isMending = false;
 
   constructor(makeSource: (observer: SourceObserver) => InventorySource, parts: SourceRunnerParts) {
     this.#parts = parts;
@@ -60,11 +70,11 @@ export class SourceRunner implements AsyncDisposable {
     this.#lease = new LeaseClient({
       source: { source: name, sourceType: type },
       tell: parts.tell,
-      onHeld: (lease) => this.#inTurn(() => this.#take(lease)),
+      onHeld: (lease) => this.#want(lease),
       onLost: (why) => {
         parts.log.info({ source: name, why }, "inventory.lease-lost");
         this.#run?.ending.abort(new Error("the lease is over"));
-        this.#inTurn(() => this.#end());
+        this.#want(undefined);
       },
     });
   }
@@ -77,16 +87,12 @@ export class SourceRunner implements AsyncDisposable {
     this.#lease.take(message);
   }
 
-  /** One after the other; what is not mended when the lease ends is found by the next digest. */
+  /** One after the other, as the stream has room; what is not mended when the lease ends is found by the next digest. */
   onDiffers(message: InventoryDiffers): void {
     const run = this.#run;
     if (run === undefined) return;
-    this.#mending = this.#mending
-      .then(() => this.#mend(message, run))
-      .catch((error: unknown) => {
-        if (run.ending.signal.aborted) return;
-        this.#parts.log.warn({ source: this.source.name, err: error }, "inventory.mend-failed");
-      });
+    this.#repairs.add(message);
+    if (!this.#isMending) void this.#mendAll(run);
   }
 
   /** Reads records now and tells what changed; returns how many the source has. Undefined without the lease. */
@@ -106,25 +112,64 @@ export class SourceRunner implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort(new Error("the bridge stops"));
     this.#run?.ending.abort(this.#stopping.signal.reason);
+    this.#wanted = undefined;
     await this.#turn;
     await this.#end();
     this.#lease[Symbol.dispose]();
   }
 
-  #inTurn(step: () => Promise<void>): void {
-    this.#turn = this.#turn.then(step).catch((error: unknown) => {
+  #want(lease: Lease | undefined): void {
+    this.#wanted = lease;
+    if (this.#isFollowing) return;
+    this.#isFollowing = true;
+    this.#turn = this.#follow().catch((error: unknown) => {
       this.#parts.log.error({ source: this.source.name, err: error }, "inventory.lease-failed");
     });
   }
 
+  /** Until what runs is what is wanted, however often that changes meanwhile. */
+  async #follow(): Promise<void> {
+    try {
+      while (!this.#runsAsWanted()) {
+        await this.#end();
+        await this.#mayTake();
+        const wanted = this.#wanted;
+        if (wanted !== undefined && !this.#stopping.signal.aborted) await this.#take(wanted);
+      }
+    } finally {
+      this.#isFollowing = false;
+    }
+  }
+
+  #runsAsWanted(): boolean {
+    const run = this.#run;
+    const wanted = this.#stopping.signal.aborted ? undefined : this.#wanted;
+    if (run === undefined) return wanted === undefined;
+    return !run.ending.signal.aborted && run.lease === wanted?.lease;
+  }
+
+  /** Each new lease costs a start of the source: a control plane that gives one after the other does not set the pace. */
+  async #mayTake(): Promise<void> {
+    const since = this.#parts.clock.now() - (this.#takenAt ?? Number.NEGATIVE_INFINITY);
+    if (this.#wanted === undefined || since < 0 || since >= TAKE_EVERY_MS) return;
+    const { signal } = this.#stopping;
+    await pauseFor(TAKE_EVERY_MS - since, undefined, { signal }).catch(() => {});
+  }
+
   async #take({ lease, revision }: Lease): Promise<void> {
-    if (this.#run?.lease === lease || this.#stopping.signal.aborted) return;
-    await this.#end();
     const { store, clock, log } = this.#parts;
     const { name: source, kinds } = this.source;
+    if (!isPlausibleRevision(revision, clock.now())) {
+      this.#wanted = undefined;
+      const words = `the control plane has revision ${revision} of ${source}, which nothing can have come to by now`;
+      this.observer.fault("revision-implausible", words);
+      return;
+    }
+    this.#takenAt = clock.now();
     const { isNew } = await store.run("takeLease", { source, lease, revision, at: clock.now() });
-    // What was told under the lease before may not have been taken: a digest shows it.
-    for (const kind of isNew ? kinds : []) {
+    const { entries } = await store.run("backlog", {});
+    // What was told under the lease before may not have been taken: a digest shows it, at the latest that of the next scan.
+    for (const kind of isNew && entries < MAX_BACKLOG_ENTRIES ? kinds : []) {
       await store.run("tellDigest", { source, kind, lease, at: clock.now() });
     }
     log.info({ source, lease, isNew }, "inventory.lease-held");
@@ -162,8 +207,28 @@ export class SourceRunner implements AsyncDisposable {
     await run?.ended;
   }
 
+  async #mendAll(run: Run): Promise<void> {
+    const { log } = this.#parts;
+    const { signal } = run.ending;
+    this.#isMending = true;
+    try {
+      while (!signal.aborted) {
+        const message = this.#repairs.take();
+        if (message === undefined) return;
+        await this.#mend(message, run).catch((error: unknown) => {
+          if (signal.aborted) return;
+          log.warn({ source: this.source.name, err: error }, "inventory.mend-failed");
+        });
+      }
+    } finally {
+      this.#repairs.clear();
+      this.#isMending = false;
+    }
+  }
+
   async #mend(message: InventoryDiffers, { lease, sink, ending }: Run): Promise<void> {
     const { store, clock, log } = this.#parts;
+    await sink.ready(ending.signal);
     const argument = { ...message, lease, at: clock.now() };
     const { toRead } = await store.run("takeDifferences", argument);
     this.#parts.wake("inventory");

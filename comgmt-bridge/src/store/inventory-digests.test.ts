@@ -2,6 +2,7 @@ import { bucketOf } from "@isthmus/shared/link/inventory-digest";
 import { expect, test } from "vitest";
 import { CloudModel } from "../testing/cloud-model.ts";
 import { InventoryStore } from "../testing/inventory-store.ts";
+import { MAX_SUSPECTED } from "./inventory-digests.ts";
 
 const ABOUT = { source: "CM1", kind: "device" as const };
 const FACETS = ["identity", "SMS_G_System_DISK"];
@@ -158,4 +159,15 @@ test("the figures and the backlog say what there is", () => {
       refused: 0,
     },
   ]);
+});
+
+test("keys that nobody ever had are looked for up to a limit, however many the control plane names", () => {
+  const { store } = world();
+  const differs = { type: "inventory-differs" as const, ...ABOUT, buckets: [], wanted: [] };
+  for (let n = 0; n <= MAX_SUSPECTED; n += 500) {
+    const unknown = Array.from({ length: 500 }, (_, m) => `made-up-${n + m}`);
+    store.run("takeDifferences", { ...differs, unknown, lease: 1, at: 10 });
+  }
+  const [row] = store.rows("SELECT count(*) AS n FROM record_state WHERE is_suspected = 1");
+  expect(row?.["n"]).toBe(MAX_SUSPECTED);
 });

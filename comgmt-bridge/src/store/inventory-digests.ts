@@ -18,6 +18,9 @@ const MAX_RECORDS_OF_BUCKET = 4_000;
 /** Own limit, held in memory at once: what 256 buckets of a kind of two million records have. Over it none is listed. */
 const MAX_LISTED_RECORDS = 131_072;
 
+/** Own limit: keys of a kind that only the control plane knows, and that are looked for. Those above it wait for a later digest. */
+export const MAX_SUSPECTED = 50_000;
+
 /** See `InventoryState.tellDigest`. */
 export function tellDigest(
   transaction: Transaction,
@@ -61,7 +64,7 @@ export function takeDifferences(
   const { buckets, wanted, unknown } = argument;
   if (buckets.length > 0) listBuckets(transaction, telling, kind, buckets);
   for (const key of wanted) want(transaction, kind, key);
-  const suspected = unknown.filter((key) => suspect(transaction, kind, key)).length;
+  const suspected = suspectAll(transaction, kind, unknown);
   if (wanted.length + suspected > 0) {
     const figures = { wanted: wanted.length, unknown: suspected };
     const message = `the control plane lacks ${wanted.length} records of kind ${kind.kind} and has ${suspected} that are not known here`;
@@ -125,6 +128,24 @@ function want(transaction: Transaction, { id }: KindState, key: string): void {
     row.number,
     key,
   );
+}
+
+/** How many of them are looked for from now on. */
+function suspectAll(transaction: Transaction, kind: KindState, keys: readonly string[]): number {
+  if (keys.length === 0) return 0;
+  const row = transaction.get(
+    "SELECT count(*) AS n FROM record_state WHERE kind_id = ? AND is_suspected = 1",
+    kind.id,
+  );
+  let room = MAX_SUSPECTED - Number(row?.["n"]);
+  let suspected = 0;
+  for (const key of keys) {
+    if (room <= 0) break;
+    if (!suspect(transaction, kind, key)) continue;
+    suspected += 1;
+    room -= 1;
+  }
+  return suspected;
 }
 
 /** Whether it is a record that is not known here: from now on it is looked for, as one that was there once. */
