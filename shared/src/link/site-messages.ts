@@ -107,8 +107,9 @@ export const siteOperation = z.object({
   operationId: z.number().int().optional(),
   devices: sequence,
 });
+export type SiteOperation = z.infer<typeof siteOperation>;
 
-/** How far an action is on a device; the last five, `unknown` and `expired` are final. */
+/** How far an action is on a device; all but the first three are final. */
 export const DEVICE_ACTION_STATES = [
   "queued",
   "sent",

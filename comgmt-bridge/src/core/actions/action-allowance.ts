@@ -1,4 +1,5 @@
 import { RefusalError } from "@isthmus/shared/errors";
+import type { ActionTarget } from "@isthmus/shared/link/site-messages";
 
 /** What somebody on premises allows to be done at the site; `config/action-guardrails.ts` says what each key means. */
 export interface ActionAllowance {
@@ -19,10 +20,6 @@ export interface ActionAllowance {
   readonly allowRecoveryKeys: boolean;
   readonly customProperties: readonly string[];
 }
-
-export type Target =
-  | { readonly kind: "devices"; readonly resourceIds: readonly number[] }
-  | { readonly kind: "collection"; readonly collectionId: string };
 
 /** Which of the devices are members of collections that the guardrails name. */
 export interface KnownMembers {
@@ -90,7 +87,11 @@ export function mostDevices(allowance: ActionAllowance, isRestart: boolean): num
 }
 
 /** What can be said before the site is asked. Throws RefusalError `target-refused`, `devices-too-many`. */
-export function judgeTarget(target: Target, allowance: ActionAllowance, isRestart = false): void {
+export function judgeTarget(
+  target: ActionTarget,
+  allowance: ActionAllowance,
+  isRestart = false,
+): void {
   if (target.kind === "devices") {
     judgeCount(new Set(target.resourceIds).size, allowance, isRestart);
     return;

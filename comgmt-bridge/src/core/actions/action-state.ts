@@ -1,4 +1,4 @@
-import type { Notification } from "@isthmus/shared/link/site-messages";
+import type { DEVICE_ACTION_STATES, Notification } from "@isthmus/shared/link/site-messages";
 
 /** What passes between those who act at the site and the store, which remembers what was asked before it is asked. */
 
@@ -20,16 +20,7 @@ export type ActionPlan =
       readonly goal: Readonly<Record<string, string>>;
     };
 
-export type DeviceState =
-  | "queued"
-  | "sent"
-  | "running"
-  | "expired"
-  | "unknown"
-  | "succeeded"
-  | "failed"
-  | "cancelled"
-  | "notApplicable";
+export type DeviceState = (typeof DEVICE_ACTION_STATES)[number];
 
 const OPEN_STATES: readonly DeviceState[] = ["queued", "sent", "running"];
 

@@ -5,7 +5,11 @@ import type {
   Reconciliation,
 } from "@isthmus/shared/kernel/service-definition";
 import { isConsented } from "@isthmus/shared/kernel/service-definition";
-import { ACTIONS_STREAM, type ActionTarget } from "@isthmus/shared/link/site-messages";
+import {
+  ACTIONS_STREAM,
+  type ActionTarget,
+  type SiteOperation,
+} from "@isthmus/shared/link/site-messages";
 import { actionRefusal, judgeTarget, mostDevices } from "../../core/actions/action-allowance.ts";
 import type { ActionPlan, DeviceNews, StoredAction } from "../../core/actions/action-state.ts";
 import type { ActionRequest } from "../../protocol/admin-service/action-requests.ts";
@@ -44,13 +48,6 @@ export interface ActionKind<Payload extends TargetedPayload> {
   judge(payload: Payload): void;
   /** Throws RefusalError, and what the client throws. */
   prepare(payload: Payload, resourceIds: readonly number[], asking: Asking): Promise<Prepared>;
-}
-
-/** What a command answers: `siteOperation` of the wire. */
-export interface SiteOperation {
-  readonly source: string;
-  readonly operationId?: number;
-  readonly devices: number;
 }
 
 /**

@@ -4,7 +4,11 @@ import {
   isConsented,
   type Reconciliation,
 } from "@isthmus/shared/kernel/service-definition";
-import { ACTIONS_STREAM, type siteCommandPayloads } from "@isthmus/shared/link/site-messages";
+import {
+  ACTIONS_STREAM,
+  type ActionTarget,
+  type siteCommandPayloads,
+} from "@isthmus/shared/link/site-messages";
 import type { z } from "zod";
 import { judgeCustomProperties } from "../../core/actions/action-allowance.ts";
 import type { StoredAction } from "../../core/actions/action-state.ts";
@@ -83,7 +87,7 @@ export class CustomProperties {
   ): Promise<StoredAction> {
     const { kernel, site, siteCode } = this.#parts;
     signal.throwIfAborted();
-    const target = { kind: "devices", resourceIds: [resourceId] } as const;
+    const target: ActionTarget = { kind: "devices", resourceIds: [resourceId] };
     await resolveTarget(this.#parts, target, { isRestart: false, asking });
     const before = await site.customProperties(resourceId, asking);
     const kept = Object.entries(before).filter(([name]) => !remove.includes(name));

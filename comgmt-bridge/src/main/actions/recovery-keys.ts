@@ -4,7 +4,7 @@ import {
   type Consent,
   isConsented,
 } from "@isthmus/shared/kernel/service-definition";
-import type { siteCommandPayloads } from "@isthmus/shared/link/site-messages";
+import type { ActionTarget, siteCommandPayloads } from "@isthmus/shared/link/site-messages";
 import type { z } from "zod";
 import { judgeRecoveryKeys } from "../../core/actions/action-allowance.ts";
 import { recoveryKeyRequest } from "../../protocol/admin-service/action-requests.ts";
@@ -44,7 +44,7 @@ export class RecoveryKeys {
     const { kernel, site, client, siteCode } = this.#parts;
     const { resourceId } = payload;
     const asking = commandAsking(kernel.signal);
-    const target = { kind: "devices", resourceIds: [resourceId] } as const;
+    const target: ActionTarget = { kind: "devices", resourceIds: [resourceId] };
     await resolveTarget(this.#parts, target, { isRestart: false, asking });
     const found = (await site.recoveryKeyIds(resourceId, asking)).slice(0, MAX_KEYS);
     await this.#count(consent);

@@ -1,4 +1,4 @@
-import type { Target } from "../../core/actions/action-allowance.ts";
+import type { ActionTarget } from "@isthmus/shared/link/site-messages";
 import { judgeDevices, judgeTarget, mostDevices } from "../../core/actions/action-allowance.ts";
 import type { Asking } from "../../site/admin-service-client.ts";
 import type { ActionParts } from "./action-parts.ts";
@@ -9,7 +9,7 @@ import type { ActionParts } from "./action-parts.ts";
  */
 export async function resolveTarget(
   parts: ActionParts,
-  target: Target,
+  target: ActionTarget,
   { isRestart, asking }: { readonly isRestart: boolean; readonly asking: Asking },
 ): Promise<readonly number[]> {
   const { allowance, site } = parts;
