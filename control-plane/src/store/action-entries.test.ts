@@ -53,6 +53,23 @@ describe("progress", () => {
     ]);
   });
 
+  test("that the bridge has it shows although nothing ran, as where it waits for an approval there", async () => {
+    const { id } = await site.request();
+    await site.deliver(bridge);
+    await bridge.reports("command-1", "accepted");
+    expect(await site.action(id)).toMatchObject({ state: "sent", ended_at: null });
+  });
+
+  test("of a refusal says that the site never had it", async () => {
+    const { id } = await site.request();
+    await site.deliver(bridge);
+    await bridge.ended("command-1", undefined, { state: "refused" });
+    expect(await site.action(id)).toMatchObject({ state: "refused" });
+    expect(await site.all("SELECT * FROM device_action_result")).toMatchObject([
+      { action_state: "failed", action_delivery_status: "failedToDeliverToConnectorService" },
+    ]);
+  });
+
   test("of devices that are unknown here is kept without a record", async () => {
     const { id } = await site.request({ target: collection });
     await bridge.progress("command-1", [{ key: "99", state: "running" }]);

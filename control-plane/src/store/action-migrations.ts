@@ -108,10 +108,11 @@ export const actionMigrations: readonly Migration[] = [
           CASE d.state WHEN 'queued' THEN 'pending' WHEN 'sent' THEN 'pending' WHEN 'running' THEN 'active'
             WHEN 'succeeded' THEN 'done' WHEN 'cancelled' THEN 'canceled' WHEN 'notApplicable' THEN 'notSupported'
             ELSE 'failed' END AS action_state,
-          CASE WHEN d.state IN ('running', 'succeeded', 'failed', 'notApplicable') OR a.operation_id IS NOT NULL
+          CASE WHEN a.state = 'refused' THEN 'failedToDeliverToConnectorService'
+            WHEN d.state IN ('running', 'succeeded', 'failed', 'notApplicable') OR a.operation_id IS NOT NULL
               THEN 'deliveredToOnPremisesServer'
             WHEN a.state = 'queued' THEN 'pendingDelivery'
-            WHEN a.state IN ('refused', 'failed', 'expired', 'cancelled') THEN 'failedToDeliverToConnectorService'
+            WHEN a.state IN ('failed', 'expired', 'cancelled') THEN 'failedToDeliverToConnectorService'
             WHEN a.state = 'unknown' THEN 'unknown'
             ELSE 'deliveredToConnectorService' END AS action_delivery_status,
           d.requested_at AS started_at, d.state_at AS updated_at, d.error_code, d.state, d.reason

@@ -9,6 +9,7 @@ import type {
   SignedDesiredConfiguration,
 } from "../core/link-records.ts";
 import { checkSession } from "./connector-sessions.ts";
+import { settleAction } from "./site-action-settle.ts";
 import { judgeTunnelServer } from "./tunnel-health-operations.ts";
 
 /** Own limit, below the one that connectors have (256): commands without an end at one connector. */
@@ -123,6 +124,8 @@ function noteCommandProgress(transaction: Transaction, progress: CommandProgress
     id,
     connectorId,
   );
+  const action = transaction.get("SELECT id FROM site_action WHERE command_id = ?", id);
+  if (action !== undefined) settleAction(transaction, String(action["id"]), now);
 }
 
 /** A connector that speaks of a command has it in its store. For use inside other operations. */

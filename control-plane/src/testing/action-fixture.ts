@@ -206,6 +206,13 @@ export class FixtureBridge {
     return taken.map(({ id }) => id);
   }
 
+  /** What the bridge says of a command that has no end yet. */
+  reports(id: string, state: "accepted" | "running") {
+    const key = { connectorId: this.id, sessionNo: this.#sessionNo };
+    const now = this.#fixture.clock.now();
+    return this.#fixture.store.run("noteCommandProgress", { ...key, id, state, now });
+  }
+
   append(stream: string, ...entries: readonly unknown[]) {
     const firstSeq = (this.#seqs[stream] ?? 0) + 1;
     this.#seqs[stream] = firstSeq + entries.length - 1;
