@@ -1,9 +1,8 @@
 import type { CheckResult } from "@isthmus/shared/kernel/service-definition";
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
 import type { InventoryMessage } from "@isthmus/shared/link/link-hooks";
-import type { InventorySource } from "../core/ports.ts";
-import type { WantedSource } from "./site-sources.ts";
 import { SourceRunner, type SourceRunnerParts } from "./source-runner.ts";
+import type { WantedSource } from "./wanted-source.ts";
 
 interface Running {
   readonly make: string;
@@ -26,7 +25,7 @@ export class Inventory implements AsyncDisposable {
   }
 
   /** Ends sources that are wanted no more, or otherwise; those that are wanted as they are go on undisturbed. */
-  async apply(wanted: readonly WantedSource<InventorySource>[]): Promise<void> {
+  async apply(wanted: readonly WantedSource[]): Promise<void> {
     // Without a control plane there is nobody who would take it.
     const all = this.#isStandalone ? [] : wanted;
     const kept = new Map<string, Running>();
@@ -107,8 +106,8 @@ function checkOf({ source, observer, lease }: SourceRunner, now: number): CheckR
 /** Own choice: faults that are not seen again for so long are over. */
 const FAULT_SHOWN_MS = 300_000;
 
-function progressWords({ kinds }: SourceRunner["observer"]): string {
-  const [first] = kinds;
+function progressWords({ progressByKind }: SourceRunner["observer"]): string {
+  const [first] = progressByKind;
   if (first === undefined) return "its first reading begins";
   const [kind, { read, expected }] = first;
   const of = expected === undefined ? "" : ` of about ${expected}`;

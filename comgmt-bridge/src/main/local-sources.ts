@@ -3,16 +3,15 @@ import type { HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import type { Random } from "@isthmus/shared/random";
 import type { AgentSource } from "../agents/agent-source.ts";
 import type { LocalConfiguration } from "../config/bridge-configuration.ts";
-import type { InventorySource } from "../core/ports.ts";
 import type { DirectorySource } from "../directory/directory-source.ts";
 import { agentChecks, agentHealth, agentSource } from "./agent-documents.ts";
 import { directoryChecks, directoryHealth, directorySource } from "./directory-sources.ts";
-import type { WantedSource } from "./site-sources.ts";
+import type { WantedSource } from "./wanted-source.ts";
 
 type Named = Partial<Pick<LocalConfiguration, "directories" | "agents">>;
 
 export interface LocalSources {
-  readonly wanted: readonly WantedSource<InventorySource>[];
+  readonly wanted: readonly WantedSource[];
   readonly health: readonly HealthCheck[];
 }
 
@@ -24,7 +23,7 @@ export function localSources(
   const domains = directories.map((configuration) => {
     let source: DirectorySource | undefined;
     const { name } = configuration;
-    const wanted: WantedSource<InventorySource> = {
+    const wanted: WantedSource = {
       ...{ name, make: JSON.stringify(configuration) },
       start: (observer) => {
         const onFault = (code: string, message: string) => observer.fault(code, message);
@@ -46,7 +45,7 @@ function ofAgents(
   { clock }: { readonly clock: Clock },
 ) {
   let source: AgentSource | undefined;
-  const wanted: WantedSource<InventorySource> = {
+  const wanted: WantedSource = {
     ...{ name: configuration.name, make: JSON.stringify(configuration) },
     start: (observer) => {
       const onFault = (code: string, message: string) => observer.fault(code, message);

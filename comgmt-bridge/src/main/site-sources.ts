@@ -8,16 +8,10 @@ import { OTHER_KINDS } from "../core/list-tables.ts";
 import { SiteSource } from "../site/site-source.ts";
 import type { ConnectedSite, Sites } from "./sites.ts";
 import type { SourceObserver } from "./source-observer.ts";
+import type { WantedSource } from "./wanted-source.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
-
-/** A source that is to run, and what it is made of: one of another make takes its place. */
-export interface WantedSource<Source> {
-  readonly name: string;
-  readonly make: string;
-  readonly start: (observer: SourceObserver) => Source;
-}
 
 /**
  * The sites that the control plane wants read, as far as this host agrees. Throws ConnectorError `site-unknown` for one that the local file does
@@ -28,7 +22,7 @@ export function wantedSites(
   sites: Sites,
   guardrails: Pick<BridgeGuardrails, "inventory">,
   parts: { readonly clock: Clock; readonly random: Random },
-): readonly WantedSource<SiteSource>[] {
+): readonly WantedSource[] {
   return desired.map((wanted) => {
     const site = sites.of(wanted.source);
     if (site === undefined) {

@@ -1,5 +1,4 @@
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
-import type { ScanEnd } from "../core/inventory-state.ts";
 
 export interface KindProgress {
   readonly read: number;
@@ -16,7 +15,8 @@ export interface SourceFault {
 /** What happens to one source, for metrics, health and the command line. */
 export class SourceObserver {
   readonly totals = { requests: 0, rows: 0, changed: 0, applied: 0, passedOver: 0, faults: 0 };
-  readonly kinds = new Map<RecordKind, KindProgress>();
+  /** Of scans that are under way. */
+  readonly progressByKind = new Map<RecordKind, KindProgress>();
   readonly scanEndedAt = new Map<RecordKind, number>();
   lastFault: SourceFault | undefined;
   backlogEntries = 0;
@@ -43,21 +43,21 @@ export class SourceObserver {
     if (isNews) this.#onFault(this.lastFault);
   }
 
-  changed(_kind: RecordKind, count: number): void {
+  changed(count: number): void {
     this.totals.changed += count;
   }
 
-  range(_kind: RecordKind, what: "applied" | "passed-over"): void {
+  range(what: "applied" | "passed-over"): void {
     if (what === "applied") this.totals.applied += 1;
     else this.totals.passedOver += 1;
   }
 
   progress(kind: RecordKind, read: number, expected: number | undefined): void {
-    this.kinds.set(kind, { read, expected, at: this.#now() });
+    this.progressByKind.set(kind, { read, expected, at: this.#now() });
   }
 
-  scanEnded(kind: RecordKind, _end: ScanEnd): void {
-    this.kinds.delete(kind);
+  scanEnded(kind: RecordKind): void {
+    this.progressByKind.delete(kind);
     this.scanEndedAt.set(kind, this.#now());
     this.lastFault = undefined;
   }

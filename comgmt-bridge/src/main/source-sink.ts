@@ -52,14 +52,14 @@ export class SourceSink implements InventorySink {
       ...this.#whose(kind),
       ...reading,
     });
-    this.#applied(kind, applied);
-    this.#options.observer.range(kind, "applied");
+    this.#applied(applied);
+    this.#options.observer.range("applied");
     return applied;
   }
 
   async passOverRange(kind: RecordKind, range: KeyBounds | undefined): Promise<void> {
     await this.#options.store.run("passOverRange", { ...this.#whose(kind), range });
-    this.#options.observer.range(kind, "passed-over");
+    this.#options.observer.range("passed-over");
   }
 
   async applyChanges(
@@ -69,7 +69,7 @@ export class SourceSink implements InventorySink {
   ): Promise<Applied> {
     const argument = { ...this.#whose(kind), ...reading, tombstones };
     const applied = await this.#options.store.run("applyChanges", argument);
-    this.#applied(kind, applied);
+    this.#applied(applied);
     return applied;
   }
 
@@ -79,7 +79,7 @@ export class SourceSink implements InventorySink {
     const end = await store.run("endScan", { ...this.#whose(kind), beganAt, ...limits });
     await store.run("tellDigest", this.#whose(kind));
     this.#wake();
-    observer.scanEnded(kind, end);
+    observer.scanEnded(kind);
     return end;
   }
 
@@ -102,9 +102,9 @@ export class SourceSink implements InventorySink {
     return { source, kind, lease, at: clock.now() };
   }
 
-  #applied(kind: RecordKind, { changed }: Applied): void {
+  #applied({ changed }: Applied): void {
     if (changed === 0) return;
-    this.#options.observer.changed(kind, changed);
+    this.#options.observer.changed(changed);
     this.#wake();
   }
 

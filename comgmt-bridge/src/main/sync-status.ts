@@ -45,7 +45,7 @@ export function syncControls(
         kinds: source.kinds.map((kind) => {
           const found = figures.find((each) => each.source === source.name && each.kind === kind);
           const { records, missing, waiting, completeScans, lastScan } = found ?? NO_FIGURES;
-          const { read, expected } = observer.kinds.get(kind) ?? {};
+          const { read, expected } = observer.progressByKind.get(kind) ?? {};
           return { kind, records, missing, waiting, completeScans, lastScan, read, expected };
         }),
       }));

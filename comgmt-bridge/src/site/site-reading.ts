@@ -8,7 +8,6 @@ import type { AdminServiceClient, Asking } from "./admin-service-client.ts";
 import { KeyedReader } from "./keyed-reader.ts";
 import { type PatienceParts, patiently } from "./patience.ts";
 import { probeCapabilities, type SiteCapabilities } from "./probe-capabilities.ts";
-import type { MissingTable } from "./probe-tables.ts";
 import type { CollectionScope, RangeReader } from "./range-reading.ts";
 import { ScriptContents } from "./script-contents.ts";
 import { type KindOfSite, probeKind } from "./site-tables.ts";
@@ -101,11 +100,6 @@ export class SiteReading {
   /** As last probed; probed now where it never was. */
   async tablesOf(kind: RecordKind, signal: AbortSignal): Promise<KindOfSite | undefined> {
     return this.#probed.get(kind) ?? (await this.probe(kind, signal));
-  }
-
-  /** Tables that cannot be read, and why. */
-  missing(): readonly MissingTable[] {
-    return [...this.#probed.values()].flatMap((each) => each.missing);
   }
 
   rangeReader(kind: KindOfSite): RangeReader {

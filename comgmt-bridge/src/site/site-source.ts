@@ -30,11 +30,6 @@ export class SiteSource implements InventorySource {
     this.kinds = options.kinds;
   }
 
-  /** Tables that the site lacks, or that the account may not read, with what the records do without. */
-  missing(): ReturnType<SiteReading["missing"]> {
-    return this.#reading?.missing() ?? [];
-  }
-
   async run(sink: InventorySink, signal: AbortSignal): Promise<void> {
     const { periods, hotMs } = this.#options;
     const reading = await this.#open(signal);

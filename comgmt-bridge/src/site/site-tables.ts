@@ -3,7 +3,7 @@ import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
 import type { KindTables, SiteTable } from "../core/tables.ts";
 import { facetsOf } from "../core/tables.ts";
 import type { Asking } from "./admin-service-client.ts";
-import { type MissingTable, type ProbedTable, probeTables } from "./probe-tables.ts";
+import { type ProbedTable, probeTables } from "./probe-tables.ts";
 import type { RawPages } from "./raw-pages.ts";
 
 /** Own number, raised when the same columns come to other facets, so that unchanged pages are looked into once more. */
@@ -20,7 +20,6 @@ export interface KindOfSite {
   readonly isInRanges: boolean;
   readonly spine: LaidOutTable;
   readonly others: readonly LaidOutTable[];
-  readonly missing: readonly MissingTable[];
   /** Whether the site has no more facets of a record than these tables: none is merely kept from us. */
   readonly isAllThereIs: boolean;
   /** Ids of the catalogue, whether the site has them or not. */
@@ -40,14 +39,7 @@ export async function probeKind(
   // The spine is required, so it is here, and first.
   const probed = { spine: first as LaidOutTable, others: rest };
   const isAllThereIs = missing.every(({ code }) => code === "site-not-found");
-  return {
-    kind,
-    isInRanges,
-    ...probed,
-    missing,
-    isAllThereIs,
-    ids: new Set(all.map(({ id }) => id)),
-  };
+  return { kind, isInRanges, ...probed, isAllThereIs, ids: new Set(all.map(({ id }) => id)) };
 }
 
 function layoutOf({ table, keyName, select }: ProbedTable, scope: readonly string[]): string {
