@@ -11,14 +11,16 @@ const MAX_SUBJECT_CHARACTERS = 200;
 
 /** What the wire does not carry, and why. */
 const REASONS = {
-  "record.malformed": "its key is empty or longer than 256 characters",
+  "record.malformed": "its key is empty, longer than 256 characters or holds half a character",
   "facet.malformed": "its name is no facet's name",
   "facet.too-large": `it is larger than ${MAX_FACET_BYTES} bytes`,
   "facet.too-deep": `it is nested deeper than ${MAX_NESTING}`,
 } as const;
 type RefusalCode = keyof typeof REASONS;
 
-export const isRecordKey = (key: string): boolean => recordKey.safeParse(key).success;
+/** SQLite would keep two keys of broken UTF-16 as one, here as in the control plane. */
+export const isRecordKey = (key: string): boolean =>
+  recordKey.safeParse(key).success && key.isWellFormed();
 export const isFacetName = (name: string): boolean => facetName.safeParse(name).success;
 
 /** Why the wire does not carry a facet; undefined where it does. */

@@ -26,6 +26,14 @@ const MAX_TIME = 8_640_000_000_000_000;
 const MAX_FACET_NESTING = 16;
 const KINDS: ReadonlySet<unknown> = new Set(RECORD_KINDS);
 
+/** A bridge's clock may be ahead by this; what it dates later would be kept and be the newest for good. */
+const MAX_AHEAD_MS = 86_400_000;
+
+/** The latest time that is believed of a bridge, by our clock. */
+export function latestTime(now: number): number {
+  return now + MAX_AHEAD_MS;
+}
+
 type Members = Readonly<Record<string, unknown>>;
 
 /** Whether an entry of type `records` is one. */

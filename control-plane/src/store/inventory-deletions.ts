@@ -1,5 +1,8 @@
+import { ProtocolError } from "@isthmus/shared/errors";
 import type { InventoryEntry } from "@isthmus/shared/link/inventory-messages";
+import { isPlausibleRevision } from "@isthmus/shared/link/inventory-revision";
 import type { Transaction } from "@isthmus/shared/store/transaction";
+import { latestTime } from "./inventory-checks.ts";
 import { deleteDocument, RecordDocument } from "./inventory-documents.ts";
 import { archiveFacet, COLLECTIONS_FACET, writeMemberships } from "./inventory-facets.ts";
 import type { RecordsTarget } from "./inventory-records.ts";
@@ -11,7 +14,11 @@ type DeletedEntry = Extract<InventoryEntry, { readonly type: "deleted" }>;
 /** Takes records out that the bridge says are gone. Their rows stay with their history; one that came back since is not touched. */
 export function applyDeletions(target: Omit<RecordsTarget, "refuse">, entry: DeletedEntry): void {
   const { transaction, sourceId, now } = target;
-  const { kind, at, revision, evidence } = entry;
+  const { kind, revision, evidence } = entry;
+  const at = Math.min(entry.at, latestTime(now));
+  if (!isPlausibleRevision(revision, now)) {
+    throw new ProtocolError("revision-implausible", "a source cannot have come to that revision");
+  }
   let deleted = 0;
   for (const key of entry.keys) {
     const row = transaction.get(

@@ -1,5 +1,9 @@
 import { ProtocolError } from "@isthmus/shared/errors";
-import { DigestBuckets, differingBuckets } from "@isthmus/shared/link/inventory-digest";
+import {
+  DIGEST_BYTES,
+  DigestBuckets,
+  differingBuckets,
+} from "@isthmus/shared/link/inventory-digest";
 import {
   DIGEST_BUCKETS,
   type InventoryDiffers,
@@ -24,6 +28,13 @@ const ROWS_AT_ONCE = 10_000;
 /** Rows that are kept for later entries of a batch, about; and far more than that many can be. */
 const MAX_ROWS_KEPT = 100_000;
 const MAX_ROWS_READ = 1_000_000;
+/** Of a batch: after so many readings of many buckets each bucket is read by itself, so that nobody has all of them read time and again. */
+const WIDE_READINGS = 4;
+/** Digests of a source that are compared within a minute: each reads all rows of a kind. What they would show, a later one does. */
+const MAX_DIGESTS = 64;
+const DIGESTS_MS = 60_000;
+/** Events of a source that are looked through for them. */
+const EVENTS_LOOKED_AT = 256;
 
 /**
  * Records of the buckets that a batch lists, read once for many of them: a digest that differs in many buckets is answered with all of
@@ -34,6 +45,7 @@ export class BucketRows {
   #from = 0;
   #end = 0;
   #rows = new Map<number, Map<string, string>>();
+  #readings = 0;
 
   forget(): void {
     this.#key = "";
@@ -51,13 +63,9 @@ export class BucketRows {
   }
 
   #read({ transaction, source }: DriftTarget, kind: RecordKind, from: number): void {
-    const row = transaction.get(
-      "SELECT count(*) AS n FROM inventory_record WHERE kind = ? AND deleted_at IS NULL",
-      kind,
-    );
-    const share = Math.min(1, MAX_ROWS_KEPT / Math.max(1, Number(row?.["n"])));
+    this.#readings += 1;
     this.#from = from;
-    this.#end = from + Math.ceil(DIGEST_BUCKETS * share);
+    this.#end = from + (this.#readings > WIDE_READINGS ? 1 : bucketsAtOnce(transaction, kind));
     this.#rows = new Map();
     const rows = transaction.all(
       `SELECT bucket, key, digest FROM inventory_record
@@ -76,6 +84,15 @@ export class BucketRows {
   }
 }
 
+function bucketsAtOnce(transaction: Transaction, kind: RecordKind): number {
+  const row = transaction.get(
+    "SELECT count(*) AS n FROM inventory_record WHERE kind = ? AND deleted_at IS NULL",
+    kind,
+  );
+  const share = Math.min(1, MAX_ROWS_KEPT / Math.max(1, Number(row?.["n"])));
+  return Math.ceil(DIGEST_BUCKETS * share);
+}
+
 /** Where it is compared. */
 export interface DriftTarget {
   readonly transaction: Transaction;
@@ -89,11 +106,14 @@ export function compareDigest(
   entry: DigestEntry,
 ): InventoryDiffers | undefined {
   const { kind } = entry;
-  const own = ownDigest(target, kind);
-  const buckets = differingBuckets(own.toBytes(), Buffer.from(entry.buckets, "base64"));
-  if (buckets === undefined) {
+  const theirs = Buffer.from(entry.buckets, "base64");
+  // Before anything is read: it costs whoever sends it nothing.
+  if (theirs.length !== DIGEST_BYTES) {
     throw new ProtocolError("digest-length", `a digest has ${DIGEST_BUCKETS} buckets`);
   }
+  if (areTooMany(target)) return undefined;
+  const own = ownDigest(target, kind);
+  const buckets = differingBuckets(own.toBytes(), theirs) ?? [];
   const isSame = buckets.length === 0 && own.count === entry.count;
   const message = isSame
     ? `${own.count} records, the same on both sides`
@@ -104,6 +124,17 @@ export function compareDigest(
   if (buckets.length === 0) return undefined;
   const asked = buckets.slice(0, MAX_WANTED_BUCKETS);
   return differs(target, kind, { buckets: asked });
+}
+
+function areTooMany({ transaction, source, now }: DriftTarget): boolean {
+  const row = transaction.get(
+    `SELECT count(*) AS n FROM
+       (SELECT side, event, recorded_at FROM inventory_event WHERE source_id = ? ORDER BY id DESC LIMIT ${EVENTS_LOOKED_AT})
+     WHERE side = 'cloud' AND event IN ('digest.same', 'digest.differs') AND recorded_at > ?`,
+    source.id,
+    now - DIGESTS_MS,
+  );
+  return Number(row?.["n"]) >= MAX_DIGESTS;
 }
 
 function ownDigest({ transaction, source }: DriftTarget, kind: RecordKind): DigestBuckets {

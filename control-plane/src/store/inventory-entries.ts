@@ -2,7 +2,7 @@ import { ProtocolError } from "@isthmus/shared/errors";
 import { type InventoryEntry, inventoryEntry } from "@isthmus/shared/link/inventory-messages";
 import { recordConnectorEvent } from "./connector-sessions.ts";
 import type { IngestContext } from "./ingest-context.ts";
-import { isRecordsEntry, type RecordsEntry } from "./inventory-checks.ts";
+import { isRecordsEntry, latestTime, type RecordsEntry } from "./inventory-checks.ts";
 import { applyDeletions } from "./inventory-deletions.ts";
 import { compareBucket, compareDigest } from "./inventory-drift.ts";
 import { applyRecords } from "./inventory-records.ts";
@@ -43,7 +43,8 @@ export function takeInventoryEntry(context: IngestContext, value: unknown): void
       context.differences.push(...compareBucket(target, entry, context.bucketRows));
       break;
     case "event": {
-      const { at, event, message, kind, figures } = entry;
+      const { event, message, kind, figures } = entry;
+      const at = Math.min(entry.at, latestTime(now));
       const what = { at, event, message, kind, figures };
       recordSourceEvent(transaction, { sourceId: source.id, now, side: "bridge", ...what });
       break;

@@ -16,6 +16,8 @@ import { rerouteActions } from "./site-action-upkeep.ts";
 /** Own limits: sources that one connector reads; how far its number may be ahead, after this side was restored from a backup. */
 export const MAX_SOURCES = 16;
 const MAX_AHEAD = 2 ** 32;
+/** Above this no number is believed, so that there are always more of them. */
+const MAX_CLAIMED = 2 ** 52;
 /** A bridge asks every 20 s: a refusal is told of once in this time. */
 const TOLD_EVERY_MS = 3_600_000;
 
@@ -81,7 +83,8 @@ function hold(transaction: Transaction, claim: LeaseClaim, row: Row, epoch: numb
   const isSame = row["connector_id"] === connectorId && row["lease_epoch"] === epoch;
   const stored = Number(row["lease"]);
   // A number of which we know nothing: this side was restored from a backup, and no number may be given twice.
-  const known = claim.lease <= stored + MAX_AHEAD ? Math.max(stored, claim.lease) : stored;
+  const isBelieved = claim.lease <= Math.min(stored + MAX_AHEAD, MAX_CLAIMED);
+  const known = isBelieved ? Math.max(stored, claim.lease) : stored;
   const lease = isSame && known > 0 ? known : known + 1;
   transaction.run(
     "UPDATE inventory_source SET connector_id = ?, lease = ?, lease_until = ?, lease_epoch = ? WHERE id = ?",

@@ -1,7 +1,8 @@
 import { bucketOf, recordDigest, VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
 import { type InventoryRecord, MAX_FACETS } from "@isthmus/shared/link/inventory-messages";
+import { isPlausibleRevision } from "@isthmus/shared/link/inventory-revision";
 import type { Row, SqlValue, Transaction } from "@isthmus/shared/store/transaction";
-import type { RecordsEntry } from "./inventory-checks.ts";
+import { latestTime, type RecordsEntry } from "./inventory-checks.ts";
 import {
   LASTING_COLUMNS,
   lastingColumns,
@@ -39,10 +40,12 @@ export interface FacetChange {
 
 /** Applies the records of an entry, each whole or not at all. */
 export function applyRecords(target: RecordsTarget, entry: RecordsEntry): void {
+  const latest = latestTime(target.now);
   let highest = 0;
-  for (const record of entry.records) {
-    highest = Math.max(highest, record.revision);
+  for (const told of entry.records) {
+    const record = told.at > latest ? { ...told, at: latest } : told;
     const code = applyRecord(target, record);
+    if (code !== "revision-implausible") highest = Math.max(highest, record.revision);
     if (code !== undefined) target.refuse(record, code);
   }
   target.transaction.run(
@@ -57,6 +60,7 @@ export function applyRecords(target: RecordsTarget, entry: RecordsEntry): void {
 function applyRecord(target: RecordsTarget, record: InventoryRecord): string | undefined {
   // SQLite would keep two keys of broken UTF-16 as one.
   if (!record.key.isWellFormed()) return "record-key-malformed";
+  if (!isPlausibleRevision(record.revision, target.now)) return "revision-implausible";
   const told = readFacets(record);
   if (told === undefined) return "facet-hash-wrong";
   const row = target.transaction.get(
