@@ -1,8 +1,8 @@
 import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
 import type { BatchFrame } from "@isthmus/shared/link/batch-frame";
-import { openBatch, readBatchFrame } from "@isthmus/shared/link/batch-frame";
+import { readBatchFrame } from "@isthmus/shared/link/batch-frame";
 import { COMMANDS_STREAM } from "@isthmus/shared/link/inbox-operations";
-import type { FromControlPlane } from "@isthmus/shared/link/messages";
+import { type FromControlPlane, MAX_BATCH_ENTRIES } from "@isthmus/shared/link/messages";
 import type { SessionKey } from "../core/link-records.ts";
 import type { LinkContext } from "./link-context.ts";
 import type { LinkPeer } from "./link-peer.ts";
@@ -11,17 +11,24 @@ import type { LinkPeer } from "./link-peer.ts";
 export const CREDIT_BYTES = 1_048_576;
 const MAX_WAITING_BYTES = CREDIT_BYTES + 600_000;
 /**
- * Batches of one connection that are on their way into the store. What waits for the same commit shares it: rows of a first sync fall
- * all over the indexes, and the pages that two batches touch are then written once.
+ * Octets of entries, as they are when opened, of one connection that are on their way into the store. What waits for the same commit
+ * shares it: rows of a first sync fall all over the indexes, and a page that many batches touch is then written once. More would let
+ * others wait longer for their commit.
  */
-const MAX_STORING = 4;
+const MAX_STORING_BYTES = 4_194_304;
+
+/** What a connector is told of a stream: it may forget everything up to `seq`. */
+interface Ack {
+  readonly seq: number;
+  readonly rejected: readonly { readonly seq: number; readonly code: string }[];
+}
 
 interface Waiting {
   readonly frame: BatchFrame;
   readonly bytes: number;
 }
 
-/** Takes the batches of one connection in, in their order: decompressed off the event loop, stored, acknowledged. */
+/** Takes the batches of one connection in, in their order: opened and stored on the store's thread, acknowledged. */
 export class Ingest {
   readonly #context: LinkContext;
   readonly #session: SessionKey;
@@ -33,6 +40,7 @@ export class Ingest {
   #waitingBytes = 0;
   #isWorking = false;
   #isStopped = false;
+  #acks = new Map<string, Ack>();
 
   constructor(options: {
     readonly context: LinkContext;
@@ -83,22 +91,27 @@ export class Ingest {
 
   async #work(): Promise<void> {
     this.#isWorking = true;
-    const storing: Promise<void>[] = [];
+    const storing: { readonly rawBytes: number; readonly done: Promise<void> }[] = [];
+    let storingBytes = 0;
     for (;;) {
-      const next = storing.length < MAX_STORING ? this.#queue.shift() : undefined;
+      const next = storingBytes < MAX_STORING_BYTES ? this.#queue.shift() : undefined;
       if (next !== undefined) {
-        storing.push(this.#store(next, await outcomeOf(textOf(next.frame))));
-      } else if (storing.length > 0) {
-        await storing.shift();
-      } else break;
+        const { rawBytes } = next.frame.header;
+        storing.push({ rawBytes, done: this.#store(next) });
+        storingBytes += rawBytes;
+        continue;
+      }
+      const first = storing.shift();
+      if (first === undefined) break;
+      await first.done;
+      storingBytes -= first.rawBytes;
     }
     this.#isWorking = false;
   }
 
-  async #store({ frame, bytes }: Waiting, opened: () => string | undefined): Promise<void> {
+  async #store({ frame, bytes }: Waiting): Promise<void> {
     try {
-      const text = opened();
-      if (!this.#isStopped) await this.#take(frame, text);
+      await this.#take(frame);
     } catch (error) {
       if (!this.#isStopped) this.#onFailed(error);
     } finally {
@@ -111,14 +124,13 @@ export class Ingest {
     this.#context.gate.leave(bytes);
   }
 
-  async #take(frame: BatchFrame, text: string | undefined): Promise<void> {
-    const { header, compressed } = frame;
+  async #take({ header, compressed }: BatchFrame): Promise<void> {
     const { store, clock, unsignedCommands } = this.#context;
     const batch = {
       ...this.#session,
       ...header,
-      text,
-      sealed: text === undefined ? Uint8Array.from(compressed) : new Uint8Array(),
+      // A copy: what crosses to another thread is the whole buffer, and that is of all frames that came together.
+      compressed: Uint8Array.from(compressed),
       now: clock.now(),
     };
     const outcome = await store.run("ingestBatch", batch).catch((error: unknown) => {
@@ -130,28 +142,26 @@ export class Ingest {
       return;
     }
     const { seq, rejected, endedCommands, hasNewCommands, changedActions, differences } = outcome;
-    this.#send({ type: "ack", stream: header.stream, seq, rejected: [...rejected] });
+    this.#acknowledge(header.stream, seq, rejected);
+    if (differences.length > 0) this.#sendAcks();
     for (const message of differences) this.#send(message);
     if (endedCommands.length > 0) this.#onCommandsEnded(endedCommands);
     if (hasNewCommands) unsignedCommands.nudge();
     if (changedActions.length > 0) this.#context.actionNews.tell(changedActions);
   }
-}
+  /** One message for all batches of a commit: they end in the same turn. */
+  #acknowledge(stream: string, seq: number, rejected: Ack["rejected"]): void {
+    if (this.#acks.size === 0) queueMicrotask(() => this.#sendAcks());
+    const earlier = this.#acks.get(stream)?.rejected ?? [];
+    if (earlier.length + rejected.length > MAX_BATCH_ENTRIES) this.#sendAcks();
+    const all = this.#acks.get(stream)?.rejected ?? [];
+    this.#acks.set(stream, { seq, rejected: [...all, ...rejected] });
+  }
 
-/** Undefined where the payload is none. */
-function textOf(frame: BatchFrame): Promise<string | undefined> {
-  return openBatch(frame).catch((error: unknown) => {
-    if (error instanceof ProtocolError) return undefined;
-    throw error;
-  });
-}
-
-/** What a promise came to, to be taken or thrown later. */
-function outcomeOf<T>(promise: Promise<T>): Promise<() => T> {
-  return promise.then(
-    (value) => () => value,
-    (error: unknown) => () => {
-      throw error;
-    },
-  );
+  #sendAcks(): void {
+    for (const [stream, { seq, rejected }] of this.#acks) {
+      this.#send({ type: "ack", stream, seq, rejected: [...rejected] });
+    }
+    this.#acks.clear();
+  }
 }

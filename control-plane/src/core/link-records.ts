@@ -84,9 +84,9 @@ export interface IncomingBatch extends SessionKey {
   readonly firstSeq: number;
   readonly entryCount: number;
   readonly isAfterPruned: boolean;
-  /** JSON texts, one a line; undefined where the payload could not be opened, and then its bytes are kept instead. */
-  readonly text: string | undefined;
-  readonly sealed: Uint8Array;
+  /** zstd of JSON texts, one a line, of `rawBytes` octets: the store opens it, on the thread where it is read. */
+  readonly compressed: Uint8Array;
+  readonly rawBytes: number;
   readonly now: number;
 }
 

@@ -1,4 +1,5 @@
 import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
+import { openBatch } from "@isthmus/shared/link/batch-frame";
 import { MAX_ENTRY_BYTES, MAX_STREAMS } from "@isthmus/shared/link/messages";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import type { IncomingBatch, IngestOutcome } from "../core/link-records.ts";
@@ -38,7 +39,7 @@ function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutc
   checkContinuity(transaction, batch, applied);
   const lines = linesOf(batch);
   if (lines === undefined) {
-    keepDeadLetter(batch, transaction, firstSeq, "batch-malformed", batch.sealed);
+    keepDeadLetter(batch, transaction, firstSeq, "batch-malformed", batch.compressed);
     setApplied(transaction, batch, lastSeq);
     const all = Array.from({ length: entryCount }, (_, i) => firstSeq + i);
     const rejected = all.filter((seq) => seq > applied);
@@ -110,9 +111,15 @@ function isConstraintFault(error: unknown): boolean {
   return (code & 0xff) === 19;
 }
 
-function linesOf(batch: IncomingBatch): string[] | undefined {
-  const lines = batch.text?.split("\n");
-  return lines?.length === batch.entryCount ? lines : undefined;
+/** Undefined where the payload is not what the header says. */
+function linesOf({ compressed, rawBytes, entryCount }: IncomingBatch): string[] | undefined {
+  try {
+    const lines = openBatch(compressed, rawBytes).split("\n");
+    return lines.length === entryCount ? lines : undefined;
+  } catch (error) {
+    if (error instanceof ProtocolError) return undefined;
+    throw error;
+  }
 }
 
 function appliedSeq(transaction: Transaction, { connectorId, stream }: IncomingBatch): number {

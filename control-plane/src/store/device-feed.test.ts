@@ -3,6 +3,7 @@ import { openStore } from "@isthmus/shared/store/store";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { batchPayload } from "../testing/batch-payload.ts";
 import { MAX_WAITING_UPDATES } from "./device-feed-operations.ts";
 import type { operations } from "./module.ts";
 import { type ControlPlaneStore, StoreRecords } from "./records.ts";
@@ -154,7 +155,6 @@ describe("an update that did not arrive brings a new feed", () => {
     await feed();
     const [command] = await queued();
     const entry = { id: command?.id, state, endedAt: clock.now() };
-    const text = JSON.stringify(entry);
     await store.run("ingestBatch", {
       connectorId: "gw",
       sessionNo,
@@ -162,8 +162,7 @@ describe("an update that did not arrive brings a new feed", () => {
       firstSeq: 1,
       entryCount: 1,
       isAfterPruned: false,
-      text,
-      sealed: Buffer.alloc(0),
+      ...batchPayload([JSON.stringify(entry)]),
       now: clock.now(),
     });
   }

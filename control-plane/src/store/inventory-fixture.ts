@@ -10,6 +10,7 @@ import type {
 import type { Service } from "@isthmus/shared/link/messages";
 import { openStore } from "@isthmus/shared/store/store";
 import type { LeaseClaim } from "../core/link-records.ts";
+import { batchPayload } from "../testing/batch-payload.ts";
 import type { operations } from "./module.ts";
 
 /** For tests: a store with connectors that tell of inventory. */
@@ -106,8 +107,7 @@ export class TellingConnector {
       firstSeq,
       entryCount: lines.length,
       isAfterPruned: false,
-      text: lines.join("\n"),
-      sealed: new Uint8Array(),
+      ...batchPayload(lines),
       now: of.now ?? START,
     });
   }

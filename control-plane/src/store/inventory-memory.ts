@@ -3,6 +3,7 @@ import { StatementCache } from "@isthmus/shared/store/database";
 import { migrate } from "@isthmus/shared/store/migrate";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import type { IngestOutcome } from "../core/link-records.ts";
+import { batchPayload } from "../testing/batch-payload.ts";
 import { START } from "./inventory-fixture.ts";
 import { migrations, operations } from "./module.ts";
 
@@ -58,8 +59,7 @@ export class InventoryInMemory implements Disposable {
       firstSeq,
       entryCount: lines.length,
       isAfterPruned: false,
-      text: lines.join("\n"),
-      sealed: new Uint8Array(),
+      ...batchPayload(lines),
       now: START,
     });
   }

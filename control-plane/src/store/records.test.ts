@@ -5,6 +5,7 @@ import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Condition, ListQuery } from "../core/list-query.ts";
 import { RESOURCES, type ResourceName } from "../core/resources.ts";
+import { batchPayload } from "../testing/batch-payload.ts";
 import type { operations } from "./module.ts";
 import { type ControlPlaneStore, StoreRecords } from "./records.ts";
 
@@ -165,13 +166,12 @@ test("failures that strangers caused and dead letters do not stay for ever", asy
     clockOffsetMs: 0,
     now: 1,
   });
-  const text = ['{"event":"failed","at":1,"transactionId":"t"}', "no JSON"].join("\n");
+  const lines = ['{"event":"failed","at":1,"transactionId":"t"}', "no JSON"];
   const batch = {
     ...connector,
     firstSeq: 1,
     entryCount: 2,
-    text,
-    sealed: new Uint8Array(),
+    ...batchPayload(lines),
     now: 1,
   };
   expect(await store.run("ingestBatch", batch)).toMatchObject({ rejected: [{ seq: 2 }] });

@@ -8,6 +8,7 @@ import { recordGuid } from "../core/record-guid.ts";
 import type { SiteActionRequest } from "../core/site-action-records.ts";
 import { recordsOf, told } from "../store/inventory-fixture.ts";
 import { migrations, operations } from "../store/module.ts";
+import { batchPayload } from "./batch-payload.ts";
 
 /** For tests: a store in memory with a site CM1 of a few devices, read by one of two bridges. */
 
@@ -223,8 +224,7 @@ export class FixtureBridge {
       firstSeq,
       entryCount: entries.length,
       isAfterPruned: false,
-      text: entries.map((entry) => JSON.stringify(entry)).join("\n"),
-      sealed: new Uint8Array(),
+      ...batchPayload(entries.map((entry) => JSON.stringify(entry))),
       now: this.#fixture.clock.now(),
     });
   }

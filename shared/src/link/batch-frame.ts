@@ -1,5 +1,5 @@
 import { promisify } from "node:util";
-import { constants, zstdCompress, zstdCompressSync, zstdDecompress } from "node:zlib";
+import { constants, zstdCompress, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { ProtocolError } from "../errors.ts";
 import {
   MAX_BATCH_COMPRESSED_BYTES,
@@ -40,8 +40,10 @@ const STREAM_NAME = /^[a-z][a-z0-9-]{0,31}$/;
 /** Level 3 is where zstd's ratio flattens for short JSON lines. */
 const COMPRESSION = { params: { [constants.ZSTD_c_compressionLevel]: 3 } };
 
+/** The runtime takes none that is smaller. */
+const MIN_CHUNK_BYTES = 64;
+
 const compress = promisify(zstdCompress);
-const decompress = promisify(zstdDecompress);
 
 /** Reads the header of a frame; the payload stays compressed. Throws ProtocolError `batch-*`. */
 export function readBatchFrame(bytes: Uint8Array): BatchFrame {
@@ -90,22 +92,26 @@ function check(isTrue: boolean, code: string, message: string): asserts isTrue {
 }
 
 /**
- * The entries' text, decompressed on a worker thread of the runtime, never beyond what the header announced.
- * Throws ProtocolError `batch-payload`.
+ * The entries' text, decompressed where it stands and never beyond what the header announced: for those who are on a thread of their own.
+ * In one piece of that size it costs a third of what a stream of the runtime does. Throws ProtocolError `batch-payload`.
  */
-export async function openBatch(frame: BatchFrame): Promise<string> {
-  const { rawBytes } = frame.header;
-  const raw = await decompress(frame.compressed, { maxOutputLength: rawBytes }).catch(
-    (cause: unknown) => {
-      throw new ProtocolError("batch-payload", `payload is no zstd of ${rawBytes} bytes`, cause);
-    },
-  );
+export function openBatch(compressed: Uint8Array, rawBytes: number): string {
+  const raw = decompressed(compressed, rawBytes);
   check(
     raw.length === rawBytes,
     "batch-payload",
     `payload has ${raw.length} bytes, not ${rawBytes}`,
   );
   return raw.toString("utf8");
+}
+
+function decompressed(compressed: Uint8Array, rawBytes: number): Buffer {
+  try {
+    const chunkSize = Math.max(MIN_CHUNK_BYTES, rawBytes);
+    return zstdDecompressSync(compressed, { maxOutputLength: rawBytes, chunkSize });
+  } catch (cause) {
+    throw new ProtocolError("batch-payload", `payload is no zstd of ${rawBytes} bytes`, cause);
+  }
 }
 
 /** One entry as a frame has it. */

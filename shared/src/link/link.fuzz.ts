@@ -60,7 +60,7 @@ test("batches of any bytes are opened within what they announce, or refused", as
     fc.asyncProperty(hostileBytes(frames), async (bytes) => {
       try {
         const frame = readBatchFrame(bytes);
-        const text = await openBatch(frame);
+        const text = openBatch(frame.compressed, frame.header.rawBytes);
         expect(frame.header.rawBytes).toBeLessThanOrEqual(MAX_BATCH_DECOMPRESSED_BYTES);
         expect(Buffer.byteLength(text)).toBeLessThanOrEqual(3 * frame.header.rawBytes);
       } catch (error) {
