@@ -6,8 +6,8 @@ type Row = Readonly<Record<string, unknown>>;
 /** `ScopeId_.../Application_<guid>/<revision>`: the numeric key is that of a revision, the GUID stays. */
 const APPLICATION = /\/Application_([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})/;
 
-/** How records are called where that is not the key of their rows. Rows without a name are no records. */
-export function recordNameOf(kind: RecordKind): ((row: Row) => string | undefined) | undefined {
+/** The key of a record where that is not the key of its rows; a row that has none is no record. Undefined for other kinds. */
+export function recordKeyOf(kind: RecordKind): ((row: Row) => string | undefined) | undefined {
   return kind === "application" ? applicationGuid : undefined;
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { recordNameOf } from "../core/record-names.ts";
+import { recordKeyOf } from "../core/record-keys.ts";
 import type { SiteTable, TableContent } from "../core/tables.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { RecordAssembly, type TableRows } from "./record-assembly.ts";
@@ -83,7 +83,7 @@ test("an application is called by its GUID, and its last revision counts", () =>
     Name,
     ModelName: model,
   });
-  const nameOf = recordNameOf("application");
+  const recordKey = recordKeyOf("application");
   const assembly = new RecordAssembly({
     spine: spineOf(
       row(1, "old", `ScopeId_1/Application_${guid}/1`),
@@ -91,7 +91,7 @@ test("an application is called by its GUID, and its last revision counts", () =>
       row(3, "none", "ScopeId_1/GlobalSettings_1"),
     ),
     facets: new Set(["identity"]),
-    ...(nameOf && { nameOf }),
+    ...(recordKey && { recordKey }),
   });
   expect(assembly.records()).toEqual([
     { key: guid.toLowerCase(), facets: { identity: '{"Name":"new"}' } },

@@ -17,8 +17,8 @@ export interface AssemblyOptions {
   readonly spine: TableRows;
   /** Those to make; all tables that one has columns of have to be added. */
   readonly facets: ReadonlySet<string>;
-  /** What a record is called; its key in the table where absent. Undefined for a row that is no record. */
-  readonly nameOf?: (row: Row) => string | undefined;
+  /** The key of a row's record; that of the row where absent. Undefined for a row that is no record. */
+  readonly recordKey?: (row: Row) => string | undefined;
 }
 
 interface Building {
@@ -40,11 +40,11 @@ export class RecordAssembly {
   readonly #buildings = new Map<unknown, Building>();
   readonly #facets: ReadonlySet<string>;
 
-  constructor({ spine, facets, nameOf }: AssemblyOptions) {
+  constructor({ spine, facets, recordKey }: AssemblyOptions) {
     this.#facets = facets;
     for (const row of spine.rows) {
       const value = row[spine.keyName];
-      const key = nameOf === undefined ? String(value) : nameOf(row);
+      const key = recordKey === undefined ? String(value) : recordKey(row);
       if (key !== undefined) this.#buildings.set(value, { key, columns: {}, lists: {} });
     }
     this.add(spine);
@@ -55,7 +55,7 @@ export class RecordAssembly {
     addTable(this.#buildings, table, this.#facets);
   }
 
-  /** Of rows with one name, e.g. revisions of an application, the last one counts. */
+  /** Of rows with one record, e.g. revisions of an application, the last one counts. */
   records(): ReadRecord[] {
     const records = new Map<string, ReadRecord>();
     for (const building of this.#buildings.values()) {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { ConnectorError, codeOf } from "@isthmus/shared/errors";
 import type { ReadRecord } from "../core/inventory-state.ts";
-import { recordNameOf } from "../core/record-names.ts";
+import { recordKeyOf } from "../core/record-keys.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { readPlainRows, rowBytes } from "../protocol/admin-service/page-rows.ts";
 import { compare, type Filter, type Query } from "../protocol/admin-service/query.ts";
@@ -103,8 +103,8 @@ export function recordsOf(
   { kind, spine }: KindOfSite,
   rows: readonly Row[],
 ): readonly ReadRecord[] {
-  const nameOf = recordNameOf(kind);
+  const recordKey = recordKeyOf(kind);
   const facets = facetsOfTables([spine]);
   const table = { ...spine, rows };
-  return new RecordAssembly({ spine: table, facets, ...(nameOf && { nameOf }) }).records();
+  return new RecordAssembly({ spine: table, facets, ...(recordKey && { recordKey }) }).records();
 }

@@ -15,7 +15,7 @@ import type { StoredAction } from "../../core/actions/action-state.ts";
 import type { Asking } from "../../site/admin-service-client.ts";
 import { type ActionParts, commandAsking } from "./action-parts.ts";
 import { asMissingApproval, neededApproval, windowsOf } from "./approval-threshold.ts";
-import { reachGoal } from "./reach-goal.ts";
+import { reachCustomProperties } from "./reach-custom-properties.ts";
 import { isNotYet } from "./request-sender.ts";
 import { resolveTarget } from "./targets.ts";
 
@@ -75,7 +75,7 @@ export class CustomProperties {
     const action = known ?? (await this.#open(payload, context, asking));
     this.#wake();
     // What cannot be sent now, or whose answer is lost, the watcher goes on with.
-    await reachGoal(this.#parts, action, asking).catch((error: unknown) => {
+    await reachCustomProperties(this.#parts, action, asking).catch((error: unknown) => {
       if (!isNotYet(error)) throw error;
     });
   }

@@ -16,7 +16,7 @@ import type { OperationStatus, QueryStatus } from "../../protocol/admin-service/
 import { scriptOutput } from "../../protocol/admin-service/script-content.ts";
 import type { Asking } from "../../site/admin-service-client.ts";
 import type { ActionParts } from "./action-parts.ts";
-import { reachGoal } from "./reach-goal.ts";
+import { reachCustomProperties } from "./reach-custom-properties.ts";
 
 /** Own limits: devices and operations asked about in one look. */
 const QUERIES_AT_ONCE = 200;
@@ -49,7 +49,7 @@ export async function pollAction(
     case "application":
       return await pollApplication(parts, action, plan, asking);
     case "custom-properties":
-      return await reachGoal(parts, action, asking);
+      return await reachCustomProperties(parts, action, asking);
   }
 }
 

@@ -1,5 +1,5 @@
-import type { z } from "zod";
 import type { siteCommandPayloads } from "@isthmus/shared/link/site-messages";
+import type { z } from "zod";
 import { judgeQueries } from "../../core/actions/action-allowance.ts";
 import { judgeQuery } from "../../core/query-allowance.ts";
 import { queryRequest } from "../../protocol/admin-service/action-requests.ts";

@@ -12,7 +12,7 @@ import { sendOnce } from "./request-sender.ts";
  * Gives a device the custom properties that its action is to reach, by what it has at this moment: doing it again changes nothing. Where an
  * answer is lost the action stays open, and the next look goes on. Throws what the client throws.
  */
-export async function reachGoal(
+export async function reachCustomProperties(
   parts: ActionParts,
   action: StoredAction,
   asking: Asking,

@@ -15,7 +15,7 @@ import { matchesWithin } from "./bounded-match.ts";
 import { Cancellation } from "./cancel.ts";
 import { CustomProperties } from "./custom-properties.ts";
 import { notifyKind } from "./notify.ts";
-import { queryKind } from "./pivot.ts";
+import { queryKind } from "./query.ts";
 import { RecoveryKeys } from "./recovery-keys.ts";
 import { scriptKind } from "./script.ts";
 
