@@ -1,9 +1,8 @@
-import { createHash } from "node:crypto";
 import { basename, relative } from "node:path";
 import type { DeviceState, Service } from "@isthmus/shared/link/messages";
 import type { Layout } from "./layout.ts";
 import type { Ports } from "./ports.ts";
-import { DEMO_SITE } from "./process/configuration-manager.ts";
+import { DEMO_SCRIPT_SHA256, DEMO_SITE } from "./process/configuration-manager.ts";
 
 /** What the demonstration is about: one device, one open site, one closed one, one certificate profile. */
 export const DEMO = {
@@ -156,17 +155,10 @@ function bridgeGuardrails(): Json {
     actions: {
       targets: { [siteCode]: { collections: [collectionId] } },
       notifications: ["refreshMachinePolicy", "refreshUserPolicy", "hardwareInventory"],
-      scripts: [{ scriptGuid: script.guid, version: "1", sha256: storedScriptSha256(script.text) }],
+      scripts: [{ scriptGuid: script.guid, version: "1", sha256: DEMO_SCRIPT_SHA256 }],
       allowQueries: true,
     },
   };
-}
-
-/** Of a script as the site stores it: UTF-16LE with a byte order mark. */
-export function storedScriptSha256(text: string): string {
-  return createHash("sha256")
-    .update(Buffer.from(`\ufeff${text}`, "utf16le"))
-    .digest("hex");
 }
 
 /** The desired configuration that the administrator gives the bridge: the site, looked at more often than in earnest. */

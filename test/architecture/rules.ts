@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
   "tunnel-gateway": ["device", "packets", "directory", "revocation", "cloud"],
   "cert-connector": ["device", "ca", "directory", "intune", "webhook", "cloud"],
-  "comgmt-bridge": ["site", "directory", "agents", "cloud"],
+  "comgmt-bridge": ["site", "directory", "agents"],
   "control-plane": ["connector", "graph", "console", "portal", "signer"],
 };
 

@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { storedScript } from "../simulators/configmgr/scripts.ts";
 import type { AdminServiceClient, WireRow } from "./configmgr/admin-service-client.ts";
 import { FIRST, NOW, OPERATOR, siteUnderTest } from "./configmgr/site-under-test.ts";
 
@@ -92,7 +93,7 @@ describe("a script", () => {
 
   test("is created with its bytes, seen whole by key only, and approved by another than its author", async () => {
     await using all = await siteUnderTest();
-    const bytes = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from("hostname", "utf16le")]);
+    const bytes = storedScript("hostname");
     const guid = randomUUID();
     const made = await all.client.post("wmi/SMS_Scripts.CreateScripts", {
       ...{ ParamsDefinition: "", ScriptName: "New", Author: "CORP\\nobody", ScriptVersion: "1" },

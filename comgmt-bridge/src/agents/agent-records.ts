@@ -35,10 +35,10 @@ export const FACETS: readonly string[] = ["identity", "stable", "volatile", ...S
 
 /** `writtenAt` is when the document was written, in ms. */
 export function recordOf(document: InventoryDocument, writtenAt: number): ReadRecord {
-  const [bios, hardware, system] = ["BIOS", "HARDWARE", "OPERATINGSYSTEM"].map((section) =>
-    firstRow(document, section),
-  ) as [InventoryRow, InventoryRow, InventoryRow];
-  const [access] = [firstRow(document, "ACCESSLOG")];
+  const bios = firstRow(document, "BIOS");
+  const hardware = firstRow(document, "HARDWARE");
+  const system = firstRow(document, "OPERATINGSYSTEM");
+  const access = firstRow(document, "ACCESSLOG");
   const facets: Record<string, unknown> = {
     identity: {
       deviceId: document.deviceId,

@@ -1,8 +1,7 @@
-/** Own limits of the wire: `MAX_FACET_NESTING` of inventory-messages, and an entry with room for a key and the names around a facet. */
-export const MAX_NESTING = 16;
-
-const QUOTE = 34;
-const BACKSLASH = 92;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const [OPEN_BRACKET, CLOSE_BRACKET] = [0x5b, 0x5d];
+const [OPEN_BRACE, CLOSE_BRACE] = [0x7b, 0x7d];
 
 /**
  * Whether arrays and objects of a JSON text lie at most `depth` deep within one another; without parsing it, since all that a bridge reads
@@ -14,10 +13,10 @@ export function isTextNestedAtMost(text: string, depth: number): boolean {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
       at = endOfString(text, at);
-    } else if (code === 123 || code === 91) {
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
       open += 1;
       if (open > depth) return false;
-    } else if (code === 125 || code === 93) {
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
       open -= 1;
     }
   }

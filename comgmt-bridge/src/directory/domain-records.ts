@@ -80,9 +80,7 @@ export const KINDS: Readonly<Record<DomainKind, KindOfDomain>> = {
   },
 };
 
-const BINARY = ["objectGUID", "objectSid"];
-
-export { BINARY as BINARY_ATTRIBUTES };
+export const BINARY_ATTRIBUTES = ["objectGUID", "objectSid"];
 
 /** userAccountControl, [MS-ADTS] section 2.2.16. */
 const ACCOUNTDISABLE = 0x2;
@@ -96,7 +94,10 @@ const EXTENDED_DN = /^<GUID=([0-9A-Fa-f-]{36})>;(?:<SID=[^>]*>;)?(.*)$/s;
 /** Attributes that are asked for, without members. */
 export function attributesOf(kind: DomainKind): string[] {
   const { identity, stable, volatile } = KINDS[kind];
-  return [...BINARY, ...[identity, stable, volatile].flatMap((each) => Object.keys(each))];
+  return [
+    ...BINARY_ATTRIBUTES,
+    ...[identity, stable, volatile].flatMap((each) => Object.keys(each)),
+  ];
 }
 
 /** Facets that each record of a kind is read with. */

@@ -1,6 +1,6 @@
-import { facetName, recordKey } from "@isthmus/shared/link/inventory-messages";
+import { facetName, MAX_FACET_NESTING, recordKey } from "@isthmus/shared/link/inventory-messages";
 import type { Transaction } from "@isthmus/shared/store/transaction";
-import { isTextNestedAtMost, MAX_NESTING } from "../core/inventory-facet-text.ts";
+import { isTextNestedAtMost } from "../core/inventory-facet-text.ts";
 import { MAX_FACET_BYTES, SURE_FACET_CHARACTERS, tellEvent } from "./inventory-entries.ts";
 import type { Telling } from "./inventory-telling.ts";
 import type { KindState } from "./kind-state.ts";
@@ -14,7 +14,7 @@ const REASONS = {
   "record.malformed": "its key is empty, longer than 256 characters or holds half a character",
   "facet.malformed": "its name is no facet's name",
   "facet.too-large": `it is larger than ${MAX_FACET_BYTES} bytes`,
-  "facet.too-deep": `it is nested deeper than ${MAX_NESTING}`,
+  "facet.too-deep": `it is nested deeper than ${MAX_FACET_NESTING}`,
 } as const;
 type RefusalCode = keyof typeof REASONS;
 
@@ -28,7 +28,7 @@ export function facetRefusal(text: string): RefusalCode | undefined {
   if (text.length > SURE_FACET_CHARACTERS && Buffer.byteLength(text) > MAX_FACET_BYTES) {
     return "facet.too-large";
   }
-  return isTextNestedAtMost(text, MAX_NESTING) ? undefined : "facet.too-deep";
+  return isTextNestedAtMost(text, MAX_FACET_NESTING) ? undefined : "facet.too-deep";
 }
 
 /** Notes what is left out, and tells it the first time. */

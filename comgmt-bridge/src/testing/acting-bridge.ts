@@ -5,6 +5,7 @@ import type { ActionEntry } from "@isthmus/shared/link/site-messages";
 import { actionEntry } from "@isthmus/shared/link/site-messages";
 import { commandContext } from "@isthmus/shared/testing/command-context";
 import { makeTestKernel } from "@isthmus/shared/testing/kernel";
+import { storedScript } from "../../../test/simulators/configmgr/scripts.ts";
 import { startSite } from "../../../test/simulators/configmgr/site.ts";
 import type { SiteOptions } from "../../../test/simulators/configmgr/site-options.ts";
 import { guardrails } from "../config/bridge-configuration.ts";
@@ -29,8 +30,7 @@ export const SCRIPT = {
 
 /** SHA-256 of a script as the simulated site stores it. */
 export function storedSha256(text: string): string {
-  const bytes = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, "utf16le")]);
-  return createHash("sha256").update(bytes).digest("hex");
+  return createHash("sha256").update(storedScript(text)).digest("hex");
 }
 
 /** Guardrails that allow everything the tests do, to devices of All Systems. */

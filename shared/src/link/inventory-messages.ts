@@ -12,7 +12,7 @@ export const INVENTORY_STREAM = "inventory";
 /** Own limits. */
 export const MAX_RECORDS_IN_ENTRY = 200;
 export const MAX_FACETS = 64;
-const MAX_FACET_NESTING = 16;
+export const MAX_FACET_NESTING = 16;
 /** Buckets of a digest. */
 export const DIGEST_BUCKETS = 4_096;
 /** Octets of a bucket in a digest: the exclusive or of its records' digests. */

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { createInterface, type Interface } from "node:readline";
 import { ConnectorError } from "@isthmus/shared/errors";
 
@@ -19,6 +20,11 @@ export const DEMO_SITE = {
     output: "C 128849018880",
   },
 } as const;
+
+/** Of the script as the site stores it: UTF-16LE with a byte order mark. */
+export const DEMO_SCRIPT_SHA256 = createHash("sha256")
+  .update(Buffer.from(`\ufeff${DEMO_SITE.script.text}`, "utf16le"))
+  .digest("hex");
 
 const PROGRAM = new URL("../../../test/simulators/configmgr/site-process.ts", import.meta.url);
 const READY_TIMEOUT_MS = 30_000;

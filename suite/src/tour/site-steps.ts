@@ -1,6 +1,5 @@
 import { until } from "@isthmus/shared/testing/until";
-import { storedScriptSha256 } from "../configurations.ts";
-import { DEMO_SITE } from "../process/configuration-manager.ts";
+import { DEMO_SCRIPT_SHA256, DEMO_SITE } from "../process/configuration-manager.ts";
 import { expect, type Step } from "./story.ts";
 
 const WITHIN_MS = 60_000;
@@ -56,10 +55,10 @@ export const siteSteps: readonly Step[] = [
     name: "an approved script run on a device, its output back",
     async run({ suite }) {
       const graph = await suite.graph();
-      const { guid, text } = DEMO_SITE.script;
+      const { guid } = DEMO_SITE.script;
       const asked = await graph.post<{ id: string }>(`${SITE_PATH}/scripts/${guid}/run`, {
         target: { resourceIds: [RESOURCE_ID] },
-        ...{ version: "1", sha256: storedScriptSha256(text) },
+        ...{ version: "1", sha256: DEMO_SCRIPT_SHA256 },
       });
       const path = `${SITE_PATH}/clientOperations/${asked.id}`;
       let output = "";

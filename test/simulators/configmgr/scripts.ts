@@ -4,6 +4,11 @@ import { Refusal } from "./odata-refusal.ts";
 import type { Script } from "./operations.ts";
 import type { SeedScript } from "./site-options.ts";
 
+/** The bytes that a site keeps of a script: UTF-16LE with a byte order mark. */
+export function storedScript(text: string): Buffer {
+  return Buffer.from(`\ufeff${text}`, "utf16le");
+}
+
 /** The scripts of the site, with approval and the check of what is run. */
 export class Scripts {
   readonly #now: () => number;
@@ -12,7 +17,6 @@ export class Scripts {
   constructor(seed: readonly SeedScript[], now: () => number) {
     this.#now = now;
     for (const { isApproved, text: source, ...script } of seed) {
-      const bytes = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(source, "utf16le")]);
       const parameters = (script.parameters ?? []).map(
         ({ name, isRequired }) =>
           `<ScriptParameter Name="${name}" Type="System.String" IsRequired="${isRequired === true}" IsHidden="false" DefaultValue=""/>`,
@@ -23,7 +27,7 @@ export class Scripts {
         author: script.author ?? "CORP\\author",
         version: "1",
         type: 0,
-        stored: bytes.toString("base64"),
+        stored: storedScript(source).toString("base64"),
         paramsDefinition:
           parameters.length === 0
             ? ""
