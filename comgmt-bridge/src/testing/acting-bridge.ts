@@ -1,11 +1,10 @@
-import { createHash } from "node:crypto";
 import type { CommandContext, WindowLimit } from "@isthmus/shared/kernel/service-definition";
 import { isConsented } from "@isthmus/shared/kernel/service-definition";
 import type { ActionEntry } from "@isthmus/shared/link/site-messages";
 import { actionEntry } from "@isthmus/shared/link/site-messages";
 import { commandContext } from "@isthmus/shared/testing/command-context";
 import { makeTestKernel } from "@isthmus/shared/testing/kernel";
-import { storedScript } from "../../../test/simulators/configmgr/scripts.ts";
+import { storedScriptSha256 } from "../../../test/simulators/configmgr/scripts.ts";
 import { startSite } from "../../../test/simulators/configmgr/site.ts";
 import type { SiteOptions } from "../../../test/simulators/configmgr/site-options.ts";
 import { guardrails } from "../config/bridge-configuration.ts";
@@ -28,10 +27,7 @@ export const SCRIPT = {
   parameters: [{ name: "Name", isRequired: true }],
 };
 
-/** SHA-256 of a script as the simulated site stores it. */
-export function storedSha256(text: string): string {
-  return createHash("sha256").update(storedScript(text)).digest("hex");
-}
+export const SCRIPT_SHA256 = storedScriptSha256(SCRIPT.text);
 
 /** Guardrails that allow everything the tests do, to devices of All Systems. */
 export const ALLOWING = {
@@ -48,7 +44,7 @@ export const ALLOWING = {
     {
       scriptGuid: SCRIPT.guid,
       version: "1",
-      sha256: storedSha256(SCRIPT.text),
+      sha256: SCRIPT_SHA256,
       parameters: { Name: '[A-Za-z &<>"]{1,40}' },
     },
   ],

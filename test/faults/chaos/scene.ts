@@ -3,13 +3,13 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path";
 import { freePort } from "@isthmus/shared/testing/free-port";
 import { until } from "@isthmus/shared/testing/until";
-import { storedScriptSha256 } from "@isthmus/suite/configurations";
 import { ChildService, runCommand } from "@isthmus/suite/process/child-service";
 import {
   type ConfigurationManager,
   startConfigurationManager,
 } from "@isthmus/suite/process/configuration-manager";
 import { GraphClient } from "@isthmus/suite/process/graph-client";
+import { storedScriptSha256 } from "../../simulators/configmgr/scripts.ts";
 import { Wire } from "./wire.ts";
 
 /** A script that says which command it was run for. */

@@ -9,6 +9,11 @@ export function storedScript(text: string): Buffer {
   return Buffer.from(`\ufeff${text}`, "utf16le");
 }
 
+/** By which a script is pinned: SHA-256 of what is stored, hex. */
+export function storedScriptSha256(text: string): string {
+  return createHash("sha256").update(storedScript(text)).digest("hex");
+}
+
 /** The scripts of the site, with approval and the check of what is run. */
 export class Scripts {
   readonly #now: () => number;

@@ -4,8 +4,8 @@ import {
   devices,
   MINUTE_MS,
   SCRIPT,
+  SCRIPT_SHA256,
   startActingBridge,
-  storedSha256,
 } from "../../testing/acting-bridge.ts";
 
 const TARGET = { target: devices(0, 1) };
@@ -15,7 +15,7 @@ const COMMANDS = [
     "site.script",
     {
       ...{ ...TARGET, scriptGuid: SCRIPT.guid, version: "1" },
-      ...{ sha256: storedSha256(SCRIPT.text), parameters: [{ name: "Name", value: "Ada" }] },
+      ...{ sha256: SCRIPT_SHA256, parameters: [{ name: "Name", value: "Ada" }] },
     },
   ],
   ["site.query", { ...TARGET, query: "OS" }],

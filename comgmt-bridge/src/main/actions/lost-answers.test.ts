@@ -6,14 +6,14 @@ import {
   FIRST,
   MINUTE_MS,
   SCRIPT,
+  SCRIPT_SHA256,
   startActingBridge,
-  storedSha256,
 } from "../../testing/acting-bridge.ts";
 
 const NOTIFY = { target: devices(0, 1), notification: "refreshMachinePolicy" };
 const RUN_SCRIPT = {
   ...{ target: devices(0, 1), scriptGuid: SCRIPT.guid, version: "1" },
-  ...{ sha256: storedSha256(SCRIPT.text), parameters: [{ name: "Name", value: "Ada" }] },
+  ...{ sha256: SCRIPT_SHA256, parameters: [{ name: "Name", value: "Ada" }] },
 };
 const QUERY = { target: devices(0), query: "OS" };
 

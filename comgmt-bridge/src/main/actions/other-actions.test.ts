@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import { TOKEN } from "../../testing/strict-admin-service.ts";
 import {
   type ActingBridge,
   devices,
@@ -7,9 +6,10 @@ import {
   HOUR_MS,
   MINUTE_MS,
   SCRIPT,
+  SCRIPT_SHA256,
   startActingBridge,
-  storedSha256,
 } from "../../testing/acting-bridge.ts";
+import { TOKEN } from "../../testing/strict-admin-service.ts";
 
 const posts = (it: ActingBridge) => it.site.requests().filter(({ method }) => method === "POST");
 const codeOf = async (run: Promise<unknown>) =>
@@ -242,7 +242,7 @@ describe("a cancellation", () => {
     });
     await it.look();
     expect(posts(it)).toHaveLength(2);
-    const script = { scriptGuid: SCRIPT.guid, version: "1", sha256: storedSha256(SCRIPT.text) };
+    const script = { scriptGuid: SCRIPT.guid, version: "1", sha256: SCRIPT_SHA256 };
     const parameters = [{ name: "Name", value: "Ada" }];
     await it.run("site.script", { target: devices(3), ...script, parameters }, "c3");
     it.site.fault({

@@ -6,13 +6,13 @@ import {
   FIRST,
   HOUR_MS,
   SCRIPT,
+  SCRIPT_SHA256,
   startActingBridge,
-  storedSha256,
 } from "../../testing/acting-bridge.ts";
 
 const RUN = {
   ...{ target: devices(0, 1), scriptGuid: SCRIPT.guid, version: "1" },
-  ...{ sha256: storedSha256(SCRIPT.text), parameters: [{ name: "Name", value: "Ada" }] },
+  ...{ sha256: SCRIPT_SHA256, parameters: [{ name: "Name", value: "Ada" }] },
 };
 
 describe("a script", () => {
