@@ -64,8 +64,10 @@ test("one value of a day stands for the day in what is volatile", async () => {
   const seen = (revision: number, at: number) =>
     told("1", revision, { identity: {}, volatile: { lastSeenAt: at } }, { at });
   const times = [START, START + 1, START + DAY_MS, START + DAY_MS + 1];
-  for (const [index, at] of times.entries())
-    await site.bridge.tell(recordsOf(1, seen(index + 1, at)));
+  for (const [index, at] of times.entries()) {
+    const line = JSON.stringify(recordsOf(1, seen(index + 1, at)));
+    await site.bridge.tellLines([line], { now: at });
+  }
   const id = await idOf("1");
   expect(await shape(id, START + 5)).toMatchObject({ volatile: { lastSeenAt: START + 1 } });
   expect(await shape(id, START + DAY_MS)).toMatchObject({ volatile: { lastSeenAt: START + 1 } });
