@@ -1,6 +1,7 @@
 import type { CheckResult } from "@isthmus/shared/kernel/service-definition";
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
 import type { InventoryMessage } from "@isthmus/shared/link/link-hooks";
+import type { SourceFigures } from "../core/inventory-state.ts";
 import { SourceRunner, type SourceRunnerParts } from "./source-runner.ts";
 import type { WantedSource } from "./wanted-source.ts";
 
@@ -56,17 +57,18 @@ export class Inventory implements AsyncDisposable {
     return await this.#running.get(source)?.runner.refresh(kind, keys, signal);
   }
 
-  check(): CheckResult {
+  async check(): Promise<CheckResult> {
     if (this.#isStandalone) return standalone;
     const runners = this.runners;
     if (runners.length === 0) return nothingWanted;
-    const checks = runners.map((runner) => checkOf(runner, this.#parts.clock.now()));
+    const figures = await this.#parts.store.run("sourceFigures", {});
+    const checks = runners.map((runner) => checkOf(runner, figures, this.#parts.clock.now()));
     const isHealthy = checks.every(({ status }) => status === "healthy");
     const remedies = checks.map(({ remedy }) => remedy).filter((remedy) => remedy !== undefined);
     return {
       status: isHealthy ? "healthy" : "warning",
       reason: checks.map(({ reason }) => reason).join("; "),
-      ...(remedies.length > 0 && { remedy: remedies.join("; ") }),
+      ...(remedies.length > 0 && { remedy: [...new Set(remedies)].join("; ") }),
     };
   }
 
@@ -76,7 +78,11 @@ export class Inventory implements AsyncDisposable {
   }
 }
 
-function checkOf({ source, observer, lease }: SourceRunner, now: number): CheckResult {
+function checkOf(
+  { source, observer, lease }: SourceRunner,
+  figures: readonly SourceFigures[],
+  now: number,
+): CheckResult {
   const { name } = source;
   if (lease.kind === "elsewhere") {
     const holder = lease.holder ?? "another bridge";
@@ -89,17 +95,28 @@ function checkOf({ source, observer, lease }: SourceRunner, now: number): CheckR
       remedy: "see whether the connection to the control plane is up",
     };
   }
-  const scanned = observer.scanEndedAt.get(source.kinds[0] ?? "device");
-  const when =
-    scanned === undefined
+  const kinds = figures.filter((each) => each.source === name);
+  const scan = kinds.find(({ kind }) => kind === (source.kinds[0] ?? "device"))?.lastScan;
+  const reasons = [
+    scan === undefined
       ? progressWords(observer)
-      : `last read whole ${Math.round((now - scanned) / 1_000)} s ago`;
+      : `last read whole ${Math.round((now - scan.endedAt) / 1_000)} s ago`,
+  ];
+  const remedies: string[] = [];
   const fault = observer.lastFault;
-  const isFaulty = fault !== undefined && now - fault.at < FAULT_SHOWN_MS;
+  if (fault !== undefined && now - fault.at < FAULT_SHOWN_MS) {
+    reasons.push(`it cannot be read well: ${fault.message}`);
+    remedies.push("see the check of the source itself, and the reason");
+  }
+  const waiting = kinds.reduce((sum, each) => sum + each.waiting, 0);
+  if (waiting > 0) {
+    reasons.push(`${waiting} deletions are too many at once and wait for an approval`);
+    remedies.push("look at `comgmt-bridge deletions list`; if it is true, `deletions approve`");
+  }
   return {
-    status: isFaulty ? "warning" : "healthy",
-    reason: `${name}: ${when}${isFaulty ? `; it cannot be read well: ${fault.message}` : ""}`,
-    ...(isFaulty && { remedy: "see the check of the source itself, and the reason" }),
+    status: remedies.length === 0 ? "healthy" : "warning",
+    reason: `${name}: ${reasons.join("; ")}`,
+    ...(remedies.length > 0 && { remedy: remedies.join("; ") }),
   };
 }
 

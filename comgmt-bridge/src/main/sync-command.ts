@@ -41,9 +41,14 @@ function leaseWords(lease: LeaseState): string {
 }
 
 function kindWords({ kind, records, waiting, completeScans, read, expected }: KindStatus): string {
-  const state = completeScans === 0 ? "not read whole yet" : `read whole ${completeScans} times`;
+  const state =
+    completeScans === 0 ? "not read whole yet" : `read whole ${timesWords(completeScans)}`;
   const waits = waiting === 0 ? "" : `, ${waiting} deletions wait for an approval`;
   return `${kind}: ${records} records, ${state}${progressWords(read, expected)}${waits}`;
+}
+
+function timesWords(count: number): string {
+  return count === 1 ? "once" : `${count} times`;
 }
 
 function progressWords(read: number | undefined, expected: number | undefined): string {

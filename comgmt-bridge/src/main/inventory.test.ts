@@ -1,0 +1,66 @@
+import { makeTestKernel } from "@isthmus/shared/testing/kernel";
+import { until } from "@isthmus/shared/testing/until";
+import { expect, test } from "vitest";
+import type { InventorySource } from "../core/ports.ts";
+import type { BridgeOperations } from "../store/module.ts";
+import { Inventory } from "./inventory.ts";
+
+const SOURCE: InventorySource = {
+  ...{ name: "CM1", type: "configmgr", kinds: ["device"] },
+  run: async () => {},
+  read: async () => ({ facets: [], records: [] }),
+};
+
+async function startInventory() {
+  const kernel = await makeTestKernel<object, object, BridgeOperations>({
+    service: "comgmt-bridge",
+    storeModule: new URL("../store/module.ts", import.meta.url),
+    local: {},
+    guardrails: {},
+  });
+  const { store, clock, random, log } = kernel;
+  const deletions = { maxShare: 0.02, minimum: 5 };
+  const parts = { store, clock, random, log, deletions, tell: () => true, wake: () => {} };
+  const inventory = new Inventory(parts, false);
+  await inventory.apply([{ name: "CM1", make: "", start: () => SOURCE }]);
+  inventory.onMessage({
+    ...{ type: "lease", source: "CM1", isHeld: true, lease: 1, revision: 0, validMs: 60_000 },
+  });
+  await until(async () => (await store.query("SELECT * FROM source_state", [], 1)).length === 1);
+  return {
+    inventory,
+    /** All of these were there in a scan that has just ended. */
+    async scanned(devices: number): Promise<void> {
+      const at = clock.now();
+      const whose = { source: "CM1", kind: "device" as const, lease: 1, at };
+      const records = Array.from({ length: devices }, (_, key) => ({ key: `${key}`, facets: {} }));
+      await store.run("applyRange", { ...whose, range: undefined, facets: [], records, pages: {} });
+      await store.run("endScan", { ...whose, beganAt: at, maxDeletedShare: 0.02, minDeleted: 5 });
+      clock.advance(1_000);
+    },
+    async [Symbol.asyncDispose]() {
+      await inventory[Symbol.asyncDispose]();
+      await kernel[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test("the check says that a first reading begins, and when a source was last read whole after a restart too", async () => {
+  await using it = await startInventory();
+  const { inventory } = it;
+  expect(await inventory.check()).toMatchObject({ reason: "CM1: its first reading begins" });
+  await it.scanned(20);
+  expect(await inventory.check()).toEqual({
+    ...{ status: "healthy", reason: "CM1: last read whole 1 s ago" },
+  });
+});
+
+test("the check warns of deletions that wait for an approval", async () => {
+  await using it = await startInventory();
+  for (const devices of [20, 10, 10]) await it.scanned(devices);
+  expect(await it.inventory.check()).toMatchObject({
+    status: "warning",
+    reason: expect.stringContaining("10 deletions are too many at once and wait for an approval"),
+    remedy: expect.stringContaining("comgmt-bridge deletions list"),
+  });
+});
