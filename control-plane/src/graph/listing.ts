@@ -16,7 +16,8 @@ export interface Listing {
   readonly publicUrl: string;
 }
 
-const BASE_PATH = "/beta/deviceManagement";
+/** Where all that the API has stands. */
+export const BASE_PATH = "/beta/deviceManagement";
 
 /** Answers one page as OData does: `value`, and where asked for or needed `@odata.count` and `@odata.nextLink`. */
 export async function listPage(
@@ -77,13 +78,15 @@ export async function readEntity(
   const condition = equals(resource, "id", id);
   const order = [{ property: "id", isDescending: false }];
   const [row] = await records.page({ resource, condition, order, top: 1 }, selection);
-  if (row === undefined) {
-    throw new ConnectorError("not-found", `There is no entity ${id.slice(0, 200)} in ${resource}`);
-  }
+  if (row === undefined) throw notFound(id, resource);
   return {
     "@odata.context": `${publicUrl}/beta/$metadata#deviceManagement/${resource}/$entity`,
     ...renderRow(resource, row, selection),
   };
+}
+
+export function notFound(id: string, resource: ResourceName): ConnectorError {
+  return new ConnectorError("not-found", `There is no entity ${id.slice(0, 200)} in ${resource}`);
 }
 
 /** That a property has this value, as it stands in the API. */
@@ -115,7 +118,8 @@ function contextOf(publicUrl: string, resource: ResourceName, { select }: ODataQ
   return `${publicUrl}/beta/$metadata#deviceManagement/${resource}${selected}`;
 }
 
-function nextLink(address: string, parameters: URLSearchParams, skipToken: string): string {
+/** The address of the next page, with the options of this one. */
+export function nextLink(address: string, parameters: URLSearchParams, skipToken: string): string {
   const kept = [...parameters].filter(([name]) => name !== "$skiptoken" && name !== "$count");
   const options = [...kept, ["$skiptoken", skipToken]].map(
     ([name = "", value = ""]) => `${name}=${encodeURIComponent(value)}`,

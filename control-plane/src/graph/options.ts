@@ -1,5 +1,5 @@
 import { ProtocolError } from "@isthmus/shared/errors";
-import { MAX_TOP } from "../protocol/odata-query.ts";
+import { parseTop } from "../protocol/odata-query.ts";
 
 /** Query options of what is no OData list. An option that is not spoken is refused, never passed over. */
 
@@ -25,9 +25,5 @@ export function onlyOptions(query: URLSearchParams, known: readonly string[]): v
 
 /** `$top` of a page; throws `odata-top`. */
 export function topOf(query: URLSearchParams, defaultTop: number): number {
-  const text = query.get("$top");
-  if (text === null) return defaultTop;
-  const top = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
-  if (top >= 1 && top <= MAX_TOP) return top;
-  throw new ProtocolError("odata-top", `$top must be a number from 1 to ${MAX_TOP}`);
+  return parseTop(query.get("$top") ?? undefined, defaultTop);
 }

@@ -1,7 +1,6 @@
-import { ConnectorError } from "@isthmus/shared/errors";
 import { OPERATIONS } from "./ask-site-action.ts";
 import type { ApiDependencies } from "./dependencies.ts";
-import { readEntity } from "./listing.ts";
+import { notFound, readEntity } from "./listing.ts";
 import { type ApiRequest, parameter } from "./route.ts";
 
 /** The operation that a path below a site names; `not-found` where it is another site's. */
@@ -16,8 +15,4 @@ export async function operationOf(
     throw notFound(id, OPERATIONS);
   }
   return query.size === 0 ? whose : await readEntity(listing, OPERATIONS, id, query);
-}
-
-export function notFound(id: string, resource: string): ConnectorError {
-  return new ConnectorError("not-found", `There is no entity ${id.slice(0, 200)} in ${resource}`);
 }

@@ -77,8 +77,9 @@ function parseSelect(text: string): string[] {
   return names;
 }
 
-function parseTop(text: string | undefined): number {
-  if (text === undefined) return DEFAULT_TOP;
+/** Throws ProtocolError `odata-top`. */
+export function parseTop(text: string | undefined, defaultTop = DEFAULT_TOP): number {
+  if (text === undefined) return defaultTop;
   const top = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
   if (!(top >= 1 && top <= MAX_TOP)) {
     throw new ProtocolError("odata-top", `$top must be a number from 1 to ${MAX_TOP}`);

@@ -4,9 +4,9 @@ import type { ResourceName } from "../../core/resources.ts";
 import { isPermitted, type Permission } from "../../core/roles.ts";
 import { OPERATIONS } from "../ask-site-action.ts";
 import type { ApiDependencies } from "../dependencies.ts";
-import { equals, listPage, readEntity } from "../listing.ts";
+import { equals, listPage, notFound, readEntity } from "../listing.ts";
 import { type ApiRequest, parameter, type Route } from "../route.ts";
-import { notFound, operationOf } from "../site-operation.ts";
+import { operationOf } from "../site-operation.ts";
 
 /** What was asked of sites: lists, single operations, the devices of one, and cancelling. */
 

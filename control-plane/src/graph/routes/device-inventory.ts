@@ -3,9 +3,9 @@ import { facetName } from "@isthmus/shared/link/inventory-messages";
 import type { DeviceRecord } from "../../core/inventory-reads.ts";
 import type { FacetValue } from "../../core/inventory-views.ts";
 import { recordGuid, recordIdOfGuid } from "../../core/record-guid.ts";
-import { readSkipToken, writeSkipToken } from "../../protocol/skip-token.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { equals, listPage, readEntity } from "../listing.ts";
+import { nextPage, placeOf } from "../number-paging.ts";
 import { onlyOptions, topOf } from "../options.ts";
 import { type ApiRequest, parameter, type Route } from "../route.ts";
 import { isoTime } from "../shapes.ts";
@@ -235,32 +235,4 @@ export function timeOf(query: URLSearchParams, name: string): number | undefined
   const time = isTime ? Date.parse(text) : Number.NaN;
   if (Number.isFinite(time) && time >= 0) return time;
   throw new ProtocolError("odata-time", `${name} is no time such as 2026-01-31T12:00:00Z`);
-}
-
-/** What pages by one number need; `identity` says of what they are. */
-export interface NumberPaging {
-  readonly skipTokenKey: Uint8Array;
-  readonly publicUrl: string;
-  readonly identity: string;
-}
-
-/** The number that the last page ended with. */
-export function placeOf(paging: NumberPaging, query: URLSearchParams): number | undefined {
-  const token = query.get("$skiptoken");
-  if (token === null) return undefined;
-  const [place] = readSkipToken(paging.skipTokenKey, paging.identity, token);
-  return Number(place);
-}
-
-export function nextPage(
-  { skipTokenKey, publicUrl, identity }: NumberPaging,
-  path: string,
-  query: URLSearchParams,
-  place: number | undefined,
-): { readonly "@odata.nextLink"?: string } {
-  if (place === undefined) return {};
-  const kept = [...query].filter(([name]) => name !== "$skiptoken");
-  const options = [...kept, ["$skiptoken", writeSkipToken(skipTokenKey, identity, [place])]];
-  const text = options.map(([name = "", value = ""]) => `${name}=${encodeURIComponent(value)}`);
-  return { "@odata.nextLink": `${publicUrl}/beta/deviceManagement/${path}?${text.join("&")}` };
 }

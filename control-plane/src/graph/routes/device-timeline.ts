@@ -2,10 +2,11 @@ import { ProtocolError } from "@isthmus/shared/errors";
 import { TIMELINE_KINDS, type TimelineEvent, type TimelineKind } from "../../core/timeline.ts";
 import { type ODataFilter, parseFilter } from "../../protocol/odata-filter.ts";
 import type { ApiDependencies } from "../dependencies.ts";
+import { nextPage, placeOf } from "../number-paging.ts";
 import { onlyOptions, topOf } from "../options.ts";
 import { type ApiRequest, parameter, type Route } from "../route.ts";
 import { isoTime } from "../shapes.ts";
-import { deviceOf, nextPage, placeOf } from "./device-inventory.ts";
+import { deviceOf } from "./device-inventory.ts";
 
 /** `managedDevices/{id}/timeline`: what happened to a device, the last thing that was learnt first. */
 

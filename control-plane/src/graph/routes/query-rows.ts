@@ -7,6 +7,7 @@ import {
   rowBody,
   type StreamFormat,
 } from "../follow-query.ts";
+import { BASE_PATH } from "../listing.ts";
 import { onlyOptions, topOf } from "../options.ts";
 import { type ApiRequest, parameter, type Route } from "../route.ts";
 import { operationOf } from "../site-operation.ts";
@@ -40,7 +41,7 @@ async function page(api: ApiDependencies, request: ApiRequest) {
   const rows = await api.siteActions.queryRows({ actionId, afterNumber, limit });
   const last = rows.at(-1)?.number ?? afterNumber;
   const source = encodeURIComponent(parameter(request, "source"));
-  const path = `/beta/deviceManagement/configurationManagerSites/${source}/queries/${actionId}/rows`;
+  const path = `${BASE_PATH}/configurationManagerSites/${source}/queries/${actionId}/rows`;
   const next = `${api.listing.publicUrl}${path}?$top=${limit}&after=${last}`;
   return {
     status: 200,

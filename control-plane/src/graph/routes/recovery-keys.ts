@@ -4,9 +4,8 @@ import { createRevealKeys, openSealed, publicKeyOfSecret } from "../../core/reco
 import { askSiteAction, OPERATIONS } from "../ask-site-action.ts";
 import { parseBody } from "../body.ts";
 import type { ApiDependencies } from "../dependencies.ts";
-import { readEntity } from "../listing.ts";
+import { notFound, readEntity } from "../listing.ts";
 import { type ApiRequest, parameter, type Route } from "../route.ts";
-import { notFound } from "../site-operation.ts";
 
 /**
  * Recovery keys of a device, in two steps: who asks gets a secret, and with the secret the keys once the bridge has answered, one time.
