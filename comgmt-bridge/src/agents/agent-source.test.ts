@@ -270,3 +270,22 @@ test("records are read by their keys when somebody asks", async () => {
   expect(facets).toContain("SOFTWARES");
   expect((await it.source.read("user", ["pc-1"])).records).toEqual([]);
 });
+
+test.each([
+  ["a year ahead", -365 * DAY_MS],
+  // tmpfs and others keep times for which there is no date.
+  ["in the year 300,000", -9.3e15],
+])("a document dated %s is neither the newest nor the last for good", async (_, ageMs) => {
+  await using it = lab();
+  it.write("a.ocs", xml("pc-1", "<HARDWARE><NAME>DATED</NAME></HARDWARE>"), ageMs);
+  it.write("b.ocs", xml("pc-2"));
+  await it.look();
+  expect(it.devices()).toEqual(["pc-1", "pc-2"]);
+  it.clock.advance(2 * MINUTE_MS);
+  it.write("c.ocs", xml("pc-1", "<HARDWARE><NAME>TRUE</NAME></HARDWARE>"), MINUTE_MS);
+  await it.look();
+  expect(facetsOf(it.sink, "pc-1")["identity"]).toMatchObject({ name: "TRUE" });
+  it.clock.advance(31 * DAY_MS);
+  await it.look();
+  expect(it.devices()).toEqual([]);
+});

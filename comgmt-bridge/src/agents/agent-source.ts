@@ -164,13 +164,16 @@ export class AgentSource implements InventorySource {
 
   async #take(file: FoundFile): Promise<ReadRecord | "wait" | undefined> {
     const { settleMs, incompleteMs } = this.#settings;
-    const age = this.#parts.clock.now() - file.writtenAt;
+    const now = this.#parts.clock.now();
+    const age = now - file.writtenAt;
     // A time in the future says nothing of when it was written; the next look sees whether it still is.
     if (age >= 0 && age < settleMs) return "wait";
     try {
-      const record = await this.#recordIn(file);
+      // Whoever puts a file there also sets its time: no document is newer than those of now, or kept for longer.
+      const found = { ...file, writtenAt: Math.min(file.writtenAt, now) };
+      const record = await this.#recordIn(found);
       if (record === undefined) return "wait";
-      const document = { ...file, key: record.key };
+      const document = { ...found, key: record.key };
       this.#files.set(file.name, document);
       return this.#isNewest(document) && this.#isRecent(document) ? record : undefined;
     } catch (error) {
