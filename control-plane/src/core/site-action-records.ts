@@ -63,8 +63,6 @@ export interface QueryRow {
 
 /** What is read of actions besides lists, on the store's reading thread. */
 export interface SiteActionReads {
-  /** The record of the device that an id in managedDevices stands for. */
-  recordIdOfDevice(managedDeviceId: string): Promise<number | undefined>;
   /** In the order in which they came. */
   queryRows(request: QueryRowsRequest): Promise<QueryRow[]>;
 }

@@ -1,4 +1,7 @@
+import { queryBuilder } from "@isthmus/shared/store/query-builder";
+import type { SqlValue } from "@isthmus/shared/store/transaction";
 import { type RawBuilder, sql } from "kysely";
+import { recordIdOfGuid } from "../core/record-guid.ts";
 import type { ResourceArm } from "./resource-arm.ts";
 
 /** Devices as co-management lists them: administrators' own entries, and what sources tell. Properties: core/co-management-resources.ts. */
@@ -124,10 +127,17 @@ export const coManagementSelects = {
   configurationManagerMemberships: memberships,
 };
 
-/** One row with the number of the device that an id in managedDevices stands for: of an administrator's entry, or a record's GUID. */
-export function recordOfDevice(id: string, recordNumber: number | undefined): Sql {
-  const entry = sql`(SELECT ${recordOfEntry} FROM managed_device d WHERE d.id = ${id} AND d.removed_at IS NULL)`;
-  return sql`
+const builder = queryBuilder<Record<string, never>>();
+
+/**
+ * A statement for the device that an id in managedDevices stands for, an administrator's entry or a record's GUID: `id` and `sourceId` of
+ * its record, `entryId` of the entry that is joined with it.
+ */
+export function deviceStatement(managedDeviceId: string) {
+  const entry = sql`(SELECT ${recordOfEntry} FROM managed_device d WHERE d.id = ${managedDeviceId} AND d.removed_at IS NULL)`;
+  const device = sql`
     SELECT r.id, r.source_id AS sourceId, ${entryOfRecord} AS entryId FROM inventory_record r
-    WHERE r.id = coalesce(${entry}, ${recordNumber ?? 0}) AND r.kind = 'device' AND r.deleted_at IS NULL`;
+    WHERE r.id = coalesce(${entry}, ${recordIdOfGuid(managedDeviceId) ?? 0}) AND r.kind = 'device' AND r.deleted_at IS NULL`;
+  const { sql: text, parameters } = device.compile(builder);
+  return { sql: text, parameters: parameters as readonly SqlValue[] };
 }

@@ -13,12 +13,12 @@ import { adminMigrations } from "./admin-migrations.ts";
 import { administrationOperations } from "./administration-operations.ts";
 import { certificateOperations } from "./certificate-operations.ts";
 import { coManagementMigrations } from "./co-management-migrations.ts";
-import { coManagementOperations } from "./co-management-operations.ts";
 import { configurationOperations } from "./configuration-operations.ts";
 import { connectorMigrations } from "./connector-migrations.ts";
 import { connectorOperations } from "./connector-operations.ts";
 import { deviceFeedOperations } from "./device-feed-operations.ts";
 import { deviceOperations } from "./device-operations.ts";
+import { exportOperations } from "./export-operations.ts";
 import { inventoryMigrations } from "./inventory-migrations.ts";
 import { inventoryRetentionOperations } from "./inventory-retention.ts";
 import { pfxMigrations, pfxOperations } from "./pfx-operations.ts";
@@ -62,7 +62,7 @@ export const operations = {
   ...certificateOperations,
   ...deviceOperations,
   ...deviceFeedOperations,
-  ...coManagementOperations,
+  ...exportOperations,
   ...inventoryRetentionOperations,
   ...tunnelOperations,
   ...tunnelHealthOperations,

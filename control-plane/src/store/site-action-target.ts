@@ -2,7 +2,7 @@ import { ConnectorError } from "@isthmus/shared/errors";
 import type { ActionTarget } from "@isthmus/shared/link/site-messages";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import type { WantedTarget } from "../core/site-action-records.ts";
-import { deviceStatement } from "./site-action-reads.ts";
+import { deviceStatement } from "./co-management-selects.ts";
 
 /** What an action is done on, found in the inventory. For use inside other operations. */
 

@@ -105,10 +105,10 @@ function belowRoute(api: ApiDependencies, path: string, name: string, below: Bel
 /** Each operation that reached the device, with how it fares there. */
 async function listOfDevice(api: ApiDependencies, request: ApiRequest) {
   const id = parameter(request, "id");
-  const recordId = await api.siteActions.recordIdOfDevice(id);
-  if (recordId === undefined) throw notFound(id, "managedDevices");
+  const device = await api.inventory.deviceRecord(id);
+  if (device === undefined) throw notFound(id, "managedDevices");
   const resource = "configurationManagerDeviceStates";
-  const narrowing = equals(resource, "managedDeviceId", recordGuid(recordId));
+  const narrowing = equals(resource, "managedDeviceId", recordGuid(device.recordId));
   const path = `managedDevices/${encodeURIComponent(id)}/clientOperations`;
   return {
     status: 200,

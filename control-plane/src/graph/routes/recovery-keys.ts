@@ -56,9 +56,9 @@ async function read(api: ApiDependencies, request: ApiRequest) {
 }
 
 async function requireOfDevice(api: ApiDependencies, request: ApiRequest, id: string) {
-  const recordId = await api.siteActions.recordIdOfDevice(parameter(request, "id"));
+  const device = await api.inventory.deviceRecord(parameter(request, "id"));
   const operation = await readEntity(api.listing, OPERATIONS, id);
-  if (recordId === undefined || operation["managedDeviceId"] !== recordGuid(recordId)) {
+  if (device === undefined || operation["managedDeviceId"] !== recordGuid(device.recordId)) {
     throw notFound(id, OPERATIONS);
   }
 }

@@ -8,5 +8,5 @@ function recordExport(transaction: Transaction, act: ExportAct): void {
   recordAct(transaction, act, AUDIT_EVENTS.inventoryExported, { path: act.path, query: act.query });
 }
 
-/** What is written down about reading the inventory. */
-export const coManagementOperations = { recordExport };
+/** What is written down of whole lists that are carried away. */
+export const exportOperations = { recordExport };

@@ -1,4 +1,3 @@
-import { queryBuilder } from "@isthmus/shared/store/query-builder";
 import type { SqlValue } from "@isthmus/shared/store/transaction";
 import type {
   DeviceFacet,
@@ -10,17 +9,14 @@ import type {
   UpdateState,
 } from "../core/inventory-reads.ts";
 import type { FacetValue, JoinedRecord, RecordDifferences } from "../core/inventory-views.ts";
-import { recordIdOfGuid } from "../core/record-guid.ts";
 import type { TimelinePage } from "../core/timeline.ts";
-import { recordOfDevice } from "./co-management-selects.ts";
+import { deviceStatement } from "./co-management-selects.ts";
 import { facetHistory, facetsAt, joinedBySid, recordDifferences } from "./inventory-reads.ts";
 import type { QueryableStore } from "./queryable-store.ts";
 import { timelinePage } from "./timeline-reads.ts";
 
 /** Own limit: updates of one device. */
 const MAX_UPDATES = 20_000;
-
-const builder = queryBuilder<Record<string, never>>();
 
 /** Reads devices' facets, their history and their timelines. */
 export class StoredInventory implements InventoryReads {
@@ -31,8 +27,8 @@ export class StoredInventory implements InventoryReads {
   }
 
   async deviceRecord(id: string): Promise<DeviceRecord | undefined> {
-    const { sql, parameters } = recordOfDevice(id, recordIdOfGuid(id)).compile(builder);
-    const [row] = await this.#store.query(sql, parameters as readonly SqlValue[], 1);
+    const { sql, parameters } = deviceStatement(id);
+    const [row] = await this.#store.query(sql, parameters, 1);
     return (
       row && {
         recordId: Number(row["id"]),
