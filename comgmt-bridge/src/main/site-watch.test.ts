@@ -2,6 +2,7 @@ import { systemRandom } from "@isthmus/shared/random";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
 import { makeTestKernel } from "@isthmus/shared/testing/kernel";
 import { expect, test } from "vitest";
+import { guardrails } from "../config/bridge-configuration.ts";
 import { configuredSite } from "../testing/configured-site.ts";
 import { startStrictAdminService, TOKEN } from "../testing/strict-admin-service.ts";
 import { bridge } from "./definition.ts";
@@ -13,8 +14,9 @@ test("the running bridge reads its site's first page, and tells what the provide
   await using service = await startStrictAdminService();
   using site = configuredSite(service, TOKEN);
   await using kernel = await makeTestKernel({
-    ...{ service: bridge.service, storeModule: bridge.storeModule, guardrails: {} },
-    local: { site: site.configuration },
+    ...{ service: bridge.service, storeModule: bridge.storeModule },
+    guardrails: guardrails.parse({}),
+    local: { site: site.configuration, sites: [] },
   });
   await using _running = await bridge.start(kernel as never);
   expect(await kernel.checks[0]?.run()).toMatchObject({
