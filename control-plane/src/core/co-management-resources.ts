@@ -1,20 +1,21 @@
+import {
+  boolean,
+  json,
+  optionalBoolean,
+  optionalJson,
+  optionalName,
+  optionalNumber,
+  optionalText,
+  optionalTime,
+  record,
+  text,
+  time,
+} from "./property-types.ts";
+
 /**
  * Resources of co-management and tenant attach: Graph's names where it has them (managedDevice, comanagementEligibleDevice), and our own
  * for what it has not, which begin with `configurationManager`. docs/comgmt-bridge/graph.md says where each property comes from.
  */
-
-const text = { type: "text" } as const;
-const optionalText = { type: "text", isNullable: true } as const;
-/** Compared without regard to the case of ASCII letters, as Graph does. */
-const optionalName = { type: "text", isNullable: true, ignoresCase: true } as const;
-const record = { type: "record" } as const;
-const time = { type: "time" } as const;
-const optionalTime = { type: "time", isNullable: true } as const;
-const optionalNumber = { type: "number", isNullable: true } as const;
-const boolean = { type: "boolean" } as const;
-const optionalBoolean = { type: "boolean", isNullable: true } as const;
-const json = { type: "json" } as const;
-const optionalJson = { type: "json", isNullable: true } as const;
 
 /** A managedDevice, whoever told of it. */
 const MANAGED_DEVICE = {

@@ -6,7 +6,6 @@ import type { TimelineKind, TimelinePage } from "./timeline.ts";
 /** The device of a source that an id in managedDevices stands for. */
 export interface DeviceRecord {
   readonly recordId: number;
-  readonly sourceId: number;
   /** Of the administrator's entry that is joined with it. */
   readonly entryId: string | null;
 }

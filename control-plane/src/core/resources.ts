@@ -1,4 +1,15 @@
 import { CO_MANAGEMENT_RESOURCES } from "./co-management-resources.ts";
+import {
+  boolean,
+  json,
+  number,
+  optionalJson,
+  optionalNumber,
+  optionalText,
+  optionalTime,
+  text,
+  time,
+} from "./property-types.ts";
 import { SITE_ACTION_RESOURCES } from "./site-action-resources.ts";
 
 /**
@@ -31,15 +42,6 @@ export interface Property {
 
 export type Properties = Readonly<Record<string, Property>>;
 
-const text = { type: "text" } as const;
-const optionalText = { type: "text", isNullable: true } as const;
-const time = { type: "time" } as const;
-const optionalTime = { type: "time", isNullable: true } as const;
-const number = { type: "number" } as const;
-const boolean = { type: "boolean" } as const;
-const json = { type: "json" } as const;
-const optionalJson = { type: "json", isNullable: true } as const;
-
 /** Each has `id`, text and unique: the last word of every order. */
 export const RESOURCES = {
   connectors: {
@@ -52,7 +54,7 @@ export const RESOURCES = {
     createdDateTime: time,
     connectedDateTime: optionalTime,
     lastSeenDateTime: optionalTime,
-    clockOffsetMs: { type: "number", isNullable: true },
+    clockOffsetMs: optionalNumber,
     configurationVersion: number,
     configurationVersionApplied: number,
     configurationError: optionalText,
@@ -205,7 +207,7 @@ export const RESOURCES = {
     id: text,
     connectorId: text,
     kind: text,
-    sequenceNumber: { type: "number", isNullable: true },
+    sequenceNumber: optionalNumber,
     state: text,
     actor: text,
     payload: json,

@@ -1,18 +1,20 @@
+import {
+  boolean,
+  json,
+  number,
+  optionalName,
+  optionalNumber,
+  optionalRecord,
+  optionalText,
+  optionalTime,
+  text,
+  time,
+} from "./property-types.ts";
+
 /**
  * Resources about actions at sites. Each device's newest results are also in its `deviceActionResults`, in Graph's words;
  * docs/comgmt-bridge/actions-api.md says what each property means.
  */
-
-const text = { type: "text" } as const;
-const optionalText = { type: "text", isNullable: true } as const;
-const optionalName = { type: "text", isNullable: true, ignoresCase: true } as const;
-const optionalRecord = { type: "record", isNullable: true } as const;
-const time = { type: "time" } as const;
-const optionalTime = { type: "time", isNullable: true } as const;
-const number = { type: "number" } as const;
-const optionalNumber = { type: "number", isNullable: true } as const;
-const boolean = { type: "boolean" } as const;
-const json = { type: "json" } as const;
 
 const DEVICE_STATE = {
   id: text,

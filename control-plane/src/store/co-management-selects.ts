@@ -130,13 +130,13 @@ export const coManagementSelects = {
 const builder = queryBuilder<Record<string, never>>();
 
 /**
- * A statement for the device that an id in managedDevices stands for, an administrator's entry or a record's GUID: `id` and `sourceId` of
- * its record, `entryId` of the entry that is joined with it.
+ * A statement for the device that an id in managedDevices stands for, an administrator's entry or a record's GUID: `id` of its record,
+ * `entryId` of the entry that is joined with it.
  */
 export function deviceStatement(managedDeviceId: string) {
   const entry = sql`(SELECT ${recordOfEntry} FROM managed_device d WHERE d.id = ${managedDeviceId} AND d.removed_at IS NULL)`;
   const device = sql`
-    SELECT r.id, r.source_id AS sourceId, ${entryOfRecord} AS entryId FROM inventory_record r
+    SELECT r.id, ${entryOfRecord} AS entryId FROM inventory_record r
     WHERE r.id = coalesce(${entry}, ${recordIdOfGuid(managedDeviceId) ?? 0}) AND r.kind = 'device' AND r.deleted_at IS NULL`;
   const { sql: text, parameters } = device.compile(builder);
   return { sql: text, parameters: parameters as readonly SqlValue[] };

@@ -33,8 +33,8 @@ function maintainSiteActions(
 
 /**
  * Gives actions whose command never left to the bridge that holds the site's lease now: as soon as it does, and each minute for what
- * was left over then. Their commands are taken back first, so that no
- * two bridges ever have the same action. Where nobody holds the lease they wait, and expire.
+ * was left over then. Their commands are taken back first, so that no two bridges ever have the same action. Where nobody holds the
+ * lease they wait, and expire.
  */
 export function rerouteActions(transaction: Transaction, now: number): number {
   const rows = transaction.all(

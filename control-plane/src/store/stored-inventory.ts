@@ -32,7 +32,6 @@ export class StoredInventory implements InventoryReads {
     return (
       row && {
         recordId: Number(row["id"]),
-        sourceId: Number(row["sourceId"]),
         entryId: textOrNull(row["entryId"]),
       }
     );
