@@ -21,10 +21,10 @@ const SCRIPT = {
   ...{ version: "1", sha256: "0".repeat(64) },
 };
 
-test("GUIDs are compared whatever their case", () => {
-  const { scripts } = actionGuardrails.parse({ scripts: [SCRIPT] });
+test("GUIDs and hashes are compared whatever their case", () => {
+  const { scripts } = actionGuardrails.parse({ scripts: [{ ...SCRIPT, sha256: "A".repeat(64) }] });
   expect(scripts[0]).toMatchObject({
-    scriptGuid: SCRIPT.scriptGuid.toLowerCase(),
+    ...{ scriptGuid: SCRIPT.scriptGuid.toLowerCase(), sha256: "a".repeat(64) },
     ...{ parameters: {}, allowSelfApproval: false },
   });
 });
@@ -41,7 +41,7 @@ test.each([
   { notifications: ["restart"] },
   { notifications: ["reboot"] },
   { restart: { maxDevicesPerAction: 0 } },
-  { scripts: [{ ...SCRIPT, sha256: "A".repeat(64) }] },
+  { scripts: [{ ...SCRIPT, sha256: "A".repeat(63) }] },
   { scripts: [{ ...SCRIPT, parameters: { Name: "(" } }] },
   { scripts: [{ ...SCRIPT, version: undefined }] },
   { applications: [{ applicationId: SCRIPT.scriptGuid, actions: [] }] },

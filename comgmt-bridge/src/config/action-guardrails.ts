@@ -34,8 +34,11 @@ const targets = z.strictObject({
 const script = z.strictObject({
   scriptGuid: guid,
   version: z.string().min(1).max(64),
-  /** Of the stored script, as `comgmt-bridge` and the console's export show it. */
-  sha256: z.string().regex(/^[0-9a-f]{64}$/, "has to be 64 hexadecimal digits, in lower case"),
+  /** Of the stored script; sites write it in capitals. */
+  sha256: z
+    .string()
+    .regex(/^[0-9A-Fa-f]{64}$/, "has to be 64 hexadecimal digits")
+    .transform((text) => text.toLowerCase()),
   /** Which values each parameter may have; one that is not named takes none. */
   parameters: z.record(z.string().max(128), patternKey()).default({}),
   /** Whether a script may run whose author approved it. */

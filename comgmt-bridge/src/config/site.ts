@@ -6,7 +6,7 @@ const MIB = 1_048_576;
 
 /** Only the origin: which of the service's paths is asked follows from how we authenticate. */
 const providerUrl = z
-  .url({ protocol: /^https$/ })
+  .url({ protocol: /^https$/, error: "has to be https://FQDN or https://FQDN:PORT" })
   .max(2_048)
   .refine(isOrigin, "has to be https://FQDN or https://FQDN:PORT and nothing behind it");
 

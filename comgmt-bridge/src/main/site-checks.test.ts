@@ -24,7 +24,7 @@ test("with a site that answers, check says so of certificate, credentials and cl
         ? { kind: "serve" }
         : { kind: "answer", status: 200, body: { value: [] } };
   using site = configuredSite(service, TOKEN);
-  const checks = bridge.checks?.({ site: site.configuration } as never) ?? [];
+  const checks = bridge.checks?.({ site: site.configuration, sites: [] } as never) ?? [];
   const results = await resultsOf(checks);
   for (const name of ["tls", "authentication", "clock", "rights-device", "rights-sms-r-system"]) {
     expect(results.get(`site-${name}`)).toMatchObject({ status: "healthy" });
@@ -65,4 +65,17 @@ test("a certificate that ends soon, a clock that is off and a site of another co
   expect(results.get("site-clock")?.reason).toMatch(/behind ours/);
   expect(results.get("site-authentication")).toMatchObject({ status: "warning" });
   expect(results.get("site-authentication")?.reason).toMatch(/belongs to site CM1/);
+});
+
+test("a certificate that does not verify is named with the reason and with its keys, for a pin", async () => {
+  await using service = await startStrictAdminService();
+  using site = configuredSite(service, TOKEN);
+  const { caFile: _, ...unknown } = site.configuration;
+  const results = await resultsOf(siteChecks(unknown, parts));
+  const { status, reason } = results.get("site-tls") ?? {};
+  expect(status).toBe("unhealthy");
+  expect(reason).toMatch(/does not verify \(\w*CERT\w*\)/);
+  const [pin] = /sha256\/[A-Za-z0-9+/]{43}=/.exec(reason ?? "") ?? [];
+  const pinned = await resultsOf(siteChecks({ ...unknown, pin }, parts));
+  expect(pinned.get("site-tls")?.status).toBe("healthy");
 });

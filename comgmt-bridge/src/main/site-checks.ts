@@ -1,3 +1,5 @@
+import type { TLSSocket } from "node:tls";
+import { codeOf } from "@isthmus/shared/errors";
 import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import { MAX_CLOCK_OFFSET_MS } from "@isthmus/shared/link/messages";
 import type { SiteConfiguration } from "../config/site.ts";
@@ -14,9 +16,9 @@ import {
   WORKSTATION_STATUS,
 } from "../protocol/admin-service/rows.ts";
 import type { AdminServiceClient, Asking, Page } from "../site/admin-service-client.ts";
-import { chainOf, pinOf } from "../site/certificate-pin.ts";
+import { chainOf, chainWords, pinOf } from "../site/certificate-pin.ts";
 import { Deadline } from "../site/deadline.ts";
-import { connectToSite } from "../site/site-connection.ts";
+import { connectToSite, shownChain } from "../site/site-connection.ts";
 import { openSite, type SiteParts, siteSettings } from "./site.ts";
 import { failedSiteCheck } from "./site-remedies.ts";
 
@@ -86,7 +88,19 @@ const notLookedAt: CheckResult = {
 async function checkTls(configuration: SiteConfiguration, parts: SiteParts): Promise<CheckResult> {
   const settings = siteSettings(configuration, parts);
   const { host } = new URL(settings.url);
-  const socket = await connectToSite(settings, parts.clock, AbortSignal.timeout(CHECK_MS));
+  const signal = AbortSignal.timeout(CHECK_MS);
+  let socket: TLSSocket;
+  try {
+    socket = await connectToSite(settings, parts.clock, signal);
+  } catch (error) {
+    if (codeOf(error) !== "site-certificate") throw error;
+    const { status, reason, remedy } = failedSiteCheck(error);
+    return {
+      status,
+      reason: `${reason}. It shows ${chainWords(await shownChain(settings, signal))}: compare the keys with the provider's own`,
+      ...(remedy && { remedy }),
+    };
+  }
   try {
     const chain = chainOf(socket);
     const [leaf] = chain;

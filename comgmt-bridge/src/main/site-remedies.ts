@@ -10,13 +10,15 @@ const REMEDIES: Readonly<Record<string, string>> = {
   "site-interrupted": "look for what ends connections on the way: firewall, proxy, provider",
   "site-unauthorized": "renew the token, and see that its account is an administrator of the site",
   "site-forbidden": "give the account's security role the right to read this class",
-  "site-mfa-demanded": "exclude the account from the provider's authentication level",
+  "site-mfa-demanded":
+    "give the account's security role the right; where it has it, exclude the account from the provider's authentication level",
   "site-security-exception": "add the account to the site under its on-premises name",
   "site-not-found": "update the site, or see that the account may see this class",
   "site-page": "set site.url to the SMS provider itself",
   "site-redirect": "set site.url to the SMS provider itself",
   "site-token": "write a bearer token into site.tokenFile",
-  "secret-unreadable": "let the service's user read site.tokenFile",
+  "secret-unreadable":
+    "write a bearer token into site.tokenFile, and let the service's user read it",
   "kerberos-unavailable": "install libkrb5-dev and a C++ compiler, and run npm install again",
   "kerberos-credentials": "see docs/comgmt-bridge/kerberos.md: keytab, principal, krb5.conf, KDC",
   "kerberos-cache": "see docs/comgmt-bridge/kerberos.md: krb5.conf and KRB5CCNAME",
@@ -24,7 +26,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   "site-ticket-refused": "put HTTP/FQDN of the provider on the one account it runs as (setspn -X)",
   "site-clock-skew": "synchronise this host's clock and the provider's (NTP)",
   "site-server-unproven": "find out who answers in the provider's place",
-  "site-circuit-open": "mend what the errors before it say; it is tried again by itself",
+  "site-circuit-open": "mend what the last attempt says; it is tried again by itself",
 };
 
 /** What a check of the site says of what it throws. Throws on what is not ours. */

@@ -24,7 +24,11 @@ function textOf({ source, lease, backlogEntries, lastFault, kinds }: SourceStatu
   const lines = [
     `${source}: ${leaseWords(lease)}; ${backlogEntries} entries wait for the control plane`,
     ...kinds.map((kind) => `  ${kindWords(kind)}`),
-    ...(lastFault === undefined ? [] : [`  last fault: ${lastFault.message} [${lastFault.code}]`]),
+    ...(lastFault === undefined
+      ? []
+      : [
+          `  last fault, at ${new Date(lastFault.at).toISOString()}: ${lastFault.message} [${lastFault.code}]`,
+        ]),
   ];
   return lines.join("\n");
 }

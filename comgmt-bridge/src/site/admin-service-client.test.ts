@@ -154,6 +154,7 @@ test("after failures in a row the site is left alone, then tried once, then used
     "site-interrupted",
   ]);
   expect([client.breaker.kind, await codeOfAsking()]).toEqual(["open", "site-circuit-open"]);
+  await expect(client.rows(SYSTEM, { top: 1 }, asking())).rejects.toThrow(/last attempt: .*ended/);
   expect(service.requests).toHaveLength(2);
   clock.advance(1_000);
   expect([await codeOfAsking(), client.breaker.kind]).toEqual(["nothing", "closed"]);

@@ -76,6 +76,8 @@ export class AdminServiceClient implements Disposable {
   readonly #stop = new AbortController();
   readonly #agent: SiteAgent;
   #breaker: BreakerState = CLOSED;
+  /** What opened the breaker, in words. */
+  #lastFailure = "";
   /** The provider asked to be left alone until then; commands are sent all the same. */
   #notBefore = 0;
 
@@ -235,7 +237,7 @@ export class AdminServiceClient implements Disposable {
       left > 0 ? `again in ${Math.ceil(left / 1_000)} s` : "one request is finding out about it";
     throw new ConnectorError(
       "site-circuit-open",
-      `the site has not answered for a while and is left alone; ${when}`,
+      `the site has not answered for a while and is left alone; ${when}. The last attempt: ${this.#lastFailure}`,
       { isRetryable: true },
     );
   }
@@ -247,6 +249,7 @@ export class AdminServiceClient implements Disposable {
       return { kind: "given-up" };
     }
     if (!GONE.has(cause.code)) return { kind: "succeeded" };
+    this.#lastFailure = cause.message;
     return { kind: "failed", share: this.#parts.random.bytes(4).readUInt32BE() / 2 ** 32 };
   }
 

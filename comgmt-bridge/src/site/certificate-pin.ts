@@ -12,6 +12,11 @@ export function pinOf(certificate: X509Certificate): string {
   return `sha256/${hash("sha256", key, "base64")}`;
 }
 
+/** Names and keys, leaf first. */
+export function chainWords(chain: readonly X509Certificate[]): string {
+  return chain.map((each) => `${each.subject.replaceAll("\n", ", ")} ${pinOf(each)}`).join("; ");
+}
+
 /** What the server sent, leaf first, and behind it what of the configured CAs signed that. */
 export function chainOf(socket: TLSSocket): X509Certificate[] {
   const chain: X509Certificate[] = [];
@@ -35,10 +40,9 @@ export function requirePinned(
   const at = chain.findIndex((certificate) => pinOf(certificate) === pin);
   const [leaf] = chain;
   if (at === -1 || leaf === undefined) {
-    const sent = chain.map((each) => `${each.subject.replaceAll("\n", ", ")} ${pinOf(each)}`);
     throw new ConnectorError(
       "site-pin",
-      `${host} shows no certificate with the pinned key ${pin} but ${sent.join("; ") || "none"}: if the site's certificate was renewed on purpose, correct site.pin; if the root is not sent, give it as site.caFile`,
+      `${host} shows no certificate with the pinned key ${pin} but ${chainWords(chain) || "none"}: if the site's certificate was renewed on purpose, correct site.pin; if the root is not sent, give it as site.caFile`,
     );
   }
   const path = chain.slice(0, at + 1);

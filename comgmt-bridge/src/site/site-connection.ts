@@ -1,4 +1,5 @@
 import { Agent, type ClientRequestArgs } from "node:http";
+import type { X509Certificate } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "@isthmus/shared/clock";
@@ -72,11 +73,33 @@ export async function connectToSite(
   }
 }
 
+/** What the provider shows, believed or not: for a person to compare. Throws ConnectorError `site-unreachable`. */
+export async function shownChain(
+  { url, limits }: ConnectionSettings,
+  stop: AbortSignal,
+): Promise<X509Certificate[]> {
+  const signal = AbortSignal.any([stop, AbortSignal.timeout(limits.connectTimeoutMs)]);
+  const address = { url: new URL(url), isUnverified: true };
+  try {
+    const socket = (await connectToCloud(address, signal)) as TLSSocket;
+    const chain = chainOf(socket);
+    socket.destroy();
+    return chain;
+  } catch (cause) {
+    throw asSiteError(new URL(url).host, cause);
+  }
+}
+
+/** Node's own code, such as ERR_TLS_CERT_ALTNAME_INVALID. */
+function reasonOf({ cause }: { readonly cause?: unknown }): string {
+  return cause instanceof Error && "code" in cause ? ` (${cause.code})` : "";
+}
+
 function asSiteError(host: string, cause: unknown): ConnectorError {
-  if (codeOf(cause) === "cloud-certificate") {
+  if (cause instanceof Error && codeOf(cause) === "cloud-certificate") {
     return new ConnectorError(
       "site-certificate",
-      `the certificate of ${host} does not verify: give the site's "SMS Issuing" root as site.caFile or its key as site.pin, use the name the certificate is for, and check the clock`,
+      `the certificate of ${host} does not verify${reasonOf(cause)}: give the site's "SMS Issuing" root as site.caFile or its key as site.pin, use the name the certificate is for, and check the clock`,
       { cause },
     );
   }

@@ -142,7 +142,7 @@ function silentlyForbidden(asked: Asked): Meaning {
     code: "site-mfa-demanded",
     isRetryable: false,
     sentence:
-      "refused without a word: the provider demands another way to authenticate (Windows Hello or a certificate); see Hierarchy Settings, Authentication, and exclude the bridge's account there",
+      "refused without a word: the account's security role lacks the right, or the provider demands another way to authenticate (Windows Hello or a certificate; see Hierarchy Settings, Authentication, and exclude the bridge's account there)",
   };
 }
 
