@@ -84,7 +84,7 @@ const NO_DEVICE = "00000000-0000-0000-0000-000000000000";
 
 /** What only Configuration Manager says of a device; one of these is enough. */
 const MARKS = [
-  ...["SMSID", "SMSUniqueIdentifier", "smsId", "Client", "IsClient", "isClient", "ClientVersion"],
+  ...["SMSID", "SMSUniqueIdentifier", "Client", "IsClient", "ClientVersion"],
   ...["MachineId", "MDMEnrolled", "CoManagementFlags", "coManagement"],
 ];
 
@@ -95,22 +95,20 @@ export function coManagementOf(identity: unknown, stable: unknown): CoManagement
   const nested = members(facets[0]?.["coManagement"]);
   const read = (...names: readonly string[]) => firstOf([nested, ...facets], names);
   const device: DeviceFacts = {
-    hasClient: isTrue(read("Client", "IsClient", "isClient")) ?? hasText(read("ClientVersion")),
-    isObsolete: isTrue(read("Obsolete", "IsObsolete", "isObsolete")) ?? false,
-    isDecommissioned: isTrue(read("Decommissioned", "isDecommissioned")) ?? false,
-    isEnrolled: isTrue(read("MDMEnrolled", "mdmEnrolled")) ?? false,
-    hasPolicy: isTrue(read("ComgmtPolicyPresent", "policyPresent")) ?? false,
-    system: text(
-      read("OperatingSystemNameandVersion", "DeviceOS", "operatingSystem", "Caption"),
-    ).toLowerCase(),
-    version: text(read("BuildExt", "DeviceOSBuild", "Build", "osVersion", "Version")),
-    entraDeviceId: text(read("AADDeviceID", "entraDeviceId", "azureADDeviceId")),
+    hasClient: isTrue(read("Client", "IsClient")) ?? hasText(read("ClientVersion")),
+    isObsolete: isTrue(read("Obsolete")) ?? false,
+    isDecommissioned: isTrue(read("Decommissioned")) ?? false,
+    isEnrolled: isTrue(read("MDMEnrolled")) ?? false,
+    hasPolicy: isTrue(read("ComgmtPolicyPresent")) ?? false,
+    system: text(read("OperatingSystemNameandVersion", "DeviceOS")).toLowerCase(),
+    version: text(read("BuildExt", "DeviceOSBuild", "Build")),
+    entraDeviceId: text(read("AADDeviceID")),
   };
   const isCoManaged = device.isEnrolled && device.hasPolicy;
   return {
     managementAgent: agentOf(device, isCoManaged),
     managementState: stateOf(device),
-    flags: integer(read("CoManagementFlags", "coManagementFlags")),
+    flags: integer(read("CoManagementFlags")),
     status: eligibilityOf(device),
   };
 }
