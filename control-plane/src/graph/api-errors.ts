@@ -54,6 +54,7 @@ const STATUSES: Readonly<Record<string, number>> = {
   "site-actions-limit": 429,
   "streams-limit": 429,
   "site-action-ended": 409,
+  "device-ambiguous": 409,
   "script-not-approved": 409,
   "script-self-approved": 409,
   "script-changed": 409,

@@ -24,7 +24,7 @@ export interface FoundTarget {
   readonly devices: readonly ActionDevice[];
 }
 
-/** Throws `site-unknown`, `device-unknown`, `collection-unknown`. */
+/** Throws `site-unknown`, `device-unknown`, `device-ambiguous`, `collection-unknown`. */
 export function findTarget(transaction: Transaction, wanted: WantedTarget): FoundTarget {
   if (!("source" in wanted)) return oneDevice(transaction, wanted.managedDeviceId);
   const site = siteNamed(transaction, wanted.source);
@@ -87,9 +87,32 @@ function deviceRow(transaction: Transaction, managedDeviceId: string): Row {
        JOIN inventory_source s ON s.id = r.source_id AND s.type = 'configmgr' WHERE r.id = ?`,
     transaction.get(sql, ...parameters)?.["id"] ?? 0,
   );
-  if (row !== undefined) return row;
+  if (row !== undefined) {
+    requireOneSite(transaction, managedDeviceId);
+    return row;
+  }
   const message = `There is no Configuration Manager device ${managedDeviceId.slice(0, 128)}`;
   throw new ConnectorError("device-unknown", message);
+}
+
+/**
+ * An administrator's entry stands for the device with its Entra id, which is whatever a bridge says: where several sites claim it, nothing is
+ * done at the one that spoke last.
+ */
+function requireOneSite(transaction: Transaction, managedDeviceId: string): void {
+  const sites = transaction.all(
+    `SELECT DISTINCT s.name FROM managed_device d
+       JOIN inventory_record r ON r.entra_device_id = d.link_key AND r.kind = 'device' AND r.deleted_at IS NULL
+       JOIN inventory_source s ON s.id = r.source_id AND s.type = 'configmgr'
+     WHERE d.id = ? ORDER BY s.name LIMIT 10`,
+    managedDeviceId,
+  );
+  if (sites.length < 2) return;
+  const names = sites.map(({ name }) => String(name)).join(", ");
+  throw new ConnectorError(
+    "device-ambiguous",
+    `Several sites have a device with this Entra id (${names}): set syncedDeviceId, or name the device below its site`,
+  );
 }
 
 function deviceByKey(transaction: Transaction, site: ActionSite, key: string): ActionDevice {
