@@ -13,8 +13,7 @@ let bridge: FixtureBridge;
 
 beforeEach(async () => {
   site = new ActionFixture();
-  bridge = await site.bridge("bridge-1");
-  await site.tellInventory(bridge);
+  bridge = await site.readingBridge();
 });
 afterEach(() => {
   site[Symbol.dispose]();

@@ -1,3 +1,4 @@
+import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createRevealKeys, openSealed } from "../core/recovery-key-seal.ts";
 import { ActionFixture, DEVICES, type FixtureBridge } from "../testing/action-fixture.ts";
@@ -9,20 +10,11 @@ let bridge: FixtureBridge;
 
 beforeEach(async () => {
   site = new ActionFixture();
-  bridge = await site.bridge("bridge-1");
-  await site.tellInventory(bridge);
+  bridge = await site.readingBridge();
 });
 afterEach(() => {
   site[Symbol.dispose]();
 });
-
-const maintain = () => site.store.run("maintainSiteActions", { now: site.clock.now() });
-
-const refusal = (promise: Promise<unknown>) =>
-  promise.then(
-    () => "done",
-    (error) => error.code,
-  );
 
 describe("a recovery key", () => {
   const keys = createRevealKeys();
@@ -51,18 +43,18 @@ describe("a recovery key", () => {
 
   test("is read once, by who asked and has the secret, and stands in no table in plain", async () => {
     await reveal();
-    expect(await refusal(read())).toBe("recovery-key-pending");
+    expect(await rejectedCode(() => read())).toBe("recovery-key-pending");
     await site.deliver(bridge);
     await bridge.ended("command-1", { keys: [PLAIN] });
     expect(await site.action("action-1")).toMatchObject({ state: "completed" });
     expect(await wholeStore()).not.toContain(PLAIN);
-    expect(await refusal(read({ actor: "grace" }))).toBe("forbidden");
-    expect(await refusal(read({ publicKey: createRevealKeys().publicKey }))).toBe(
+    expect(await rejectedCode(() => read({ actor: "grace" }))).toBe("forbidden");
+    expect(await rejectedCode(() => read({ publicKey: createRevealKeys().publicKey }))).toBe(
       "reveal-secret-invalid",
     );
     const { sealed } = await read();
     expect(openSealed(keys.secret, sealed)).toEqual({ keys: [PLAIN] });
-    expect(await refusal(read())).toBe("recovery-key-unknown");
+    expect(await rejectedCode(() => read())).toBe("recovery-key-unknown");
     expect(await wholeStore()).not.toContain(sealed);
     const events = await site.all(
       "SELECT event, payload FROM audit_journal WHERE event LIKE 'recovery-key.%' ORDER BY idx",
@@ -79,10 +71,10 @@ describe("a recovery key", () => {
     await site.deliver(bridge);
     await bridge.ended("command-1", { keys: [PLAIN] });
     site.clock.advance(REVEAL_MS);
-    await maintain();
+    await site.maintain();
     site.clock.advance(1);
-    await maintain();
-    expect(await refusal(read())).toBe("recovery-key-unknown");
+    await site.maintain();
+    expect(await rejectedCode(() => read())).toBe("recovery-key-unknown");
   });
 
   test("is not kept with a command that failed either", async () => {

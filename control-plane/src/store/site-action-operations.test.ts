@@ -1,3 +1,4 @@
+import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   ActionFixture,
@@ -14,18 +15,11 @@ let bridge: FixtureBridge;
 
 beforeEach(async () => {
   site = new ActionFixture();
-  bridge = await site.bridge("bridge-1");
-  await site.tellInventory(bridge);
+  bridge = await site.readingBridge();
 });
 afterEach(() => {
   site[Symbol.dispose]();
 });
-
-const refusal = (promise: Promise<unknown>) =>
-  promise.then(
-    () => "done",
-    (error) => error.code,
-  );
 
 describe("a request", () => {
   test("queues one command for who holds the lease, with devices, audit and timeline", async () => {
@@ -55,7 +49,7 @@ describe("a request", () => {
   test("under the same key is the same action, and another request under it is refused", async () => {
     const first = await site.request({ requestKey: "k" });
     expect(await site.request({ requestKey: "k" })).toEqual({ id: first.id, isRepeated: true });
-    expect(await refusal(site.request({ requestKey: "k", requestHash: "other" }))).toBe(
+    expect(await rejectedCode(() => site.request({ requestKey: "k", requestHash: "other" }))).toBe(
       "idempotency-key-reused",
     );
     const another = await site.request({ requestKey: "k", actor: "grace" });
@@ -73,7 +67,7 @@ describe("a request", () => {
       "collection-unknown",
     ],
   ])("about %s is refused, and nothing is queued", async (_, target, code) => {
-    expect(await refusal(site.request({ target }))).toBe(code);
+    expect(await rejectedCode(() => site.request({ target }))).toBe(code);
     expect(await site.all("SELECT id FROM command")).toEqual([]);
     expect(await site.all("SELECT id FROM site_action")).toEqual([]);
   });
@@ -81,11 +75,11 @@ describe("a request", () => {
   test("is refused while no bridge holds the lease, and where the holder is disabled", async () => {
     const act = { actor: "admin", now: site.clock.now() };
     await site.store.run("changeConnector", { ...act, id: "bridge-1", isDisabled: true });
-    expect(await refusal(site.request())).toBe("site-unattended");
+    expect(await rejectedCode(() => site.request())).toBe("site-unattended");
     await site.store.run("changeConnector", { ...act, id: "bridge-1", isDisabled: false });
     await site.request();
     site.clock.advance(120_000);
-    expect(await refusal(site.request())).toBe("site-unattended");
+    expect(await rejectedCode(() => site.request())).toBe("site-unattended");
   });
 });
 
@@ -125,7 +119,7 @@ describe("a script", () => {
     ["another hash", { sha256: "cd".repeat(32) }, "script-changed"],
     ["no known GUID", { guid: "CCCCCCCC-0000-4000-8000-000000000001" }, "script-unknown"],
   ])("with %s is refused", async (_, changes, code) => {
-    expect(await refusal(run(changes))).toBe(code);
+    expect(await rejectedCode(() => run(changes))).toBe(code);
   });
 
   test.each([
@@ -136,7 +130,7 @@ describe("a script", () => {
     ["has no hash", { ScriptHash: null }, "script-changed"],
   ])("that %s is refused", async (_, changes, code) => {
     await retell(changes);
-    expect(await refusal(run())).toBe(code);
+    expect(await rejectedCode(() => run())).toBe(code);
   });
 });
 
@@ -151,6 +145,6 @@ test.each(["17", APPLICATION_GUID, APPLICATION_GUID.toUpperCase()])(
     });
     const unknown = { applicationId: "bbbbbbbb-0000-4000-8000-00000000000f", action: "install" };
     const refused = site.request({ kind: "site.application", action: "install", payload: unknown });
-    expect(await refusal(refused)).toBe("application-unknown");
+    expect(await rejectedCode(() => refused)).toBe("application-unknown");
   },
 );

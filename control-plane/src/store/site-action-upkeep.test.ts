@@ -1,3 +1,4 @@
+import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   ActionFixture,
@@ -13,20 +14,11 @@ let bridge: FixtureBridge;
 
 beforeEach(async () => {
   site = new ActionFixture();
-  bridge = await site.bridge("bridge-1");
-  await site.tellInventory(bridge);
+  bridge = await site.readingBridge();
 });
 afterEach(() => {
   site[Symbol.dispose]();
 });
-
-const maintain = () => site.store.run("maintainSiteActions", { now: site.clock.now() });
-
-const refusal = (promise: Promise<unknown>) =>
-  promise.then(
-    () => "done",
-    (error) => error.code,
-  );
 
 describe("a lease that moves", () => {
   const move = async () => {
@@ -48,7 +40,7 @@ describe("a lease that moves", () => {
     expect(action).toMatchObject({ connector_id: "bridge-2", state: "queued" });
     const [before] = await site.all("SELECT state, error FROM command WHERE id = 'command-1'");
     expect(before).toMatchObject({ state: "cancelled" });
-    expect(await maintain()).toEqual({ rerouted: 0 });
+    expect(await site.maintain()).toEqual({ rerouted: 0 });
     await other.progress(String(action["command_id"]), [{ key: FIRST, state: "succeeded" }]);
     expect(await site.devices(id)).toMatchObject([{ state: "succeeded" }]);
   });
@@ -57,7 +49,7 @@ describe("a lease that moves", () => {
     const { id } = await site.request();
     await site.deliver(bridge);
     await move();
-    expect(await maintain()).toEqual({ rerouted: 0 });
+    expect(await site.maintain()).toEqual({ rerouted: 0 });
     expect(await site.action(id)).toMatchObject({ connector_id: "bridge-1" });
   });
 });
@@ -75,7 +67,7 @@ describe("cancelling", () => {
     expect(await site.action("action-1")).toMatchObject({ state: "cancelled" });
     expect(await site.devices("action-1")).toMatchObject([{ state: "cancelled" }]);
     expect(await site.deliver(bridge)).toEqual([]);
-    expect(await refusal(cancel())).toBe("site-action-ended");
+    expect(await rejectedCode(() => cancel())).toBe("site-action-ended");
   });
 
   test("asks the bridge for what it has, and for what goes on after its result", async () => {
@@ -95,8 +87,8 @@ describe("cancelling", () => {
 
   test("is for who asked, or who may cancel what others asked for", async () => {
     await site.request();
-    expect(await refusal(cancel({ actor: "grace" }))).toBe("forbidden");
-    expect(await refusal(cancel({ source: "CM2" }))).toBe("site-action-unknown");
+    expect(await rejectedCode(() => cancel({ actor: "grace" }))).toBe("forbidden");
+    expect(await rejectedCode(() => cancel({ source: "CM2" }))).toBe("site-action-unknown");
     expect(await cancel({ actor: "grace", mayCancelOthers: true })).toBe("withdrawn");
   });
 });
@@ -110,10 +102,10 @@ describe("an action of which nothing is heard", () => {
     await bridge.ended("command-1", { source: "CM1", operationId: 1, devices: 2 });
     await bridge.progress("command-1", [{ key: FIRST, state: "succeeded" }]);
     site.clock.advance(60 * 60_000 + SILENCE_MS);
-    await maintain();
+    await site.maintain();
     expect(await site.action(id)).toMatchObject({ state: "running" });
     site.clock.advance(1);
-    await maintain();
+    await site.maintain();
     expect(await site.action(id)).toMatchObject({ state: "completed" });
     const [first, second] = await site.devices(id);
     expect(first).toMatchObject({ state: "succeeded" });
@@ -128,7 +120,7 @@ describe("an action of which nothing is heard", () => {
     await site.deliver(bridge);
     await bridge.ended("command-1", { source: "CM1", devices: 3 });
     site.clock.advance(60 * 60_000 + SILENCE_MS + 1);
-    await maintain();
+    await site.maintain();
     expect(await site.action(id)).toMatchObject({ state: "unknown" });
   });
 
@@ -136,7 +128,7 @@ describe("an action of which nothing is heard", () => {
     const { id } = await site.request();
     site.clock.advance(60 * 60_000 + 1);
     await site.store.run("expireCommands", { now: site.clock.now(), graceMs: 0 });
-    await maintain();
+    await site.maintain();
     expect(await site.action(id)).toMatchObject({ state: "expired" });
     expect(await site.devices(id)).toMatchObject([{ state: "expired" }]);
   });
@@ -150,14 +142,14 @@ test("results go after a week, actions after a quarter, and nothing before", asy
   await bridge.progress("command-1", [{ key: FIRST, state: "succeeded" }]);
   await bridge.ended("command-1", { source: "CM1", operationId: 1, devices: 1 });
   site.clock.advance(KEPT_RESULTS_MS);
-  await maintain();
+  await site.maintain();
   expect(await site.all("SELECT number FROM query_row")).toHaveLength(1);
   site.clock.advance(1);
-  await maintain();
+  await site.maintain();
   expect(await site.all("SELECT number FROM query_row")).toEqual([]);
   expect(await site.action(id)).toMatchObject({ state: "completed", rows_kept: 1 });
   site.clock.advance(KEPT_ACTIONS_MS - KEPT_RESULTS_MS);
-  await maintain();
+  await site.maintain();
   expect(await site.all("SELECT id FROM site_action")).toEqual([]);
   expect(await site.all("SELECT key FROM device_action")).toEqual([]);
 });

@@ -3,8 +3,8 @@ import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
 import { ConnectorFixture } from "../main/connector-fixture.ts";
 import { type ApiClient, ControlPlaneFixture } from "../main/control-plane-fixture.ts";
-import { recordsOf, told } from "../store/inventory-fixture.ts";
-import { APPLICATION_GUID, COLLECTION, DEVICES, SCRIPT } from "./action-fixture.ts";
+import { recordsOf } from "../store/inventory-fixture.ts";
+import { siteRecords } from "./action-fixture.ts";
 
 /** For tests: a control plane with a site CM1 whose bridge does what it is told to say. */
 
@@ -36,7 +36,8 @@ export class ActedSite implements AsyncDisposable {
     const admin = await plane.client();
     const bridge = resources.use(await ConnectorFixture.enrol(plane, admin, "comgmt-bridge"));
     await bridge.connect();
-    await tellInventory(bridge);
+    const { lease } = await bridge.lease("CM1", "configmgr");
+    await bridge.inventory(recordsOf(lease, ...siteRecords()));
     const deviceId = await until(async () => {
       const { value } = await admin.get("/managedDevices?$filter=deviceName%20eq%20'PC0'");
       return value[0]?.id as string | undefined;
@@ -93,29 +94,4 @@ export class ActedSite implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
   }
-}
-
-async function tellInventory(bridge: ConnectorFixture): Promise<void> {
-  const { lease } = await bridge.lease("CM1", "configmgr");
-  const script = {
-    ScriptName: "Clean up",
-    ScriptVersion: SCRIPT.version,
-    ScriptHash: SCRIPT.sha256.toUpperCase(),
-    ApprovalState: 3,
-    Author: "ada",
-    Approver: "grace",
-  };
-  const application = { CI_UniqueID: `ScopeId_1/Application_${APPLICATION_GUID}/1` };
-  const devices = DEVICES.map((key, at) =>
-    told(key, at + 1, { identity: { Name: `PC${at}` }, stable: { Client: 1 } }),
-  );
-  await bridge.inventory(
-    recordsOf(
-      lease,
-      ...devices,
-      told(SCRIPT.guid, 10, { stable: script }, { kind: "script" }),
-      told("17", 11, { stable: application }, { kind: "application" }),
-      told(COLLECTION, 12, { identity: { Name: "All" } }, { kind: "collection" }),
-    ),
-  );
 }

@@ -1,4 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
+import type { InventoryRecord } from "@isthmus/shared/link/inventory-messages";
 import type { ActionEntry } from "@isthmus/shared/link/site-messages";
 import { StatementCache } from "@isthmus/shared/store/database";
 import { migrate } from "@isthmus/shared/store/migrate";
@@ -22,6 +23,30 @@ export const COLLECTION = "CM100014";
 export const DEVICES = ["16777220", "16777221", "16777222"];
 
 const MINUTE_MS = 60_000;
+
+/** Devices, an approved script, an application and a collection of the site. */
+export function siteRecords(): InventoryRecord[] {
+  const script = {
+    ScriptName: "Clean up",
+    ScriptVersion: SCRIPT.version,
+    ScriptHash: SCRIPT.sha256.toUpperCase(),
+    ApprovalState: 3,
+    Author: "CORP\\ada",
+    Approver: "CORP\\grace",
+  };
+  const application = {
+    LocalizedDisplayName: "Editor",
+    CI_UniqueID: `ScopeId_1/Application_${APPLICATION_GUID}/1`,
+  };
+  return [
+    ...DEVICES.map((key, at) =>
+      told(key, at + 1, { identity: { Name: `PC${at}` }, stable: { Client: 1 } }),
+    ),
+    told(SCRIPT.guid, 10, { stable: script }, { kind: "script" }),
+    told("17", 11, { stable: application }, { kind: "application" }),
+    told(COLLECTION, 12, { identity: { Name: "All" } }, { kind: "collection" }),
+  ];
+}
 
 type Operations = typeof operations;
 
@@ -75,29 +100,11 @@ export class ActionFixture implements Disposable {
     return bridge;
   }
 
-  /** Devices, a script, an application and a collection, as the holder of the lease tells them. */
-  async tellInventory(bridge: FixtureBridge): Promise<void> {
-    const lease = await bridge.lease();
-    const devices = DEVICES.map((key, at) => told(key, at + 1, { identity: { Name: `PC${at}` } }));
-    const script = {
-      ScriptName: "Clean up",
-      ScriptVersion: SCRIPT.version,
-      ScriptHash: SCRIPT.sha256.toUpperCase(),
-      ApprovalState: 3,
-      Author: "CORP\\ada",
-      Approver: "CORP\\grace",
-    };
-    const application = {
-      LocalizedDisplayName: "Editor",
-      CI_UniqueID: `ScopeId_1/Application_${APPLICATION_GUID}/1`,
-    };
-    const records = [
-      ...devices,
-      told(SCRIPT.guid, 10, { stable: script }, { kind: "script" }),
-      told("17", 11, { stable: application }, { kind: "application" }),
-      told(COLLECTION, 12, { identity: { Name: "All" } }, { kind: "collection" }),
-    ];
-    await bridge.append("inventory", recordsOf(lease, ...records));
+  /** A bridge that holds the lease and has told of the site. */
+  async readingBridge(id = "bridge-1"): Promise<FixtureBridge> {
+    const bridge = await this.bridge(id);
+    await bridge.append("inventory", recordsOf(await bridge.lease(), ...siteRecords()));
+    return bridge;
   }
 
   /** Asks for a notification of the first device, or for what `changes` say. */
@@ -126,6 +133,10 @@ export class ActionFixture implements Disposable {
       await this.store.run("storeCommandSignature", { id, jws: "jws" });
     }
     return await bridge.take();
+  }
+
+  maintain() {
+    return this.store.run("maintainSiteActions", { now: this.clock.now() });
   }
 
   async all(sql: string, ...values: string[]) {
