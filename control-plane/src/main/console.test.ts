@@ -1,9 +1,9 @@
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { clientFacets, ToldSite } from "../testing/told-site.ts";
 import { ConnectorFixture } from "./connector-fixture.ts";
 import { ControlPlaneFixture } from "./control-plane-fixture.ts";
-import { clientFacets, ToldSite } from "./told-site.ts";
 
 const folder = temporaryFolder();
 let plane: ControlPlaneFixture;

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { clientFacets, TOLD_AT, ToldSite } from "../testing/told-site.ts";
 import { type ApiClient, ControlPlaneFixture } from "./control-plane-fixture.ts";
-import { clientFacets, TOLD_AT, ToldSite } from "./told-site.ts";
 
 const DISK = "SMS_G_System_LOGICAL_DISK";
 const DAY_MS = 86_400_000;

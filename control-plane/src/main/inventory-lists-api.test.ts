@@ -1,8 +1,8 @@
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { clientFacets, TOLD_AT, ToldSite } from "../testing/told-site.ts";
 import { type ApiClient, ControlPlaneFixture } from "./control-plane-fixture.ts";
-import { clientFacets, TOLD_AT, ToldSite } from "./told-site.ts";
 
 const folder = temporaryFolder();
 let plane: ControlPlaneFixture;

@@ -1,7 +1,7 @@
-import { facetHash } from "@isthmus/shared/link/inventory-digest";
-import type { InventoryRecord, RecordKind } from "@isthmus/shared/link/inventory-messages";
-import { ConnectorFixture } from "./connector-fixture.ts";
-import type { ApiClient, ControlPlaneFixture } from "./control-plane-fixture.ts";
+import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
+import { ConnectorFixture } from "../main/connector-fixture.ts";
+import type { ApiClient, ControlPlaneFixture } from "../main/control-plane-fixture.ts";
+import { recordsOf, told } from "../store/inventory-fixture.ts";
 
 /** For tests: a site that a bridge tells of, record by record. */
 
@@ -37,12 +37,11 @@ export class ToldSite implements AsyncDisposable {
 
   /** Tells of records; `at` is when the bridge read them. */
   tell(kind: RecordKind, records: Readonly<Record<string, Facets>>, at = TOLD_AT): Promise<void> {
-    const told = Object.entries(records).map(([key, facets]): InventoryRecord => {
+    const all = Object.entries(records).map(([key, facets]) => {
       this.#revision += 1;
-      return { kind, key, revision: this.#revision, at, isWhole: false, facets: changes(facets) };
+      return told(key, this.#revision, facets, { kind, at });
     });
-    const entry = { type: "records", source: this.name, lease: this.#lease } as const;
-    return this.#bridge.inventory({ ...entry, records: told });
+    return this.#bridge.inventory({ ...recordsOf(this.#lease, ...all), source: this.name });
   }
 
   /** A line among the events of the source. */
@@ -62,14 +61,6 @@ export class ToldSite implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#bridge[Symbol.asyncDispose]();
   }
-}
-
-function changes(facets: Facets): InventoryRecord["facets"] {
-  const told = Object.entries(facets).map(([name, value]) => [
-    name,
-    { hash: facetHash(JSON.stringify(value)), value },
-  ]);
-  return Object.fromEntries(told);
 }
 
 /** Facets of a co-managed client, as the bridge reads them from SMS_R_System and the tables beside it. */
