@@ -1,5 +1,11 @@
 import { patternKey } from "@isthmus/shared/kernel/configuration-keys";
-import { APPLICATION_ACTIONS, notification } from "@isthmus/shared/link/site-messages";
+import {
+  APPLICATION_ACTIONS,
+  COLLECTION_ID,
+  GUID,
+  MAX_ACTION_DEVICES,
+  notification,
+} from "@isthmus/shared/link/site-messages";
 import { z } from "zod";
 
 /** Own limits. */
@@ -9,15 +15,13 @@ const MAX_DEVICES = 1_000;
 const MAX_SCRIPTS = 200;
 const MAX_APPLICATIONS = 500;
 const MAX_PROPERTIES = 100;
-const MAX_ACTION_DEVICES = 10_000;
 
-const GUID = /^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/;
 const guid = z
   .string()
   .regex(GUID, "is no GUID")
   .transform((text) => text.toLowerCase());
 const collections = z
-  .array(z.string().regex(/^[A-Za-z0-9]{3}[0-9A-Fa-f]{5}$/, "is no CollectionID"))
+  .array(z.string().regex(COLLECTION_ID, "is no CollectionID"))
   .max(MAX_COLLECTIONS)
   .default([]);
 

@@ -1,3 +1,4 @@
+import { COLLECTION_ID } from "@isthmus/shared/link/site-messages";
 import { z } from "zod";
 import { DEFAULT_INVENTORY_CLASSES } from "./inventory-classes.ts";
 
@@ -24,7 +25,7 @@ const desiredSite = z.strictObject({
   updateCompliance: z.boolean().default(true),
   /** Only devices that are in one of these collections; all that the account sees where there are none. */
   collections: z
-    .array(z.string().regex(/^[A-Za-z0-9]{3}[0-9A-Fa-f]{5}$/, "has to be a CollectionID"))
+    .array(z.string().regex(COLLECTION_ID, "has to be a CollectionID"))
     .max(MAX_COLLECTIONS)
     .default([]),
   /** In which everything is read and compared once. */

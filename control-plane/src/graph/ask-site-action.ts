@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { ConnectorError } from "@isthmus/shared/errors";
+import { COLLECTION_ID } from "@isthmus/shared/link/site-messages";
 import { randomGuid } from "@isthmus/shared/random";
 import { z } from "zod";
 import type { SiteCommandKind } from "../core/site-action.ts";
@@ -34,7 +35,7 @@ const KEY = /^[\x21-\x7e]{1,128}$/;
 /** Where an action goes, in the body of a request at a site. */
 export const targetBody = z.union(
   [
-    z.strictObject({ collectionId: z.string().regex(/^[A-Za-z0-9]{3}[0-9A-Fa-f]{5}$/) }),
+    z.strictObject({ collectionId: z.string().regex(COLLECTION_ID) }),
     z.strictObject({
       resourceIds: z.array(z.number().int().min(1).max(0x7fff_ffff)).min(1).max(MAX_NAMED_DEVICES),
     }),

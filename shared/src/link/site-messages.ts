@@ -13,11 +13,15 @@ export const MAX_ACTION_DEVICES = 10_000;
 export const MAX_QUERY_ROWS_IN_ENTRY = 500;
 const MAX_CELL_NESTING = 16;
 
+/** As a site writes ids: the site code of where it was made, and a number. */
+export const COLLECTION_ID = /^[A-Za-z0-9]{3}[0-9A-Fa-f]{5}$/;
+export const GUID = /^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/;
+
 const sequence = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const time = z.number().int().min(0).max(8_640_000_000_000_000);
-const guid = z.string().regex(/^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/);
+const guid = z.string().regex(GUID);
 const resourceId = z.number().int().min(1).max(0x7fff_ffff);
-const collectionId = z.string().regex(/^[A-Za-z0-9]{3}[0-9A-Fa-f]{5}$/);
+const collectionId = z.string().regex(COLLECTION_ID);
 
 /** Devices by ResourceID, or a collection, which the bridge itself resolves to ResourceIDs before anything is done. */
 export const actionTarget = z.discriminatedUnion("kind", [

@@ -1,5 +1,5 @@
 import { ConnectorError } from "@isthmus/shared/errors";
-import { APPLICATION_ACTIONS, notification } from "@isthmus/shared/link/site-messages";
+import { APPLICATION_ACTIONS, GUID, notification } from "@isthmus/shared/link/site-messages";
 import { z } from "zod";
 import type { Permission } from "../../core/roles.ts";
 import {
@@ -15,8 +15,6 @@ import type { ApiDependencies } from "../dependencies.ts";
 import { type ApiRequest, parameter, type Route } from "../route.ts";
 
 /** What can be asked of a site about a device, and of devices and collections of a site. */
-
-const GUID = /^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/;
 
 /** configurationManagerAction of Microsoft Graph (beta). */
 const graphAction = z.strictObject({
