@@ -4,7 +4,6 @@ import type {
   CommandContext,
   Reconciliation,
 } from "@isthmus/shared/kernel/service-definition";
-import { isConsented } from "@isthmus/shared/kernel/service-definition";
 import {
   ACTIONS_STREAM,
   type ActionTarget,
@@ -15,7 +14,7 @@ import type { ActionPlan, DeviceNews, StoredAction } from "../../core/actions/ac
 import type { ActionRequest } from "../../protocol/admin-service/action-requests.ts";
 import type { Asking } from "../../site/admin-service-client.ts";
 import { type ActionParts, commandAsking } from "./action-parts.ts";
-import { asMissingApproval, neededApproval, windowsOf } from "./approval-threshold.ts";
+import { countDevices, neededApproval } from "./approval-threshold.ts";
 import { cancelAction } from "./cancel.ts";
 import { judgeAgain } from "./judge-again.ts";
 import { sendOnce } from "./request-sender.ts";
@@ -171,18 +170,12 @@ export class ActionRunner<Payload extends TargetedPayload> {
   async #open(payload: Payload, prepared: Prepared, context: CommandContext): Promise<void> {
     const { kernel, siteCode } = this.#parts;
     const { plan, resourceIds, passedOver } = prepared;
-    const window = this.#kind.window(payload);
-    const rule = await neededApproval(this.#parts, window, resourceIds.length);
-    const isConsentedTo = rule !== undefined && isConsented(rule, context.consent);
-    const windows = windowsOf(this.#parts, window, isConsentedTo);
-    const { id, actor, expiresAt } = context;
-    const opened = { id, actor, source: siteCode, plan, resourceIds, passedOver };
-    try {
-      const at = kernel.clock.now();
-      await kernel.store.run("openAction", { ...opened, at, expiresAt, windows });
-    } catch (error) {
-      throw asMissingApproval(error);
-    }
+    const { id, actor, expiresAt, consent } = context;
+    const opened = { id, actor, source: siteCode, plan, resourceIds, passedOver, expiresAt };
+    const counted = { window: this.#kind.window(payload), devices: resourceIds.length, consent };
+    await countDevices(this.#parts, counted, (windows) =>
+      kernel.store.run("openAction", { ...opened, at: kernel.clock.now(), windows }),
+    );
   }
 
   async #settle(action: StoredAction): Promise<void> {

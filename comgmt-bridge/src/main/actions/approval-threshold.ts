@@ -1,5 +1,9 @@
 import { codeOf, RefusalError } from "@isthmus/shared/errors";
-import type { ApprovalRule } from "@isthmus/shared/kernel/service-definition";
+import {
+  type ApprovalRule,
+  type Consent,
+  isConsented,
+} from "@isthmus/shared/kernel/service-definition";
 import type { WindowUse } from "../../core/actions/action-state.ts";
 import type { ActionParts } from "./action-parts.ts";
 
@@ -22,8 +26,25 @@ export async function neededApproval(
   return { signatures: approval.signatures, local: approval.local, rule: RULE };
 }
 
-/** The windows that an action counts against. */
-export function windowsOf(
+/**
+ * Has devices counted in the windows that their action counts against, by the consent that there is. Throws RefusalError
+ * `limit-exceeded`, `approval-missing`.
+ */
+export async function countDevices(
+  parts: ActionParts,
+  of: { readonly window: string; readonly devices: number; readonly consent: Consent },
+  count: (windows: readonly WindowUse[]) => Promise<unknown>,
+): Promise<void> {
+  const rule = await neededApproval(parts, of.window, of.devices);
+  const isConsentedTo = rule !== undefined && isConsented(rule, of.consent);
+  try {
+    await count(windowsOf(parts, of.window, isConsentedTo));
+  } catch (error) {
+    throw asMissingApproval(error);
+  }
+}
+
+function windowsOf(
   { kernel, allowance: { approval } }: ActionParts,
   window: string,
   isConsentedTo: boolean,
@@ -36,7 +57,7 @@ export function windowsOf(
 }
 
 /** A full window of actions without consent says by what rule consent is missing. */
-export function asMissingApproval(error: unknown): unknown {
+function asMissingApproval(error: unknown): unknown {
   const isFull = error instanceof RefusalError && codeOf(error) === "limit-exceeded";
   if (!isFull || !error.rule.endsWith(UNAPPROVED)) return error;
   return new RefusalError(

@@ -1,8 +1,7 @@
-import {
-  type ApprovalRule,
-  type CommandContext,
-  isConsented,
-  type Reconciliation,
+import type {
+  ApprovalRule,
+  CommandContext,
+  Reconciliation,
 } from "@isthmus/shared/kernel/service-definition";
 import {
   ACTIONS_STREAM,
@@ -14,7 +13,7 @@ import { judgeCustomProperties } from "../../core/actions/action-allowance.ts";
 import type { StoredAction } from "../../core/actions/action-state.ts";
 import type { Asking } from "../../site/admin-service-client.ts";
 import { type ActionParts, commandAsking } from "./action-parts.ts";
-import { asMissingApproval, neededApproval, windowsOf } from "./approval-threshold.ts";
+import { countDevices, neededApproval } from "./approval-threshold.ts";
 import { reachCustomProperties } from "./reach-custom-properties.ts";
 import { isNotYet } from "./request-sender.ts";
 import { resolveTarget } from "./targets.ts";
@@ -92,18 +91,14 @@ export class CustomProperties {
     const before = await site.customProperties(resourceId, asking);
     const kept = Object.entries(before).filter(([name]) => !remove.includes(name));
     const goal = { ...Object.fromEntries(kept), ...set };
-    const rule = await this.approval();
-    const isConsentedTo = rule !== undefined && isConsented(rule, consent);
-    try {
-      await kernel.store.run("openAction", {
+    const counted = { window: WINDOW, devices: 1, consent };
+    await countDevices(this.#parts, counted, (windows) =>
+      kernel.store.run("openAction", {
         ...{ id, actor, source: siteCode, expiresAt, resourceIds: [resourceId], passedOver: [] },
         plan: { kind: "custom-properties", goal },
-        at: kernel.clock.now(),
-        windows: windowsOf(this.#parts, WINDOW, isConsentedTo),
-      });
-    } catch (error) {
-      throw asMissingApproval(error);
-    }
+        ...{ at: kernel.clock.now(), windows },
+      }),
+    );
     return (await this.#find(id)) as StoredAction;
   }
 

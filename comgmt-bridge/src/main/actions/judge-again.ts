@@ -10,6 +10,7 @@ import { parseQuery } from "../../protocol/cmpivot/parser.ts";
 import { readsOf } from "../../protocol/cmpivot/reads.ts";
 import type { Asking } from "../../site/admin-service-client.ts";
 import type { ActionParts } from "./action-parts.ts";
+import { knownMembers } from "./targets.ts";
 
 /**
  * Which of these devices may still be asked. An action may wait for days, and meanwhile somebody on the host has tightened the guardrails, or a
@@ -27,7 +28,7 @@ export async function judgeAgain(
   if (planned !== undefined) {
     for (const id of resourceIds) refusals.set(id, planned);
   } else {
-    const members = await membersNow(parts, resourceIds, asking);
+    const members = await knownMembers(parts, resourceIds, asking);
     for (const id of resourceIds) {
       const refused = refusalOf(() => judgeDevices([id], members, parts.allowance));
       if (refused !== undefined) refusals.set(id, refused);
@@ -52,18 +53,6 @@ function judgePlan({ allowance, queries }: ActionParts, { plan, source }: Stored
     plan.notification === "appEvaluation" &&
     allowance.applications.some(({ actions }) => actions.includes("reevaluate"));
   if (plan.kind === "notify" && !isReevaluation) judgeNotification(plan.notification, allowance);
-}
-
-async function membersNow(
-  { allowance: { targets }, site }: ActionParts,
-  resourceIds: readonly number[],
-  asking: Asking,
-) {
-  const others = resourceIds.filter((id) => !targets.devices.includes(id));
-  return {
-    allowed: await site.membersAmong(others, targets.collections, asking),
-    never: await site.membersAmong(resourceIds, targets.never, asking),
-  };
 }
 
 async function noteRefused(

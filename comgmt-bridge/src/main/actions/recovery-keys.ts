@@ -1,8 +1,7 @@
-import {
-  type ApprovalRule,
-  type CommandContext,
-  type Consent,
-  isConsented,
+import type {
+  ApprovalRule,
+  CommandContext,
+  Consent,
 } from "@isthmus/shared/kernel/service-definition";
 import type { ActionTarget, siteCommandPayloads } from "@isthmus/shared/link/site-messages";
 import type { z } from "zod";
@@ -10,7 +9,7 @@ import { judgeRecoveryKeys } from "../../core/actions/action-allowance.ts";
 import { recoveryKeyRequest } from "../../protocol/admin-service/action-requests.ts";
 import { readRecoveryKey } from "../../protocol/admin-service/action-rows.ts";
 import { type ActionParts, commandAsking } from "./action-parts.ts";
-import { asMissingApproval, neededApproval, windowsOf } from "./approval-threshold.ts";
+import { countDevices, neededApproval } from "./approval-threshold.ts";
 import { resolveTarget } from "./targets.ts";
 
 export type RecoveryKeyPayload = z.output<(typeof siteCommandPayloads)["site.recovery-key"]>;
@@ -63,13 +62,11 @@ export class RecoveryKeys {
   /** Throws RefusalError `limit-exceeded`, `approval-missing`. */
   async #count(consent: Consent): Promise<void> {
     const { store, clock } = this.#parts.kernel;
-    const rule = await this.approval();
-    const isConsentedTo = rule !== undefined && isConsented(rule, consent);
-    for (const window of windowsOf(this.#parts, WINDOW, isConsentedTo)) {
-      await store.run("consumeLimit", { ...window, count: 1, now: clock.now() }).catch((error) => {
-        throw asMissingApproval(error);
-      });
-    }
+    await countDevices(this.#parts, { window: WINDOW, devices: 1, consent }, async (windows) => {
+      for (const window of windows) {
+        await store.run("consumeLimit", { ...window, count: 1, now: clock.now() });
+      }
+    });
   }
 
   #record(event: string, payload: Readonly<Record<string, unknown>>): Promise<void> {

@@ -1,5 +1,10 @@
 import type { ActionTarget } from "@isthmus/shared/link/site-messages";
-import { judgeDevices, judgeTarget, mostDevices } from "../../core/actions/action-allowance.ts";
+import {
+  judgeDevices,
+  judgeTarget,
+  type KnownMembers,
+  mostDevices,
+} from "../../core/actions/action-allowance.ts";
 import type { Asking } from "../../site/admin-service-client.ts";
 import type { ActionParts } from "./action-parts.ts";
 
@@ -18,13 +23,27 @@ export async function resolveTarget(
     target.kind === "devices"
       ? [...new Set(target.resourceIds)].sort((a, b) => a - b)
       : await site.members(target.collectionId, mostDevices(allowance, isRestart), asking);
-  const { collections, devices, never } = allowance.targets;
-  const others = resourceIds.filter((id) => !devices.includes(id));
-  const allowed =
-    target.kind === "collection"
-      ? new Set(resourceIds)
-      : await site.membersAmong(others, collections, asking);
-  const members = { allowed, never: await site.membersAmong(resourceIds, never, asking) };
+  const { never } = allowance.targets;
+  const members =
+    target.kind === "devices"
+      ? await knownMembers(parts, resourceIds, asking)
+      : {
+          allowed: new Set(resourceIds),
+          never: await site.membersAmong(resourceIds, never, asking),
+        };
   judgeDevices(resourceIds, members, allowance, isRestart);
   return resourceIds;
+}
+
+/** Which of these devices the site has in collections that the guardrails name; devices that are listed themselves need be in none. */
+export async function knownMembers(
+  { allowance: { targets }, site }: ActionParts,
+  resourceIds: readonly number[],
+  asking: Asking,
+): Promise<KnownMembers> {
+  const others = resourceIds.filter((id) => !targets.devices.includes(id));
+  return {
+    allowed: await site.membersAmong(others, targets.collections, asking),
+    never: await site.membersAmong(resourceIds, targets.never, asking),
+  };
 }
