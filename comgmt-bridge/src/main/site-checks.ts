@@ -2,19 +2,11 @@ import type { TLSSocket } from "node:tls";
 import { codeOf } from "@isthmus/shared/errors";
 import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import { MAX_CLOCK_OFFSET_MS } from "@isthmus/shared/link/messages";
+import { DEFAULT_INVENTORY_CLASSES } from "../config/inventory-classes.ts";
 import type { SiteConfiguration } from "../config/site.ts";
-import type { ClassName } from "../protocol/admin-service/path.ts";
-import {
-  CLIENT_STATUS,
-  CO_MANAGEMENT_STATE,
-  COLLECTION,
-  DEVICE,
-  MEMBERSHIP,
-  readRow,
-  SYSTEM,
-  USER,
-  WORKSTATION_STATUS,
-} from "../protocol/admin-service/rows.ts";
+import { OTHER_KINDS } from "../core/list-tables.ts";
+import { type ClassName, deviceTables } from "../core/tables.ts";
+import { DEVICE, readRow, WORKSTATION_STATUS } from "../protocol/admin-service/rows.ts";
 import type { AdminServiceClient, Asking, Page } from "../site/admin-service-client.ts";
 import { chainOf, chainWords, pinOf } from "../site/certificate-pin.ts";
 import { Deadline } from "../site/deadline.ts";
@@ -26,11 +18,20 @@ import { failedSiteCheck } from "./site-remedies.ts";
 const CHECK_MS = 9_000;
 const CERTIFICATE_WARNING_MS = 14 * 86_400_000;
 
-/** Every class the bridge reads, each of which may be beyond the account's rights. */
-const READ_CLASSES: readonly ClassName[] = [
-  ...[DEVICE, SYSTEM, USER, COLLECTION, MEMBERSHIP],
-  ...[WORKSTATION_STATUS, CLIENT_STATUS, CO_MANAGEMENT_STATE],
-];
+interface ReadClass {
+  readonly of: ClassName;
+  /** Where a release lacks one of the others, devices are read without what it tells. */
+  readonly isRequired: boolean;
+}
+
+/** Every class the bridge reads unless asked for others, each of which may be beyond the account's rights. */
+const READ_CLASSES: readonly ReadClass[] = [
+  ...[
+    deviceTables({ inventoryClasses: DEFAULT_INVENTORY_CLASSES, isUpdateComplianceRead: true }),
+    ...OTHER_KINDS,
+  ].flatMap(({ spine, others }) => [spine, ...others]),
+  { of: WORKSTATION_STATUS, isRequired: false },
+].filter(({ of }, index, all) => all.findIndex((each) => each.of.name === of.name) === index);
 
 type Act = (client: AdminServiceClient, asking: Asking) => Promise<CheckResult>;
 
@@ -61,9 +62,9 @@ export function siteChecks(
     { name: "site-tls", run: () => checkTls(once, parts) },
     { name: "site-authentication", run: askIdentity },
     { name: "site-clock", run: behindIdentity((client, how) => checkClock(client, parts, how)) },
-    ...READ_CLASSES.map((of) => ({
-      name: `site-rights-${of.name.toLowerCase().replaceAll("_", "-")}`,
-      run: behindIdentity((client, how) => checkRights(client, of, how)),
+    ...READ_CLASSES.map((each) => ({
+      name: `site-rights-${each.of.name.toLowerCase().replaceAll("_", "-")}`,
+      run: behindIdentity((client, how) => checkRights(client, each, how)),
     })),
   ];
   return checks.map(({ name, run }) => ({
@@ -171,11 +172,19 @@ async function checkClock(
 
 async function checkRights(
   client: AdminServiceClient,
-  of: ClassName,
+  { of, isRequired }: ReadClass,
   asking: Asking,
 ): Promise<CheckResult> {
-  const { rows } = await client.rows(of, { top: 1 }, asking);
+  let rows: Page["rows"];
+  try {
+    ({ rows } = await client.rows(of, { top: 1 }, asking));
+  } catch (error) {
+    const failed = failedSiteCheck(error);
+    const isOnlyLacking = !isRequired && codeOf(error) === "site-not-found";
+    return isOnlyLacking ? { ...failed, status: "warning" } : failed;
+  }
   if (rows.length > 0) return { status: "healthy", reason: `${of.name} may be read` };
+  if (!isRequired) return { status: "healthy", reason: `${of.name} may be read and has no rows` };
   return {
     status: "warning",
     reason: `${of.name} may be read and has no rows for this account`,
