@@ -86,7 +86,10 @@ function sourceOrFault<Local, Desired, Rules, Ops extends Operations>(
     const fault: CheckResult = {
       status: "unhealthy",
       reason: error.message,
-      remedy: "see the reason",
+      remedy:
+        error.code === "not-enrolled"
+          ? `take a token (\`control-plane token create --service ${service}\`) to \`${service} enrol --config PATH --token-file FILE\``
+          : "see the reason",
     };
     return { fault };
   }
