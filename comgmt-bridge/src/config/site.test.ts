@@ -23,7 +23,7 @@ test("a site needs an address, a code and a way to show who we are; the limits h
     limits: {
       ...{ maxInFlight: 4, requestsPerSecond: 50, connectTimeoutMs: 5_000, retries: 2 },
       ...{ firstByteTimeoutMs: 30_000, timeoutMs: 120_000, maxAnswerBytes: 67_108_864 },
-      ...{ pageRows: 1_000, breakerFailures: 5, breakerOpenMs: 15_000 },
+      ...{ pageRows: 2_000, breakerFailures: 5, breakerOpenMs: 15_000 },
     },
   });
 });

@@ -23,7 +23,7 @@ const limits = z.strictObject({
     .min(65_536)
     .max(256 * MIB)
     .default(64 * MIB),
-  pageRows: z.int().min(1).max(100_000).default(1_000),
+  pageRows: z.int().min(1).max(100_000).default(2_000),
   retries: z.int().min(0).max(5).default(2),
   breakerFailures: z.int().min(1).max(100).default(5),
   breakerOpenMs: z.int().min(100).max(300_000).default(15_000),

@@ -1,7 +1,7 @@
 import type { KeyBounds } from "./inventory-state.ts";
 
 /** Keys of a range: fixed, so that a device that comes or goes shifts none of the others to another page. */
-export const RANGE_KEYS = 512;
+export const RANGE_KEYS = 1_024;
 /** The highest that a key of 32 bits with a sign can be. */
 export const MAX_KEY = 0x7fff_ffff;
 

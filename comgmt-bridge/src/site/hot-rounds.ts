@@ -1,4 +1,5 @@
 import { codeOf } from "@isthmus/shared/errors";
+import { facetHash } from "@isthmus/shared/link/inventory-digest";
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
 import { type HotStamps, readStamps, SeenRows, since } from "../core/hot-stamps.ts";
 import { MAX_KEY } from "../core/key-ranges.ts";
@@ -182,7 +183,8 @@ export class HotRounds {
   }
 
   #isNews(look: string, { keyName }: LaidOutTable, row: Row): boolean {
-    return this.#seen.isNews(`${look} ${row[keyName]}`, JSON.stringify(row));
+    // A hash, since a great many are remembered.
+    return this.#seen.isNews(`${look} ${row[keyName]}`, facetHash(JSON.stringify(row)));
   }
 
   /** Keys above the highest that is known; none in the first round, which learns it. */

@@ -1,3 +1,4 @@
+import { RANGE_KEYS } from "@isthmus/comgmt-bridge/core/key-ranges";
 import { until } from "@isthmus/shared/testing/until";
 import { describe, expect, test } from "vitest";
 import type { FaultRule } from "../../simulators/configmgr/faults.ts";
@@ -72,17 +73,17 @@ test("narrowed rights answer with fewer devices: more than the share waits for a
 });
 
 test("a scan goes on where it was when the bridge is started anew", async () => {
-  await using synced = await SyncedSite.start({ site: { devices: 3_000 }, inventoryClasses: [] });
+  await using synced = await SyncedSite.start({ site: { devices: 6_000 }, inventoryClasses: [] });
   synced.run();
-  await until(async () => (await synced.told()).size > 600, "some devices");
+  await until(async () => (await synced.told()).size > 1_200, "some devices");
   await synced.end();
   const known = (await synced.told()).size;
-  expect(known).toBeLessThan(3_000);
+  expect(known).toBeLessThan(6_000);
   const before = synced.observer.totals.applied;
   synced.run();
   await synced.untilScans(1);
-  expect((await synced.told()).size).toBe(3_000);
-  const all = Math.ceil(3_000 / 512) + 8;
+  expect((await synced.told()).size).toBe(6_000);
+  const all = Math.ceil(6_000 / RANGE_KEYS) + 8;
   expect(synced.observer.totals.applied - before).toBeLessThan(all);
 });
 
