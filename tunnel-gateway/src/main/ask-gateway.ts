@@ -1,24 +1,16 @@
 import { ConnectorError, codeOf } from "@isthmus/shared/errors";
+import { askService } from "@isthmus/shared/kernel/ask-service";
 import type { CliCall } from "@isthmus/shared/kernel/command";
-import { askRunningService } from "@isthmus/shared/kernel/control-socket";
-import { loadLocalConfiguration } from "@isthmus/shared/kernel/local-configuration";
-import { stateFolderAt } from "@isthmus/shared/kernel/state-folder";
 import { localConfiguration } from "../config/local-configuration.ts";
 
-/** Asks the gateway that runs with the configuration of `--config`. @throws ConnectorError `not-running`, or what it answered */
+/** Asks the running gateway. Throws as `askService` does. */
 export async function askGateway<Answer>(
   call: CliCall,
   method: string,
   argument?: unknown,
 ): Promise<Answer> {
-  const file = call.required("config");
-  const { stateFolder } = loadLocalConfiguration({ localConfiguration }, file);
-  const { controlSocket } = stateFolderAt(stateFolder);
-  const answered = await askRunningService(controlSocket, method, argument);
-  if (!answered) {
-    throw new ConnectorError("not-running", `no gateway runs with state folder ${stateFolder}`);
-  }
-  return answered.result as Answer;
+  const definition = { localConfiguration, what: "gateway" };
+  return (await askService(call, definition, method, argument)) as Answer;
 }
 
 /** Asks about the VPN. @throws ConnectorError `vpn-not-served` where the running gateway has none */
