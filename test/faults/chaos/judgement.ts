@@ -189,9 +189,24 @@ export async function judge(
     faulty: [
       ...open.map((what) => `has no end: ${what}`),
       ...wordless.map(({ id }) => `unknown without a reason: ${id}`),
+      ...digestsThatDiffer(store),
       ...scripts.map(([what, count]) => `ran ${count} times: ${what}`),
     ],
   };
+}
+
+/** Of each kind the digest that was compared last. */
+function digestsThatDiffer(store: DatabaseSync): string[] {
+  const last = store
+    .prepare(
+      `SELECT kind, event, max(id) FROM inventory_event
+       WHERE side = 'cloud' AND event IN ('digest.same', 'digest.differs') GROUP BY kind`,
+    )
+    .all() as { kind: string; event: string }[];
+  if (last.length === 0) return ["no digest was compared"];
+  return last
+    .filter(({ event }) => event !== "digest.same")
+    .map(({ kind }) => `the digests of kind ${kind} differ`);
 }
 
 function openActions(scene: Scene): string[] {
