@@ -1,5 +1,5 @@
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
-import { type ClassName, type KindTables, SYSTEM_KEYS, wmi } from "./tables.ts";
+import { type ClassName, type KindTables, SYSTEM_KEYS, wmi } from "./site-table.ts";
 
 function oneTable(
   kind: RecordKind,

@@ -1,5 +1,5 @@
 import { ConnectorError, codeOf } from "@isthmus/shared/errors";
-import { REPORT_COLUMNS, type SiteTable, wantedColumns } from "../core/tables.ts";
+import { REPORT_COLUMNS, type SiteTable, wantedColumns } from "../core/site-table.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { isAnnotation } from "../protocol/admin-service/answer.ts";
 import { readPlainRows } from "../protocol/admin-service/page-rows.ts";

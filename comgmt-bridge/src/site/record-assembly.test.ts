@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { recordKeyOf } from "../core/record-keys.ts";
-import type { SiteTable, TableContent } from "../core/tables.ts";
+import type { SiteTable, TableContent } from "../core/site-table.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { RecordAssembly, type TableRows } from "./record-assembly.ts";
 

@@ -1,5 +1,5 @@
 import type { ReadRecord } from "../core/inventory-state.ts";
-import { REPORT_COLUMNS, type SiteTable } from "../core/tables.ts";
+import { REPORT_COLUMNS, type SiteTable } from "../core/site-table.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { isAnnotation, withoutAnnotations } from "../protocol/admin-service/answer.ts";
 

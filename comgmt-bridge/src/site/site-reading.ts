@@ -1,8 +1,9 @@
 import { ConnectorError, codeOf } from "@isthmus/shared/errors";
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
+import { type DeviceTablesWanted, deviceTables } from "../core/device-tables.ts";
 import type { ReadRecord } from "../core/inventory-state.ts";
 import { OTHER_KINDS } from "../core/list-tables.ts";
-import { type DeviceTablesWanted, deviceTables, type KindTables } from "../core/tables.ts";
+import type { KindTables } from "../core/site-table.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import type { AdminServiceClient, Asking } from "./admin-service-client.ts";
 import { KeyedReader } from "./keyed-reader.ts";

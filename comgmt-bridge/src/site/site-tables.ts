@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
-import type { KindTables, SiteTable } from "../core/tables.ts";
-import { facetsOf } from "../core/tables.ts";
+import type { KindTables, SiteTable } from "../core/site-table.ts";
+import { facetsOf } from "../core/site-table.ts";
 import type { Asking } from "./admin-service-client.ts";
 import { type ProbedTable, probeTables } from "./probe-tables.ts";
 import type { RawPages } from "./raw-pages.ts";
