@@ -4,8 +4,9 @@ import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-de
 import { MAX_CLOCK_OFFSET_MS } from "@isthmus/shared/link/messages";
 import { DEFAULT_INVENTORY_CLASSES } from "../config/inventory-classes.ts";
 import type { SiteConfiguration } from "../config/site.ts";
+import { deviceTables } from "../core/device-tables.ts";
 import { OTHER_KINDS } from "../core/list-tables.ts";
-import { type ClassName, deviceTables } from "../core/tables.ts";
+import type { ClassName } from "../core/site-table.ts";
 import { DEVICE, readRow, WORKSTATION_STATUS } from "../protocol/admin-service/rows.ts";
 import type { AdminServiceClient, Asking, Page } from "../site/admin-service-client.ts";
 import { chainOf, chainWords, pinOf } from "../site/certificate-pin.ts";
