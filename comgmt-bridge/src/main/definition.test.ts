@@ -86,6 +86,17 @@ test("for each site that is to be read its lease is asked for, and given up with
   expect(told.at(-1)).toMatchObject({ lease: 7, isGivenUp: true });
 });
 
+test("leases are given up before the connection is closed, so that another bridge need not wait", async () => {
+  const { kernel, service, told } = await started({ sites: [unreachable()] });
+  await using _kernel = kernel;
+  await using _service = service;
+  await service.applyConfiguration(desired(), 1);
+  const lease = { type: "lease", source: "CM1", isHeld: true, lease: 7, revision: 0 } as const;
+  service.onInventory?.({ ...lease, validMs: 60_000 });
+  await service.leave?.();
+  expect(told.at(-1)).toMatchObject({ lease: 7, isGivenUp: true });
+});
+
 test("without a control plane nothing is synchronised, and it says so", async () => {
   const { kernel, service, told } = await started({ sites: [unreachable()] }, {}, "standalone");
   await using _kernel = kernel;

@@ -93,6 +93,8 @@ async function startBridge(
     },
     commands: { ...actions.handlers, "site.refresh": refreshCommand(inventory) },
     onInventory: (message) => inventory.onMessage(message),
+    // Another bridge takes over at once where the leases are given up.
+    leave: () => inventory[Symbol.asyncDispose](),
     controls: {
       ...deletionControls({ store, clock, wake }),
       ...syncControls(inventory, store),

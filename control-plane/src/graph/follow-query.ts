@@ -7,6 +7,8 @@ import { readEntity } from "./listing.ts";
 
 /** Own limits. */
 const MAX_FOLLOWERS = 100;
+/** Of one person, so that nobody keeps all others from following. */
+const MAX_OF_ACTOR = 20;
 const MAX_STREAM_MS = 3_600_000;
 const ROWS_AT_ONCE = 500;
 /** A look, where no news were told; and a sign of life, where there is nothing to say. */
@@ -31,6 +33,7 @@ export function rowBody({ number, key, recordId, deviceName, value }: QueryRow) 
 
 export interface Following {
   readonly operationId: string;
+  readonly actor: string;
   /** The number of the last row that the client has. */
   readonly after: number;
   readonly format: StreamFormat;
@@ -43,6 +46,7 @@ export interface Following {
 export class QueryFollowing {
   readonly #api: ApiDependencies;
   #followers = 0;
+  readonly #ofActor = new Map<string, number>();
 
   constructor(api: ApiDependencies) {
     this.#api = api;
@@ -56,11 +60,20 @@ export class QueryFollowing {
     if (this.#followers >= MAX_FOLLOWERS) {
       throw new ConnectorError("streams-limit", `${MAX_FOLLOWERS} streams are open already`);
     }
+    const { actor } = following;
+    const own = this.#ofActor.get(actor) ?? 0;
+    if (own >= MAX_OF_ACTOR) {
+      throw new ConnectorError("streams-limit", `You have ${MAX_OF_ACTOR} streams open already`);
+    }
     this.#followers += 1;
+    this.#ofActor.set(actor, own + 1);
     try {
       yield* this.#events(following);
     } finally {
       this.#followers -= 1;
+      const left = (this.#ofActor.get(actor) ?? 1) - 1;
+      if (left > 0) this.#ofActor.set(actor, left);
+      else this.#ofActor.delete(actor);
     }
   }
 

@@ -77,14 +77,14 @@ describe("live queries", () => {
   });
 
   /** Events of a stream, as they come. */
-  async function follow(path: string, accept: string) {
+  async function follow(path: string, accept: string, { token } = admin) {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       request(
         `${plane.url}/beta/deviceManagement${path}`,
         {
           ca: readFileSync(join(plane.folder, "ca.pem")),
           agent: false,
-          headers: { authorization: `Bearer ${admin.token}`, accept },
+          headers: { authorization: `Bearer ${token}`, accept },
         },
         resolve,
       )
@@ -161,6 +161,28 @@ describe("live queries", () => {
     await site.rows(made.commandId, FIRST, [{ a: 1 }]);
     await until(() => stays.text().includes('"a":1'));
     stays.response.destroy();
+  });
+
+  test("one person follows twenty at a time, so that there is room for others", async () => {
+    const made = await ask();
+    const path = `${SITE}/queries/${made.id}/rows?stream=true`;
+    const streams: Awaited<ReturnType<typeof follow>>[] = [];
+    for (let n = 0; n < 20; n += 1) {
+      const stream = await follow(path, "*/*");
+      await until(() => stream.text().includes("progress"));
+      streams.push(stream);
+    }
+    expect((await admin.answer("GET", path)).status).toBe(429);
+    const other = await plane.client("Helpdesk operator");
+    streams.push(await follow(path, "*/*", other));
+    await until(() => streams.at(-1)?.text().includes("progress"));
+    streams.shift()?.response.destroy();
+    await until(async () => {
+      const next = await follow(path, "*/*");
+      streams.push(next);
+      return next.response.statusCode === 200;
+    });
+    for (const { response } of streams) response.destroy();
   });
 });
 

@@ -233,6 +233,7 @@ class Connector<Local, Desired, Rules, Ops extends Operations> {
       log,
     });
     resources.use(this.#link);
+    resources.defer(async () => parts.service.leave?.());
   }
 
   /** A kept document was authentic when it came, by a key that may be retired by now. */

@@ -217,6 +217,8 @@ export interface RunningService<Desired> extends AsyncDisposable {
   readonly commands: Readonly<Record<string, CommandHandler<any>>>;
   /** Takes what the control plane says of inventory. Not signed: it may make the service read and send, and nothing else. */
   onInventory?(message: InventoryMessage): void;
+  /** Before a stop closes the connection to the control plane: what that still has to hear. The service is disposed of later. */
+  leave?(): Promise<void>;
   /** What the service's own subcommands ask of it while it runs, by way of the control socket. */
   readonly controls?: ControlHandlers;
 }

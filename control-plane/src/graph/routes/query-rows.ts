@@ -63,6 +63,7 @@ async function stream(api: ApiDependencies, following: QueryFollowing, request: 
   const format: StreamFormat = isSse ? asServerSentEvents : asLines;
   const chunks = following.follow({
     operationId: String(operation["id"]),
+    actor: request.act.actor,
     after: afterOf(request),
     format,
     signal: request.signal,
