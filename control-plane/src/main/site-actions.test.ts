@@ -1,8 +1,8 @@
 import { until } from "@isthmus/shared/testing/until";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { recordsOf, told } from "../store/inventory-fixture.ts";
 import { ActedSite, SITE } from "../testing/acted-site.ts";
 import { APPLICATION_GUID, COLLECTION, DEVICES, SCRIPT } from "../testing/action-fixture.ts";
+import { recordsOf, told } from "../testing/inventory-fixture.ts";
 import { ConnectorFixture } from "./connector-fixture.ts";
 import type { ApiClient, ControlPlaneFixture } from "./control-plane-fixture.ts";
 

@@ -1,9 +1,9 @@
 import { MAX_ACTION_DEVICES } from "@isthmus/shared/link/site-messages";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { SiteActionRequest } from "../core/site-action-records.ts";
+import { recordsOf, START, told } from "../testing/inventory-fixture.ts";
+import { InventoryInMemory } from "../testing/inventory-memory.ts";
 import { MAX_QUERY_ROWS, MAX_RESULT_BYTES } from "./action-entries.ts";
-import { recordsOf, START, told } from "./inventory-fixture.ts";
-import { InventoryInMemory } from "./inventory-memory.ts";
 import { operations } from "./module.ts";
 import { MAX_OPEN_ACTIONS } from "./site-action-operations.ts";
 

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ComparedValue, Condition, ListedRow, ListQuery, Order } from "../core/list-query.ts";
 import { propertiesOf } from "../core/resources.ts";
-import { inventoryFixture, recordsOf, START, told } from "./inventory-fixture.ts";
+import { inventoryFixture, recordsOf, START, told } from "../testing/inventory-fixture.ts";
 import { StoreRecords } from "./records.ts";
 
 /** Filters, orders and pages over administrators' and synced devices, held against the same done by hand over all rows. */

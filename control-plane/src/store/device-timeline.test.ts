@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { inventoryFixture, recordsOf, START, told } from "./inventory-fixture.ts";
+import { inventoryFixture, recordsOf, START, told } from "../testing/inventory-fixture.ts";
 
 const ENTRA = "7f1c6b0e-6a3d-4a0f-9a55-1f2d2f7c9b11";
 const SMSID = "GUID:11111111-2222-3333-4444-555555555555";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { inventoryFixture, recordsOf, START, told } from "./inventory-fixture.ts";
+import { inventoryFixture, recordsOf, START, told } from "../testing/inventory-fixture.ts";
 
 /** A bridge that was taken says of a device of its own that it is one of the administrator's. */
 

@@ -1,6 +1,6 @@
 import { DIGEST_BYTES } from "@isthmus/shared/link/inventory-digest";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { inventoryFixture, recordsOf, START, told } from "./inventory-fixture.ts";
+import { inventoryFixture, recordsOf, START, told } from "../testing/inventory-fixture.ts";
 
 /** A bridge in the hands of an attacker, with a lease that it really holds. */
 

@@ -6,7 +6,7 @@ import {
 } from "@isthmus/shared/link/inventory-digest";
 import { MAX_WANTED_BUCKETS } from "@isthmus/shared/link/inventory-messages";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { inventoryFixture, recordsOf, START, told } from "./inventory-fixture.ts";
+import { inventoryFixture, recordsOf, START, told } from "../testing/inventory-fixture.ts";
 
 let site: Awaited<ReturnType<typeof inventoryFixture>>;
 const about = { source: "CM1", lease: 1, kind: "device", at: START } as const;

@@ -1,6 +1,6 @@
 import { LEASE_MS } from "@isthmus/shared/link/inventory-messages";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { inventoryFixture, recordsOf, START, told } from "./inventory-fixture.ts";
+import { inventoryFixture, recordsOf, START, told } from "../testing/inventory-fixture.ts";
 import { MAX_SOURCES } from "./inventory-leases.ts";
 
 let site: Awaited<ReturnType<typeof inventoryFixture>>;

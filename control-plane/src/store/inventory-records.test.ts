@@ -1,6 +1,6 @@
 import { facetHash, recordDigest } from "@isthmus/shared/link/inventory-digest";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { inventoryFixture, recordsOf, START, told } from "./inventory-fixture.ts";
+import { inventoryFixture, recordsOf, START, told } from "../testing/inventory-fixture.ts";
 
 const DAY_MS = 86_400_000;
 const identity = { Name: "PC-1", SMSID: "GUID:1", SID: "S-1-5-21-1", AADDeviceID: "e-1" };

@@ -3,9 +3,9 @@ import { inventoryEntry, RECORD_KINDS } from "@isthmus/shared/link/inventory-mes
 import { fuzzRuns } from "@isthmus/shared/testing/fuzz-runs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { recordsOf, START, told } from "../testing/inventory-fixture.ts";
+import { InventoryInMemory } from "../testing/inventory-memory.ts";
 import { isRecordsEntry } from "./inventory-checks.ts";
-import { recordsOf, START, told } from "./inventory-fixture.ts";
-import { InventoryInMemory } from "./inventory-memory.ts";
 
 const scalar = fc.oneof(
   fc.constantFrom(

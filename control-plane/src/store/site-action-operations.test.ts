@@ -7,7 +7,7 @@ import {
   type FixtureBridge,
   SCRIPT,
 } from "../testing/action-fixture.ts";
-import { recordsOf, told } from "./inventory-fixture.ts";
+import { recordsOf, told } from "../testing/inventory-fixture.ts";
 
 const [FIRST = ""] = DEVICES;
 let site: ActionFixture;

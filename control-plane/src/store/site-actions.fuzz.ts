@@ -3,8 +3,8 @@ import { fuzzRuns } from "@isthmus/shared/testing/fuzz-runs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type DeviceActionState, isEnded } from "../core/device-action.ts";
-import { recordsOf, START, told } from "./inventory-fixture.ts";
-import { InventoryInMemory } from "./inventory-memory.ts";
+import { recordsOf, START, told } from "../testing/inventory-fixture.ts";
+import { InventoryInMemory } from "../testing/inventory-memory.ts";
 import { operations } from "./module.ts";
 import { SILENCE_MS } from "./site-action-upkeep.ts";
 

@@ -3,8 +3,8 @@ import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
 import { ConnectorFixture } from "../main/connector-fixture.ts";
 import { type ApiClient, ControlPlaneFixture } from "../main/control-plane-fixture.ts";
-import { recordsOf } from "../store/inventory-fixture.ts";
 import { siteRecords } from "./action-fixture.ts";
+import { recordsOf } from "./inventory-fixture.ts";
 
 /** For tests: a control plane with a site CM1 whose bridge does what it is told to say. */
 

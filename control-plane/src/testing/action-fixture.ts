@@ -7,9 +7,9 @@ import type { Transaction } from "@isthmus/shared/store/transaction";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
 import { recordGuid } from "../core/record-guid.ts";
 import type { SiteActionRequest } from "../core/site-action-records.ts";
-import { recordsOf, told } from "../store/inventory-fixture.ts";
 import { migrations, operations } from "../store/module.ts";
 import { batchPayload } from "./batch-payload.ts";
+import { recordsOf, told } from "./inventory-fixture.ts";
 
 /** For tests: a store in memory with a site CM1 of a few devices, read by one of two bridges. */
 

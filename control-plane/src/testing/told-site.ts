@@ -1,7 +1,7 @@
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
 import { ConnectorFixture } from "../main/connector-fixture.ts";
 import type { ApiClient, ControlPlaneFixture } from "../main/control-plane-fixture.ts";
-import { recordsOf, told } from "../store/inventory-fixture.ts";
+import { recordsOf, told } from "./inventory-fixture.ts";
 
 /** For tests: a site that a bridge tells of, record by record. */
 

@@ -3,9 +3,9 @@ import { StatementCache } from "@isthmus/shared/store/database";
 import { migrate } from "@isthmus/shared/store/migrate";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import type { IngestOutcome } from "../core/link-records.ts";
-import { batchPayload } from "../testing/batch-payload.ts";
+import { migrations, operations } from "../store/module.ts";
+import { batchPayload } from "./batch-payload.ts";
 import { START } from "./inventory-fixture.ts";
-import { migrations, operations } from "./module.ts";
 
 /** For tests: the store's operations on a database in memory, for properties that try very many sequences. */
 export class InventoryInMemory implements Disposable {

@@ -10,8 +10,8 @@ import type {
 import type { Service } from "@isthmus/shared/link/messages";
 import { openStore } from "@isthmus/shared/store/store";
 import type { LeaseClaim } from "../core/link-records.ts";
-import { batchPayload } from "../testing/batch-payload.ts";
-import type { operations } from "./module.ts";
+import type { operations } from "../store/module.ts";
+import { batchPayload } from "./batch-payload.ts";
 
 /** For tests: a store with connectors that tell of inventory. */
 
@@ -114,7 +114,7 @@ export class TellingConnector {
 }
 
 function openInventoryStore(file: string) {
-  const module = new URL("./module.ts", import.meta.url);
+  const module = new URL("../store/module.ts", import.meta.url);
   return openStore<typeof operations>({ file, module });
 }
 export type InventoryStore = Awaited<ReturnType<typeof openInventoryStore>>;
