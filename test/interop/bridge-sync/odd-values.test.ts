@@ -1,4 +1,4 @@
-import { InventoryInMemory } from "@isthmus/control-plane/store/inventory-memory";
+import { InventoryInMemory } from "@isthmus/control-plane/testing/inventory-memory";
 import { lineOf } from "@isthmus/shared/link/lane-operations";
 import { expect, test } from "vitest";
 import { FIRST, SyncedSite, type Told } from "./synced-site.ts";
