@@ -1,5 +1,6 @@
 import { PING_INTERVAL_MS, SILENCE_LIMIT_MS } from "@isthmus/shared/link/messages";
-import { expect, test } from "vitest";
+import { until } from "@isthmus/shared/testing/until";
+import { expect, test, vi } from "vitest";
 import { connectionFixture, RecordingPeer, welcome } from "./connection-fixture.ts";
 import { IngestGate } from "./ingest-gate.ts";
 
@@ -79,4 +80,19 @@ test("a connection that is gone is not resumed", () => {
   gate.forget(gone);
   gate.leave(11);
   expect(gone.happened).toEqual(["paused"]);
+});
+
+test("leases that are given up right before the end are given up all the same, and nothing else is done", async () => {
+  const { connection, context, peer } = connectionFixture();
+  await welcome(connection, peer);
+  const run = vi.spyOn(context.store, "run");
+  for (const source of ["CM1", "CM2", "CM3"]) {
+    const wanted = { type: "lease-wanted", source, sourceType: "configmgr", lease: 1 };
+    connection.onFrame(JSON.stringify({ ...wanted, isGivenUp: true }));
+    connection.onFrame(JSON.stringify({ ...wanted, isGivenUp: false }));
+  }
+  connection.onClosed();
+  const renewals = () => run.mock.calls.flatMap(([name, of]) => (name === "renewLease" ? of : []));
+  await until(() => renewals().length === 3);
+  expect(renewals()).toMatchObject(Array.from({ length: 3 }, () => ({ isGivenUp: true })));
 });

@@ -240,7 +240,8 @@ export class Connection implements PeerOwner, RegisteredConnection {
         this.#later(() => this.#countersign({ ...key, ...message, now }));
         break;
       case "lease-wanted":
-        this.#later(() => this.#answerLease({ ...key, ...message, now }));
+        // A bridge that stops gives its leases up and closes: the last word counts, however late its turn comes.
+        this.#later(() => this.#answerLease({ ...key, ...message, now }), message.isGivenUp);
         break;
       case "state":
         this.#hearState(message, key, now);
@@ -297,14 +298,14 @@ export class Connection implements PeerOwner, RegisteredConnection {
     if (this.#stage !== "closed") this.#peer.send(JSON.stringify(message));
   }
 
-  /** In turn, one after the other, while the connection is open. */
-  #later(step: () => Promise<void>): void {
+  /** In turn, one after the other, while the connection is open or where it is owed all the same. */
+  #later(step: () => Promise<void>, isOwed = false): void {
     if (this.#waiting >= MAX_WAITING_MESSAGES) {
       throw new ProtocolError("link-credit-exceeded", `over ${MAX_WAITING_MESSAGES} messages wait`);
     }
     this.#waiting += 1;
     this.#work = (this.#work ?? Promise.resolve())
-      .then(() => (this.#stage === "open" ? step() : undefined))
+      .then(() => (this.#stage === "open" || isOwed ? step() : undefined))
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#waiting -= 1;
