@@ -1,15 +1,11 @@
-import { DatabaseSync } from "node:sqlite";
 import type { InventoryRecord } from "@isthmus/shared/link/inventory-messages";
 import type { ActionEntry } from "@isthmus/shared/link/site-messages";
-import { StatementCache } from "@isthmus/shared/store/database";
-import { migrate } from "@isthmus/shared/store/migrate";
-import type { Transaction } from "@isthmus/shared/store/transaction";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
 import { recordGuid } from "../core/record-guid.ts";
 import type { SiteActionRequest } from "../core/site-action-records.ts";
-import { migrations, operations } from "../store/module.ts";
 import { batchPayload } from "./batch-payload.ts";
 import { recordsOf, told } from "./inventory-fixture.ts";
+import { StoreInMemory } from "./store-in-memory.ts";
 
 /** For tests: a store in memory with a site CM1 of a few devices, read by one of two bridges. */
 
@@ -46,30 +42,6 @@ export function siteRecords(): InventoryRecord[] {
     told("17", 11, { stable: application }, { kind: "application" }),
     told(COLLECTION, 12, { identity: { Name: "All" } }, { kind: "collection" }),
   ];
-}
-
-type Operations = typeof operations;
-
-/** The store's operations on a database in memory, called as the store itself calls them. */
-class StoreInMemory {
-  readonly #database = new DatabaseSync(":memory:");
-  readonly transaction = new StatementCache(this.#database);
-
-  constructor(now: number) {
-    migrate(this.#database, "memory", migrations, now);
-  }
-
-  async run<Name extends keyof Operations>(
-    name: Name,
-    argument: Parameters<Operations[Name]>[1],
-  ): Promise<ReturnType<Operations[Name]>> {
-    const operation = operations[name] as (transaction: Transaction, argument: unknown) => unknown;
-    return operation(this.transaction, argument) as ReturnType<Operations[Name]>;
-  }
-
-  close(): void {
-    this.#database.close();
-  }
 }
 
 export class ActionFixture implements Disposable {
@@ -162,7 +134,7 @@ export class ActionFixture implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.store.close();
+    this.store[Symbol.dispose]();
   }
 }
 

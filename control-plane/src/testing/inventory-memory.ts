@@ -1,24 +1,20 @@
-import { DatabaseSync } from "node:sqlite";
-import { StatementCache } from "@isthmus/shared/store/database";
-import { migrate } from "@isthmus/shared/store/migrate";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import type { IngestOutcome } from "../core/link-records.ts";
-import { migrations, operations } from "../store/module.ts";
+import { operations } from "../store/module.ts";
 import { batchPayload } from "./batch-payload.ts";
 import { START } from "./inventory-fixture.ts";
+import { StoreInMemory } from "./store-in-memory.ts";
 
 /** For tests: the store's operations on a database in memory, for properties that try very many sequences. */
 export class InventoryInMemory implements Disposable {
-  readonly #database = new DatabaseSync(":memory:");
-  readonly #transaction = new StatementCache(this.#database);
+  readonly #store = new StoreInMemory(START);
   readonly #seqs: Record<string, number> = {};
 
   constructor() {
-    migrate(this.#database, "memory", migrations, START);
     const connectorId = "bridge";
     const claim = { secretHash: "hash", service: "comgmt-bridge", displayName: "b" } as const;
     const act = { actor: "a", now: START };
-    const transaction = this.#transaction;
+    const transaction = this.#store.transaction;
     operations.createEnrolmentToken(transaction, { ...claim, ...act, expiresAt: START + 1 });
     const key = { publicKeyX: "x", newConnectorId: connectorId, now: START };
     operations.claimEnrolmentToken(transaction, { ...claim, ...key });
@@ -38,7 +34,7 @@ export class InventoryInMemory implements Disposable {
 
   /** For operations that are called as they are. */
   get transaction(): Transaction {
-    return this.#transaction;
+    return this.#store.transaction;
   }
 
   /** Takes a batch of the `inventory` stream. */
@@ -52,7 +48,7 @@ export class InventoryInMemory implements Disposable {
     firstSeq = (this.#seqs[stream] ?? 0) + 1,
   ): IngestOutcome {
     this.#seqs[stream] = Math.max(this.#seqs[stream] ?? 0, firstSeq + lines.length - 1);
-    return operations.ingestBatch(this.#transaction, {
+    return operations.ingestBatch(this.#store.transaction, {
       connectorId: "bridge",
       sessionNo: 1,
       stream,
@@ -65,10 +61,10 @@ export class InventoryInMemory implements Disposable {
   }
 
   rows(sql: string): Row[] {
-    return this.#transaction.all(sql);
+    return this.#store.transaction.all(sql);
   }
 
   [Symbol.dispose](): void {
-    this.#database.close();
+    this.#store[Symbol.dispose]();
   }
 }
