@@ -9,8 +9,8 @@ import {
   MAX_WANTED_KEYS,
   type RecordKind,
 } from "@isthmus/shared/link/inventory-messages";
-import type { LinkLog } from "@isthmus/shared/link/link-log";
 import { isPlausibleRevision } from "@isthmus/shared/link/inventory-revision";
+import type { LinkLog } from "@isthmus/shared/link/link-log";
 import type { Random } from "@isthmus/shared/random";
 import type { Store } from "@isthmus/shared/store/store";
 import type { InventorySource } from "../core/ports.ts";

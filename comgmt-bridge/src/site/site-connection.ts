@@ -1,5 +1,5 @@
-import { Agent, type ClientRequestArgs } from "node:http";
 import type { X509Certificate } from "node:crypto";
+import { Agent, type ClientRequestArgs } from "node:http";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "@isthmus/shared/clock";

@@ -1,6 +1,6 @@
 import type { Kernel } from "@isthmus/shared/kernel/service-definition";
-import type { LocalConfiguration } from "../../config/bridge-configuration.ts";
 import type { ActionGuardrails } from "../../config/action-guardrails.ts";
+import type { LocalConfiguration } from "../../config/bridge-configuration.ts";
 import type { ActionAllowance } from "../../core/actions/action-allowance.ts";
 import type { MatchesPattern } from "../../core/actions/script-judgement.ts";
 import type { QueryAllowance } from "../../core/query-allowance.ts";

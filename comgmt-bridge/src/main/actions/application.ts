@@ -1,5 +1,5 @@
-import type { z } from "zod";
 import type { siteCommandPayloads } from "@isthmus/shared/link/site-messages";
+import type { z } from "zod";
 import { judgeApplication } from "../../core/actions/action-allowance.ts";
 import type { DeviceNews } from "../../core/actions/action-state.ts";
 import {

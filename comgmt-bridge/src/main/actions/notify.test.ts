@@ -1,6 +1,6 @@
 import { NOTIFICATIONS } from "@isthmus/shared/link/site-messages";
-import { until } from "@isthmus/shared/testing/until";
 import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
+import { until } from "@isthmus/shared/testing/until";
 import { describe, expect, test } from "vitest";
 import {
   type ActingBridge,

@@ -1,5 +1,5 @@
-import type { z } from "zod";
 import type { siteCommandPayloads } from "@isthmus/shared/link/site-messages";
+import type { z } from "zod";
 import { judgeNotification } from "../../core/actions/action-allowance.ts";
 import { notificationType, notifyRequest } from "../../protocol/admin-service/action-requests.ts";
 import type { ActionParts } from "./action-parts.ts";

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { codeOf, ConnectorError, ProtocolError } from "@isthmus/shared/errors";
+import { ConnectorError, codeOf, ProtocolError } from "@isthmus/shared/errors";
 import { ACTIONS_STREAM } from "@isthmus/shared/link/site-messages";
 import type { StoredAction } from "../../core/actions/action-state.ts";
-import { readOperationId } from "../../protocol/admin-service/answer.ts";
 import type { ActionRequest } from "../../protocol/admin-service/action-requests.ts";
+import { readOperationId } from "../../protocol/admin-service/answer.ts";
 import type { Asking } from "../../site/admin-service-client.ts";
 import type { ActionParts } from "./action-parts.ts";
 import { lookUpOperation } from "./operation-lookup.ts";
