@@ -24,6 +24,8 @@ const ROWS_AT_ONCE = 500;
 const DEVICES_AT_ONCE = 200;
 const EVENTS_AT_ONCE = 500;
 export const MAX_EXPORTS = 4;
+/** Of one person, so that a slow reader does not keep all others waiting. */
+export const MAX_OF_ACTOR = 2;
 const MAX_AUDITED_CHARACTERS = 2_048;
 
 const CONTENT_TYPES = {
@@ -58,7 +60,7 @@ const OTHER = "otherColumns";
 
 /** Before the routes of single entities: `export` is no id. */
 export function exportRoutes(api: ApiDependencies): Route[] {
-  const underWay = { count: 0 };
+  const underWay: UnderWay = { actors: [] };
   const route = (
     path: string,
     name: string,
@@ -88,37 +90,44 @@ export function exportRoutes(api: ApiDependencies): Route[] {
   ];
 }
 
-function answer(
-  request: ApiRequest,
-  name: string,
-  table: Table,
-  underWay: { count: number },
-): ApiAnswer {
+function answer(request: ApiRequest, name: string, table: Table, underWay: UnderWay): ApiAnswer {
   const format = formatOf(request.query);
   return {
     status: 200,
     stream: {
       contentType: CONTENT_TYPES[format],
       headers: { "content-disposition": `attachment; filename="${name}.${format}"` },
-      chunks: counted(underWay, format === "csv" ? csvOf(table) : linesOf(table)),
+      chunks: counted(
+        underWay,
+        request.act.actor,
+        format === "csv" ? csvOf(table) : linesOf(table),
+      ),
     },
   };
 }
 
+/** Who exports now, once for each export. */
+interface UnderWay {
+  readonly actors: string[];
+}
+
 /** Few at a time: each keeps the reading thread busy. Throws `too-many-exports`, retryable. */
 async function* counted(
-  underWay: { count: number },
+  underWay: UnderWay,
+  actor: string,
   chunks: AsyncIterable<string>,
 ): AsyncGenerator<string> {
-  if (underWay.count >= MAX_EXPORTS) {
-    const message = `${MAX_EXPORTS} exports are under way already`;
+  const { actors } = underWay;
+  const own = actors.filter((each) => each === actor).length;
+  if (actors.length >= MAX_EXPORTS || own >= MAX_OF_ACTOR) {
+    const message = `${actors.length} exports are under way already, ${own} of them yours`;
     throw new ConnectorError("too-many-exports", message, { isRetryable: true });
   }
-  underWay.count += 1;
+  actors.push(actor);
   try {
     yield* chunks;
   } finally {
-    underWay.count -= 1;
+    actors.splice(actors.indexOf(actor), 1);
   }
 }
 
