@@ -86,7 +86,7 @@ test("for each site that is to be read its lease is asked for, and given up with
   expect(told.at(-1)).toMatchObject({ lease: 7, isGivenUp: true });
 });
 
-test("leases are given up before the connection is closed, so that another bridge need not wait", async () => {
+test("leases are given up before the connection is closed, so that another bridge need not wait for their end", async () => {
   const { kernel, service, told } = await started({ sites: [unreachable()] });
   await using _kernel = kernel;
   await using _service = service;

@@ -93,7 +93,7 @@ async function startBridge(
     },
     commands: { ...actions.handlers, "site.refresh": refreshCommand(inventory) },
     onInventory: (message) => inventory.onMessage(message),
-    // Another bridge takes over at once where the leases are given up.
+    // Another bridge need not wait for the end of leases that are given up.
     leave: () => inventory[Symbol.asyncDispose](),
     controls: {
       ...deletionControls({ store, clock, wake }),
