@@ -2,6 +2,7 @@ import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
 import type { BatchFrame } from "@isthmus/shared/link/batch-frame";
 import { readBatchFrame } from "@isthmus/shared/link/batch-frame";
 import { COMMANDS_STREAM } from "@isthmus/shared/link/inbox-operations";
+import { INVENTORY_STREAM } from "@isthmus/shared/link/inventory-messages";
 import { type FromControlPlane, MAX_BATCH_ENTRIES } from "@isthmus/shared/link/messages";
 import type { SessionKey } from "../core/link-records.ts";
 import type { LinkContext } from "./link-context.ts";
@@ -16,6 +17,13 @@ const MAX_WAITING_BYTES = CREDIT_BYTES + 600_000;
  * others wait longer for their commit.
  */
 const MAX_STORING_BYTES = 4_194_304;
+/**
+ * After inventory went to the store, what comes within this time is gathered, up to so many octets as they are when opened: a bridge that
+ * reads a site brings a batch every few ms, and a commit for each would cost as much as all the rest. Half of what a connector lets stand in
+ * queues (`MAX_QUEUE_MS` of its goodput), so that it goes on sending.
+ */
+const GATHER_MS = 100;
+const MAX_GATHERED_BYTES = 2_097_152;
 
 /** What a connector is told of a stream: it may forget everything up to `seq`. */
 interface Ack {
@@ -38,6 +46,9 @@ export class Ingest {
   readonly #onFailed: (error: unknown) => void;
   #queue: Waiting[] = [];
   #waitingBytes = 0;
+  /** Set while inventory is gathered. */
+  #gathering: NodeJS.Timeout | undefined;
+  #gatheredBytes = 0;
   #isWorking = false;
   #isStopped = false;
   #acks = new Map<string, Ack>();
@@ -71,6 +82,7 @@ export class Ingest {
     }
     this.#enqueue({ frame, bytes: bytes.length });
     this.#context.gate.enter(bytes.length, this.#peer);
+    if (isGathered(frame)) this.#gatheredBytes += frame.header.rawBytes;
     if (!this.#isWorking) void this.#work();
   }
 
@@ -84,6 +96,7 @@ export class Ingest {
   /** Drops what waits: it was not acknowledged and comes again. */
   stop(): void {
     this.#isStopped = true;
+    clearTimeout(this.#gathering);
     for (const { bytes } of this.#queue) this.#release(bytes);
     this.#queue = [];
     this.#context.gate.forget(this.#peer);
@@ -94,7 +107,7 @@ export class Ingest {
     const storing: { readonly rawBytes: number; readonly done: Promise<void> }[] = [];
     let storingBytes = 0;
     for (;;) {
-      const next = storingBytes < MAX_STORING_BYTES ? this.#queue.shift() : undefined;
+      const next = storingBytes < MAX_STORING_BYTES ? this.#next() : undefined;
       if (next !== undefined) {
         const { rawBytes } = next.frame.header;
         storing.push({ rawBytes, done: this.#store(next) });
@@ -107,6 +120,28 @@ export class Ingest {
       storingBytes -= first.rawBytes;
     }
     this.#isWorking = false;
+  }
+
+  /** The next batch that need not wait for others. */
+  #next(): Waiting | undefined {
+    const isHeld = this.#gathering !== undefined && this.#gatheredBytes < MAX_GATHERED_BYTES;
+    const at = isHeld ? this.#queue.findIndex(({ frame }) => !isGathered(frame)) : 0;
+    const [next] = at === -1 ? [] : this.#queue.splice(at, 1);
+    if (next !== undefined && isGathered(next.frame)) this.#took(next.frame);
+    return next;
+  }
+
+  /** Once all that was gathered is on its way, the next of it waits. */
+  #took({ header }: BatchFrame): void {
+    this.#gatheredBytes -= header.rawBytes;
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
+    if (this.#gatheredBytes > 0) return;
+    this.#gathering = setTimeout(() => {
+      this.#gathering = undefined;
+      if (!this.#isWorking) void this.#work();
+    }, GATHER_MS);
+    this.#gathering.unref();
   }
 
   async #store({ frame, bytes }: Waiting): Promise<void> {
@@ -164,4 +199,8 @@ export class Ingest {
     }
     this.#acks.clear();
   }
+}
+
+function isGathered({ header }: BatchFrame): boolean {
+  return header.stream === INVENTORY_STREAM;
 }
