@@ -49,5 +49,5 @@ describe("refuses", () => {
 
 test("help names every bench", () => {
   expect(parseCommandLine(["--help"], KNOWN)).toEqual({ kind: "help" });
-  expect(help(KNOWN)).toMatch(/scep {4}about scep \(--runs 3\)\n {2}relay/);
+  expect(help(KNOWN)).toMatch(/scep {8}about scep \(--runs 3\)\n {2}relay/);
 });

@@ -77,7 +77,7 @@ export function help(known: readonly Bench[]): string {
 Usage: npm run bench -- <bench>... [options]
 
 Benches:
-${known.map(({ name, summary, defaultRuns }) => `  ${name.padEnd(7)} ${summary} (--runs ${defaultRuns})`).join("\n")}
+${known.map(({ name, summary, defaultRuns }) => `  ${name.padEnd(11)} ${summary} (--runs ${defaultRuns})`).join("\n")}
   all     each of them in turn
 
 Options:

@@ -12,7 +12,7 @@ import { crlBench } from "./revocation/crl-bench.ts";
 import { ocspBench } from "./revocation/ocsp-bench.ts";
 import { scepBench } from "./scep/scep-bench.ts";
 import { startBench } from "./start/start-bench.ts";
-import { syncBench } from "./sync/sync-bench.ts";
+import { syncBench, syncChangeBench, syncManyBench } from "./sync/sync-bench.ts";
 import { vpnBench } from "./vpn/vpn-bench.ts";
 
 const BENCHES: readonly Bench[] = [
@@ -22,6 +22,8 @@ const BENCHES: readonly Bench[] = [
   relayBench,
   vpnBench,
   syncBench,
+  syncChangeBench,
+  syncManyBench,
   linkBench,
   startBench,
 ];

@@ -42,6 +42,8 @@ export interface SyncOptions {
   readonly classes: readonly string[];
   readonly hotSeconds: number;
   readonly truthMinutes: number;
+  /** Whether the software updates of each device are read, too; they are by default. */
+  readonly hasUpdates?: boolean;
   /** Further options of the simulated site. */
   readonly given?: Readonly<Record<string, unknown>>;
   /** Of the bridge: `site.limits`. */
@@ -176,7 +178,7 @@ function bridgeOptionsOf(
 async function enrol(
   bridge: ServiceOptions,
   graph: GraphClient,
-  { classes, hotSeconds, truthMinutes }: SyncOptions,
+  { classes, hotSeconds, truthMinutes, hasUpdates = true }: SyncOptions,
 ): Promise<void> {
   const { configurationFile } = prepareService(bridge);
   const order = { service: "comgmt-bridge", displayName: "bridge" };
@@ -184,7 +186,10 @@ async function enrol(
   const words = ["enrol", "--config", configurationFile, "--name", "bridge", "--token-file", "-"];
   const answer = await runCommand(entryOf("comgmt-bridge"), [...words, "--json"], token);
   const { connectorId } = JSON.parse(answer) as { connectorId: string };
-  const site = { source: SITE, inventoryClasses: classes, hotSeconds, truthMinutes };
+  const site = {
+    ...{ source: SITE, inventoryClasses: classes, updateCompliance: hasUpdates },
+    ...{ hotSeconds, truthMinutes },
+  };
   await graph.put(`/connectors/${connectorId}/desiredConfiguration`, {
     configuration: { sites: [site] },
   });

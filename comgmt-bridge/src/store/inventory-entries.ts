@@ -15,7 +15,7 @@ import type { Telling } from "./inventory-telling.ts";
  * Own choice: entries are grouped up to so many octets. Each goes up in a frame of its own, which costs more than its octets where it has few;
  * compressed it has about a tenth of them, and a result behind it must not wait for long on a slow line.
  */
-const GROUPED_BYTES = 131_072;
+const GROUPED_BYTES = 196_608;
 /** Even where each character is 3 octets in UTF-8 a record of so many is below the wire's limit: the facets of a larger one are counted. */
 const SURE_RECORD_CHARACTERS = 65_536;
 /** Room for what stands around the facets of a record that has an entry of its own: names, and a key of 256 escaped characters. */
