@@ -9,7 +9,7 @@ import {
 import { z } from "zod";
 
 /** Own limits. */
-const MAX_SITES = 20;
+const MAX_SITES = 16;
 const MAX_COLLECTIONS = 50;
 const MAX_DEVICES = 1_000;
 const MAX_SCRIPTS = 200;

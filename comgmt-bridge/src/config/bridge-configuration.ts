@@ -9,7 +9,7 @@ import { queryGuardrails } from "./query-guardrails.ts";
 import { site } from "./site.ts";
 
 /** Own limit. */
-const MAX_SITES = 32;
+const MAX_SITES = 16;
 
 /** Keys of the local file besides the kernel's. Without a site the bridge keeps its connection and reports health. */
 export const localConfiguration = z.strictObject({

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { DEFAULT_INVENTORY_CLASSES } from "./inventory-classes.ts";
 
 /** Own limits. */
-const MAX_SITES = 32;
+const MAX_SITES = 16;
 const MAX_CLASSES = 50;
 const MAX_COLLECTIONS = 50;
 
