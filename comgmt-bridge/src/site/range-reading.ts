@@ -93,7 +93,7 @@ async function look(
   let assembly: RecordAssembly | undefined;
   // The spine is the first of them.
   for (const bytes of read.filter(({ table }) => needed.has(table))) {
-    const seen = await reader.rows(bytes, asking);
+    const seen = await reader.rows(bytes, asking, read[0]?.isEmpty === false);
     pages[bytes.table.table.id] = seen.bytes.hash;
     onRows?.(seen.rows.length);
     const table = { ...bytes.table, rows: seen.rows };

@@ -86,13 +86,15 @@ export class TableReader {
   async rows(
     bytes: TableBytes,
     asking: Asking,
+    /** Whether there is anything in the range from which to learn how long requests may be. */
+    isInhabited = true,
   ): Promise<{ readonly rows: readonly Row[]; readonly bytes: TableBytes }> {
     const { table, range } = bytes;
     let isSecondReading = false;
     for (let readings = 1, read = bytes; ; readings += 1) {
       const seen = await this.#look(read, asking);
       if (seen.kind === "whole") {
-        this.#grow(table, read);
+        if (isInhabited) this.#grow(table, read);
         return { rows: seen.rows, bytes: read };
       }
       // Rows may have come while it was read; what is short twice is short for a reason.
