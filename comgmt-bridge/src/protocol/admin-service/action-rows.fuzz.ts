@@ -66,6 +66,13 @@ test("an answer is read or refused, whatever it holds", () => {
   );
 });
 
+test("a property whose value is a list of objects is kept as its text", () => {
+  const body = { value: [{ Assets: [{ toString: [] }], Owner: "Ann" }] };
+  expect(readExtensionData(Buffer.from(JSON.stringify(body)))).toEqual({
+    ...{ Assets: '[{"toString":[]}]', Owner: "Ann" },
+  });
+});
+
 test("a refusal of a recovery key never repeats what came", () => {
   for (const text of [JSON.stringify({ value: "123456-".repeat(60) }), "123456-123456"]) {
     let thrown: unknown;

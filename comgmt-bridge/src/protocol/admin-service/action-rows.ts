@@ -182,7 +182,7 @@ export function readExtensionData(body: Uint8Array): Readonly<Record<string, str
   return Object.fromEntries(
     pairs
       .filter(([, value]) => value !== null && value !== undefined)
-      .map(([name, value]) => [name, String(value)]),
+      .map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]),
   );
 }
 
