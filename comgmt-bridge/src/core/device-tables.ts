@@ -77,10 +77,7 @@ const DEVICE_ACTIVITY: SiteTable = {
 };
 
 const CO_MANAGEMENT: SiteTable = {
-  id: "SMS_Client_ComanagementState",
-  of: wmi("SMS_Client_ComanagementState"),
-  keyNames: INVENTORY_KEYS,
-  isRequired: false,
+  ...wmiTable("SMS_Client_ComanagementState"),
   reading: "always",
   rowsPerKey: 1,
   content: {
@@ -95,10 +92,7 @@ const CO_MANAGEMENT: SiteTable = {
 };
 
 const CLIENT_HEALTH: SiteTable = {
-  id: "SMS_CH_Summary",
-  of: wmi("SMS_CH_Summary"),
-  keyNames: INVENTORY_KEYS,
-  isRequired: false,
+  ...wmiTable("SMS_CH_Summary"),
   reading: "always",
   rowsPerKey: 1,
   content: {
@@ -114,20 +108,14 @@ const CLIENT_HEALTH: SiteTable = {
 };
 
 const MEMBERSHIP: SiteTable = {
-  id: "SMS_FullCollectionMembership",
-  of: wmi("SMS_FullCollectionMembership"),
-  keyNames: INVENTORY_KEYS,
-  isRequired: false,
+  ...wmiTable("SMS_FullCollectionMembership"),
   reading: "always",
   rowsPerKey: 8,
   content: { kind: "values", facet: "collections", column: "CollectionID" },
 };
 
 const CUSTOM_PROPERTIES: SiteTable = {
-  id: "SMS_G_System_ExtensionData",
-  of: wmi("SMS_G_System_ExtensionData"),
-  keyNames: INVENTORY_KEYS,
-  isRequired: false,
+  ...wmiTable("SMS_G_System_ExtensionData"),
   reading: "always",
   rowsPerKey: 2,
   content: {
@@ -138,22 +126,24 @@ const CUSTOM_PROPERTIES: SiteTable = {
 };
 
 const UPDATE_COMPLIANCE: SiteTable = {
-  id: "SMS_UpdateComplianceStatus",
-  of: wmi("SMS_UpdateComplianceStatus"),
-  keyNames: ["MachineID"],
-  isRequired: false,
+  ...wmiTable("SMS_UpdateComplianceStatus", ["MachineID"]),
   reading: "seldom",
   rowsPerKey: 64,
   content: { kind: "rows", facet: "updateCompliance", columns: ["CI_ID", "Status"] },
 };
 
+/** What tables of /wmi have in common that a site may lack. */
+function wmiTable(
+  name: string,
+  keyNames: readonly string[] = INVENTORY_KEYS,
+): Pick<SiteTable, "id" | "of" | "keyNames" | "isRequired"> {
+  return { id: name, of: wmi(name), keyNames, isRequired: false };
+}
+
 /** A class of hardware inventory, `SMS_G_System_*`: the facet has its name. */
 function inventoryTable(name: string): SiteTable {
   return {
-    id: name,
-    of: wmi(name),
-    keyNames: INVENTORY_KEYS,
-    isRequired: false,
+    ...wmiTable(name),
     reading: "seldom",
     rowsPerKey: aboutRowsPerDevice(name),
     content: { kind: "rows", facet: name },
