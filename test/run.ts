@@ -7,7 +7,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { RunSummary } from "./plain-reporter.ts";
+import { type RunSummary, summaryText } from "./plain-reporter.ts";
 
 /** More than that is no accident. */
 const RERUNS_AT_MOST = 3;
@@ -18,7 +18,10 @@ process.exitCode = main(process.argv.slice(2));
 
 function main(words: readonly string[]): number {
   const first = run(words);
-  if (first === undefined) return finish({ passed: 0, failed: 1, skipped: 0, ended: [] });
+  if (first === undefined) {
+    const failures = ["Vitest did not come to an end"];
+    return finish({ passed: 0, failed: 1, skipped: 0, failures, ended: [] });
+  }
   const isAccident =
     first.ended.length <= RERUNS_AT_MOST && !first.ended.some((file) => HAS_OWN_C_CODE.test(file));
   if (first.ended.length === 0 || !isAccident) return finish(first);
@@ -29,6 +32,7 @@ function main(words: readonly string[]): number {
     passed: first.passed + second.passed,
     failed: first.failed + second.failed,
     skipped: first.skipped + second.skipped,
+    failures: [...first.failures, ...second.failures],
     ended: second.ended,
   });
 }
@@ -52,8 +56,7 @@ function run(words: readonly string[]): RunSummary | undefined {
   }
 }
 
-function finish({ passed, failed, skipped, ended }: RunSummary): number {
-  const all = failed + ended.length;
-  process.stdout.write(`${passed} passed, ${all} failed, ${skipped} skipped\n`);
-  return all === 0 && passed > 0 ? 0 : 1;
+function finish(summary: RunSummary): number {
+  process.stdout.write(`\n${summaryText(summary)}`);
+  return summary.failed + summary.ended.length === 0 && summary.passed > 0 ? 0 : 1;
 }

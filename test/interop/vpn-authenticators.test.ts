@@ -7,8 +7,8 @@ import {
   type TlsCertificates,
 } from "@isthmus/bench/fixtures/tls-certificates";
 import { freePort } from "@isthmus/shared/testing/free-port";
-import { until } from "@isthmus/shared/testing/until";
 import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
+import { until } from "@isthmus/shared/testing/until";
 import type {
   AuthenticationStep,
   Authenticator,
