@@ -50,6 +50,7 @@ export class CloudModel {
         this.#compareBucket(entry.bucket, new Map(entry.records));
         break;
       case "event":
+      case "client-events":
         break;
     }
   }

@@ -1,4 +1,4 @@
-/** What happened to a device: inventory, actions, certificates and tunnels in one order. */
+/** What happened to a device: inventory, the client's own events, actions, certificates and tunnels in one order. */
 
 export const TIMELINE_KINDS = [
   "device.appeared",
@@ -8,6 +8,8 @@ export const TIMELINE_KINDS = [
   "device.offline",
   /** Detail: `fields` as in `FieldDifference`, `isCut`. */
   "inventory.changed",
+  /** What the site's timeline of the device says happened on it; detail: `provider`, `eventId`, `level`, `message`, `columns`. */
+  "client.event",
   "action.requested",
   "action.ended",
   "certificate.issued",

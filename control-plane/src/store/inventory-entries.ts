@@ -1,5 +1,6 @@
 import { ProtocolError } from "@isthmus/shared/errors";
 import { type InventoryEntry, inventoryEntry } from "@isthmus/shared/link/inventory-messages";
+import { takeClientEvents } from "./client-event-entries.ts";
 import { recordConnectorEvent } from "./connector-sessions.ts";
 import type { IngestContext } from "./ingest-context.ts";
 import { isRecordsEntry, latestTime, type RecordsEntry } from "./inventory-checks.ts";
@@ -49,6 +50,9 @@ export function takeInventoryEntry(context: IngestContext, value: unknown): void
       recordSourceEvent(transaction, { sourceId: source.id, now, side: "bridge", ...what });
       break;
     }
+    case "client-events":
+      takeClientEvents(target, entry);
+      break;
   }
 }
 

@@ -180,4 +180,12 @@ export const inventoryMigrations: readonly Migration[] = [
       CREATE INDEX timeline_event_by_record ON timeline_event (record_id, id);
     `,
   },
+  {
+    id: "inventory-3-client-events",
+    sql: `
+      -- Of what may be told more than once: who tells it after a restored backup, or under another lease, tells it again.
+      ALTER TABLE timeline_event ADD COLUMN event_key TEXT;
+      CREATE UNIQUE INDEX timeline_event_by_key ON timeline_event (record_id, event_key) WHERE event_key IS NOT NULL;
+    `,
+  },
 ];

@@ -18,6 +18,8 @@ export interface NewTimelineEvent {
   readonly title: string;
   /** JSON, of a shape of its own for each kind; left out where it is longer than 64 KiB. */
   readonly detail?: unknown;
+  /** Of what may be told more than once: a line with the key of one that the device has is none. */
+  readonly eventKey?: string;
 }
 
 /** Writes a line, inside the transaction of what it tells. */
@@ -25,7 +27,8 @@ export function recordTimeline(transaction: Transaction, event: NewTimelineEvent
   const detail = event.detail === undefined ? null : JSON.stringify(event.detail);
   const isTooLong = detail !== null && detail.length > MAX_DETAIL_CHARACTERS;
   transaction.run(
-    `INSERT INTO timeline_event (record_id, at, recorded_at, kind, actor, title, detail) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO timeline_event (record_id, at, recorded_at, kind, actor, title, detail, event_key)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (record_id, event_key) WHERE event_key IS NOT NULL DO NOTHING`,
     event.recordId,
     event.at,
     event.now,
@@ -33,5 +36,6 @@ export function recordTimeline(transaction: Transaction, event: NewTimelineEvent
     event.actor ?? null,
     event.title.slice(0, MAX_TITLE_CHARACTERS),
     isTooLong ? '{"isCut":true}' : detail,
+    event.eventKey ?? null,
   );
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { clientEvent, MAX_CLIENT_EVENTS_IN_ENTRY } from "./client-events.ts";
 import { isNestedAtMost } from "./nesting.ts";
 
 /**
@@ -139,6 +140,15 @@ const sourceEvent = z.object({
   figures: z.record(z.string().max(64), z.number()).optional(),
 });
 
+/** What happened on a device, as the source's own timeline of it says; it is no part of the record, and in no digest. */
+const clientEventsEntry = z.object({
+  type: z.literal("client-events"),
+  ...aboutSource,
+  at: time,
+  key: recordKey,
+  events: z.array(clientEvent).min(1).max(MAX_CLIENT_EVENTS_IN_ENTRY),
+});
+
 /** One entry of the `inventory` stream. */
 export const inventoryEntry = z.discriminatedUnion("type", [
   recordsEntry,
@@ -146,6 +156,7 @@ export const inventoryEntry = z.discriminatedUnion("type", [
   digestEntry,
   bucketEntry,
   sourceEvent,
+  clientEventsEntry,
 ]);
 export type InventoryEntry = z.infer<typeof inventoryEntry>;
 
