@@ -111,6 +111,8 @@ export interface WaitingDeletion {
   readonly key: string;
   /** When it was last found missing. */
   readonly missedAt: number;
+  /** Since when it waits; undefined where that was not kept. */
+  readonly since: number | undefined;
   readonly approvedBy: string | undefined;
 }
 

@@ -69,7 +69,14 @@ test("it lists what waits, and approves it under somebody's name", async () => {
   await withWaiting(bridge.kernel);
   const listed = await bridge.run("list");
   expect(listed.stdout).toBe(
-    "CM1 device: 10 of 20 records wait for an approval\n  10, 11, 12, 13, 14, 15, 16, 17, 18, 19\n",
+    [
+      "CM1 device: 10 of 20 records wait for an approval",
+      ...Array.from(
+        { length: 10 },
+        (_, n) => `  1${n}: last missed 1970-01-01 00:00 UTC, waits since 1970-01-01 00:00 UTC`,
+      ),
+      "  their names: configurationManagerSites/CM1/waitingDeletions in the API, or the page of CM1 in the console\n",
+    ].join("\n"),
   );
   const approved = await bridge.run("approve", "CM1", "device", "--by", "alice", "--json");
   expect(JSON.parse(approved.stdout)).toEqual({

@@ -2,6 +2,7 @@ import { userInfo } from "node:os";
 import { type CliCommand, UsageError } from "@isthmus/shared/kernel/command";
 import { CONFIG_OPTION } from "@isthmus/shared/kernel/local-configuration";
 import { RECORD_KINDS, recordKind } from "@isthmus/shared/link/inventory-messages";
+import type { WaitingDeletion } from "../core/inventory-state.ts";
 import { askBridge } from "./ask-bridge.ts";
 import type { WaitingKind } from "./deletion-controls.ts";
 
@@ -18,15 +19,28 @@ const list: CliCommand = {
   },
 };
 
+/** The bridge keeps hashes alone: the control plane, which has the records, knows their names. */
 function textOf({ source, kind, records, waiting, approved, first }: WaitingKind): string {
-  const keys = first.slice(0, MAX_SHOWN_KEYS).map(({ key }) => key);
-  const more = waiting + approved - keys.length;
+  const shown = first.slice(0, MAX_SHOWN_KEYS);
+  const more = waiting + approved - shown.length;
   const lines = [
     `${source} ${kind}: ${waiting} of ${records} records wait for an approval`,
     ...(approved > 0 ? [`  ${approved} are approved and go at the end of the next scan`] : []),
-    `  ${keys.join(", ")}${more > 0 ? ` and ${more} more` : ""}`,
+    ...shown.map(lineOf),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+    `  their names: configurationManagerSites/${source}/waitingDeletions in the API, or the page of ${source} in the console`,
   ];
   return lines.join("\n");
+}
+
+function lineOf({ key, missedAt, since, approvedBy }: WaitingDeletion): string {
+  const waits = since === undefined ? "" : `, waits since ${minuteOf(since)}`;
+  const approval = approvedBy === undefined ? "" : `, approved by ${approvedBy}`;
+  return `  ${key}: last missed ${minuteOf(missedAt)}${waits}${approval}`;
+}
+
+function minuteOf(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
 
 const approve: CliCommand = {

@@ -141,13 +141,14 @@ export interface SourceEvent {
   readonly message: string;
   readonly kind?: RecordKind;
   readonly figures?: Readonly<Record<string, number>>;
+  readonly keys?: readonly string[] | undefined;
 }
 
 /** Tells what the bridge did or saw that is no record; the message is cut to what the wire carries. */
 export function tellEvent(
   transaction: Transaction,
   { source, lease, at }: Pick<Telling, "source" | "lease" | "at">,
-  { event, message, kind, figures }: SourceEvent,
+  { event, message, kind, figures, keys }: SourceEvent,
 ): void {
   tell(transaction, {
     type: "event",
@@ -158,5 +159,6 @@ export function tellEvent(
     message: message.slice(0, MAX_MESSAGE_CHARACTERS),
     ...(kind && { kind }),
     ...(figures && { figures }),
+    ...(keys && { keys: [...keys] }),
   });
 }

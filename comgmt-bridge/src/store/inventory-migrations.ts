@@ -72,4 +72,11 @@ export const inventoryMigrations: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    id: "inventory-2-waiting-since",
+    sql: `
+      -- Since when its deletion waits, while it does (waits = 1); NULL for what waited before this was kept.
+      ALTER TABLE record_state ADD COLUMN waits_since INTEGER;
+    `,
+  },
 ];

@@ -155,14 +155,22 @@ test("too many wait until somebody approves, and go at the end of the next scan 
   scans.scan(upTo(20));
   scans.scan(upTo(10));
   expect(scans.scan(upTo(10))).toEqual({ deleted: 0, waiting: 10 });
-  expect(scans.store.told().at(-2)).toMatchObject({ event: "deletions.waiting" });
+  const keys = ["11", "12", "13", "14", "15", "16", "17", "18", "19", "20"];
+  const told = scans.store.told();
+  expect(told.at(-2)).toMatchObject({ event: "deletions.waiting", keys });
+  expect(told.at(-1)).toMatchObject({ event: "scan.ended", keys });
   expect(scans.scan(upTo(10))).toEqual({ deleted: 0, waiting: 10 });
   const about = { source: "CM1", kind: "device" as const };
   const approve = () =>
     scans.store.run("approveDeletions", { ...about, by: "alice", at: scans.now });
   expect([approve(), approve()]).toEqual([10, 0]);
   const [first] = scans.store.run("waitingDeletions", { ...about, limit: 1 });
-  expect(first).toEqual({ key: "11", missedAt: scans.now - 1_000, approvedBy: "alice" });
+  expect(first).toEqual({
+    key: "11",
+    missedAt: scans.now - 1_000,
+    since: expect.any(Number),
+    approvedBy: "alice",
+  });
   const [audit] = scans.store.rows("SELECT event, payload FROM audit_journal");
   expect(audit?.["event"]).toBe("deletions.approved");
   expect(JSON.parse(String(audit?.["payload"]))).toMatchObject({

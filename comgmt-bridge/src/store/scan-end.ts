@@ -1,5 +1,5 @@
 import { recordAudit } from "@isthmus/shared/kernel/audit-operations";
-import { MAX_WANTED_KEYS } from "@isthmus/shared/link/inventory-messages";
+import { MAX_EVENT_KEYS, MAX_WANTED_KEYS } from "@isthmus/shared/link/inventory-messages";
 import type { SqlValue, Transaction } from "@isthmus/shared/store/transaction";
 import type { InventoryState, ScanEnd, WaitingDeletion } from "../core/inventory-state.ts";
 import { tellDeleted, tellEvent } from "./inventory-entries.ts";
@@ -35,8 +35,9 @@ export function endScan(transaction: Transaction, argument: EndedScan): ScanEnd 
     scan.endedAt,
     kind.id,
   );
-  if (waiting > waitedBefore) tellWaiting(transaction, telling, kind, waiting);
-  tellEnded(transaction, telling, kind, { scan, deleted, waiting });
+  const keys = waiting === 0 ? undefined : waitingKeys(transaction, kind.id);
+  if (waiting > waitedBefore) tellWaiting(transaction, telling, kind, { waiting, keys });
+  tellEnded(transaction, telling, kind, { scan, deleted, waiting, keys });
   telling.end();
   return { deleted, waiting };
 }
@@ -59,7 +60,11 @@ function deleteMissing(
   const allowed = Math.max(minDeleted, Math.floor(maxDeletedShare * (kind.records + suspected)));
   const mayAll = unapproved <= allowed;
   if (!mayAll) {
-    transaction.run(`UPDATE record_state SET waits = 1 WHERE ${CANDIDATE}`, ...candidate);
+    transaction.run(
+      `UPDATE record_state SET waits = 1, waits_since = CASE waits WHEN 1 THEN waits_since ELSE ? END WHERE ${CANDIDATE}`,
+      scan.endedAt,
+      ...candidate,
+    );
   }
   const groups = transaction.all(
     `SELECT DISTINCT is_suspected, approved_by FROM record_state WHERE ${CANDIDATE}
@@ -112,18 +117,23 @@ function tellWaiting(
   transaction: Transaction,
   telling: Telling,
   { kind, records }: KindState,
-  waiting: number,
+  { waiting, keys }: { readonly waiting: number; readonly keys: string[] | undefined },
 ): void {
   const message = `${waiting} of ${records} records of kind ${kind} are missing from two complete scans: more than may be deleted without an approval`;
   const figures = { waiting, records };
-  tellEvent(transaction, telling, { event: "deletions.waiting", message, kind, figures });
+  tellEvent(transaction, telling, { event: "deletions.waiting", message, kind, figures, keys });
 }
 
 function tellEnded(
   transaction: Transaction,
   telling: Telling,
   { id, kind, completeScans }: KindState,
-  of: { readonly scan: Scan; readonly deleted: number; readonly waiting: number },
+  of: {
+    readonly scan: Scan;
+    readonly deleted: number;
+    readonly waiting: number;
+    readonly keys: string[] | undefined;
+  },
 ): void {
   const row = transaction.get("SELECT records FROM kind_state WHERE id = ?", id);
   const durationMs = of.scan.endedAt - of.scan.beganAt;
@@ -135,7 +145,17 @@ function tellEnded(
     completeScans: completeScans + 1,
   };
   const message = `all of kind ${kind} was read`;
-  tellEvent(transaction, telling, { event: "scan.ended", message, kind, figures });
+  tellEvent(transaction, telling, { event: "scan.ended", message, kind, figures, keys: of.keys });
+}
+
+/** The first that wait: the control plane, which has the records, can name them. */
+function waitingKeys(transaction: Transaction, kindId: number): string[] {
+  const rows = transaction.all(
+    `SELECT key FROM record_state WHERE kind_id = ? AND missed_after IS NOT NULL AND ${WAITING} ORDER BY number, key LIMIT ?`,
+    kindId,
+    MAX_EVENT_KEYS,
+  );
+  return rows.map(({ key }) => String(key));
 }
 
 function countWaiting(transaction: Transaction, kindId: number): number {
@@ -181,7 +201,7 @@ export function waitingDeletions(
   if (state === undefined) return [];
   return transaction
     .all(
-      `SELECT key, missed_at, approved_by FROM record_state
+      `SELECT key, missed_at, waits_since, approved_by FROM record_state
        WHERE kind_id = ? AND missed_after IS NOT NULL AND waits = 1 ORDER BY number, key LIMIT ?`,
       state.id,
       limit,
@@ -189,6 +209,7 @@ export function waitingDeletions(
     .map((row) => ({
       key: String(row["key"]),
       missedAt: Number(row["missed_at"]),
+      since: row["waits_since"] === null ? undefined : Number(row["waits_since"]),
       approvedBy: row["approved_by"] === null ? undefined : String(row["approved_by"]),
     }));
 }

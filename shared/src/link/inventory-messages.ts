@@ -21,6 +21,8 @@ export const BUCKET_BYTES = 8;
 /** Keys in one message of a repair. */
 export const MAX_WANTED_KEYS = 500;
 export const MAX_WANTED_BUCKETS = 256;
+/** Keys that an event names. */
+export const MAX_EVENT_KEYS = 100;
 /** A lease not renewed for this long is free. */
 export const LEASE_MS = 60_000;
 
@@ -138,6 +140,8 @@ const sourceEvent = z.object({
   message: sentence,
   kind: recordKind.optional(),
   figures: z.record(z.string().max(64), z.number()).optional(),
+  /** Records of the kind that it is about, the first of them. */
+  keys: z.array(recordKey).max(MAX_EVENT_KEYS).optional(),
 });
 
 /** What happened on a device, as the source's own timeline of it says; it is no part of the record, and in no digest. */
