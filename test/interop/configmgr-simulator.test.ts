@@ -242,7 +242,12 @@ describe("by key", () => {
     expect(application?.["Application"]).toBeDefined();
     const [group] = await client.rows(`${of}/BoundaryGroups?$expand=BoundaryGroup`);
     expect(group?.["BoundaryGroup"]).toBeDefined();
-    expect(await client.rows(`${of}/Events`)).toEqual([]);
+    const [event] = await client.rows(`${of}/Events`);
+    expect(event).toMatchObject({
+      EventTime: expect.any(String),
+      ProviderName: expect.any(String),
+    });
+    expect(await client.rows(`${of}/Events`)).toContainEqual(event);
     const path = `wmi/SMS_R_System(${FIRST})/SMS_G_System_PC_BIOS`;
     expect(await client.rows(path)).toMatchObject([{ ResourceID: FIRST }]);
   });

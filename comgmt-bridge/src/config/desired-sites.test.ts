@@ -9,6 +9,7 @@ test("a site is named, and everything else has a default that the guardrails all
     {
       ...{ source: "CM1", inventoryClasses: DEFAULT_INVENTORY_CLASSES, collections: [] },
       ...{ updateCompliance: true, truthMinutes: 60, inventoryHours: 24, hotSeconds: 20 },
+      clientEventsPerHour: 5_000,
     },
   ]);
   const { classes } = guardrails.parse({}).inventory;

@@ -34,6 +34,8 @@ const desiredSite = z.strictObject({
   inventoryHours: z.number().min(0.01).max(168).default(24),
   /** How often changes are looked for. */
   hotSeconds: z.number().min(0.1).max(3_600).default(20),
+  /** Of how many devices events are read in an hour, one request for each; 0 for none. */
+  clientEventsPerHour: z.int().min(0).max(36_000).default(5_000),
 });
 export type DesiredSite = z.infer<typeof desiredSite>;
 

@@ -1,4 +1,5 @@
 import type { RecordKind, SourceType } from "@isthmus/shared/link/inventory-messages";
+import type { ClientEventSink } from "./client-events.ts";
 import type { Applied, KeyBounds, ReadRecord, ScanEnd } from "./inventory-state.ts";
 
 /**
@@ -17,6 +18,8 @@ export interface InventorySource {
   run(sink: InventorySink, signal: AbortSignal): Promise<void>;
   /** Reads these records whole, now. A key without a record is one that the system does not have. */
   read(kind: RecordKind, keys: readonly string[], signal: AbortSignal): Promise<KeyedReading>;
+  /** Reads what happened on these devices, now; absent where the system keeps no events. */
+  readEvents?(keys: readonly string[], sink: ClientEventSink, signal: AbortSignal): Promise<void>;
 }
 
 export interface KeyedReading {
@@ -66,6 +69,8 @@ export interface InventorySink {
   cursor(name: string): Promise<string | undefined>;
   /** To be kept after what it speaks of was applied: what is read twice is found equal. */
   keepCursor(name: string, value: string): Promise<void>;
+  /** What happens on clients is no inventory; undefined where nobody takes it. */
+  readonly clientEvents?: ClientEventSink;
   /** How far the scan of a kind is, for people: records read, and how many there are expected to be where that is known. */
   progress(kind: RecordKind, read: number, expected: number | undefined): void;
 }

@@ -74,5 +74,6 @@ function sourceOf(
       wholeMs: wanted.inventoryHours * HOUR_MS,
     },
     hotMs: wanted.hotSeconds * 1_000,
+    clientEventsPerHour: wanted.clientEventsPerHour,
   });
 }

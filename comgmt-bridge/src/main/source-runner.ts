@@ -106,6 +106,7 @@ export class SourceRunner implements AsyncDisposable {
     const either = AbortSignal.any([signal, run.ending.signal]);
     const reading = await this.source.read(kind, keys, either);
     await run.sink.applyChanges(kind, reading);
+    if (kind === "device") await this.source.readEvents?.(keys, run.sink.clientEvents, either);
     return reading.records.length;
   }
 

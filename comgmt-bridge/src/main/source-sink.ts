@@ -2,6 +2,7 @@ import { setTimeout as pauseFor } from "node:timers/promises";
 import type { Clock } from "@isthmus/shared/clock";
 import { INVENTORY_STREAM, type RecordKind } from "@isthmus/shared/link/inventory-messages";
 import type { Store } from "@isthmus/shared/store/store";
+import type { ClientEventSink } from "../core/client-events.ts";
 import type { Applied, KeyBounds, ScanEnd } from "../core/inventory-state.ts";
 import type { InventorySink, KeyedReading, RangeReading } from "../core/ports.ts";
 import type { BridgeOperations } from "../store/module.ts";
@@ -27,6 +28,27 @@ export class SourceSink implements InventorySink {
 
   constructor(options: SourceSinkOptions) {
     this.#options = options;
+  }
+
+  get clientEvents(): ClientEventSink {
+    const { store, source, lease, clock } = this.#options;
+    return {
+      due: (keys, before) => store.run("devicesDue", { source, keys, before }),
+      sweep: (after, before) => store.run("sweepDevices", { source, after, before }),
+      apply: async (read) => {
+        const { told } = await store.run("applyEvents", {
+          source,
+          lease,
+          at: clock.now(),
+          ...read,
+        });
+        if (told > 0) this.#wake();
+      },
+      note: async (event, message) => {
+        await store.run("note", { source, lease, at: clock.now(), event, message });
+        this.#wake();
+      },
+    };
   }
 
   async ready(signal: AbortSignal): Promise<void> {

@@ -44,14 +44,22 @@ export class HotRounds {
   readonly #reading: SiteReading;
   readonly #sink: InventorySink;
   readonly #everyMs: number;
+  readonly #onActive: ((keys: readonly number[]) => void) | undefined;
   #seen = new SeenRows();
   #stamps: HotStamps = readStamps(undefined);
   #hasScanStatus: boolean | undefined;
 
-  constructor(reading: SiteReading, sink: InventorySink, everyMs: number) {
+  constructor(
+    reading: SiteReading,
+    sink: InventorySink,
+    everyMs: number,
+    /** Told of devices that were heard of. */
+    onActive?: (keys: readonly number[]) => void,
+  ) {
     this.#reading = reading;
     this.#sink = sink;
     this.#everyMs = everyMs;
+    this.#onActive = onActive;
   }
 
   /** Until the signal aborts. */
@@ -113,6 +121,7 @@ export class HotRounds {
     if (table === undefined || stamps.length === 0) return [];
     const rows = await this.#moved(ACTIVITY, table, stamps, asking);
     const news = rows.filter((row) => this.#isNews(ACTIVITY, table, row));
+    this.#onActive?.(keysOf(news, table.keyName));
     if (this.#reading.scope.collections.length === 0) {
       await this.#applyActivity(devices, table, news);
     } else await this.#readDevices(devices, [table], keysOf(news, table.keyName), asking);

@@ -1,5 +1,7 @@
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
+import type { ClientEventSink } from "../core/client-events.ts";
 import type { InventorySink, InventorySource, KeyedReading } from "../core/ports.ts";
+import { ClientEventRounds } from "./client-event-rounds.ts";
 import { HotRounds } from "./hot-rounds.ts";
 import { patiently } from "./patience.ts";
 import { SCRIPT_CONTENT_FACET } from "./script-contents.ts";
@@ -14,6 +16,8 @@ export interface SiteSourceOptions extends SiteReadingOptions {
   readonly kinds: readonly RecordKind[];
   readonly periods: ScanPeriods;
   readonly hotMs: number;
+  /** Devices whose events are read in an hour, at most; none unless given. */
+  readonly clientEventsPerHour?: number;
 }
 
 /** A Configuration Manager site as a source of inventory: a scan that reads everything, and rounds that look for what moved. */
@@ -22,12 +26,15 @@ export class SiteSource implements InventorySource {
   readonly name: string;
   readonly kinds: readonly RecordKind[];
   readonly #options: SiteSourceOptions;
+  readonly #events: ClientEventRounds | undefined;
   #reading: SiteReading | undefined;
 
   constructor(options: SiteSourceOptions) {
     this.#options = options;
     this.name = options.name;
     this.kinds = options.kinds;
+    const { client, parts, observer, clientEventsPerHour: perHour = 0 } = options;
+    if (perHour > 0) this.#events = new ClientEventRounds({ client, parts, observer, perHour });
   }
 
   async run(sink: InventorySink, signal: AbortSignal): Promise<void> {
@@ -35,16 +42,18 @@ export class SiteSource implements InventorySource {
     const reading = await this.#open(signal);
     const ending = new AbortController();
     const both = AbortSignal.any([signal, ending.signal]);
+    const onActive = (keys: readonly number[]) => this.#events?.noteActive(keys);
     const loops = [
       new SiteScan(reading, sink, periods).run(both),
-      new HotRounds(reading, sink, hotMs).run(both),
+      new HotRounds(reading, sink, hotMs, onActive).run(both),
     ];
+    const events = this.#events?.run(sink, both);
     try {
-      await Promise.race(loops);
+      await Promise.race(events === undefined ? loops : [...loops, untilItFails(events)]);
     } finally {
       // Neither goes on without the other, and none writes once this has ended.
       ending.abort(new Error("the other loop ended"));
-      await Promise.allSettled(loops);
+      await Promise.allSettled([...loops, events]);
     }
   }
 
@@ -58,6 +67,15 @@ export class SiteSource implements InventorySource {
     const outcome = await patiently(step, reading.parts, signal);
     if (outcome.isDone) return outcome.value;
     throw outcome.fault;
+  }
+
+  async readEvents(
+    keys: readonly string[],
+    sink: ClientEventSink,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const numbers = keys.map(Number).filter((key) => Number.isSafeInteger(key));
+    await this.#events?.readNow(numbers, sink, signal);
   }
 
   async #readOf(
@@ -88,4 +106,10 @@ export class SiteSource implements InventorySource {
     this.#reading ??= await openReading(this.#options, signal);
     return this.#reading;
   }
+}
+
+/** The others go on where nobody takes events. */
+async function untilItFails(events: Promise<void>): Promise<never> {
+  await events;
+  return await new Promise<never>(() => {});
 }

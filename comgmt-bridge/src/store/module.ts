@@ -3,6 +3,7 @@ import { laneMigrations, laneOperations } from "@isthmus/shared/link/lane-operat
 import type { Migration, Operations } from "@isthmus/shared/store/transaction";
 import { actionMigrations } from "./action-migrations.ts";
 import { actionOperations } from "./action-operations.ts";
+import { clientEventMigrations, clientEventOperations } from "./client-events.ts";
 import { inventoryMigrations } from "./inventory-migrations.ts";
 import { inventoryOperations } from "./inventory-operations.ts";
 import { cursorMigrations, cursorOperations } from "./source-cursors.ts";
@@ -16,6 +17,7 @@ export const migrations: readonly Migration[] = [
   ...inventoryMigrations,
   ...cursorMigrations,
   ...actionMigrations,
+  ...clientEventMigrations,
 ];
 /** @public The store's worker reads it by the module's address. */
 export const operations = {
@@ -24,6 +26,7 @@ export const operations = {
   ...inventoryOperations,
   ...cursorOperations,
   ...actionOperations,
+  ...clientEventOperations,
 } satisfies Operations;
 
 export type BridgeOperations = typeof operations;

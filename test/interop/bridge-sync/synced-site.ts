@@ -1,6 +1,5 @@
 import { setTimeout as pauseFor } from "node:timers/promises";
 import { DEFAULT_INVENTORY_CLASSES } from "@isthmus/comgmt-bridge/config/inventory-classes";
-import type { InventorySink } from "@isthmus/comgmt-bridge/core/ports";
 import { SourceObserver } from "@isthmus/comgmt-bridge/main/source-observer";
 import { SourceSink } from "@isthmus/comgmt-bridge/main/source-sink";
 import type { AdminServiceClient } from "@isthmus/comgmt-bridge/site/admin-service-client";
@@ -9,6 +8,7 @@ import type { BridgeOperations } from "@isthmus/comgmt-bridge/store/module";
 import { clientOf } from "@isthmus/comgmt-bridge/testing/site-under-test";
 import { TOKEN } from "@isthmus/comgmt-bridge/testing/strict-admin-service";
 import { systemClock } from "@isthmus/shared/clock";
+import type { ClientEvent } from "@isthmus/shared/link/client-events";
 import {
   INVENTORY_STREAM,
   type InventoryEntry,
@@ -39,6 +39,7 @@ export interface SyncedSiteOptions {
   readonly truthMs?: number;
   readonly wholeMs?: number;
   readonly hotMs?: number;
+  readonly clientEventsPerHour?: number;
 }
 
 /** A record as the entries of the stream have it. */
@@ -60,9 +61,12 @@ export class SyncedSite implements AsyncDisposable {
   readonly #folder: ReturnType<typeof temporaryFolder>;
   #client: AdminServiceClient | undefined;
   #running: { readonly ending: AbortController; readonly ended: Promise<unknown> } | undefined;
+  #source: SiteSource | undefined;
   #position = 0;
   readonly #records = new Map<string, Map<string, Record<string, unknown>>>();
   readonly events: string[] = [];
+  /** By device, in the order in which they were told. */
+  readonly clientEvents = new Map<string, ClientEvent[]>();
 
   private constructor(
     site: Site,
@@ -115,7 +119,9 @@ export class SyncedSite implements AsyncDisposable {
       observer,
       periods: { truthMs: this.#options.truthMs ?? 1, wholeMs: this.#options.wholeMs ?? 3_600_000 },
       hotMs,
+      clientEventsPerHour: this.#options.clientEventsPerHour ?? 0,
     });
+    this.#source = source;
     const ended = source.run(this.sink(), ending.signal).catch((error: unknown) => {
       if (!ending.signal.aborted) throw error;
     });
@@ -128,7 +134,15 @@ export class SyncedSite implements AsyncDisposable {
     return this;
   }
 
-  sink(): InventorySink {
+  /** As `site.refresh` does with a device. */
+  async readEvents(...keys: number[]): Promise<void> {
+    const { clientEvents } = this.sink();
+    const { signal } = new AbortController();
+    if (clientEvents === undefined) return;
+    await this.#source?.readEvents(keys.map(String), clientEvents, signal);
+  }
+
+  sink(): SourceSink {
     const { store, observer } = this;
     const deletions = { maxShare: 0.02, minimum: 5 };
     const of = { source: SOURCE, lease: LEASE, store, clock: systemClock, observer, deletions };
@@ -187,6 +201,12 @@ export class SyncedSite implements AsyncDisposable {
 
   #apply(entry: InventoryEntry): void {
     if (entry.type === "event") this.events.push(entry.event);
+    if (entry.type === "client-events") {
+      this.clientEvents.set(entry.key, [
+        ...(this.clientEvents.get(entry.key) ?? []),
+        ...entry.events,
+      ]);
+    }
     if (entry.type === "deleted") {
       for (const key of entry.keys) this.#records.get(entry.kind)?.delete(key);
     }

@@ -1,3 +1,4 @@
+import type { DeviceEvent } from "./client-events.ts";
 import type { FleetOptions } from "./fleet.ts";
 import { guidOf, hex8, mix, pick, share } from "./random-values.ts";
 
@@ -42,6 +43,8 @@ export interface DeviceChange {
   readonly extensionData?: Readonly<Record<string, string>>;
   /** Values of single columns, `{"SMS_R_System": {"Model": "x"}}`. */
   readonly columns?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** What happened on it, besides what the seed says. */
+  readonly events?: readonly DeviceEvent[];
   /** Explicit collections, besides those whose rule it meets. */
   readonly collections?: readonly string[];
 }

@@ -1,4 +1,5 @@
 import { type Answer, json } from "./answer.ts";
+import { eventRowsOf } from "./client-events.ts";
 import type { Device } from "./device.ts";
 import {
   type Bound,
@@ -202,20 +203,11 @@ function documentedList(
       return recoveryKeysOf(device);
     case "Events":
       isExpanded("");
-      return eventsOf(state, device);
+      if (state.options.hasDeviceEvents === false) throw notFound("No HTTP resource 'Events'.");
+      return eventRowsOf(state, device, state.now());
     default:
       throw notFound(`No HTTP resource was found that matches '${name}'.`);
   }
-}
-
-/** The timeline: what operations did there. Its columns are not documented. */
-function eventsOf(state: SiteState, device: Device): unknown[] {
-  return [...state.operations.all()].flatMap(({ id, task, outcomes }) => {
-    const outcome = outcomes.get(device.id);
-    if (outcome === undefined) return [];
-    const EventTime = new Date(outcome.at).toISOString();
-    return [{ EventId: id, EventType: task.kind, EventTime, Status: outcome.isFailed ? 2 : 1 }];
-  });
 }
 
 function expandOf(query: URLSearchParams): string | null {

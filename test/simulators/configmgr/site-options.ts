@@ -94,6 +94,8 @@ export interface SiteOptions {
   readonly principals?: Readonly<Record<string, Principal>>;
   /** The hierarchy's setting "script authors require additional script approver"; true by default. */
   readonly isTwoKeyApproval?: boolean;
+  /** Whether there is `Device(id)/Events`; releases before 2002 have none. True by default. */
+  readonly hasDeviceEvents?: boolean;
   /** What SMS_R_System calls its key; the inventory classes always say ResourceID. */
   readonly systemKeyName?: "ResourceId" | "ResourceID";
   /** ScriptOutput: JSON-escaped without the quotes around it, or a whole JSON text. */

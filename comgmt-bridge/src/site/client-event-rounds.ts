@@ -1,0 +1,188 @@
+import { codeOf } from "@isthmus/shared/errors";
+import type { ClientEventSink, EventsOfDevice } from "../core/client-events.ts";
+import type { InventorySink } from "../core/ports.ts";
+import { readHistory } from "../core/scan-progress.ts";
+import { readClientEvents } from "../protocol/admin-service/client-events.ts";
+import { objectPath } from "../protocol/admin-service/path.ts";
+import type { AdminServiceClient, Asking } from "./admin-service-client.ts";
+import { type PatienceParts, patiently } from "./patience.ts";
+
+const DEVICE = { route: "v1.0", name: "Device" } as const;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** Devices send their events once a day (memdocs, tenant attach's timeline), so one that is active is read as often. */
+const ACTIVE_EVERY_MS = DAY_MS;
+/** Own choice, well within the 30 days that the site keeps them: one that is silent. */
+const SILENT_EVERY_MS = 7 * DAY_MS;
+/** Own limits. */
+const SWEEP_EVERY_MS = HOUR_MS;
+const IDLE_MS = 5_000;
+const MAX_ACTIVE = 200_000;
+const LOOKED_UP_AT_ONCE = 500;
+const MAX_AT_ONCE = 50;
+const MAX_EVENTS_OF_DEVICE = 2_000;
+/** So many devices one behind the other whose events cannot be had say that nobody's can; a release before 2002 has none. */
+const REFUSALS = 3;
+const LEFT_ALONE_MS = DAY_MS;
+const REFUSED = new Set([
+  ...["site-not-found", "site-forbidden", "site-bad-request", "site-failed", "site-status"],
+  ...["site-security-exception", "site-mfa-demanded"],
+]);
+
+export interface ClientEventRoundsOptions {
+  readonly client: AdminServiceClient;
+  readonly parts: Omit<PatienceParts, "onFault">;
+  readonly observer: {
+    requests(count: number): void;
+    fault(code: string, message: string): void;
+  };
+  /** Own bound on the load: the site gives events of one device at a time. */
+  readonly perHour: number;
+}
+
+/**
+ * Reads the site's timelines of devices, behind everything else and at a steady pace: a device that was heard of once a day, any other
+ * once a week. A site that has none is asked again a day later.
+ */
+export class ClientEventRounds {
+  readonly #options: ClientEventRoundsOptions;
+  /** Devices that were heard of since they were last looked up. */
+  readonly #active = new Set<number>();
+  #due: number[] = [];
+  #sweptThrough = -1;
+  #sweepAt = 0;
+  #refusals = 0;
+  #leftAloneUntil = 0;
+
+  constructor(options: ClientEventRoundsOptions) {
+    this.#options = options;
+  }
+
+  /** Devices that were heard of. Those over the limit are found by the walk over all. */
+  noteActive(keys: readonly number[]): void {
+    for (const key of keys) {
+      if (this.#active.size >= MAX_ACTIVE) return;
+      this.#active.add(key);
+    }
+  }
+
+  /** Until the signal aborts; at once where nobody takes events. */
+  async run(sink: InventorySink, signal: AbortSignal): Promise<void> {
+    const { clientEvents } = sink;
+    if (clientEvents === undefined) return;
+    const { perHour, parts } = this.#options;
+    await this.#untilAllWasRead(sink, signal);
+    for (;;) {
+      await sink.ready(signal);
+      const isLeftAlone = parts.clock.now() < this.#leftAloneUntil;
+      const key = isLeftAlone ? undefined : await this.#next(clientEvents);
+      if (key !== undefined) await this.#read(key, clientEvents, signal);
+      const isIdle = key === undefined && (isLeftAlone || this.#active.size === 0);
+      await parts.pause(isIdle ? IDLE_MS : Math.ceil(HOUR_MS / perHour), signal);
+    }
+  }
+
+  /** Reads the events of these devices now, as far as it can be done at once; the others come in their turn. */
+  async readNow(
+    keys: readonly number[],
+    sink: ClientEventSink,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { parts, observer } = this.#options;
+    if (parts.clock.now() < this.#leftAloneUntil) return;
+    this.noteActive(keys.slice(MAX_AT_ONCE));
+    for (const key of keys.slice(0, MAX_AT_ONCE)) {
+      try {
+        await this.#apply(await this.#ask(key, { lane: "hint", signal }), sink);
+      } catch (error) {
+        signal.throwIfAborted();
+        // Whoever asked for the device has its inventory; its events come with the next round.
+        observer.fault(codeOf(error), `events of device ${key}: ${wordsOf(error)}`);
+        this.noteActive([key]);
+        return;
+      }
+    }
+  }
+
+  /** A first reading of the inventory is waited for by people; nobody waits for events of last month. */
+  async #untilAllWasRead(sink: InventorySink, signal: AbortSignal): Promise<void> {
+    const { pause } = this.#options.parts;
+    while (readHistory(await sink.cursor("scans")).endedAt === 0) await pause(IDLE_MS, signal);
+  }
+
+  async #next(sink: ClientEventSink): Promise<number | undefined> {
+    if (this.#due.length === 0) this.#due = [...(await this.#more(sink))];
+    return this.#due.shift();
+  }
+
+  async #more(sink: ClientEventSink): Promise<readonly number[]> {
+    const now = this.#options.parts.clock.now();
+    if (this.#active.size > 0) {
+      const some: number[] = [];
+      for (const key of this.#active) {
+        if (some.length === LOOKED_UP_AT_ONCE) break;
+        some.push(key);
+        this.#active.delete(key);
+      }
+      const due = await sink.due(some, now - ACTIVE_EVERY_MS);
+      if (due.length > 0) return due;
+    }
+    if (now < this.#sweepAt) return [];
+    const { keys, through } = await sink.sweep(this.#sweptThrough, now - SILENT_EVERY_MS);
+    this.#sweptThrough = through ?? -1;
+    if (through === undefined) this.#sweepAt = now + SWEEP_EVERY_MS;
+    return keys;
+  }
+
+  async #read(key: number, sink: ClientEventSink, signal: AbortSignal): Promise<void> {
+    const { parts, observer } = this.#options;
+    const onFault = (code: string, message: string) => observer.fault(code, message);
+    const step = () => this.#unlessRefused(this.#ask(key, { lane: "snapshot", signal }));
+    const outcome = await patiently(step, { ...parts, onFault }, signal);
+    const read = outcome.isDone ? outcome.value : undefined;
+    if (read !== undefined) {
+      this.#refusals = 0;
+      await this.#apply(read, sink);
+      return;
+    }
+    this.#refusals += 1;
+    if (this.#refusals < REFUSALS) return;
+    this.#refusals = 0;
+    this.#leftAloneUntil = parts.clock.now() + LEFT_ALONE_MS;
+    await sink.note(
+      "client-events.left-alone",
+      `the site gives no events of devices (Device(${key})/Events), and is asked again in a day: it needs release 2002 or later, and the account Read Resource`,
+    );
+  }
+
+  async #unlessRefused(asked: Promise<EventsOfDevice>): Promise<EventsOfDevice | undefined> {
+    try {
+      return await asked;
+    } catch (error) {
+      if (REFUSED.has(codeOf(error))) return undefined;
+      throw error;
+    }
+  }
+
+  async #ask(key: number, asking: Asking): Promise<EventsOfDevice> {
+    const { client, observer } = this.#options;
+    observer.requests(1);
+    const path = `${objectPath(DEVICE, key)}/Events`;
+    const body = await client.ask(path, { ...asking, asked: "rows" });
+    return { key, events: readClientEvents(body) };
+  }
+
+  async #apply({ key, events }: EventsOfDevice, sink: ClientEventSink): Promise<void> {
+    const newest = events.slice(-MAX_EVENTS_OF_DEVICE);
+    await sink.apply({ key, events: newest });
+    if (newest.length === events.length) return;
+    await sink.note(
+      "client-events.cut",
+      `device ${key} has ${events.length} events, of which the newest ${newest.length} are told`,
+    );
+  }
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
