@@ -1,12 +1,22 @@
 import { ConnectorError, codeOf } from "@isthmus/shared/errors";
-import express, { type ErrorRequestHandler, type Request, type Response, Router } from "express";
+import express, {
+  type ErrorRequestHandler,
+  type Request,
+  type RequestHandler,
+  type Response,
+  Router,
+} from "express";
 import type { Logger } from "pino";
 import { z } from "zod";
 import type { Session } from "../core/admin-records.ts";
+import type { ApiOperations } from "../core/api-operations.ts";
 import type { Records } from "../core/ports.ts";
 import { SESSION_MS, type SignIn } from "../core/sign-in.ts";
+import { ApiRefusal, ConsoleApi } from "./console-api.ts";
 import { type Html, html } from "./html.ts";
-import { signInPage, statusPage } from "./status-page.ts";
+import { refusalPage, signInPage } from "./page-frame.ts";
+import { PAGES, type Page, type PageAnswer, type PageRequest } from "./pages.ts";
+import { statusPage } from "./status-page.ts";
 import { STYLE_HASH } from "./style.ts";
 
 const MAX_FORM_BYTES = 4_096;
@@ -26,18 +36,24 @@ const HEADERS = {
 const form = z.object({
   userName: z.string().min(1).max(128),
   password: z.string().min(1).max(1_024),
+  next: z.string().max(2_048).optional(),
 });
+/** A page of our own: never another site's, nor `//host`. */
+const OWN_PAGE = /^\/(devices|sources)(\/|\?|$)/;
+const OWN_PATHS = ["/", "/sign-in", "/sign-out", "/devices{/*rest}", "/sources/*rest"];
 
 export interface ConsoleDependencies {
   readonly records: Records;
   readonly signIn: SignIn;
+  readonly api: ApiOperations;
   readonly log: Logger;
 }
 
-/** The status page at `/`: plain HTML with a form to sign in, no script at all. */
-export function consoleRouter({ records, signIn, log }: ConsoleDependencies): Router {
-  const router = Router();
-  router.use(["/", "/sign-in", "/sign-out"], (_request, response, next) => {
+/** The status page at `/` and the pages of devices and sources: plain HTML with a form to sign in, no script at all. */
+export function consoleRouter(of: ConsoleDependencies): Router {
+  const { records, signIn, log } = of;
+  const router = Router({ caseSensitive: true });
+  router.use(OWN_PATHS, (_request, response, next) => {
     response.set(HEADERS);
     next();
   });
@@ -52,11 +68,11 @@ export function consoleRouter({ records, signIn, log }: ConsoleDependencies): Ro
     async (request, response) => {
       const parsed = form.safeParse(request.body ?? {});
       if (!parsed.success) return send(response, 400, signInPage("Type a user name and password."));
-      const { userName, password } = parsed.data;
+      const { userName, password, next } = parsed.data;
       const address = request.socket.remoteAddress ?? "unknown";
       const { token } = await signIn.open(userName, password, address);
       setCookie(response, token, SESSION_MS / 1000);
-      response.redirect(303, "/");
+      response.redirect(303, next !== undefined && OWN_PAGE.test(next) ? next : "/");
     },
   );
   router.post("/sign-out", sameOriginOnly, async (request, response) => {
@@ -65,12 +81,53 @@ export function consoleRouter({ records, signIn, log }: ConsoleDependencies): Ro
     setCookie(response, "", 0);
     response.redirect(303, "/");
   });
+  for (const page of PAGES) bindPage(router, of, page);
   router.use((_request, response) => {
-    const where = "there are the status page at / and the API below /beta/deviceManagement\n";
+    const where =
+      "there are the status page at /, devices at /devices and the API below /beta/deviceManagement\n";
     response.status(404).set(HEADERS).type("text/plain").send(where);
   });
   router.use(answerError(log));
   return router;
+}
+
+/** Whoever is not signed in sees the form, and the page that they wanted after it. */
+function bindPage(router: Router, { signIn, api }: ConsoleDependencies, page: Page): void {
+  const handle: RequestHandler = async (request, response) => {
+    const session = await sessionOf(signIn, request);
+    if (session === undefined) {
+      return send(
+        response,
+        401,
+        signInPage(undefined, page.method === "get" ? request.originalUrl : "/devices"),
+      );
+    }
+    const gone = new AbortController();
+    response.once("close", () => gone.abort());
+    const answer = await answerPage(page, {
+      api: new ConsoleApi(api, session, gone.signal),
+      parameters: request.params as Record<string, string>,
+      query: new URL(request.originalUrl, "https://console").searchParams,
+      form: (request.body ?? {}) as Record<string, unknown>,
+    });
+    if ("seeOther" in answer) response.redirect(303, answer.seeOther);
+    else send(response, answer.status, answer.page);
+  };
+  if (page.method === "get") router.get(page.path, handle);
+  else {
+    const parseForm = express.urlencoded({ extended: false, limit: MAX_FORM_BYTES });
+    router.post(page.path, sameOriginOnly, parseForm, handle);
+  }
+}
+
+async function answerPage(page: Page, request: PageRequest): Promise<PageAnswer> {
+  try {
+    return await page.answer(request);
+  } catch (error) {
+    if (!(error instanceof ApiRefusal)) throw error;
+    const { status, message } = error;
+    return { status, page: refusalPage(message, request.api.session) };
+  }
 }
 
 /**

@@ -4,10 +4,9 @@ import type { ComparedValue, ListedRow } from "../core/list-query.ts";
 import type { Records } from "../core/ports.ts";
 import type { ResourceName } from "../core/resources.ts";
 import { isPermitted, type Permission } from "../core/roles.ts";
-import { Html, html } from "./html.ts";
-import { STYLE } from "./style.ts";
-
-const styleElement = new Html(`<style>${STYLE}</style>`);
+import { state, text, time } from "./cells.ts";
+import { type Html, html } from "./html.ts";
+import { signedInPage } from "./page-frame.ts";
 
 /** Rows of each table; the API has the rest. */
 const ROWS = 20;
@@ -63,7 +62,8 @@ const SECTIONS: readonly Section[] = [
     columns: [
       {
         title: "Device",
-        cell: (row) => html`${text(row["deviceName"])} <code>${text(row["id"])}</code>`,
+        cell: (row) =>
+          html`<a href="/devices/${encodeURIComponent(text(row["id"]))}">${text(row["deviceName"]) || "without a name"}</a> <code>${text(row["id"])}</code>`,
       },
       { title: "User", cell: (row) => text(row["userPrincipalName"]) },
       { title: "Compliance", cell: (row) => state(text(row["complianceState"])) },
@@ -81,7 +81,8 @@ const SECTIONS: readonly Section[] = [
     columns: [
       {
         title: "Source",
-        cell: (row) => html`${text(row["id"])} <small>${text(row["sourceType"])}</small>`,
+        cell: (row) =>
+          html`<a href="/sources/${encodeURIComponent(text(row["id"]))}">${text(row["id"])}</a> <small>${text(row["sourceType"])}</small>`,
       },
       { title: "Read by", cell: reader },
       { title: "Last told", cell: (row) => time(row["lastEntryDateTime"]) },
@@ -129,48 +130,7 @@ const SECTIONS: readonly Section[] = [
 export async function statusPage(records: Records, session: Session): Promise<Html> {
   const permitted = SECTIONS.filter(({ permission }) => isPermitted(session.roles, permission));
   const sections = await Promise.all(permitted.map((section) => renderSection(records, section)));
-  return page(
-    "Status",
-    html`<header>
-      <h1>Isthmus control plane</h1>
-      <form method="post" action="/sign-out">
-        ${session.userName}, ${session.roles.join(", ")} <button>Sign out</button>
-      </form>
-    </header>
-    <main>${sections}</main>`,
-  );
-}
-
-/** The form to sign in, with what went wrong before. */
-export function signInPage(problem: string | undefined): Html {
-  const alert = problem && html`<p class="bad" role="alert">${problem}</p>`;
-  return page(
-    "Sign in",
-    html`<main>
-      <form class="sign-in" method="post" action="/sign-in">
-        <h1>Isthmus control plane</h1>
-        ${alert}
-        <label>User name <input name="userName" autocomplete="username" required autofocus></label>
-        <label>Password
-          <input name="password" type="password" autocomplete="current-password" required></label>
-        <button>Sign in</button>
-      </form>
-    </main>`,
-  );
-}
-
-function page(title: string, body: Html): Html {
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>${title} - Isthmus</title>
-${styleElement}
-</head>
-<body>${body}</body>
-</html>
-`;
+  return signedInPage({ title: "Status", place: "/", session }, html`${sections}`);
 }
 
 async function renderSection(records: Records, section: Section): Promise<Html> {
@@ -200,30 +160,6 @@ async function renderSection(records: Records, section: Section): Promise<Html> 
 function cell(column: Column, row: ListedRow, n: number): Html {
   const content = column.cell(row);
   return n === 0 ? html`<th scope="row">${content}</th>` : html`<td>${content}</td>`;
-}
-
-const CLASSES: Readonly<Record<string, string>> = {
-  connected: "good",
-  compliant: "good",
-  succeeded: "good",
-  healthy: "good",
-  issued: "good",
-  noncompliant: "bad",
-  quarantined: "bad",
-  failed: "bad",
-  refused: "bad",
-  unhealthy: "bad",
-  revoked: "bad",
-  disconnected: "warn",
-  revocationPending: "warn",
-  expired: "warn",
-  warning: "warn",
-  unknown: "warn",
-};
-
-/** A state as its word; the colour only repeats it. */
-function state(word: string): Html {
-  return html`<span class="${CLASSES[word] ?? ""}">${word}</span>`;
 }
 
 function configuration(row: ListedRow): Html {
@@ -262,14 +198,4 @@ function health(snapshot: ComparedValue | undefined): Html {
     ({ name, status, reason, remedy }) =>
       html`<li>${name} ${state(status)}: ${reason}${remedy && html`<br><small>To mend it: ${remedy}</small>`}</li>`,
   )}</ul>`;
-}
-
-function time(value: ComparedValue | undefined): Html | string {
-  if (typeof value !== "number") return "";
-  const iso = new Date(value).toISOString();
-  return html`<time datetime="${iso}">${iso.slice(0, 19).replace("T", " ")} UTC</time>`;
-}
-
-function text(value: ComparedValue | undefined): string {
-  return value === null || value === undefined ? "" : String(value);
 }

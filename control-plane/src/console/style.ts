@@ -22,12 +22,26 @@ tbody th { font-weight: 600; }
 code { font: .9em ui-monospace, monospace; overflow-wrap: anywhere; }
 .good { color: var(--good); } .bad { color: var(--bad); } .warn { color: var(--warn); } .quiet { opacity: .75; }
 ul { margin: 0; padding-inline-start: 1.1rem; }
+header nav { display: flex; gap: 1rem; flex: 1; } [aria-current] { font-weight: 700; }
+.skip { position: absolute; inset-inline-start: -99rem; } .skip:focus { position: static; }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+h3 { font-size: .95rem; margin: 1.25rem 0 .4rem; }
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: .5rem 1.5rem; margin: .75rem 0; }
+dt { font-size: .85em; opacity: .8; } dd { margin: 0; overflow-wrap: anywhere; }
+form.asked { display: flex; flex-wrap: wrap; gap: .6rem .9rem; align-items: end; padding: .8rem 1rem; margin: .75rem 0;
+  border: 1px solid var(--line); border-radius: .5rem; background: var(--soft); }
+.tabs, .pages { display: flex; flex-wrap: wrap; gap: .4rem 1.1rem; margin: .75rem 0; }
+.buttons { display: flex; flex-wrap: wrap; gap: .5rem; list-style: none; padding: 0; }
+.note { border-inline-start: 4px solid var(--line); padding: .3rem .8rem; background: var(--soft); }
+a.button { display: inline-block; padding: .35rem .65rem; border: 1px solid var(--line); border-radius: .4rem; font-weight: 600; }
+pre { margin: .3rem 0; white-space: pre-wrap; overflow-wrap: anywhere; font: .85em ui-monospace, monospace; }
 form.sign-in { max-width: 22rem; margin: 3rem auto; display: grid; gap: .75rem; padding: 1.5rem;
   border: 1px solid var(--line); border-radius: .75rem; background: var(--soft); }
 label { display: grid; gap: .25rem; font-weight: 600; }
-input, button { font: inherit; padding: .5rem .65rem; border: 1px solid var(--line); border-radius: .4rem; }
+input, select, button { font: inherit; padding: .5rem .65rem; border: 1px solid var(--line); border-radius: .4rem; }
 button { cursor: pointer; font-weight: 600; background: light-dark(#0b57b0, #2b6fd0); color: #fff; border-color: transparent; }
-header form { display: inline; } header button { padding: .2rem .6rem; }
+label.flag { display: flex; gap: .4rem; align-items: center; font-weight: 400; } label.wide { flex: 1 1 20rem; }
+header form { display: inline; } td form { margin: 0; } header button { padding: .2rem .6rem; }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 `;
 

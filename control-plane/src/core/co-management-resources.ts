@@ -8,6 +8,7 @@ import {
   optionalText,
   optionalTime,
   record,
+  sequence,
   text,
   time,
 } from "./property-types.ts";
@@ -129,7 +130,7 @@ export const CO_MANAGEMENT_RESOURCES = {
     lastEvents: json,
   },
   configurationManagerSiteEvents: {
-    id: text,
+    id: sequence,
     configurationManagerSite: text,
     eventDateTime: time,
     recordedDateTime: time,
@@ -139,6 +140,8 @@ export const CO_MANAGEMENT_RESOURCES = {
     kind: optionalText,
     message: text,
     figures: optionalJson,
+    /** Records that it names, the first of them: id, key and displayName of each. */
+    records: optionalJson,
   },
   configurationManagerUsers: {
     ...RECORD,

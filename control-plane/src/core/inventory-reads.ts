@@ -30,6 +30,32 @@ export interface UpdateState {
   readonly articleId: string | null;
 }
 
+/** A record that has a key in a source. */
+export interface KeyedRecord {
+  readonly recordId: number;
+  readonly source: string;
+  readonly sourceType: string;
+}
+
+/** Deletions of a kind that wait for an approval at the bridge. */
+export interface WaitingDeletions {
+  readonly kind: string;
+  readonly waiting: number;
+  /** Records of the kind that the bridge has. */
+  readonly of: number;
+  /** When the bridge last said so, and since when some wait, by its clock. */
+  readonly toldAt: number;
+  readonly since: number;
+  /** Somebody approved them; they go at the end of the next scan. */
+  readonly approvedAt: number | undefined;
+  /** The first of them; without a record where it is not known here. */
+  readonly first: readonly {
+    readonly key: string;
+    readonly recordId: number | null;
+    readonly name: string | null;
+  }[];
+}
+
 export interface FacetHistoryQuery {
   readonly recordId: number;
   readonly facet: string;
@@ -58,7 +84,13 @@ export interface TimelineQuery {
 }
 
 export interface InventoryReads {
+  /** By an id in managedDevices, the GUID of a record, or a ResourceID that one site alone has. */
   deviceRecord(id: string): Promise<DeviceRecord | undefined>;
+  recordsOfKey(of: {
+    readonly kind: string;
+    readonly keys: readonly string[];
+  }): Promise<readonly KeyedRecord[]>;
+  waitingDeletions(source: string): Promise<readonly WaitingDeletions[]>;
   /** All facets with their values, as they were at a time, or now. */
   facetsAt(recordId: number, at: number | undefined): Promise<readonly FacetValue[]>;
   /** What a facet was, the newest first; those that came under a lower revision than `before`. */

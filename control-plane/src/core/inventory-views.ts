@@ -19,49 +19,6 @@ export interface RecordDifferences {
   readonly isCut: boolean;
 }
 
-/** A record with the facets that were asked for. */
-export interface ExportedRecord {
-  readonly id: number;
-  readonly source: string;
-  readonly kind: string;
-  readonly key: string;
-  readonly name: string | undefined;
-  readonly changedAt: number;
-  readonly facets: Readonly<Record<string, unknown>>;
-}
-
-/** A system that is read, and how it stands with it. */
-export interface SourceView {
-  readonly id: number;
-  readonly name: string;
-  readonly type: string;
-  readonly lease: number;
-  /** Who reads it or did last; `isHeld` says whether that is so now. */
-  readonly connectorId: string | undefined;
-  readonly connectorName: string | undefined;
-  readonly isConnected: boolean;
-  readonly isHeld: boolean;
-  readonly leaseUntil: number | undefined;
-  readonly revision: number;
-  readonly lastEntryAt: number | undefined;
-  readonly passedOver: number;
-  readonly refused: number;
-  /** Records that are there, by kind. */
-  readonly counts: Readonly<Record<string, number>>;
-  readonly lastEvent: SourceEventView | undefined;
-}
-
-export interface SourceEventView {
-  readonly id: number;
-  readonly at: number;
-  readonly recordedAt: number;
-  readonly side: "bridge" | "cloud";
-  readonly event: string;
-  readonly kind: string | undefined;
-  readonly message: string;
-  readonly figures: Readonly<Record<string, number>> | undefined;
-}
-
 /** A record of another source that is the same object, since both have its SID. */
 export interface JoinedRecord {
   readonly id: number;

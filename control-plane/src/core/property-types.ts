@@ -6,6 +6,8 @@ export const optionalText = { type: "text", isNullable: true } as const;
 export const optionalName = { type: "text", isNullable: true, ignoresCase: true } as const;
 export const record = { type: "record" } as const;
 export const optionalRecord = { type: "record", isNullable: true } as const;
+/** A number that grows, with leading zeros outside, so that it sorts as text, too. */
+export const sequence = { type: "sequence" } as const;
 export const time = { type: "time" } as const;
 export const optionalTime = { type: "time", isNullable: true } as const;
 export const number = { type: "number" } as const;

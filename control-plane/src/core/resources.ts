@@ -19,9 +19,9 @@ import { SITE_ACTION_RESOURCES } from "./site-action-resources.ts";
 
 /**
  * `time` is ms in the store and ISO 8601 outside, `boolean` is 0 or 1 inside, `json` is text inside and a value outside, `record` is the
- * number of an inventory record inside and its GUID outside (`record-guid.ts`).
+ * number of an inventory record inside and its GUID outside (`record-guid.ts`), `sequence` is a number inside and 16 digits outside.
  */
-export type PropertyType = "text" | "number" | "time" | "boolean" | "json" | "record";
+export type PropertyType = "text" | "number" | "time" | "boolean" | "json" | "record" | "sequence";
 
 /** How the value of a `json` property is put into Graph's words; `graph/shapes.ts`. */
 export type Shape =

@@ -21,6 +21,7 @@ const DEVICE_STATE = {
   clientOperationId: text,
   configurationManagerSite: text,
   action: text,
+  actor: text,
   /** ResourceID. */
   resourceId: text,
   managedDeviceId: optionalRecord,
@@ -45,6 +46,9 @@ export const SITE_ACTION_RESOURCES = {
     action: text,
     /** A script's GUID, an application's id, a query. */
     subject: optionalText,
+    /** The record of that script or application. */
+    subjectId: optionalRecord,
+    /** As the bridge is told, with the ids that lists have: `managedDeviceIds` beside `resourceIds`, `id` beside `collectionId`. */
     target: json,
     details: json,
     /** Where one device alone was named. */

@@ -62,6 +62,7 @@ const STATUSES: Readonly<Record<string, number>> = {
   "reveal-secret-invalid": 403,
   "idempotency-key-reused": 422,
   "not-implemented": 501,
+  "id-ambiguous": 400,
   "body-invalid": 400,
   "user-pfx-user": 400,
   "weak-password": 400,

@@ -10,10 +10,10 @@ import express, {
 import type { Logger } from "pino";
 import { z } from "zod";
 import type { Session } from "../core/admin-records.ts";
-import { isPermitted } from "../core/roles.ts";
 import { errorAnswer } from "./api-errors.ts";
 import { parseBody } from "./body.ts";
 import type { ApiDependencies } from "./dependencies.ts";
+import { performRoute } from "./perform-route.ts";
 import type { ApiRequest, Route } from "./route.ts";
 import { allRoutes } from "./routes/all.ts";
 import { sendStream } from "./send-stream.ts";
@@ -90,18 +90,13 @@ function deviceManagementRouter(api: ApiDependencies): Router {
   return router;
 }
 
-/** Permission first, on what the body says it changes; then the route. */
 function bind(router: Router, api: ApiDependencies, route: Route): void {
   router[route.method](route.path, async (request: Request, response: Response) => {
     const session = response.locals["session"] as Session;
-    const { permission } = route;
-    const needed = typeof permission === "string" ? permission : permission(request.body);
-    if (!isPermitted(session.roles, needed)) {
-      throw new ConnectorError("forbidden", `This needs the permission ${needed}`);
-    }
     const gone = new AbortController();
     response.once("close", () => gone.abort());
-    const { status, body, stream } = await route.handle(
+    const { status, body, stream } = await performRoute(
+      route,
       requestOf(api, request, session, gone.signal),
     );
     if (stream !== undefined) await sendStream(response, status, stream, gone.signal);

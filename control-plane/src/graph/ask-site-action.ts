@@ -35,7 +35,7 @@ const KEY = /^[\x21-\x7e]{1,128}$/;
 /** Where an action goes, in the body of a request at a site. */
 export const targetBody = z.union(
   [
-    z.strictObject({ collectionId: z.string().regex(COLLECTION_ID) }),
+    z.strictObject({ collectionId: z.union([z.string().regex(COLLECTION_ID), z.guid()]) }),
     z.strictObject({
       resourceIds: z.array(z.number().int().min(1).max(0x7fff_ffff)).min(1).max(MAX_NAMED_DEVICES),
     }),
@@ -43,7 +43,7 @@ export const targetBody = z.union(
       managedDeviceIds: z.array(z.string().min(1).max(128)).min(1).max(MAX_NAMED_DEVICES),
     }),
   ],
-  `expected one of collectionId, resourceIds, managedDeviceIds (1 to ${MAX_NAMED_DEVICES})`,
+  `expected one of collectionId (a CollectionID, or the collection's id), resourceIds (numbers), managedDeviceIds (ids, or ResourceIDs as text), 1 to ${MAX_NAMED_DEVICES} of them`,
 );
 
 /** Until when a device may take it up. */

@@ -12,6 +12,7 @@ const LITERALS = {
   time: "time",
   boolean: "boolean",
   record: "string",
+  sequence: "string",
 } as const;
 
 /**
@@ -66,19 +67,25 @@ function valueFor(name: string, property: Property, literal: ODataLiteral): Comp
   return storedValue(property, literal.value);
 }
 
-/** A value as the store has it: where a record is meant, its number, or 0, which is nobody's. */
+/** A value as the store has it: where a record or a place in a sequence is meant, its number, or 0, which is nobody's. */
 export function storedValue(
   property: Property | undefined,
   value: string | number,
 ): string | number {
-  return property?.type === "record" ? (recordIdOfGuid(String(value)) ?? 0) : value;
+  if (property?.type === "record") return recordIdOfGuid(String(value)) ?? 0;
+  if (property?.type === "sequence") return /^\d{1,16}$/.test(String(value)) ? Number(value) : 0;
+  return value;
 }
+
+/** What is listed by its end where nobody says otherwise. */
+const NEWEST_FIRST: readonly ResourceName[] = ["configurationManagerSiteEvents"];
 
 /** The order of `$orderby`, made total by the id. */
 export function orderOf(resource: ResourceName, terms: readonly OrderTerm[]): Order[] {
   for (const { property } of terms) comparable(resource, property);
   const isTotal = terms.some(({ property }) => property === "id");
-  return isTotal ? [...terms] : [...terms, { property: "id", isDescending: false }];
+  const isDescending = terms.length === 0 && NEWEST_FIRST.includes(resource);
+  return isTotal ? [...terms] : [...terms, { property: "id", isDescending }];
 }
 
 /** The properties of `$select`, the id among them; all of them without. */

@@ -15,6 +15,8 @@ export function renderRow(
   );
 }
 
+/** As many as any of them can have. */
+const SEQUENCE_DIGITS = 16;
 const TEXT: Property = { type: "text" };
 
 function render({ type, shape }: Property, value: ComparedValue): unknown {
@@ -29,6 +31,8 @@ function render({ type, shape }: Property, value: ComparedValue): unknown {
       return new Date(Number(value)).toISOString();
     case "record":
       return recordGuid(Number(value));
+    case "sequence":
+      return String(value).padStart(SEQUENCE_DIGITS, "0");
     case "json": {
       const parsed: unknown = JSON.parse(String(value));
       return shape === undefined ? parsed : SHAPES[shape](parsed);

@@ -3,7 +3,7 @@ import type { ApiDependencies } from "./dependencies.ts";
 import { notFound, readEntity } from "./listing.ts";
 import { type ApiRequest, parameter } from "./route.ts";
 
-/** The operation that a path below a site names; `not-found` where it is another site's. */
+/** The operation that a path names; below a site `not-found` where it is another site's. */
 export async function operationOf(
   { listing }: ApiDependencies,
   request: ApiRequest,
@@ -11,7 +11,8 @@ export async function operationOf(
 ): Promise<Readonly<Record<string, unknown>>> {
   const id = parameter(request, "operationId");
   const whose = await readEntity(listing, OPERATIONS, id);
-  if (whose["configurationManagerSite"] !== parameter(request, "source")) {
+  const site = request.parameters["source"];
+  if (site !== undefined && whose["configurationManagerSite"] !== site) {
     throw notFound(id, OPERATIONS);
   }
   return query.size === 0 ? whose : await readEntity(listing, OPERATIONS, id, query);

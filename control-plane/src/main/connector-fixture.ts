@@ -157,6 +157,10 @@ export class ConnectorFixture implements AsyncDisposable {
     return held;
   }
 
+  giveUpLease(source: string, sourceType: SourceType): void {
+    this.#send({ type: "lease-wanted", source, sourceType, lease: 0, isGivenUp: true });
+  }
+
   /** Tells of inventory. */
   inventory(...entries: readonly InventoryEntry[]): Promise<void> {
     return this.#append("inventory", ...entries);

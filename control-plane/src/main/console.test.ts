@@ -68,7 +68,7 @@ test("a source of inventory stands there with who reads it and its devices", asy
   await site.tell("device", { "1": clientFacets("A"), "2": clientFacets("B") });
   const row = async () => {
     const { body } = await plane.send("/", { headers });
-    return /<tr><th scope="row">CM7.*?<\/tr>/s.exec(body)?.[0] ?? "";
+    return /<tr><th scope="row"><a href="\/sources\/CM7">CM7.*?<\/tr>/s.exec(body)?.[0] ?? "";
   };
   await until(async () => (await row()).includes("<td>2</td>"), "two devices");
   expect(await row()).toContain("comgmt-bridge");
@@ -85,7 +85,9 @@ test("the page allows no script, no frame and no other origin", async () => {
 test("an address that is none is answered in a line of text, not with a framework's page", async () => {
   const { status, headers, body } = await plane.send("/nonsense/<b>");
   expect([status, headers["content-type"]]).toEqual([404, "text/plain; charset=utf-8"]);
-  expect(body).toBe("there are the status page at / and the API below /beta/deviceManagement\n");
+  expect(body).toBe(
+    "there are the status page at /, devices at /devices and the API below /beta/deviceManagement\n",
+  );
   expect(headers["content-security-policy"]).toContain("default-src 'none'");
   const { headers: ofApi } = await plane.send("/beta/nonsense");
   expect(ofApi["content-type"]).toContain("application/json");

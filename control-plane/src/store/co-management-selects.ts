@@ -129,15 +129,28 @@ export const coManagementSelects = {
 
 const builder = queryBuilder<Record<string, never>>();
 
+/** As sites number devices. */
+export const RESOURCE_ID = /^[1-9]\d{0,9}$/;
+
+/** The device with this ResourceID where one site alone has it, and no administrator's entry has it as its id. */
+function deviceOfResourceId(id: string): Sql {
+  if (!RESOURCE_ID.test(id)) return sql`0`;
+  return sql`(SELECT CASE WHEN count(*) = 1 THEN min(k.id) END
+    FROM inventory_source s CROSS JOIN inventory_record k
+    WHERE s.type = 'configmgr' AND k.source_id = s.id AND k.kind = 'device' AND k.key = ${id} AND k.deleted_at IS NULL
+      AND NOT EXISTS (SELECT 1 FROM managed_device WHERE id = ${id} AND removed_at IS NULL))`;
+}
+
 /**
- * A statement for the device that an id in managedDevices stands for, an administrator's entry or a record's GUID: `id` of its record,
- * `entryId` of the entry that is joined with it.
+ * A statement for the device that an id in managedDevices stands for, an administrator's entry, a record's GUID or a ResourceID: `id` of its
+ * record, `entryId` of the entry that is joined with it.
  */
 export function deviceStatement(managedDeviceId: string) {
+  const record = recordIdOfGuid(managedDeviceId) ?? deviceOfResourceId(managedDeviceId);
   const entry = sql`(SELECT ${recordOfEntry} FROM managed_device d WHERE d.id = ${managedDeviceId} AND d.removed_at IS NULL)`;
   const device = sql`
     SELECT r.id, ${entryOfRecord} AS entryId FROM inventory_record r
-    WHERE r.id = coalesce(${entry}, ${recordIdOfGuid(managedDeviceId) ?? 0}) AND r.kind = 'device' AND r.deleted_at IS NULL`;
+    WHERE r.id = coalesce(${entry}, ${record}) AND r.kind = 'device' AND r.deleted_at IS NULL`;
   const { sql: text, parameters } = device.compile(builder);
   return { sql: text, parameters: parameters as readonly SqlValue[] };
 }

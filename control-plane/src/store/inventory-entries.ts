@@ -44,9 +44,9 @@ export function takeInventoryEntry(context: IngestContext, value: unknown): void
       context.differences.push(...compareBucket(target, entry, context.bucketRows));
       break;
     case "event": {
-      const { event, message, kind, figures } = entry;
+      const { event, message, kind, figures, keys } = entry;
       const at = Math.min(entry.at, latestTime(now));
-      const what = { at, event, message, kind, figures };
+      const what = { at, event, message, kind, figures, keys };
       recordSourceEvent(transaction, { sourceId: source.id, now, side: "bridge", ...what });
       break;
     }

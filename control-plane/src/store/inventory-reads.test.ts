@@ -1,14 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { inventoryFixture, recordsOf, START, told } from "../testing/inventory-fixture.ts";
-import {
-  exportRecords,
-  facetHistory,
-  facetsAt,
-  joinedBySid,
-  recordDifferences,
-  recordIdOf,
-} from "./inventory-reads.ts";
-import { listSources, sourceEvents } from "./inventory-source-reads.ts";
+import { facetHistory, facetsAt, joinedBySid, recordDifferences } from "./inventory-reads.ts";
+import { recordsOfKey } from "./record-lookups.ts";
 import { timelinePage } from "./timeline-reads.ts";
 
 const DAY_MS = 86_400_000;
@@ -21,7 +14,7 @@ beforeEach(async () => {
 afterEach(() => site[Symbol.asyncDispose]());
 
 const idOf = async (key: string) =>
-  (await recordIdOf(site.store, { source: "CM1", kind: "device", key })) ?? 0;
+  (await recordsOfKey(site.store, { kind: "device", keys: [key] }))[0]?.recordId ?? 0;
 const shape = async (id: number, at?: number) =>
   Object.fromEntries(
     (await facetsAt(site.store, id, at)).map(({ facet, value }) => [facet, value]),
@@ -89,22 +82,6 @@ test("two moments are compared field by field", async () => {
   expect((await recordDifferences(site.store, { ...of, limit: 0 })).isCut).toBe(true);
 });
 
-test("an export has every record once, with the facets that were asked for", async () => {
-  for (let from = 0; from < 1_200; from += 200) {
-    const some = Array.from({ length: 200 }, (_, n) =>
-      told(String(from + n), from + n + 1, { identity: { n: from + n }, stable: {} }),
-    );
-    await site.bridge.tell(recordsOf(1, ...some));
-  }
-  const found: unknown[] = [];
-  const of = { kind: "device", facets: ["identity"] };
-  for await (const records of exportRecords(site.store, of)) {
-    expect(records.length).toBeLessThanOrEqual(500);
-    found.push(...records.map(({ facets }) => facets["identity"]));
-  }
-  expect(found).toEqual(Array.from({ length: 1_200 }, (_, n) => ({ n })));
-});
-
 test("a device of a site and one of a directory are one by their SID, agents' devices stand alone", async () => {
   const types = { "ad.corp.example": "active-directory", agents: "agents" } as const;
   const identity = { Name: "PC", SID: "S-1-5-21-7" };
@@ -117,25 +94,6 @@ test("a device of a site and one of a directory are one by their SID, agents' de
   expect(await joinedBySid(site.store, await idOf("1"))).toMatchObject([
     { source: "ad.corp.example", sourceType: "active-directory", key: "x" },
   ]);
-});
-
-test("sources are listed with who reads them, how many records there are and what happened last", async () => {
-  await site.bridge.tell(recordsOf(1, told("1", 3, {}), told("2", 4, {}, { kind: "user" })));
-  const said = { at: START, event: "scan.ended", message: "all read", figures: { records: 2 } };
-  await site.bridge.tell({ type: "event", source: "CM1", lease: 1, kind: "device", ...said });
-  const [source] = await listSources(site.store, START);
-  expect(source).toMatchObject({
-    name: "CM1",
-    type: "configmgr",
-    lease: 1,
-    connectorName: "Bridge bridge",
-    isConnected: true,
-    isHeld: true,
-    revision: 4,
-    counts: { device: 1, user: 1 },
-    lastEvent: { side: "bridge", kind: "device", ...said },
-  });
-  expect(await sourceEvents(site.store, { sourceId: source?.id ?? 0, limit: 10 })).toHaveLength(2);
 });
 
 test("a timeline comes in pages, the newest first, and is searched", async () => {

@@ -1,12 +1,7 @@
 import { VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
-import type { Row, SqlValue } from "@isthmus/shared/store/transaction";
+import type { Row } from "@isthmus/shared/store/transaction";
 import { type FieldDifference, facetDifferences } from "../core/facet-differences.ts";
-import type {
-  ExportedRecord,
-  FacetValue,
-  JoinedRecord,
-  RecordDifferences,
-} from "../core/inventory-views.ts";
+import type { FacetValue, JoinedRecord, RecordDifferences } from "../core/inventory-views.ts";
 import type { QueryableStore } from "./queryable-store.ts";
 
 /** Reads records as they are and as they were, on the thread that reads. */
@@ -14,24 +9,9 @@ import type { QueryableStore } from "./queryable-store.ts";
 /** Own limits. */
 const MAX_FACETS_READ = 1_000;
 const MAX_HISTORY_PAGE = 500;
-const RECORDS_AT_ONCE = 500;
 const MAX_JOINED = 100;
 const DAY_MS = 86_400_000;
 const ALL_TIME = 8_640_000_000_000_000;
-
-/** The record with this key; undefined where there never was one. */
-export async function recordIdOf(
-  store: QueryableStore,
-  of: { readonly source: string; readonly kind: string; readonly key: string },
-): Promise<number | undefined> {
-  const [row] = await store.query(
-    `SELECT r.id FROM inventory_record r JOIN inventory_source s ON s.id = r.source_id
-     WHERE s.name = ? AND r.kind = ? AND r.key = ?`,
-    [of.source, of.kind, of.key],
-    1,
-  );
-  return row && Number(row["id"]);
-}
 
 /**
  * The facets that a record had at a moment, or has now; none where it was not there. Of `volatile` there is one value for each day, which
@@ -130,81 +110,6 @@ export async function recordDifferences(
 
 function byName(values: readonly FacetValue[]): Map<string, FacetValue> {
   return new Map(values.map((value) => [value.facet, value]));
-}
-
-/**
- * All records of a kind in the order of their ids, some at a time, with the facets named. Whoever stops reading holds nothing; whoever
- * goes on sees what is there then.
- */
-export async function* exportRecords(
-  store: QueryableStore,
-  of: {
-    readonly kind: string;
-    readonly sourceId?: number;
-    readonly facets: readonly string[];
-    readonly afterId?: number;
-  },
-): AsyncGenerator<ExportedRecord[]> {
-  let after = of.afterId ?? 0;
-  for (;;) {
-    const records = await exportedAfter(store, of, after);
-    const last = records.at(-1);
-    if (last === undefined) return;
-    yield records;
-    after = last.id;
-  }
-}
-
-async function exportedAfter(
-  store: QueryableStore,
-  of: { readonly kind: string; readonly sourceId?: number; readonly facets: readonly string[] },
-  after: number,
-): Promise<ExportedRecord[]> {
-  const ofSource: [string, SqlValue[]] =
-    of.sourceId === undefined ? ["", []] : ["AND r.source_id = ?", [of.sourceId]];
-  const rows = await store.query(
-    `SELECT r.id, s.name AS source, r.kind, r.key, r.name, r.changed_at
-     FROM inventory_record r JOIN inventory_source s ON s.id = r.source_id
-     WHERE r.kind = ? AND r.deleted_at IS NULL AND r.id > ? ${ofSource[0]} ORDER BY r.id LIMIT ${RECORDS_AT_ONCE}`,
-    [of.kind, after, ...ofSource[1]],
-    RECORDS_AT_ONCE,
-  );
-  const facets = await facetsOf(
-    store,
-    rows.map((row) => Number(row["id"])),
-    of.facets,
-  );
-  return rows.map((row) => ({
-    id: Number(row["id"]),
-    source: String(row["source"]),
-    kind: String(row["kind"]),
-    key: String(row["key"]),
-    name: row["name"] === null ? undefined : String(row["name"]),
-    changedAt: Number(row["changed_at"]),
-    facets: facets.get(Number(row["id"])) ?? {},
-  }));
-}
-
-async function facetsOf(
-  store: QueryableStore,
-  ids: readonly number[],
-  names: readonly string[],
-): Promise<Map<number, Record<string, unknown>>> {
-  const found = new Map<number, Record<string, unknown>>();
-  if (ids.length === 0 || names.length === 0) return found;
-  const rows = await store.query(
-    `SELECT f.record_id, f.facet, f.value FROM json_each(?1) i CROSS JOIN json_each(?2) n
-       CROSS JOIN inventory_facet f ON f.record_id = i.value AND f.facet = n.value`,
-    [JSON.stringify(ids), JSON.stringify(names)],
-    ids.length * names.length,
-  );
-  for (const row of rows) {
-    const id = Number(row["record_id"]);
-    const facets = found.get(id) ?? {};
-    facets[String(row["facet"])] = JSON.parse(String(row["value"]));
-    found.set(id, facets);
-  }
-  return found;
 }
 
 /** The same object in a directory, seen from a site, and the other way: by its SID, never by its name. Agents' devices stand alone. */

@@ -4,6 +4,10 @@ import { type RawBuilder, sql } from "kysely";
 
 type Sql = RawBuilder<unknown>;
 
+/** NULL of NULL. */
+const guid = (id: Sql) =>
+  sql`CASE WHEN ${id} IS NOT NULL THEN printf('00000000-0000-4000-8000-%012x', ${id}) END`;
+
 const identity = (name: string) => sql`json_extract(d.identity, ${`$.${name}`})`;
 const stable = (name: string) => sql`json_extract(d.stable, ${`$.${name}`})`;
 const moving = (name: string) => sql`json_extract(d.volatile, ${`$.${name}`})`;
@@ -30,11 +34,15 @@ const sites = (now: number) => sql`
       FROM (SELECT * FROM inventory_event WHERE source_id = s.id ORDER BY id DESC LIMIT 5)) AS lastEvents
   FROM inventory_source s`;
 
-/** The id has as many digits as any can have, so that it sorts as the number does. */
+/** The records that an event names are found by their keys, also those that are gone since. */
 const siteEvents = () => sql`
-  SELECT printf('%016d', e.id) AS id, (SELECT name FROM inventory_source WHERE id = e.source_id) AS configurationManagerSite,
-    e.at AS eventDateTime, e.recorded_at AS recordedDateTime, e.side, e.event, e.kind, e.message, e.figures
-  FROM inventory_event e`;
+  SELECT e.id, s.name AS configurationManagerSite, e.at AS eventDateTime, e.recorded_at AS recordedDateTime, e.side,
+    e.event, e.kind, e.message, e.figures,
+    CASE WHEN e.keys IS NOT NULL THEN (SELECT json_group_array(json_object('id', ${guid(sql`r.id`)}, 'key', k.value,
+        'displayName', r.name))
+      FROM json_each(e.keys) k LEFT JOIN inventory_record r
+        ON r.source_id = e.source_id AND r.kind = e.kind AND r.key = k.value) END AS records
+  FROM inventory_event e JOIN inventory_source s ON s.id = e.source_id`;
 
 export const inventorySelects = {
   configurationManagerSites: sites,

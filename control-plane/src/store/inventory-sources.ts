@@ -36,12 +36,14 @@ export interface SourceEvent {
   readonly message: string;
   readonly kind?: string | undefined;
   readonly figures?: Readonly<Record<string, number>> | undefined;
+  /** Of the records of `kind` that it is about, the first of them. */
+  readonly keys?: readonly string[] | undefined;
 }
 
 export function recordSourceEvent(transaction: Transaction, event: SourceEvent): void {
   transaction.run(
-    `INSERT INTO inventory_event (source_id, at, recorded_at, side, event, kind, message, figures)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO inventory_event (source_id, at, recorded_at, side, event, kind, message, figures, keys)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     event.sourceId,
     event.at,
     event.now,
@@ -50,5 +52,6 @@ export function recordSourceEvent(transaction: Transaction, event: SourceEvent):
     event.kind ?? null,
     event.message,
     event.figures === undefined ? null : JSON.stringify(event.figures),
+    event.keys === undefined ? null : JSON.stringify(event.keys),
   );
 }

@@ -26,6 +26,7 @@ import { recoveryKeyOperations } from "./recovery-key-reveals.ts";
 import { siteActionCancelOperations } from "./site-action-cancel.ts";
 import { siteActionOperations } from "./site-action-operations.ts";
 import { siteActionUpkeepOperations } from "./site-action-upkeep.ts";
+import { sourceMigrations } from "./source-migrations.ts";
 import { tunnelHealthOperations } from "./tunnel-health-operations.ts";
 import { tunnelOperations } from "./tunnel-operations.ts";
 
@@ -40,6 +41,7 @@ export const migrations: readonly Migration[] = [
   ...inventoryMigrations,
   ...actionMigrations,
   ...coManagementMigrations,
+  ...sourceMigrations,
 ];
 
 type OfRecords = {

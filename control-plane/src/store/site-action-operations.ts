@@ -18,11 +18,12 @@ export const MAX_OPEN_ACTIONS = 1_000;
  * devices' timelines, all in one transaction. Throws `site-unknown`, `device-unknown`, `collection-unknown`, `script-*`,
  * `application-unknown`, `site-unattended`, `site-actions-limit`, `idempotency-key-reused`.
  */
-function requestSiteAction(transaction: Transaction, request: SiteActionRequest) {
-  const before = repeated(transaction, request);
+function requestSiteAction(transaction: Transaction, asked: SiteActionRequest) {
+  const before = repeated(transaction, asked);
   if (before !== undefined) return { id: before, isRepeated: true };
-  const found = findTarget(transaction, request.target);
-  const subject = subjectOf(transaction, found, request);
+  const found = findTarget(transaction, asked.target);
+  const subject = subjectOf(transaction, found, asked);
+  const request = subject === undefined ? asked : { ...asked, subject: subject.key };
   const connectorId = requireLeaseHolder(transaction, found.site, request.now);
   requireRoom(transaction, found);
   const payload = payloadFor(found, request, subject);
@@ -71,6 +72,8 @@ function requireRoom(transaction: Transaction, { site }: FoundTarget): void {
 }
 
 interface Subject {
+  /** Its key at the site, however it was named. */
+  readonly key: string;
   readonly payload: Readonly<Record<string, unknown>>;
   readonly details: Readonly<Record<string, unknown>>;
 }
@@ -84,12 +87,12 @@ function subjectOf(
   if (kind === "site.script") {
     const pinned = payload as unknown as PinnedScript;
     const { name, scriptGuid } = checkScript(transaction, site, pinned);
-    return { payload: { scriptGuid }, details: { scriptName: name } };
+    return { key: scriptGuid, payload: { scriptGuid }, details: { scriptName: name } };
   }
   if (kind === "site.application") {
     const wanted = String(payload["applicationId"]);
-    const { name, applicationId } = findApplication(transaction, site, wanted);
-    return { payload: { applicationId }, details: { applicationName: name } };
+    const { name, key, applicationId } = findApplication(transaction, site, wanted);
+    return { key, payload: { applicationId }, details: { applicationName: name } };
   }
   return undefined;
 }

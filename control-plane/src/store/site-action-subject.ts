@@ -1,6 +1,6 @@
 import { ConnectorError } from "@isthmus/shared/errors";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
-import { type ActionSite, recordOf } from "./site-action-target.ts";
+import { type ActionSite, recordNamed } from "./site-action-target.ts";
 
 /** What an action is done with, a script or an application, as the site's inventory has it. For use inside other operations. */
 
@@ -23,7 +23,7 @@ const APPROVED = 3;
 export function checkScript(transaction: Transaction, site: ActionSite, pinned: PinnedScript) {
   const { scriptGuid } = pinned;
   const record = [scriptGuid, scriptGuid.toUpperCase(), scriptGuid.toLowerCase()]
-    .map((key) => recordOf(transaction, site, "script", key))
+    .map((key) => recordNamed(transaction, site, "script", key))
     .find((row) => row !== undefined);
   if (record === undefined) {
     throw new ConnectorError("script-unknown", `${site.name} has no script ${scriptGuid}`);
@@ -56,10 +56,10 @@ function person(value: unknown): string | undefined {
 
 const GUID = /[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}/;
 
-/** An application by the key of its record or by the GUID that it is installed by. Throws `application-unknown`. */
+/** An application by the key of its record, the GUID of that, or the GUID that it is installed by. Throws `application-unknown`. */
 export function findApplication(transaction: Transaction, site: ActionSite, id: string) {
   const record =
-    recordOf(transaction, site, "application", id) ?? applicationWithGuid(transaction, site, id);
+    recordNamed(transaction, site, "application", id) ?? applicationWithGuid(transaction, site, id);
   const guid = record && guidOf(fieldsOf(transaction, record), String(record["key"]));
   if (record === undefined || guid === undefined) {
     throw new ConnectorError(
@@ -67,7 +67,7 @@ export function findApplication(transaction: Transaction, site: ActionSite, id: 
       `${site.name} has no application ${id.slice(0, 256)}`,
     );
   }
-  return { applicationId: guid, name: String(record["name"] ?? guid) };
+  return { applicationId: guid, key: String(record["key"]), name: String(record["name"] ?? guid) };
 }
 
 /** A site has some thousand applications, and what stands in a facet is seldom asked for. */

@@ -1,8 +1,9 @@
 import { ConnectorError } from "@isthmus/shared/errors";
 import type { ActionTarget } from "@isthmus/shared/link/site-messages";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
+import { recordGuid, recordIdOfGuid } from "../core/record-guid.ts";
 import type { WantedTarget } from "../core/site-action-records.ts";
-import { deviceStatement } from "./co-management-selects.ts";
+import { deviceStatement, RESOURCE_ID } from "./co-management-selects.ts";
 
 /** What an action is done on, found in the inventory. For use inside other operations. */
 
@@ -29,11 +30,12 @@ export function findTarget(transaction: Transaction, wanted: WantedTarget): Foun
   if (!("source" in wanted)) return oneDevice(transaction, wanted.managedDeviceId);
   const site = siteNamed(transaction, wanted.source);
   if ("collectionId" in wanted) {
-    const { collectionId } = wanted;
-    if (recordOf(transaction, site, "collection", collectionId) === undefined) {
-      const message = `${site.name} has no collection ${collectionId}`;
+    const collection = recordNamed(transaction, site, "collection", wanted.collectionId);
+    if (collection === undefined) {
+      const message = `${site.name} has no collection ${wanted.collectionId}`;
       throw new ConnectorError("collection-unknown", message);
     }
+    const collectionId = String(collection["key"]);
     return { site, target: { kind: "collection", collectionId }, devices: [] };
   }
   const devices =
@@ -68,13 +70,33 @@ export function recordOf(
   );
 }
 
+/** The same, or by the GUID that lists give it. */
+export function recordNamed(
+  transaction: Transaction,
+  site: ActionSite,
+  kind: string,
+  id: string,
+): Row | undefined {
+  const recordId = recordIdOfGuid(id);
+  const byKey = recordOf(transaction, site, kind, id);
+  if (byKey !== undefined || recordId === undefined) return byKey;
+  return transaction.get(
+    "SELECT id, key, name FROM inventory_record WHERE id = ? AND source_id = ? AND kind = ? AND deleted_at IS NULL",
+    recordId,
+    site.id,
+    kind,
+  );
+}
+
 function oneDevice(transaction: Transaction, managedDeviceId: string): FoundTarget {
   const row = deviceRow(transaction, managedDeviceId);
   const site = { id: Number(row["source_id"]), name: String(row["source"]) };
   return { site, ...onDevices([toDevice(row)]) };
 }
 
+/** Below a site a ResourceID means that site's device, whatever other sites have. */
 function deviceOfSite(transaction: Transaction, site: ActionSite, id: string): ActionDevice {
+  if (RESOURCE_ID.test(id) && !isEntry(transaction, id)) return deviceByKey(transaction, site, id);
   const row = deviceRow(transaction, id);
   if (Number(row["source_id"]) === site.id) return toDevice(row);
   throw new ConnectorError("device-unknown", `Device ${id} is none of ${site.name}`);
@@ -91,6 +113,7 @@ function deviceRow(transaction: Transaction, managedDeviceId: string): Row {
     requireOneSite(transaction, managedDeviceId);
     return row;
   }
+  requireUniqueResourceId(transaction, managedDeviceId);
   const message = `There is no Configuration Manager device ${managedDeviceId.slice(0, 128)}`;
   throw new ConnectorError("device-unknown", message);
 }
@@ -112,6 +135,29 @@ function requireOneSite(transaction: Transaction, managedDeviceId: string): void
   throw new ConnectorError(
     "device-ambiguous",
     `Several sites have a device with this Entra id (${names}): set syncedDeviceId, or name the device below its site`,
+  );
+}
+
+function isEntry(transaction: Transaction, id: string): boolean {
+  return (
+    transaction.get("SELECT 1 FROM managed_device WHERE id = ? AND removed_at IS NULL", id) !==
+    undefined
+  );
+}
+
+/** Nothing is done at the one site or the other where several have the number. */
+function requireUniqueResourceId(transaction: Transaction, id: string): void {
+  if (!RESOURCE_ID.test(id) || isEntry(transaction, id)) return;
+  const found = transaction.all(
+    `SELECT r.id, s.name FROM inventory_source s CROSS JOIN inventory_record r
+     WHERE s.type = 'configmgr' AND r.source_id = s.id AND r.kind = 'device' AND r.key = ? AND r.deleted_at IS NULL LIMIT 10`,
+    id,
+  );
+  if (found.length < 2) return;
+  const ids = found.map((row) => `${recordGuid(Number(row["id"]))} (${row["name"]})`).join(", ");
+  throw new ConnectorError(
+    "device-ambiguous",
+    `Several sites have a device with ResourceID ${id}: name it by its id, one of ${ids}`,
   );
 }
 

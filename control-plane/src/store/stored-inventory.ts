@@ -13,6 +13,7 @@ import type { TimelinePage } from "../core/timeline.ts";
 import { deviceStatement } from "./co-management-selects.ts";
 import { facetHistory, facetsAt, joinedBySid, recordDifferences } from "./inventory-reads.ts";
 import type { QueryableStore } from "./queryable-store.ts";
+import { recordsOfKey, waitingDeletions } from "./record-lookups.ts";
 import { timelinePage } from "./timeline-reads.ts";
 
 /** Own limit: updates of one device. */
@@ -35,6 +36,14 @@ export class StoredInventory implements InventoryReads {
         entryId: textOrNull(row["entryId"]),
       }
     );
+  }
+
+  recordsOfKey(of: { readonly kind: string; readonly keys: readonly string[] }) {
+    return recordsOfKey(this.#store, of);
+  }
+
+  waitingDeletions(source: string) {
+    return waitingDeletions(this.#store, source);
   }
 
   facetsAt(recordId: number, at: number | undefined): Promise<readonly FacetValue[]> {

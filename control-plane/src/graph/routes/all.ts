@@ -23,7 +23,7 @@ export function allRoutes(api: ApiDependencies): Route[] {
   return [
     ...exportRoutes(api),
     deviceEntityRoute(api),
-    ...readingRoutes(api.listing),
+    ...readingRoutes(api),
     ...connectorRoutes(api),
     ...deviceRoutes(api),
     ...deviceInventoryRoutes(api),

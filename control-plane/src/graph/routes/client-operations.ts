@@ -5,6 +5,7 @@ import { isPermitted, type Permission } from "../../core/roles.ts";
 import { OPERATIONS } from "../ask-site-action.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { equals, listPage, notFound, readEntity } from "../listing.ts";
+import { findDevice } from "../record-ids.ts";
 import { type ApiRequest, parameter, type Route } from "../route.ts";
 import { operationOf } from "../site-operation.ts";
 
@@ -31,6 +32,8 @@ const BELOW: readonly Below[] = [
 
 export function clientOperationRoutes(api: ApiDependencies): Route[] {
   return [
+    ...BELOW.map((below) => belowRoute(api, `/${OPERATIONS}`, below)),
+    cancelRoute(api, `/${OPERATIONS}`),
     ...operationRoutes(api, "clientOperations"),
     ...operationRoutes(api, "queries", equals(OPERATIONS, "kind", "query")),
     {
@@ -57,14 +60,18 @@ function operationRoutes(api: ApiDependencies, name: string, only?: Condition): 
       permission: "actions.read",
       handle: async (request) => ({ status: 200, body: await operationOf(api, request) }),
     },
-    ...BELOW.map((below) => belowRoute(api, path, name, below)),
-    {
-      method: "post",
-      path: `${path}/:operationId/cancel`,
-      permission: "actions.read",
-      handle: (request) => cancel(api, request),
-    },
+    ...BELOW.map((below) => belowRoute(api, path, below)),
+    cancelRoute(api, path),
   ];
+}
+
+function cancelRoute(api: ApiDependencies, path: string): Route {
+  return {
+    method: "post",
+    path: `${path}/:operationId/cancel`,
+    permission: "actions.read",
+    handle: (request) => cancel(api, request),
+  };
 }
 
 async function listOfSite(
@@ -84,7 +91,8 @@ async function listOfSite(
   };
 }
 
-function belowRoute(api: ApiDependencies, path: string, name: string, below: Below): Route {
+/** What stands below an operation, which is found below its site and by its id alone. */
+function belowRoute(api: ApiDependencies, path: string, below: Below): Route {
   return {
     method: "get",
     path: `${path}/:operationId/${below.name}`,
@@ -93,7 +101,8 @@ function belowRoute(api: ApiDependencies, path: string, name: string, below: Bel
       const { id } = await operationOf(api, request, new URLSearchParams());
       const narrowing = equals(below.resource, "clientOperationId", String(id));
       const source = encodeURIComponent(parameter(request, "source"));
-      const address = `configurationManagerSites/${source}/${name}/${String(id)}/${below.name}`;
+      const above = path.slice(1).replace(":source", source);
+      const address = `${above}/${String(id)}/${below.name}`;
       return {
         status: 200,
         body: await listPage(api.listing, below.resource, request.query, address, narrowing),
@@ -105,7 +114,7 @@ function belowRoute(api: ApiDependencies, path: string, name: string, below: Bel
 /** Each operation that reached the device, with how it fares there. */
 async function listOfDevice(api: ApiDependencies, request: ApiRequest) {
   const id = parameter(request, "id");
-  const device = await api.inventory.deviceRecord(id);
+  const device = await findDevice(api, id);
   if (device === undefined) throw notFound(id, "managedDevices");
   const resource = "configurationManagerDeviceStates";
   const narrowing = equals(resource, "managedDeviceId", recordGuid(device.recordId));
@@ -118,11 +127,12 @@ async function listOfDevice(api: ApiDependencies, request: ApiRequest) {
 
 /** 200 where it was withdrawn before it left, 202 where the bridge has to be asked. */
 async function cancel(api: ApiDependencies, request: ApiRequest) {
-  const id = parameter(request, "operationId");
+  const operation = await operationOf(api, request, new URLSearchParams());
+  const id = String(operation["id"]);
   const outcome = await api.records.run("cancelSiteAction", {
     ...request.act,
     id,
-    source: parameter(request, "source"),
+    source: String(operation["configurationManagerSite"]),
     cancelId: api.random.bytes(16).toString("hex"),
     mayCancelOthers: isPermitted(request.session.roles, "commands.cancel"),
   });

@@ -2,11 +2,12 @@ import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
 import { facetName } from "@isthmus/shared/link/inventory-messages";
 import type { DeviceRecord } from "../../core/inventory-reads.ts";
 import type { FacetValue } from "../../core/inventory-views.ts";
-import { recordGuid, recordIdOfGuid } from "../../core/record-guid.ts";
+import { recordGuid } from "../../core/record-guid.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { equals, listPage, readEntity } from "../listing.ts";
 import { nextPage, placeOf } from "../number-paging.ts";
 import { onlyOptions, topOf } from "../options.ts";
+import { entityIdOf, findDevice } from "../record-ids.ts";
 import { type ApiRequest, parameter, type Route } from "../route.ts";
 import { isoTime } from "../shapes.ts";
 
@@ -39,33 +40,29 @@ export function deviceInventoryRoutes(api: ApiDependencies): Route[] {
     route(`${DEVICE}/directoryRecords`, directoryRecords),
     route("/configurationManagerCollections/:id/members", membersOfCollection),
     route("/configurationManagerSites/:id/events", eventsOfSite),
+    route("/configurationManagerSites/:id/waitingDeletions", waitingDeletionsOfSite),
     route("/configurationManagerApplications/:id/deployments", deploymentsOfApplication),
   ];
 }
 
-/** Before the routes of single entities: a device that is joined with an administrator's entry is found by the id of its record, too. */
+/** Before the routes of single entities, which know no exports: a device by whichever id it has. */
 export function deviceEntityRoute(api: ApiDependencies): Route {
   return {
     method: "get",
     path: DEVICE,
     permission: "devices.read",
     handle: async (request) => {
-      const id = parameter(request, "id");
-      const isRecord = recordIdOfGuid(id) !== undefined;
-      const entryId = isRecord ? (await api.inventory.deviceRecord(id))?.entryId : undefined;
-      const body = await readEntity(api.listing, "managedDevices", entryId ?? id, request.query);
+      const id = await entityIdOf(api, "managedDevices", parameter(request, "id"));
+      const body = await readEntity(api.listing, "managedDevices", id, request.query);
       return { status: 200, body };
     },
   };
 }
 
-/** The device that the path names, by its id in managedDevices or by that of its record. Throws `not-found`. */
-export async function deviceOf(
-  { inventory }: ApiDependencies,
-  request: ApiRequest,
-): Promise<DeviceRecord> {
+/** The device that the path names. Throws `not-found`, `id-ambiguous`. */
+export async function deviceOf(api: ApiDependencies, request: ApiRequest): Promise<DeviceRecord> {
   const id = parameter(request, "id");
-  const device = await inventory.deviceRecord(id);
+  const device = await findDevice(api, id);
   if (device !== undefined) return device;
   throw new ConnectorError("not-found", `No source tells of a device ${id.slice(0, 200)}`);
 }
@@ -178,8 +175,9 @@ async function updateStates(api: ApiDependencies, request: ApiRequest) {
   };
 }
 
-async function membersOfCollection({ listing }: ApiDependencies, request: ApiRequest) {
-  const id = parameter(request, "id");
+async function membersOfCollection(api: ApiDependencies, request: ApiRequest) {
+  const { listing } = api;
+  const id = await entityIdOf(api, "configurationManagerCollections", parameter(request, "id"));
   await readEntity(listing, "configurationManagerCollections", id);
   const resource = "configurationManagerMembers";
   const path = `configurationManagerCollections/${id}/members`;
@@ -196,9 +194,36 @@ async function eventsOfSite({ listing }: ApiDependencies, request: ApiRequest) {
   return await listPage(listing, resource, request.query, path, narrowing);
 }
 
-/** SMS_DeploymentInfo names its target by the name alone. */
-async function deploymentsOfApplication({ listing }: ApiDependencies, request: ApiRequest) {
+/** Too many deletions at once wait for somebody who says at the bridge that they are true: what they are called is known here alone. */
+async function waitingDeletionsOfSite(
+  { listing, inventory }: ApiDependencies,
+  request: ApiRequest,
+) {
+  onlyOptions(request.query, []);
   const id = parameter(request, "id");
+  await readEntity(listing, "configurationManagerSites", id);
+  const kinds = await inventory.waitingDeletions(id);
+  return {
+    value: kinds.map((each) => ({
+      kind: each.kind,
+      waitingCount: each.waiting,
+      recordCount: each.of,
+      sinceDateTime: isoTime(each.since),
+      reportedDateTime: isoTime(each.toldAt),
+      approvedDateTime: isoTime(each.approvedAt ?? null),
+      records: each.first.map(({ key, recordId, name }) => ({
+        id: recordId === null ? null : recordGuid(recordId),
+        key,
+        displayName: name,
+      })),
+    })),
+  };
+}
+
+/** SMS_DeploymentInfo names its target by the name alone. */
+async function deploymentsOfApplication(api: ApiDependencies, request: ApiRequest) {
+  const { listing } = api;
+  const id = await entityIdOf(api, "configurationManagerApplications", parameter(request, "id"));
   const application = await readEntity(listing, "configurationManagerApplications", id);
   const resource = "configurationManagerDeployments";
   const path = `configurationManagerApplications/${id}/deployments`;

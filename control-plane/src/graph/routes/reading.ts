@@ -1,6 +1,8 @@
 import type { ResourceName } from "../../core/resources.ts";
 import type { Permission } from "../../core/roles.ts";
+import type { ApiDependencies } from "../dependencies.ts";
 import { equals, type Listing, listPage, readEntity } from "../listing.ts";
+import { entityIdOf } from "../record-ids.ts";
 import { type ApiRequest, parameter, type Route } from "../route.ts";
 
 /** Who may read what. */
@@ -48,13 +50,14 @@ const BELOW_ONLY: readonly ResourceName[] = [
 ];
 
 /** Lists and single entities of every resource, and those that stand below another entity. */
-export function readingRoutes(listing: Listing): Route[] {
+export function readingRoutes(api: ApiDependencies): Route[] {
+  const { listing } = api;
   const resources = (Object.keys(READING) as ResourceName[]).filter(
     (resource) => !BELOW_ONLY.includes(resource),
   );
   const plain = resources.flatMap((resource) => [
     listRoute(listing, resource),
-    entityRoute(listing, resource),
+    entityRoute(api, resource),
   ]);
   return [
     ...plain,
@@ -77,15 +80,15 @@ function listRoute(listing: Listing, resource: ResourceName): Route {
   };
 }
 
-function entityRoute(listing: Listing, resource: ResourceName): Route {
+function entityRoute(api: ApiDependencies, resource: ResourceName): Route {
   return {
     method: "get",
     path: `/${resource}/:id`,
     permission: READING[resource],
-    handle: async (request) => ({
-      status: 200,
-      body: await readEntity(listing, resource, parameter(request, "id"), request.query),
-    }),
+    handle: async (request) => {
+      const id = await entityIdOf(api, resource, parameter(request, "id"));
+      return { status: 200, body: await readEntity(api.listing, resource, id, request.query) };
+    },
   };
 }
 

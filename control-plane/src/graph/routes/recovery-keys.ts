@@ -5,6 +5,7 @@ import { askSiteAction, OPERATIONS } from "../ask-site-action.ts";
 import { parseBody } from "../body.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { notFound, readEntity } from "../listing.ts";
+import { findDevice } from "../record-ids.ts";
 import { type ApiRequest, parameter, type Route } from "../route.ts";
 
 /**
@@ -56,7 +57,7 @@ async function read(api: ApiDependencies, request: ApiRequest) {
 }
 
 async function requireOfDevice(api: ApiDependencies, request: ApiRequest, id: string) {
-  const device = await api.inventory.deviceRecord(parameter(request, "id"));
+  const device = await findDevice(api, parameter(request, "id"));
   const operation = await readEntity(api.listing, OPERATIONS, id);
   if (device === undefined || operation["managedDeviceId"] !== recordGuid(device.recordId)) {
     throw notFound(id, OPERATIONS);

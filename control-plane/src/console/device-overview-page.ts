@@ -1,0 +1,75 @@
+import { facts, state, table, text, time } from "./cells.ts";
+import type { ConsoleApi, Entity } from "./console-api.ts";
+import { actionLinks } from "./device-actions.ts";
+import { devicePage, type ShownDevice } from "./device-frame.ts";
+import { online } from "./device-list-page.ts";
+import { type Html, html } from "./html.ts";
+
+/** `/devices/{id}`: what is known of a device, and what may be asked of it. */
+export function deviceOverviewPage(api: ConsoleApi, device: ShownDevice): Html {
+  const { entity } = device;
+  const client = entity["configurationManagerClientInformation"] as Entity | null;
+  const health = entity["configurationManagerClientHealthState"] as Entity | null;
+  const content = html`${facts([
+    ["User", text(entity["userPrincipalName"])],
+    ["Operating system", `${text(entity["operatingSystem"])} ${text(entity["osVersion"])}`],
+    ["As its source calls it", text(entity["osDescription"])],
+    ["Model", `${text(entity["manufacturer"])} ${text(entity["model"])}`],
+    ["Serial number", text(entity["serialNumber"])],
+    ["Online", online(entity["isOnline"])],
+    ["Last seen", time(entity["lastSyncDateTime"])],
+    ["Client version", text(client?.["clientVersion"])],
+    ["Client health", health === null ? "" : state(text(health["state"]))],
+    ["Managed by", text(entity["managementAgent"])],
+    ["State", text(entity["managementState"])],
+    ["Workloads in Intune", workloads(entity["configurationManagerClientEnabledFeatures"])],
+    [
+      "Compliance",
+      html`${state(text(entity["complianceState"]))} ${text(entity["complianceReason"])}`,
+    ],
+    ["Entra device id", code(entity["azureADDeviceId"])],
+    ["Source", source(entity)],
+    ["Id there (ResourceID)", code(entity["configurationManagerKey"])],
+    ["Id here", code(entity["id"])],
+    ["First told of", time(entity["enrolledDateTime"])],
+    ["Last changed", time(entity["lastModifiedDateTime"])],
+  ])}
+    ${actionLinks(api, device)}
+    ${results(entity["deviceActionResults"])}`;
+  return devicePage(api, device, { tab: "" }, content);
+}
+
+function code(value: unknown): Html | undefined {
+  const shown = text(value);
+  return shown === "" ? undefined : html`<code>${shown}</code>`;
+}
+
+function source(device: Entity): Html | string {
+  const name = text(device["configurationManagerSite"]);
+  if (name === "") return "administrators' own entry";
+  return html`<a href="/sources/${encodeURIComponent(name)}">${name}</a>`;
+}
+
+function workloads(features: unknown): string {
+  if (typeof features !== "object" || features === null) return "";
+  const moved = Object.entries(features).filter(([, isMoved]) => isMoved === true);
+  return moved.length === 0 ? "none" : moved.map(([name]) => name).join(", ");
+}
+
+function results(value: unknown): Html | undefined {
+  const newest = (value ?? []) as readonly Entity[];
+  if (newest.length === 0) return undefined;
+  return html`<h3>Newest result of each action</h3>${table({
+    id: "results",
+    caption: "Newest result of each action",
+    columns: ["Action", "State", "Delivery", "Asked for", "Last news", "Error code"],
+    rows: newest.map((result) => [
+      text(result["actionName"]),
+      state(text(result["actionState"])),
+      text(result["actionDeliveryStatus"]),
+      time(result["startDateTime"]),
+      time(result["lastUpdatedDateTime"]),
+      text(result["errorCode"]),
+    ]),
+  })}`;
+}

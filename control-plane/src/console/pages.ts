@@ -1,0 +1,118 @@
+import { randomUUID } from "node:crypto";
+import { ApiRefusal, type ConsoleApi } from "./console-api.ts";
+import { actionsFor, ask, confirmationPage, OFFERED_ACTIONS } from "./device-actions.ts";
+import { deviceActionsPage } from "./device-actions-page.ts";
+import { deviceCollectionsPage } from "./device-collections-page.ts";
+import { pagePath, type ShownDevice, shownDevice } from "./device-frame.ts";
+import {
+  deviceClassPage,
+  deviceComparePage,
+  deviceInventoryPage,
+} from "./device-inventory-page.ts";
+import { deviceListPage } from "./device-list-page.ts";
+import { deviceOverviewPage } from "./device-overview-page.ts";
+import { deviceTimelinePage } from "./device-timeline-page.ts";
+import type { Html } from "./html.ts";
+import { sourcePage } from "./source-page.ts";
+
+/** What a page is asked with. */
+export interface PageRequest {
+  readonly api: ConsoleApi;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** Of a form that was sent. */
+  readonly form: Readonly<Record<string, unknown>>;
+}
+
+/** A page, or the address of the one that is shown next. */
+export type PageAnswer =
+  | { readonly status: number; readonly page: Html }
+  | { readonly seeOther: string };
+
+/** A page of the console, for whoever is signed in. Throws `ApiRefusal` for what the API refuses. */
+export interface Page {
+  readonly method: "get" | "post";
+  readonly path: string;
+  answer(request: PageRequest): Promise<PageAnswer>;
+}
+
+const DEVICE = "/devices/:id";
+
+export const PAGES: readonly Page[] = [
+  {
+    method: "get",
+    path: "/devices",
+    answer: ({ api, query }) => deviceListPage(api, query),
+  },
+  ofDevice("", async ({ api }, device) => deviceOverviewPage(api, device)),
+  ofDevice("/collections", ({ api, query }, device) => deviceCollectionsPage(api, device, query)),
+  ofDevice("/inventory", ({ api, query }, device) => deviceInventoryPage(api, device, query)),
+  ofDevice("/inventory/:class", ({ api, query, parameters }, device) =>
+    deviceClassPage(api, device, { name: parameters["class"] ?? "", query }),
+  ),
+  ofDevice("/compare", ({ api, query }, device) => deviceComparePage(api, device, query)),
+  ofDevice("/timeline", ({ api, query }, device) => deviceTimelinePage(api, device, query)),
+  ofDevice("/actions", ({ api, query }, device) => deviceActionsPage(api, device, query)),
+  ofDevice("/actions/confirm", async ({ api, query }, device) => {
+    const action = offered(api, query.get("action"));
+    return confirmationPage(api, device, { action, key: randomUUID() });
+  }),
+  { method: "post", path: `${DEVICE}/actions`, answer: askForAction },
+  { method: "post", path: `${DEVICE}/actions/:operationId/cancel`, answer: cancel },
+  {
+    method: "get",
+    path: "/sources/:id",
+    answer: async ({ api, parameters, query }) => ({
+      status: 200,
+      page: await sourcePage(api, parameters["id"] ?? "", query),
+    }),
+  },
+];
+
+function ofDevice(
+  below: string,
+  show: (request: PageRequest, device: ShownDevice) => Promise<Html>,
+): Page {
+  return {
+    method: "get",
+    path: `${DEVICE}${below}`,
+    answer: async (request) => {
+      const device = await shownDevice(request.api, request.parameters["id"] ?? "");
+      return { status: 200, page: await show(request, device) };
+    },
+  };
+}
+
+function offered(api: ConsoleApi, name: unknown) {
+  const action = OFFERED_ACTIONS.find((each) => each.name === name);
+  if (action === undefined) {
+    throw new ApiRefusal(404, "not-found", "There is no such action");
+  }
+  if (actionsFor(api.session.roles).includes(action)) return action;
+  throw new ApiRefusal(403, "forbidden", `This needs the permission ${action.permission}`);
+}
+
+const KEY = /^[0-9a-f-]{36}$/;
+
+/** What is refused is shown with the question, so that nobody looks for it in a list. */
+async function askForAction({ api, parameters, form }: PageRequest): Promise<PageAnswer> {
+  const device = await shownDevice(api, parameters["id"] ?? "");
+  const action = offered(api, form["action"]);
+  const key = String(form["key"] ?? "");
+  if (!KEY.test(key)) throw new ApiRefusal(400, "body-invalid", "The form was not sent whole");
+  try {
+    await ask(api, device, { action, key });
+  } catch (error) {
+    if (!(error instanceof ApiRefusal)) throw error;
+    const { status, message } = error;
+    return { status, page: confirmationPage(api, device, { action, key, problem: message }) };
+  }
+  return { seeOther: `${pagePath(device, "/actions")}?asked=${action.name}` };
+}
+
+async function cancel({ api, parameters }: PageRequest): Promise<PageAnswer> {
+  const device = await shownDevice(api, parameters["id"] ?? "");
+  const id = encodeURIComponent(parameters["operationId"] ?? "");
+  await api.post(`/configurationManagerClientOperations/${id}/cancel`, undefined);
+  return { seeOther: pagePath(device, "/actions") };
+}

@@ -1,0 +1,268 @@
+import { until } from "@isthmus/shared/testing/until";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Role } from "../core/roles.ts";
+import { ActedSite, SITE } from "../testing/acted-site.ts";
+import { DEVICES } from "../testing/action-fixture.ts";
+import { ConsoleBrowser, hiddenIn, linkIn, rowsIn } from "../testing/console-browser.ts";
+import { recordsOf, told } from "../testing/inventory-fixture.ts";
+
+const FIRST_TOLD = Date.parse("2026-03-01T08:00:00Z");
+const DISKS = "SMS_G_System_LOGICAL_DISK";
+let site: ActedSite;
+let browser: ConsoleBrowser;
+let device: string;
+
+beforeAll(async () => {
+  site = await ActedSite.start();
+  device = `/devices/${site.deviceId}`;
+  browser = new ConsoleBrowser(site.plane);
+  await browser.signIn("admin", site.plane.firstPassword);
+  const { lease } = await site.bridge.lease("CM1", "configmgr");
+  const tell = (revision: number, at: number, freeSpace: number) =>
+    site.bridge.inventory(
+      recordsOf(
+        lease,
+        told(
+          DEVICES[0] ?? "",
+          revision,
+          {
+            stable: {
+              Client: 1,
+              ClientVersion: "5.00.9141.1011",
+              AADPrimaryUserID: "anna@corp.test",
+              OperatingSystemNameandVersion: "Microsoft Windows NT Workstation 10.0",
+            },
+            volatile: { CNIsOnline: true, LastActiveTime: "2026-03-01T07:00:00Z" },
+            collections: ["CM100014"],
+            [DISKS]: [{ DeviceID: "C:", FreeSpace: freeSpace }],
+          },
+          { at },
+        ),
+      ),
+    );
+  await tell(100, FIRST_TOLD, 5);
+  await tell(101, FIRST_TOLD + 3_600_000, 7);
+  const more = Array.from({ length: 60 }, (_, n) =>
+    told(`${20_000 + n}`, 200 + n, {
+      identity: { Name: `LAB-${String(n).padStart(2, "0")}` },
+      stable: { Client: 1 },
+    }),
+  );
+  await site.bridge.inventory(recordsOf(lease, ...more));
+  await until(async () => (await browser.page("/devices")).includes("63 devices"), "63 devices");
+});
+afterAll(() => site[Symbol.asyncDispose]());
+beforeEach(() => site.holdLease());
+
+const namesIn = (page: string) => rowsIn(page).map(([name]) => name);
+
+async function as(role: Role): Promise<ConsoleBrowser> {
+  const userName = `console-${role.replaceAll(" ", "-")}`;
+  const password = "a long password for the console";
+  await site.admin.post("/administrators", { userName, password, roles: [role] }, 201);
+  const made = new ConsoleBrowser(site.plane);
+  await made.signIn(userName, password);
+  return made;
+}
+
+describe("the list of devices", () => {
+  test("shows each with its user, system, client, presence and site, counts them and goes on", async () => {
+    const page = await browser.page("/devices?name=pc0");
+    expect(page).toContain("1 device<");
+    expect(rowsIn(page)).toEqual([
+      [
+        ...["PC0", "anna@corp.test", "Windows", "5.00.9141.1011", "yes"],
+        ...["2026-03-01 07:00:00 UTC", "CM1"],
+      ],
+    ]);
+    const first = await browser.page("/devices?name=LAB");
+    expect([namesIn(first).length, namesIn(first)[0]]).toEqual([50, "LAB-00"]);
+    const second = await browser.page(linkIn(first, "Next page"));
+    expect(namesIn(second)).toEqual(Array.from({ length: 10 }, (_, n) => `LAB-${50 + n}`));
+    expect(second).toContain("60 devices, a later page of them");
+    expect(linkIn(second, "First page")).toBe("/devices?name=LAB");
+    expect(second).not.toContain("Next page");
+  });
+
+  test.each([
+    ["name=*-5&order=deviceName+desc&top=50", 10, "LAB-59"],
+    ["user=ANNA@", 1, "PC0"],
+    ["online=yes", 1, "PC0"],
+    ["os=Windows", 1, "PC0"],
+    ["site=CM1&name=pc", 3, "PC0"],
+    ["serial=none", 0, undefined],
+    ["filter=startswith(deviceName,'PC')+or+deviceName+eq+'LAB-07'", 4, "LAB-07"],
+    ["name=%27", 0, undefined],
+  ])("is searched by %s", async (query, count, first) => {
+    const page = await browser.page(`/devices?${query}`);
+    expect([page.match(/(\d+) devices?</)?.[1], namesIn(page)[0]]).toEqual([String(count), first]);
+  });
+
+  test("says what is wrong with a filter that is none, and keeps what was typed", async () => {
+    const page = await browser.page("/devices?name=lab&filter=nonsense+eq+%3Cb%3E", 400);
+    expect(page).toMatch(/role="alert">[^<]+</);
+    expect(page).toContain('value="nonsense eq &lt;b&gt;"');
+    expect(page).toContain('value="lab"');
+  });
+});
+
+describe("the pages of a device", () => {
+  test("begin with what is known of it, and lead to the others", async () => {
+    const page = await browser.page(device);
+    for (const known of ["PC0", "anna@corp.test", "5.00.9141.1011", DEVICES[0], "Restart"]) {
+      expect(page).toContain(known);
+    }
+    expect(await browser.page(linkIn(page, "CM1"))).toContain("What happened to it");
+    const collections = await browser.page(linkIn(page, "Collections"));
+    expect(rowsIn(collections)).toEqual([["All", "CM100014", "CM1"]]);
+  });
+
+  test("show its classes now and as of a time", async () => {
+    const now = await browser.page(`${device}/inventory`);
+    expect(namesIn(now)).toContain(DISKS);
+    const path = `${device}/inventory/${DISKS}`;
+    expect(linkIn(now, DISKS)).toBe(path);
+    const disks = await browser.page(path);
+    expect(rowsIn(disks)).toContainEqual(["FreeSpace", "7"]);
+    const before = await browser.page(`${path}?at=2026-03-01T08:30`);
+    expect(rowsIn(before)).toContainEqual(["FreeSpace", "5"]);
+    expect(before).toContain("As of <time");
+    const [, former = ""] = [...disks.matchAll(/href="([^"]*at=[^"]*)"/g)].map(([, to]) => to);
+    expect(rowsIn(await browser.page(former))).toContainEqual(["FreeSpace", "5"]);
+    await browser.page(`${path}?at=2020-01-01T00:00`, 404);
+    await browser.page(`${path}?at=nonsense`, 400);
+  });
+
+  test("compare it at two times", async () => {
+    const path = `${device}/compare`;
+    expect(await browser.page(path)).toContain("datetime-local");
+    const query = "from=2026-03-01T08:30&to=2026-03-01T09:30:00";
+    const page = await browser.page(`${path}?${query}`);
+    expect(rowsIn(page)).toEqual([[DISKS, "DeviceID=C:/FreeSpace", "5", "7"]]);
+  });
+
+  test("tell what happened to it, the newest first, searched and filtered", async () => {
+    const all = rowsIn(await browser.page(`${device}/timeline`));
+    const kinds = all.map(([, kind]) => kind);
+    expect(kinds.indexOf("inventory.changed")).toBeLessThan(kinds.indexOf("device.appeared"));
+    const found = await browser.page(`${device}/timeline?search=freespace`);
+    expect(rowsIn(found)[0]?.[0]).toContain(`${DISKS}/DeviceID=C:/FreeSpace: 5 → 7`);
+    expect(rowsIn(found)).toHaveLength(1);
+    const appeared = await browser.page(`${device}/timeline?kind=device.appeared`);
+    expect(rowsIn(appeared)).toHaveLength(1);
+    await browser.page(`${device}/timeline?kind=nonsense`, 400);
+  });
+
+  test("are found by the ResourceID that one site alone has", async () => {
+    expect(await browser.page(`/devices/${DEVICES[0]}`)).toContain("<h2>PC0</h2>");
+    expect(await browser.page("/devices/nothing", 404)).toContain('role="alert"');
+  });
+});
+
+describe("an action", () => {
+  const confirm = (name: string) => `${device}/actions/confirm?action=${name}`;
+
+  test("is asked for on a page of its own, goes to the bridge once, and is followed and cancelled", async () => {
+    const question = await browser.page(linkIn(await browser.page(device), "Sync machine policy"));
+    expect(question).toContain("Sync machine policy: PC0?");
+    const sent = await browser.submit(`${device}/actions`, hiddenIn(question));
+    const again = await browser.submit(`${device}/actions`, hiddenIn(question));
+    for (const { status, headers } of [sent, again]) {
+      expect([status, headers["location"]]).toEqual([
+        303,
+        `${device}/actions?asked=refreshMachinePolicy`,
+      ]);
+    }
+    const { value } = await site.admin.get(`${SITE}/clientOperations`);
+    expect(value).toMatchObject([{ action: "refreshMachinePolicy", actor: "admin" }]);
+    await site.commandOf(value[0].commandId);
+    const page = await browser.page(String(sent.headers["location"]));
+    expect(page).toContain("Sync machine policy was asked for");
+    const [row] = rowsIn(page);
+    expect([row?.[0], row?.[3]]).toEqual(["refreshMachinePolicy", "admin"]);
+    const [, cancel = ""] = /action="([^"]*\/cancel)"/.exec(page) ?? [];
+    expect((await browser.submit(cancel, {})).status).toBe(303);
+    const cancelled = () => site.bridge.commands.find(({ kind }) => kind === "command.cancel");
+    await until(cancelled, "the cancellation");
+  });
+
+  test("that is refused says so beside the question", async () => {
+    const path = `${SITE}/clientOperations`;
+    const before = (await site.admin.get(path)).value.length;
+    site.bridge.giveUpLease("CM1", "configmgr");
+    await until(async () => !(await site.admin.get(SITE)).isRead, "nobody reads the site");
+    const question = await browser.page(confirm("restart"));
+    const answer = await browser.submit(`${device}/actions`, hiddenIn(question));
+    expect([answer.status, answer.body]).toEqual([503, expect.stringContaining('role="alert"')]);
+    expect(answer.body).toContain("Restart: PC0?");
+    expect((await site.admin.get(path)).value).toHaveLength(before);
+  });
+
+  test("is offered and done as far as the roles go", async () => {
+    const reader = await as("Reader");
+    const helpdesk = await as("Helpdesk operator");
+    expect(await reader.page(device)).not.toContain("Sync machine policy");
+    const seen = await helpdesk.page(device);
+    expect([seen.includes("Sync machine policy"), seen.includes("Restart")]).toEqual([true, false]);
+    expect(await helpdesk.page(confirm("restart"), 403)).toContain("actions.run");
+    const key = hiddenIn(await browser.page(confirm("restart")))["key"] ?? "";
+    const form = { action: "restart", key };
+    expect((await helpdesk.submit(`${device}/actions`, form)).status).toBe(403);
+    expect(
+      (await reader.submit(`${device}/actions`, { ...form, action: "quickScan" })).status,
+    ).toBe(403);
+  });
+
+  test("cannot be asked for by another site's form, nor by a form that is not whole", async () => {
+    const form = hiddenIn(await browser.page(confirm("quickScan")));
+    const origin = { "sec-fetch-site": "cross-site" };
+    expect((await browser.submit(`${device}/actions`, form, origin)).status).toBe(403);
+    expect((await browser.submit(`${device}/actions`, { ...form, key: "" })).status).toBe(400);
+    expect((await browser.submit(`${device}/actions`, { ...form, action: "x" })).status).toBe(404);
+  });
+});
+
+test("a stranger signs in and sees the page that was asked for, and no other site's", async () => {
+  const stranger = new ConsoleBrowser(site.plane);
+  const form = await stranger.page(`${device}/timeline?search=x`, 401);
+  expect(form).not.toContain("PC0");
+  expect((await stranger.submit(`${device}/actions`, { action: "restart" })).status).toBe(401);
+  const { next } = hiddenIn(form);
+  const password = site.plane.firstPassword;
+  const answer = await stranger.signIn("admin", password, next);
+  expect(answer.headers["location"]).toBe(`${device}/timeline?search=x`);
+  for (const other of ["//evil.example/", "https://evil.example", "/devices.evil", "/\\evil"]) {
+    const { headers } = await new ConsoleBrowser(site.plane).signIn("admin", password, other);
+    expect(headers["location"]).toBe("/");
+  }
+});
+
+test("every page allows no script, and names what a source says as text", async () => {
+  const { lease } = await site.bridge.lease("CM1", "configmgr");
+  const name = "<script>alert(1)</script>";
+  const record = told("666", 900, { identity: { Name: name }, evil: [{ [name]: name }] });
+  await site.bridge.inventory(recordsOf(lease, record));
+  const found = await until(async () => {
+    const { value } = await site.admin.get(
+      "/managedDevices?$filter=configurationManagerKey%20eq%20'666'",
+    );
+    return value[0]?.id as string | undefined;
+  }, "the device");
+  for (const below of [
+    "",
+    "/collections",
+    "/inventory",
+    "/inventory/evil",
+    "/timeline",
+    "/actions",
+  ]) {
+    const { status, headers, body } = await browser.get(`/devices/${found}${below}`);
+    expect([below, status]).toEqual([below, 200]);
+    expect(body).not.toContain("<script");
+    expect(headers["content-security-policy"]).toMatch(/^default-src 'none'; style-src 'sha256-/);
+    expect(headers["cache-control"]).toBe("no-store");
+  }
+  const list = await browser.get("/devices?name=%3Cscript");
+  expect(list.body).toContain("&lt;script&gt;");
+  expect(list.headers["content-security-policy"]).toContain("default-src 'none'");
+});
