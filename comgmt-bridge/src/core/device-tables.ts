@@ -91,15 +91,16 @@ const CO_MANAGEMENT: SiteTable = {
   },
 };
 
+/** What the console shows as client activity and client check; times in it move with each contact and are not asked for. */
 const CLIENT_HEALTH: SiteTable = {
-  ...wmiTable("SMS_CH_Summary"),
+  ...wmiTable("SMS_G_System_CH_ClientSummary"),
   reading: "always",
   rowsPerKey: 1,
   content: {
     kind: "columns",
     facets: {
       health: [
-        ...["ClientActiveStatus", "ClientState", "ClientStateDescription", "HealthType"],
+        ...["ClientActiveStatus", "ClientState", "ClientStateDescription"],
         ...["LastEvaluationHealthy", "LastHealthEvaluationResult", "IsActiveDDR", "IsActiveHW"],
         ...["IsActivePolicyRequest", "IsActiveStatusMessages", "IsActiveSW"],
       ],

@@ -22,7 +22,7 @@ test("with a site that answers, check says so of certificate, credentials and cl
       ? { kind: "answer", status: 403, body: { error: { message: "No rights." } } }
       : path.startsWith("wmi/SMS_R_System") || path.startsWith("v1.0/Device")
         ? { kind: "serve" }
-        : path.startsWith("wmi/SMS_CH_Summary")
+        : path.startsWith("wmi/SMS_G_System_CH_ClientSummary")
           ? { kind: "answer", status: 404, body: { error: { message: "No class." } } }
           : { kind: "answer", status: 200, body: { value: [] } };
   using site = configuredSite(service, TOKEN);
@@ -35,7 +35,9 @@ test("with a site that answers, check says so of certificate, credentials and cl
   expect(results.get("site-rights-sms-r-user")).toMatchObject({
     ...{ status: "warning", remedy: expect.stringMatching(/right to read it/) },
   });
-  expect(results.get("site-rights-sms-ch-summary")).toMatchObject({ status: "warning" });
+  expect(results.get("site-rights-sms-g-system-ch-clientsummary")).toMatchObject({
+    status: "warning",
+  });
   expect(results.get("site-rights-sms-client-comanagementstate")).toMatchObject({
     ...{ status: "unhealthy", reason: expect.stringMatching(/security role.*No rights/) },
   });

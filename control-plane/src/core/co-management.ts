@@ -174,7 +174,7 @@ export type ClientState = "unknown" | "installed" | "healthy" | "communicationEr
 /** What is known of a device's client. */
 export interface ClientFacts {
   readonly hasClient: boolean;
-  /** As the site judges it (SMS_CH_Summary's ClientActiveStatus); null where that is not read. */
+  /** As the site judges it (ClientActiveStatus of SMS_G_System_CH_ClientSummary); null where that is not read. */
   readonly isActive: boolean | null;
   /** ms. */
   readonly lastSeenAt: number | null;

@@ -40,6 +40,7 @@ export interface DeviceChange {
   readonly createdAt?: number;
   readonly primaryUser?: string;
   readonly coManagement?: { readonly mdmEnrolled: boolean; readonly policyPresent: boolean };
+  readonly health?: { readonly isActive?: boolean; readonly isPassed?: boolean };
   readonly extensionData?: Readonly<Record<string, string>>;
   /** Values of single columns, `{"SMS_R_System": {"Model": "x"}}`. */
   readonly columns?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -142,6 +143,12 @@ export class Device {
     const elapsed = this.#lastOf(every, 15, 7 * DAY_MS) - this.#firstOf(every, 15, 7 * DAY_MS);
     const natural = every === undefined ? 0 : Math.round(elapsed / every);
     return 1 + (this.bits(16) % 3) + natural + (this.change?.scans ?? 0);
+  }
+  /** Client activity and client check, as the site sums them up. */
+  get health() {
+    const roll = this.bits(18) % 100;
+    const isActive = this.change?.health?.isActive ?? roll >= 4;
+    return { isActive, isPassed: this.change?.health?.isPassed ?? roll % 10 > 0 };
   }
   get coManagement() {
     const roll = this.bits(17) % 100;

@@ -88,8 +88,47 @@ export function systemClasses(fleet: Fleet, options: SiteOptions): EntityClass[]
         int("CoManagementFlags", ({ coManagement }) => (coManagement.policyPresent ? 8193 : 1)),
       ]),
     }),
+    perDevice(fleet, {
+      name: "SMS_G_System_CH_ClientSummary",
+      route: "wmi",
+      keys: ["ResourceID"],
+      columns: alphabetical(healthColumns(options)),
+    }),
   ];
   return classes as unknown as EntityClass[];
+}
+
+/** 7 of LastHealthEvaluationResult is "succeeded" and 3 "failed"; LastEvaluationHealthy is 1 for a pass and 2 for a failure. */
+function healthColumns(options: SiteOptions): readonly Column<Device>[] {
+  const isActive = ({ health }: Device) => (health.isActive ? 1 : 0);
+  const words = ({ health: { isActive: active, isPassed } }: Device) =>
+    `${active ? "Active" : "Inactive"}/${isPassed ? "Pass" : "Fail"}`;
+  const states = ["Active/Pass", "Active/Fail", "Active/Unknown", "Inactive/Pass", "Inactive/Fail"];
+  const contact = ({ lastHeartbeat }: Device) => lastHeartbeat;
+  return [
+    int("ResourceID", ({ id }) => id),
+    int("ClientActiveStatus", isActive),
+    int("ClientState", (device) => states.indexOf(words(device)) + 1),
+    text("ClientStateDescription", words),
+    int("ClientRemediationSuccess", () => null),
+    date("ExpectedNextPolicyRequest", (device) => contact(device) + 3_600_000),
+    int("IsActiveDDR", isActive),
+    int("IsActiveHW", isActive),
+    int("IsActivePolicyRequest", isActive),
+    int("IsActiveStatusMessages", isActive),
+    int("IsActiveSW", () => 0),
+    date("LastActiveTime", contact),
+    date("LastDDR", contact),
+    int("LastEvaluationHealthy", ({ health }) => (health.isPassed ? 1 : 2)),
+    date("LastHealthEvaluation", ({ lastHardwareScan }) => lastHardwareScan),
+    int("LastHealthEvaluationResult", ({ health }) => (health.isPassed ? 7 : 3)),
+    date("LastHW", ({ lastHardwareScan }) => lastHardwareScan),
+    text("LastMPServerName", () => `mp1.${options.providerFqdn ?? "corp.test"}`),
+    date("LastOnline", contact),
+    date("LastPolicyRequest", contact),
+    date("LastStatusMessage", contact),
+    date("LastSW", () => null),
+  ];
 }
 
 function v1Columns(siteCode: string): readonly Column<Device>[] {
