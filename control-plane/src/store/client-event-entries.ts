@@ -2,9 +2,11 @@ import type { ClientEvent } from "@isthmus/shared/link/client-events";
 import type { InventoryEntry } from "@isthmus/shared/link/inventory-messages";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import { latestTime } from "./inventory-checks.ts";
-import { recordTimeline } from "./timeline-operations.ts";
 
 /** What happened on clients, as lines in the timelines of devices. */
+
+/** Own limit: what a title may say. */
+const MAX_TITLE_CHARACTERS = 512;
 
 type ClientEventsEntry = Extract<InventoryEntry, { type: "client-events" }>;
 
@@ -26,15 +28,17 @@ export function takeClientEvents(
   const recordId = Number(record["id"]);
   for (const event of events) {
     const { id, at, ...detail } = event;
-    recordTimeline(transaction, {
+    transaction.run(
+      `INSERT INTO timeline_event (record_id, at, recorded_at, kind, title, detail, event_key)
+       VALUES (?, ?, ?, 'client.event', ?, ?, ?)
+       ON CONFLICT (record_id, event_key) WHERE event_key IS NOT NULL DO NOTHING`,
       recordId,
-      at: Math.min(at, latestTime(now)),
+      Math.min(at, latestTime(now)),
       now,
-      kind: "client.event",
-      title: titleOf(event),
-      detail,
-      eventKey: `client:${id}`,
-    });
+      titleOf(event).slice(0, MAX_TITLE_CHARACTERS),
+      JSON.stringify(detail),
+      `client:${id}`,
+    );
   }
 }
 

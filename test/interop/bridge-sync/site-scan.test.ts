@@ -19,8 +19,9 @@ test("a first scan tells every record of every kind, each device with its facets
   expect(Object.keys(device).sort()).toEqual([
     ...["SMS_G_System_COMPUTER_SYSTEM", "SMS_G_System_LOGICAL_DISK"],
     ...["SMS_G_System_OPERATING_SYSTEM", "SMS_G_System_PC_BIOS"],
-    ...["collections", "identity", "stable", "updateCompliance", "volatile"],
+    ...["collections", "health", "identity", "stable", "updateCompliance", "volatile"],
   ]);
+  expect(device["health"]).toMatchObject({ ClientActiveStatus: expect.any(Number) });
   expect(device["identity"]).toMatchObject({
     Name: expect.stringMatching(/^(WKS|SRV)-/),
     SMSUniqueIdentifier: expect.stringMatching(/^GUID:/),
