@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "bytes.h"
 #include "events.h"
 #include "mss-clamp.h"
 #include "segment.h"
@@ -60,6 +61,13 @@ static void count_sent(struct session *session, size_t length) {
   worker->packets_in_wake++;
 }
 
+/* TCP that left over DTLS: its answer will say that the client has taken it, and all before. */
+static void expect_answer(struct session *session, const uint8_t *packet, const struct packet *view, size_t length) {
+  if (view->protocol != PROTOCOL_TCP || view->part != PACKET_WHOLE || length <= view->payload || !session->is_dtls_active) return;
+  uint32_t end = get32(packet + view->transport + 4) + (uint32_t)length - view->payload;
+  drain_mark(&session->dtls.drain, drain_flow(view->source_port, view->destination_port), end, session->worker->now_us);
+}
+
 static void send_segments(struct session *session, struct segmenter *segmenter, const struct packet *view, uint16_t mtu) {
   struct worker *worker = session->worker;
   uint8_t *packet = worker->plain + CSTP_HEADER_BYTES;
@@ -67,7 +75,9 @@ static void send_segments(struct session *session, struct segmenter *segmenter, 
   for (size_t length; (length = segment_length(segmenter)) > 0;) {
     segment_next(segmenter, packet);
     if (is_syn && mss_clamp(packet, view, mtu)) count(worker, COUNT_MSS_CLAMPED);
-    if (session_send(session, CSTP_DATA, packet, length)) count_sent(session, length);
+    if (!session_send(session, CSTP_DATA, packet, length)) continue;
+    count_sent(session, length);
+    expect_answer(session, packet, view, length);
   }
 }
 
@@ -107,6 +117,7 @@ static void down_packet(struct worker *worker, const struct vnet_header *header,
   }
   if (!may_pass(session, bytes, &view)) return;
   session_active(session);
+  pace_packet(session);
   uint16_t mtu = session_mtu(session);
   struct segmenter segmenter;
   struct ipv4_fragmenter fragmenter;
@@ -133,6 +144,7 @@ static void tun_failed(struct worker *worker, const char *error) {
 
 bool down_receive(struct worker *worker) {
   size_t bytes = 0;
+  uint32_t left_us;
   for (int reads = 0; reads < TUN_READS_PER_WAKE && bytes < TUN_BYTES_PER_WAKE; reads++) {
     ssize_t length = read(worker->options.tun_fd, worker->tun_in, sizeof worker->tun_in);
     if (length < 0 && errno == EINTR) continue;
@@ -147,6 +159,7 @@ bool down_receive(struct worker *worker) {
     if ((size_t)length < sizeof header) continue;
     memcpy(&header, worker->tun_in, sizeof header);
     down_packet(worker, &header, worker->tun_in + sizeof header, (size_t)length - sizeof header);
+    if (pace_holds(worker, &left_us)) return true;
   }
   return false;
 }

@@ -146,6 +146,7 @@ bool dtls_send(struct session *session, uint8_t type, uint8_t *payload, size_t l
     dtls_fail(session, "DTLS");
     return false;
   }
+  drain_sent(&dtls->drain, length);
   timers_buffers_used(session, &dtls->has_large_buffers);
   dtls->last_sent_ms = session->worker->now_ms;
   return true;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "drain.h"
 #include "openssl-api.h"
 #include "wire.h"
 #include "worker.h"
@@ -24,7 +25,7 @@ struct dtls_transport {
   bool can_segment;    /* the path takes segmented sends */
   bool has_large_buffers;
   uint16_t mtu;        /* of inner packets; lowered when the path refuses datagrams */
-  uint16_t patience_us; /* how long the client may take to answer a burst, see pace.c */
+  struct drain drain;  /* what lies in the client's socket */
   uint64_t highest_sequence; /* of records that opened, with the epoch above */
   uint64_t last_received_ms, last_sent_ms, dpd_sent_ms;
 };

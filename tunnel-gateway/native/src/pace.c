@@ -1,18 +1,27 @@
 #include "pace.h"
 
 #include <poll.h>
+#include <time.h>
 #include "worker-state.h"
 
-/* Ours: what one burst may have. */
-#define PACE_BYTES (20 * 1024)
-/* A client is waited for at most so long. One that does not answer, as it is far away or has nothing to say, is waited for less and
- * less; and never longer than the least where other sessions would have to wait with it. */
-#define PACE_MOST_US 1000
-#define PACE_LEAST_US 100
+/* Ours. With one large packet more (64 KiB) it is still less than a client's socket holds. */
+#define HELD_BYTES (22 * 1024)
+/* Nobody else has had a packet for so long: the first of another waits for DRAIN_MOST_US at most. */
+#define ALONE_US 100000
+/* Ours: what one burst may have, and how long its client is waited for where other sessions wait with it. */
+#define BURST_BYTES (20 * 1024)
+#define BURST_US 100
+
+void pace_packet(struct session *session) {
+  struct pace *pace = &session->worker->pace;
+  if (pace->last == session) return;
+  pace->last = session;
+  pace->last_since_us = session->worker->now_us;
+  pace->held_since_us = 0;
+}
 
 void pace_sent(struct session *session, size_t length) {
   struct pace *pace = &session->worker->pace;
-  if (pace->session != NULL && pace->session != session) pace->is_shared = true;
   if (pace->session != session) pace->bytes = 0;
   pace->session = session;
   pace->bytes += length;
@@ -21,33 +30,51 @@ void pace_sent(struct session *session, size_t length) {
 void pace_forget(const struct session *session) {
   struct pace *pace = &session->worker->pace;
   if (pace->session == session) pace->session = NULL;
+  if (pace->last == session) pace->last = NULL;
+}
+
+static bool is_alone(const struct worker *worker) {
+  const struct session *session = worker->pace.last;
+  return session != NULL && session->dtls.ssl != NULL && worker->now_us - worker->pace.last_since_us >= ALONE_US;
+}
+
+static uint64_t clock_us(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+bool pace_holds(struct worker *worker, uint32_t *left_us) {
+  struct pace *pace = &worker->pace;
+  if (!is_alone(worker) || drain_waiting(&pace->last->dtls.drain) < HELD_BYTES) {
+    pace->held_since_us = 0;
+    return false;
+  }
+  uint64_t now_us = clock_us();
+  if (pace->held_since_us == 0) pace->held_since_us = now_us;
+  uint64_t until_us = pace->held_since_us + drain_patience_us(&pace->last->dtls.drain);
+  if (now_us < until_us) {
+    *left_us = (uint32_t)(until_us - now_us);
+    return true;
+  }
+  drain_give_up(&pace->last->dtls.drain);
+  pace->held_since_us = 0;
+  return false;
 }
 
 /* What is readable has come since the client's socket was read, before the burst was sealed. */
-static bool hears(const struct session *session, long limit_us) {
+static void wait_for(const struct session *session) {
   struct pollfd client = {.fd = session->dtls.fd, .events = POLLIN};
-  struct timespec limit = {.tv_nsec = limit_us * 1000};
-  return ppoll(&client, 1, &limit, NULL) != 0;
-}
-
-static void wait_for(struct session *session, bool is_alone) {
-  uint16_t *patience_us = &session->dtls.patience_us;
-  if (*patience_us < PACE_LEAST_US) *patience_us = PACE_MOST_US;
-  bool is_heard = hears(session, is_alone ? *patience_us : PACE_LEAST_US);
-  if (is_heard) *patience_us = *patience_us > PACE_MOST_US / 2 ? PACE_MOST_US : *patience_us * 2;
-  else if (is_alone) *patience_us = *patience_us / 2 < PACE_LEAST_US ? PACE_LEAST_US : *patience_us / 2;
+  struct timespec limit = {.tv_nsec = BURST_US * 1000};
+  ppoll(&client, 1, &limit, NULL);
 }
 
 bool pace_wait(struct worker *worker) {
   struct pace *pace = &worker->pace;
   struct session *session = pace->session;
-  bool is_due = session != NULL && pace->bytes >= PACE_BYTES;
-  if (is_due) {
-    wait_for(session, !pace->is_shared && pace->before == session);
-    pace->before = session;
-  }
+  bool is_due = session != NULL && pace->bytes >= BURST_BYTES && !is_alone(worker);
   pace->session = NULL;
   pace->bytes = 0;
-  pace->is_shared = false;
-  return is_due;
+  if (is_due) wait_for(session);
+  return is_due || pace->held_since_us != 0;
 }

@@ -1,13 +1,17 @@
 /*
- * pace.h: how fast one client is sent datagrams. Its socket holds some seventy, which a burst or two fill when the client is near
- * and busy, and nothing tells us how many are in it: a word from the client does, as clients empty their socket before they say
- * anything. So a client that was sent a burst is waited for, shortly, while what is for it stays in the TUN.
+ * pace.h: how fast one client is sent datagrams. Its socket holds some seventy (Linux has room for 93, and gives a quarter of it back
+ * late), which a burst or two fill when the client is near and busy; what comes then is lost.
+ *
+ * A client that has the thread's network for itself is held back: nothing is read from the TUN while more than a little waits in its
+ * socket, as TCP inside tells (drain.h). Where others have packets too, they cannot wait for it: a client that was sent a burst is
+ * waited for shortly, for a word, as clients empty their socket before they say anything.
  */
 #ifndef ISTHMUS_PACE_H
 #define ISTHMUS_PACE_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct session;
 struct worker;
@@ -15,14 +19,19 @@ struct worker;
 struct pace {
   struct session *session; /* that was sent datagrams last in this wake, */
   size_t bytes;            /* how many bytes */
-  bool is_shared;          /* and others, too */
-  const struct session *before; /* never followed: waited for last */
+  struct session *last;    /* whom the network's last packet was for, over whatever transport, */
+  uint64_t last_since_us;  /* and all since */
+  uint64_t held_since_us;  /* 0: it is not held back */
 };
 
+/* The network has a packet for the session. */
+void pace_packet(struct session *session);
 /* Datagrams of `length` bytes have left for the client. */
 void pace_sent(struct session *session, size_t length);
-/* The session's DTLS ends. */
+/* The session or its DTLS ends. */
 void pace_forget(const struct session *session);
+/* Whether the TUN is not to be read now, for `*left_us` more at most. */
+bool pace_holds(struct worker *worker, uint32_t *left_us);
 /* After everything that a wake brought: waits where a client needs it. False: there was no reason to. */
 bool pace_wait(struct worker *worker);
 

@@ -154,6 +154,7 @@ void session_close(struct session *session, uint8_t type, const char *text) {
   say_goodbye(session, type, text);
   tls_close(session);
   dtls_close(session);
+  pace_forget(session);
   forget_broken(session);
   flow_drop_session(worker->flows, session->options.slot);
   worker->by_slot[session->options.slot] = NULL;

@@ -70,6 +70,13 @@ static bool may_pass(struct session *session, const uint8_t *bytes, const struct
   return false;
 }
 
+/* What TCP inside says of what was sent to the client over DTLS. */
+static void hear_answer(struct session *session, const uint8_t *bytes, const struct packet *view) {
+  if (session->dtls.ssl == NULL || (view->tcp_flags & TCP_ACK) == 0) return;
+  uint32_t flow = drain_flow(view->destination_port, view->source_port);
+  drain_answered(&session->dtls.drain, flow, drain_newest(bytes, view), session->worker->now_us);
+}
+
 static void up_packet(struct session *session, uint8_t *bytes, size_t length) {
   struct worker *worker = session->worker;
   struct packet view;
@@ -86,6 +93,7 @@ static void up_packet(struct session *session, uint8_t *bytes, size_t length) {
     count_drop(session, COUNT_DROPPED_RATE);
     return;
   }
+  hear_answer(session, bytes, &view);
   if ((view.tcp_flags & TCP_SYN) != 0 && mss_clamp(bytes, &view, session_mtu(session))) count(worker, COUNT_MSS_CLAMPED);
   count(worker, COUNT_PACKETS_UP);
   add_to(&worker->counters[COUNT_BYTES_UP], view.total_length);

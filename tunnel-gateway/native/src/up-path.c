@@ -252,5 +252,6 @@ void up_receive_dtls(struct session *session) {
     for (size_t at = 0; at < whole && session->dtls.failure == NULL; at += each)
       open_datagram(session, worker->datagrams[message] + at, whole - at < each ? whole - at : each, &stream);
   }
+  drain_heard(&session->dtls.drain);
   coalesce_flush(&worker->coalescer);
 }

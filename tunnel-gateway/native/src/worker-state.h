@@ -69,6 +69,7 @@ struct worker {
   struct mailbox mailbox;
   int epoll_fd;
   bool has_ipv6, is_stopping, is_tun_broken;
+  bool is_network_off; /* the TUN is not waited for, as a client is held back */
 
   struct session **by_slot;
   struct session *by_id[ID_BUCKETS];

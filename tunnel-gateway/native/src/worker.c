@@ -1,6 +1,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,8 +105,30 @@ static bool handle_all(struct worker *worker, const struct epoll_event *events, 
     if (events[at].data.u64 >> 56 == WATCH_TUN) network = &events[at];
     else has_more |= handle(worker, &events[at]);
   }
+  /* A client that was held back may have been heard. */
+  static const struct epoll_event held = {.events = EPOLLIN, .data.u64 = (uint64_t)WATCH_TUN << 56};
+  uint32_t left_us;
+  if (worker->is_network_off && !worker->is_tun_broken && !pace_holds(worker, &left_us)) network = &held;
   if (network != NULL && !worker->is_stopping) has_more |= handle(worker, network);
   return has_more;
+}
+
+static void watch_network(struct worker *worker, bool is_on) {
+  if (worker->is_network_off != is_on || worker->is_tun_broken) return;
+  worker->is_network_off = !is_on;
+  worker_watch(worker, EPOLL_CTL_MOD, worker->options.tun_fd, is_on ? EPOLLIN : 0u, watch_token(WATCH_TUN, 0, 0));
+}
+
+static int next_events(struct worker *worker, struct epoll_event events[EVENTS_PER_WAIT]) {
+  uint32_t left_us = 0;
+  bool is_held = pace_holds(worker, &left_us);
+  watch_network(worker, !is_held);
+  if (!is_held) return epoll_wait(worker->epoll_fd, events, EVENTS_PER_WAIT, wait_ms(worker));
+  /* epoll_wait() itself knows milliseconds only. */
+  struct pollfd all = {.fd = worker->epoll_fd, .events = POLLIN};
+  struct timespec limit = {.tv_nsec = (long)left_us * 1000};
+  ppoll(&all, 1, &limit, NULL);
+  return epoll_wait(worker->epoll_fd, events, EVENTS_PER_WAIT, 0);
 }
 
 static void *run(void *argument) {
@@ -116,7 +139,7 @@ static void *run(void *argument) {
   prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
   while (!worker->is_stopping) {
     struct epoll_event events[EVENTS_PER_WAIT];
-    int number = epoll_wait(worker->epoll_fd, events, EVENTS_PER_WAIT, wait_ms(worker));
+    int number = next_events(worker, events);
     count(worker, COUNT_WAKEUPS);
     read_clock(worker);
     bool has_more = handle_all(worker, events, number);

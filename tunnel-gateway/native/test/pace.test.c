@@ -1,4 +1,4 @@
-// sources: pace.c
+// sources: pace.c drain.c
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -6,8 +6,9 @@
 #include "worker-state.h"
 
 #define BURST (20 * 1024)
-#define MOST_US 1000
 #define LEAST_US 100
+#define HELD (22 * 1024)
+#define ALONE_US 100000
 
 static struct worker worker;
 static struct session near, other;
@@ -36,11 +37,6 @@ static void tear_down(void) {
 }
 
 static void say_something(void) { HOLDS(write(client, "x", 1) == 1); }
-
-static void hear_it(void) {
-  char word;
-  HOLDS(read(near.dtls.fd, &word, 1) == 1);
-}
 
 /* How long it waited; -1: it did not. */
 static long waited_us(void) {
@@ -83,37 +79,80 @@ static void bytes_of_several_clients_are_no_burst(void) {
   tear_down();
 }
 
-static void a_client_that_says_nothing_is_waited_for_less_and_less(void) {
+static void a_word_ends_the_wait(void) {
   set_up();
-  HOLDS(burst_to(&near) >= LEAST_US && near.dtls.patience_us == MOST_US);
-  for (long patience_us = MOST_US; patience_us > LEAST_US; patience_us /= 2) {
-    HOLDS(near.dtls.patience_us == patience_us);
-    HOLDS(burst_to(&near) >= patience_us);
-  }
-  HOLDS(burst_to(&near) >= LEAST_US && near.dtls.patience_us == LEAST_US);
+  say_something();
+  HOLDS(burst_to(&near) >= 0);
   tear_down();
 }
 
-static void a_word_ends_the_wait_and_earns_patience(void) {
+/* All that the network had lately was for `near`, of TCP, and `bytes` of it lie in the client's socket. */
+static void hold(size_t bytes) {
   set_up();
-  burst_to(&near);
-  burst_to(&near);
-  burst_to(&near);
-  HOLDS(near.dtls.patience_us == MOST_US / 4);
-  for (int number = 0; number < 3; number++) {
-    say_something();
-    HOLDS(burst_to(&near) >= 0);
-    hear_it();
-  }
-  HOLDS(near.dtls.patience_us == MOST_US);
+  near.dtls.ssl = (SSL *)&near; /* never followed */
+  worker.now_us = 1000000;
+  pace_packet(&near);
+  worker.now_us += ALONE_US;
+  pace_packet(&near);
+  drain_sent(&near.dtls.drain, bytes);
+  drain_mark(&near.dtls.drain, 7, 1000, worker.now_us);
+}
+
+static bool is_held(void) {
+  uint32_t left_us = 0;
+  bool holds = pace_holds(&worker, &left_us);
+  HOLDS(holds == (left_us > 0) && left_us <= DRAIN_MOST_US);
+  return holds;
+}
+
+static void a_client_alone_is_held_back_until_it_answers(void) {
+  hold(HELD);
+  HOLDS(is_held() && is_held());
+  drain_answered(&near.dtls.drain, 7, 999, worker.now_us);
+  HOLDS(is_held());
+  drain_answered(&near.dtls.drain, 7, 1000, worker.now_us);
+  HOLDS(!is_held());
   tear_down();
 }
 
-static void where_others_are_sent_to_a_client_keeps_its_patience_and_is_waited_for_the_least(void) {
-  set_up();
-  burst_to(&near);
-  pace_sent(&other, 100);
-  HOLDS(burst_to(&near) >= LEAST_US && near.dtls.patience_us == MOST_US);
+static void little_holds_nobody_back(void) {
+  hold(HELD - 1);
+  HOLDS(!is_held());
+  tear_down();
+}
+
+static void who_is_held_back_is_not_waited_for_in_place(void) {
+  hold(HELD);
+  HOLDS(is_held());
+  HOLDS(burst_to(&near) >= 0 && worker.pace.held_since_us != 0);
+  tear_down();
+}
+
+static void a_client_that_never_answers_is_let_go(void) {
+  hold(HELD);
+  while (is_held()) usleep(100);
+  HOLDS(drain_waiting(&near.dtls.drain) == 0);
+  tear_down();
+}
+
+static void nobody_is_held_back_where_others_have_packets(void) {
+  hold(HELD);
+  HOLDS(is_held());
+  pace_packet(&other);
+  HOLDS(!is_held());
+  pace_packet(&near);
+  worker.now_us += ALONE_US - 1;
+  HOLDS(!is_held());
+  worker.now_us += 1;
+  HOLDS(is_held());
+  tear_down();
+}
+
+static void nobody_holds_a_session_that_has_left(void) {
+  hold(HELD);
+  HOLDS(is_held());
+  pace_forget(&near);
+  HOLDS(!is_held());
   tear_down();
 }
 
@@ -130,9 +169,13 @@ int main(void) {
   RUN(less_than_a_burst_waits_for_nobody);
   RUN(a_burst_may_leave_in_pieces);
   RUN(bytes_of_several_clients_are_no_burst);
-  RUN(a_client_that_says_nothing_is_waited_for_less_and_less);
-  RUN(a_word_ends_the_wait_and_earns_patience);
-  RUN(where_others_are_sent_to_a_client_keeps_its_patience_and_is_waited_for_the_least);
+  RUN(a_word_ends_the_wait);
+  RUN(a_client_alone_is_held_back_until_it_answers);
+  RUN(little_holds_nobody_back);
+  RUN(who_is_held_back_is_not_waited_for_in_place);
+  RUN(a_client_that_never_answers_is_let_go);
+  RUN(nobody_is_held_back_where_others_have_packets);
+  RUN(nobody_holds_a_session_that_has_left);
   RUN(who_has_left_is_not_waited_for);
   return 0;
 }
