@@ -117,6 +117,32 @@ describe("guardrails first, then intent, then the effect, then the result", () =
     await ended(lab, id, "succeeded");
     await expect(connector.link.approve(id)).rejects.toMatchObject({ code: "command-not-open" });
   });
+
+  test("what a command waits for is told, and again on the next connection, until it runs", async () => {
+    await using lab = await Lab.start();
+    await using cloud = await FakeCloud.start(lab);
+    const waitsFor = { code: "awaiting-approval", message: "somebody has to approve it" };
+    const connector = await lab.connect(
+      {
+        judge: async (_command, approvedAt) =>
+          approvedAt === undefined ? "await-approval" : "run",
+        waitOf: () => waitsFor,
+      },
+      { url: cloud.url },
+    );
+    const command = statement(lab);
+    cloud.say({
+      type: "command",
+      jws: await signJws(command, JWS_TYPES.command, lab.cloud.tenantKey),
+    });
+    await until(() => cloud.waits().length === 1, "the wait");
+    const { id } = command;
+    expect(cloud.waits()).toEqual([{ type: "command-progress", id, state: "accepted", waitsFor }]);
+    cloud.cut();
+    await until(() => cloud.waits().length === 2, "the wait on the next connection");
+    await connector.link.approve(command.id);
+    await until(() => cloud.progressOf("running"));
+  });
 });
 
 describe("a repeated id answers the stored result", () => {

@@ -224,8 +224,8 @@ export class Connection implements PeerOwner, RegisteredConnection {
         delivery.fillGap({ from: message.from, to: message.to });
         break;
       case "command-progress": {
-        const { id, state } = message;
-        this.#later(() => store.run("noteCommandProgress", { ...key, id, state, now }));
+        const { id, state, waitsFor } = message;
+        this.#later(() => store.run("noteCommandProgress", { ...key, id, state, waitsFor, now }));
         delivery.answered([id]);
         break;
       }

@@ -1,5 +1,6 @@
 import type {
   CommandState,
+  CommandWait,
   FromConnector,
   FromControlPlane,
   Service,
@@ -141,6 +142,8 @@ export interface GapAnswer {
 export interface CommandProgress extends SessionKey {
   readonly id: string;
   readonly state: CommandState;
+  /** What keeps it from being run. */
+  readonly waitsFor?: CommandWait | undefined;
   readonly now: number;
 }
 

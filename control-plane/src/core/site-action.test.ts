@@ -66,6 +66,7 @@ const facts: fc.Arbitrary<SiteActionFacts> = fc
     kind: fc.constantFrom("site.notify", "site.query", "site.recovery-key"),
     state: fc.constantFrom<SiteActionState>(...SITE_ACTION_STATES),
     command: fc.constantFrom<CommandState>(...COMMAND_STATES),
+    isWaiting: fc.boolean(),
     expectedDevices: fc.option(fc.nat(5), { nil: undefined }),
     devices: fc.nat(5),
     openDevices: fc.nat(5),
@@ -102,7 +103,8 @@ describe("an action", () => {
   });
 
   test("is complete when every device that the bridge counted has its end, not before", () => {
-    const known = { kind: "site.notify", state: "sent", command: "succeeded" } as const;
+    const ended = { kind: "site.notify", state: "sent", command: "succeeded" } as const;
+    const known = { ...ended, isWaiting: false };
     const judge = (of: Pick<SiteActionFacts, "devices" | "openDevices" | "expectedDevices">) =>
       judgeSiteAction({ ...known, devicesHeardOf: of.devices, ...of }).state;
     expect(judge({ expectedDevices: 2, devices: 1, openDevices: 0 })).toBe("running");
@@ -112,8 +114,23 @@ describe("an action", () => {
     expect(judge({ expectedDevices: undefined, devices: 0, openDevices: 0 })).toBe("running");
   });
 
+  test("waits for approval while the bridge has it, says so, and nothing of it has begun", () => {
+    const had = { kind: "site.notify", state: "sent", command: "accepted" } as const;
+    const devices = { devices: 1, openDevices: 1, devicesHeardOf: 0, expectedDevices: undefined };
+    const known = { ...had, ...devices, isWaiting: true };
+    expect(judgeSiteAction(known)).toEqual({ state: "waitingForApproval" });
+    expect(isActionEnded("waitingForApproval")).toBe(false);
+    expect(judgeSiteAction({ ...known, isWaiting: false }).state).toBe("sent");
+    expect(judgeSiteAction({ ...known, command: "running" }).state).toBe("sent");
+    expect(judgeSiteAction({ ...known, devicesHeardOf: 1 }).state).toBe("running");
+    expect(judgeSiteAction({ ...known, command: "expired" }).state).toBe("expired");
+  });
+
   test("that no device tells of is over with its command", () => {
-    const known = { devices: 1, openDevices: 1, devicesHeardOf: 0, expectedDevices: undefined };
+    const known = {
+      ...{ devices: 1, openDevices: 1, devicesHeardOf: 0, expectedDevices: undefined },
+      isWaiting: false,
+    };
     for (const kind of ["site.recovery-key", "site.custom-properties", "site.refresh"] as const) {
       const verdict = judgeSiteAction({ ...known, kind, state: "sent", command: "succeeded" });
       expect(verdict).toEqual({ state: "completed", openDevices: "succeeded" });

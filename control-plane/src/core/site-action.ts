@@ -4,15 +4,17 @@ import type { DeviceActionState } from "./device-action.ts";
 /**
  * An action at a site, from being asked for to its last device:
  *
- *     queued ─▶ sent ─▶ running ─▶ completed          every device has an end, each its own
- *        └────────┴────────┴─────▶ refused | failed | expired | cancelled | unknown
+ *     queued ─▶ sent ─▶ waitingForApproval ─▶ running ─▶ completed      every device has an end, each its own
+ *        └────────┴────────────┴─────────────────┴─────▶ refused | failed | expired | cancelled | unknown
  *
- * `queued` waits for the bridge, `sent` is at the bridge, `running` was taken by the site. Ends stay, but for `unknown`: what is heard
+ * `queued` waits for the bridge, `sent` is at the bridge, `waitingForApproval` waits there for a second person, `running` was taken by
+ * the site. Ends stay, but for `unknown`: what is heard
  * after all gives it another.
  */
 export const SITE_ACTION_STATES = [
   "queued",
   "sent",
+  "waitingForApproval",
   "running",
   "completed",
   "refused",
@@ -33,7 +35,7 @@ const ENDED_BY_RESULT: readonly SiteCommandKind[] = [
 ];
 
 export function isActionEnded(state: SiteActionState): boolean {
-  return state !== "queued" && state !== "sent" && state !== "running";
+  return !["queued", "sent", "waitingForApproval", "running"].includes(state);
 }
 
 /** What is known of an action. */
@@ -41,6 +43,8 @@ export interface SiteActionFacts {
   readonly kind: SiteCommandKind;
   readonly state: SiteActionState;
   readonly command: CommandState;
+  /** Whether the bridge says that it waits for a person. */
+  readonly isWaiting: boolean;
   /** To how many devices the bridge says that it went; undefined until it does. */
   readonly expectedDevices: number | undefined;
   /** Devices that are known, and those of them without an end. */
@@ -84,8 +88,9 @@ function verdictOf(facts: SiteActionFacts): SiteActionVerdict {
 }
 
 /** News of devices may overtake the command's own result: they come in another stream. */
-function underWay({ command, devicesHeardOf }: SiteActionFacts): SiteActionState {
+function underWay({ command, isWaiting, devicesHeardOf }: SiteActionFacts): SiteActionState {
   if (devicesHeardOf > 0) return "running";
+  if (command === "accepted" && isWaiting) return "waitingForApproval";
   return command === "queued" ? "queued" : "sent";
 }
 

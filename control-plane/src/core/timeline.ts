@@ -11,6 +11,8 @@ export const TIMELINE_KINDS = [
   /** What the site's timeline of the device says happened on it; detail: `provider`, `eventId`, `level`, `message`, `columns`. */
   "client.event",
   "action.requested",
+  /** It waits at the connector for a second person; detail: `reason`, with what to do. */
+  "action.waiting",
   "action.ended",
   "certificate.issued",
   "certificate.revoked",

@@ -52,11 +52,50 @@ describe("progress", () => {
     ]);
   });
 
-  test("that the bridge has it shows although nothing ran, as where it waits for an approval there", async () => {
+  test("that the bridge has it shows although nothing ran", async () => {
     const { id } = await site.request();
     await site.deliver(bridge);
     await bridge.reports("command-1", "accepted");
     expect(await site.action(id)).toMatchObject({ state: "sent", ended_at: null });
+  });
+
+  test("that waits for a person there says what for, once in each timeline, until it goes on", async () => {
+    const waitsFor = {
+      code: "awaiting-approval",
+      message: "somebody has to approve it",
+      rule: "r",
+    };
+    const reason = "somebody has to approve it (r)";
+    const { id } = await site.request();
+    await site.deliver(bridge);
+    await bridge.reports("command-1", "accepted");
+    for (const _again of [1, 2]) await bridge.reports("command-1", "accepted", waitsFor);
+    await bridge.reports("command-1", "accepted");
+    expect(await site.action(id)).toMatchObject({ state: "waitingForApproval", reason });
+    for (const device of await site.devices(id)) {
+      expect(device).toMatchObject({ state: "queued", reason });
+    }
+    expect(
+      await site.all("SELECT action_delivery_status AS status FROM device_action_result"),
+    ).toContainEqual({ status: "deliveredToConnectorService" });
+    const lines = await site.all("SELECT * FROM timeline_event WHERE kind = 'action.waiting'");
+    expect(lines).toHaveLength((await site.devices(id)).length);
+    expect(lines[0]).toMatchObject({ title: "refreshMachinePolicy waits for approval" });
+    await bridge.reports("command-1", "running");
+    expect(await site.action(id)).toMatchObject({ state: "sent", reason: null });
+    expect((await site.devices(id)).map(({ reason: told }) => told)).not.toContain(reason);
+    await bridge.reports("command-1", "accepted", waitsFor);
+    expect(await site.action(id)).toMatchObject({ state: "sent" });
+  });
+
+  test("that nobody approves in time expires, and no wait is left as its reason", async () => {
+    const waitsFor = { code: "awaiting-approval", message: "somebody has to approve it" };
+    const { id } = await site.request();
+    await site.deliver(bridge);
+    await bridge.reports("command-1", "accepted", waitsFor);
+    await bridge.ended("command-1", undefined, { state: "expired" });
+    expect(await site.action(id)).toMatchObject({ state: "expired", reason: null });
+    expect(await site.devices(id)).toMatchObject([{ state: "expired", reason: null }]);
   });
 
   test("of a refusal says that the site never had it", async () => {

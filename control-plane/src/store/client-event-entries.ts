@@ -2,11 +2,9 @@ import type { ClientEvent } from "@isthmus/shared/link/client-events";
 import type { InventoryEntry } from "@isthmus/shared/link/inventory-messages";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import { latestTime } from "./inventory-checks.ts";
+import { recordTimeline } from "./timeline-operations.ts";
 
 /** What happened on clients, as lines in the timelines of devices. */
-
-/** Own limit: what a title may say. */
-const MAX_TITLE_CHARACTERS = 512;
 
 type ClientEventsEntry = Extract<InventoryEntry, { type: "client-events" }>;
 
@@ -28,17 +26,15 @@ export function takeClientEvents(
   const recordId = Number(record["id"]);
   for (const event of events) {
     const { id, at, ...detail } = event;
-    transaction.run(
-      `INSERT INTO timeline_event (record_id, at, recorded_at, kind, title, detail, event_key)
-       VALUES (?, ?, ?, 'client.event', ?, ?, ?)
-       ON CONFLICT (record_id, event_key) WHERE event_key IS NOT NULL DO NOTHING`,
+    recordTimeline(transaction, {
       recordId,
-      Math.min(at, latestTime(now)),
+      at: Math.min(at, latestTime(now)),
       now,
-      titleOf(event).slice(0, MAX_TITLE_CHARACTERS),
-      JSON.stringify(detail),
-      `client:${id}`,
-    );
+      kind: "client.event",
+      title: titleOf(event),
+      detail,
+      eventKey: `client:${id}`,
+    });
   }
 }
 

@@ -1,3 +1,4 @@
+import type { CommandWait } from "@isthmus/shared/link/messages";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import type {
   CommandProgress,
@@ -113,7 +114,7 @@ function holesIn(deliveries: readonly SignedDelivery[], from: number, to: number
 /** Notes what a connector says of a command on its way. */
 function noteCommandProgress(transaction: Transaction, progress: CommandProgress): void {
   checkSession(transaction, progress);
-  const { state, id, connectorId, now } = progress;
+  const { state, id, connectorId, waitsFor, now } = progress;
   raiseSeen(transaction, connectorId, id);
   if (state !== "accepted" && state !== "running") return;
   const before = state === "accepted" ? "('queued', 'sent')" : "('queued', 'sent', 'accepted')";
@@ -124,8 +125,27 @@ function noteCommandProgress(transaction: Transaction, progress: CommandProgress
     id,
     connectorId,
   );
+  noteWait(transaction, { id, connectorId, wait: state === "accepted" ? waitsFor : null });
   const action = transaction.get("SELECT id FROM site_action WHERE command_id = ?", id);
   if (action !== undefined) settleAction(transaction, String(action["id"]), now);
+}
+
+/** A receipt says nothing of a wait: it stays until the command runs. */
+function noteWait(
+  transaction: Transaction,
+  of: {
+    readonly id: string;
+    readonly connectorId: string;
+    readonly wait: CommandWait | null | undefined;
+  },
+): void {
+  if (of.wait === undefined) return;
+  transaction.run(
+    "UPDATE command SET waits_for = ? WHERE id = ? AND connector_id = ? AND state IN ('accepted', 'running')",
+    of.wait === null ? null : JSON.stringify(of.wait),
+    of.id,
+    of.connectorId,
+  );
 }
 
 /** A connector that speaks of a command has it in its store. For use inside other operations. */

@@ -180,4 +180,11 @@ export const connectorMigrations: readonly Migration[] = [
       CREATE INDEX dead_letter_by_time ON dead_letter (at);
     `,
   },
+  {
+    id: "connector-5-waits",
+    sql: `
+      -- JSON: what a command that the connector has waits for, until it runs or ends.
+      ALTER TABLE command ADD COLUMN waits_for TEXT;
+    `,
+  },
 ];

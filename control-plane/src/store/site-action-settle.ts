@@ -14,13 +14,15 @@ import { recordTimeline } from "./timeline-operations.ts";
 /** Brings an action to where it stands by what is known of it. For use inside other operations. */
 
 const OPEN = "('queued', 'sent', 'running')";
+const WAITING = "waitingForApproval";
 /** Of one statement; an action has no more devices than that. */
 const MAX_DEVICES_AT_ONCE = 10_000;
 
 /** After its command or a device of it was heard of. Answers whether it has ended. */
 export function settleAction(transaction: Transaction, actionId: string, now: number): boolean {
   const row = transaction.get(
-    `SELECT a.*, c.state AS command_state, c.result AS command_result, c.error AS command_error FROM site_action a
+    `SELECT a.*, c.state AS command_state, c.result AS command_result, c.error AS command_error,
+       c.waits_for FROM site_action a
        LEFT JOIN command c ON c.id = a.command_id WHERE a.id = ?`,
     actionId,
   );
@@ -31,17 +33,58 @@ export function settleAction(transaction: Transaction, actionId: string, now: nu
     state: row["state"] as SiteActionState,
     // A command that was thrown away is long over, and nobody knows how.
     command: (row["command_state"] ?? "unknown") as CommandState,
+    isWaiting: row["waits_for"] !== null,
     expectedDevices: operation.expectedDevices,
     ...devicesOf(transaction, actionId),
   });
-  const reason = reasonOf(row["command_error"]);
+  const isWaiting = verdict.state === WAITING;
+  const reason = reasonOf(isWaiting ? row["waits_for"] : row["command_error"]);
+  if (row["state"] === WAITING && !isWaiting) forgetWait(transaction, actionId);
   if (verdict.openDevices !== undefined) {
     endOpenDevices(transaction, { actionId, state: verdict.openDevices, reason, now });
   }
   if (verdict.state !== row["state"]) {
     setActionState(transaction, { actionId, state: verdict.state, reason, now });
+    if (isWaiting) tellWait(transaction, { actionId, reason, now });
   }
   return isActionEnded(verdict.state);
+}
+
+/** Says of each device that is known what its action waits for; the ones of a collection are known once it is taken up. */
+function tellWait(
+  transaction: Transaction,
+  { actionId, reason, now }: { actionId: string; reason: string | undefined; now: number },
+): void {
+  const action = transaction.get("SELECT action, actor FROM site_action WHERE id = ?", actionId);
+  const devices = transaction.all(
+    `SELECT record_id FROM device_action WHERE action_id = ? AND record_id IS NOT NULL AND state = 'queued' LIMIT ${MAX_DEVICES_AT_ONCE}`,
+    actionId,
+  );
+  transaction.run(
+    "UPDATE device_action SET reason = ? WHERE action_id = ? AND state = 'queued'",
+    reason ?? null,
+    actionId,
+  );
+  for (const { record_id: recordId } of devices) {
+    recordTimeline(transaction, {
+      recordId: Number(recordId),
+      at: now,
+      now,
+      kind: "action.waiting",
+      actor: String(action?.["actor"]),
+      title: `${String(action?.["action"])} waits for approval`,
+      detail: { actionId, action: action?.["action"], reason },
+    });
+  }
+}
+
+/** What was waited for is no reason for what comes next. */
+function forgetWait(transaction: Transaction, actionId: string): void {
+  transaction.run("UPDATE site_action SET reason = NULL WHERE id = ?", actionId);
+  transaction.run(
+    "UPDATE device_action SET reason = NULL WHERE action_id = ? AND state = 'queued'",
+    actionId,
+  );
 }
 
 /** The same by the command that carries an action; another command is none's. */

@@ -1,4 +1,5 @@
 import type { InventoryRecord } from "@isthmus/shared/link/inventory-messages";
+import type { CommandWait } from "@isthmus/shared/link/messages";
 import type { ActionEntry } from "@isthmus/shared/link/site-messages";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
 import { recordGuid } from "../core/record-guid.ts";
@@ -191,10 +192,10 @@ export class FixtureBridge {
   }
 
   /** What the bridge says of a command that has no end yet. */
-  reports(id: string, state: "accepted" | "running") {
+  reports(id: string, state: "accepted" | "running", waitsFor?: CommandWait) {
     const key = { connectorId: this.id, sessionNo: this.#sessionNo };
     const now = this.#fixture.clock.now();
-    return this.#fixture.store.run("noteCommandProgress", { ...key, id, state, now });
+    return this.#fixture.store.run("noteCommandProgress", { ...key, id, state, waitsFor, now });
   }
 
   append(stream: string, ...entries: readonly unknown[]) {

@@ -110,6 +110,10 @@ test("an allowed kind that the service does not have is refused", async () => {
 test("a command that needs approval waits for the host, and runs once it is given", async () => {
   const { guard: judge, consumed } = guard(guardrails({ signatures: 2, local: true }));
   expect(await judge.judge(command, false)).toBe("await-approval");
+  expect(judge.awaitedBy(command)).toEqual({
+    ...{ signatures: 2, local: true, rule: "guardrails.commands.approval.certificate.revoke" },
+  });
+  expect(judge.awaitedBy({ ...command })).toBeUndefined();
   expect(consumed).toEqual([]);
   expect(await judge.judge(command, true)).toBe("run");
   expect(consumed).toHaveLength(1);

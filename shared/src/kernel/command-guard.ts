@@ -46,6 +46,8 @@ export class CommandGuard {
   readonly #handlers: Readonly<Record<string, CommandHandler<any>>>;
   readonly #limits: Limits;
   readonly #clock: Clock;
+  /** By what rule a command waits. */
+  readonly #awaited = new WeakMap<SignedCommand, ApprovalRule>();
 
   constructor(options: {
     readonly guardrails: CommonGuardrails;
@@ -84,7 +86,9 @@ export class CommandGuard {
     const rules = [this.#ruleOf(kind), await handler.approval?.(payload)];
     for (const rule of rules) {
       if (rule === undefined) continue;
-      if (!(await this.#isApproved(command, rule, isApprovedLocally))) return "await-approval";
+      if (await this.#isApproved(command, rule, isApprovedLocally)) continue;
+      this.#awaited.set(command, rule);
+      return "await-approval";
     }
     await this.#limits.consume(kind);
     return "run";
@@ -94,6 +98,12 @@ export class CommandGuard {
   async consentTo(command: SignedCommand, isApprovedLocally: boolean): Promise<Consent> {
     const signed = await approversOf(command, this.#guardrails.approvers, this.#clock);
     return { isLocal: isApprovedLocally, signatures: signed.size };
+  }
+
+  /** The rule by which a command was last told to wait for approval, with its name. */
+  awaitedBy(command: SignedCommand): Required<ApprovalRule> | undefined {
+    const rule = this.#awaited.get(command);
+    return rule && { ...rule, rule: ruleName(rule, command) };
   }
 
   #ruleOf(kind: string): ApprovalRule | undefined {
@@ -111,10 +121,14 @@ export class CommandGuard {
     if (rule.local) return false;
     throw new RefusalError(
       "approval-missing",
-      rule.rule ?? `guardrails.commands.approval.${command.kind}`,
+      ruleName(rule, command),
       `${command.kind} needs ${rule.signatures} signatures of listed approvers, ${consent.signatures} are valid`,
     );
   }
+}
+
+function ruleName({ rule }: ApprovalRule, { kind }: SignedCommand): string {
+  return rule ?? `guardrails.commands.approval.${kind}`;
 }
 
 /** The payload as the service's schema reads it. @throws RefusalError `payload-invalid` */

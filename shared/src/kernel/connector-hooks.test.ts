@@ -75,6 +75,7 @@ async function connector(handler: Partial<CommandHandler<{ colour: string }>> = 
     store,
     clock,
     log: pino({ level: "silent" }),
+    service: "comgmt-bridge",
     guard: new CommandGuard({ guardrails, handlers, limits, clock }),
     handlers,
     desired,
@@ -117,6 +118,17 @@ test("an allowed command runs, and the journal tells its start and its end, with
   expect(journal.map(({ event }) => event)).toEqual(["command.started", "command.succeeded"]);
   expect(journal[0]).toMatchObject({ id: "c1", kind: "paint.wall", actor: "ada", seq: 1 });
   expect(JSON.stringify(journal)).not.toContain("blue");
+});
+
+test("a command that waits for a person says which words let it run, and by what rule it waits", async () => {
+  await using made = await connector({ approval: () => ({ signatures: 1, local: true }) });
+  expect(made.hooks.waitOf?.(command)).toBeUndefined();
+  expect(await made.hooks.judge(command, undefined)).toBe("await-approval");
+  expect(made.hooks.waitOf?.(command)).toEqual({
+    code: "awaiting-approval",
+    message: expect.stringContaining("`comgmt-bridge approve c1 --config ...`"),
+    rule: "guardrails.commands.approval.paint.wall",
+  });
 });
 
 test("who runs a command is told who asked, until when, and who consented", async () => {

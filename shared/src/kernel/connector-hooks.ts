@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { Clock } from "../clock.ts";
 import { ConnectorError, codeOf, RefusalError } from "../errors.ts";
 import type { InventoryMessage, LinkEvent, LinkHooks } from "../link/link-hooks.ts";
-import type { HealthSnapshot, SignedAuditHead, SignedCommand } from "../link/messages.ts";
+import type { HealthSnapshot, Service, SignedAuditHead, SignedCommand } from "../link/messages.ts";
 import type { Store } from "../store/store.ts";
 import type { AuditKeeper } from "./audit-keeper.ts";
 import { type CommandGuard, payloadOf } from "./command-guard.ts";
@@ -19,6 +19,7 @@ interface HooksOptions<Desired> {
   readonly store: Store<KernelOperations>;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly service: Service;
   readonly guard: CommandGuard;
   // biome-ignore lint/suspicious/noExplicitAny: handlers of differently typed payloads
   readonly handlers: Readonly<Record<string, CommandHandler<any>>>;
@@ -53,6 +54,16 @@ export function connectorHooks<Desired>(options: HooksOptions<Desired>): LinkHoo
         await record("command.refused", { ...about(command), ...reasonOf(error) });
         throw error;
       }
+    },
+    waitOf(command) {
+      const awaited = guard.awaitedBy(command);
+      if (awaited === undefined) return undefined;
+      const words = `\`${options.service} approve ${command.id} --config ...\``;
+      return {
+        code: "awaiting-approval",
+        message: `a second person has to approve it on the connector's host: ${words}`,
+        rule: awaited.rule,
+      };
     },
     async run(command, signal, approvedAt) {
       const handler = handlerOf(command);

@@ -210,6 +210,7 @@ class Connector<Local, Desired, Rules, Ops extends Operations> {
       store,
       clock,
       log,
+      service: this.#definition.service,
       guard,
       handlers,
       desired,

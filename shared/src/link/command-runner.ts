@@ -4,7 +4,7 @@ import { ConnectorError, codeOf, RefusalError } from "../errors.ts";
 import type { ExecutionOutcome, QueuedCommand } from "./command-queue.ts";
 import type { LaneStore } from "./lane-store.ts";
 import type { LinkLog } from "./link-log.ts";
-import type { CommandResult, CommandState, SignedCommand } from "./messages.ts";
+import type { CommandResult, CommandState, CommandWait, SignedCommand } from "./messages.ts";
 
 /** How a command ended whose process died, as far as the far end can tell; `not-run` lets it run now. */
 export type Reconciliation = "succeeded" | "failed" | "unknown" | "not-run";
@@ -16,6 +16,8 @@ export interface CommandRunner {
    * the rule.
    */
   judge(command: SignedCommand, approvedAt: number | undefined): Promise<"run" | "await-approval">;
+  /** What a command that was last judged `await-approval` waits for, for whoever asked for it. */
+  waitOf?(command: SignedCommand): CommandWait | undefined;
   /** Runs it; what it returns is JSON and goes to the control plane. `signal` aborts on cancel and on stop. */
   run(command: SignedCommand, signal: AbortSignal, approvedAt?: number): Promise<unknown>;
   /** Finds out what a command has done that had begun when the process died. */

@@ -8,7 +8,7 @@ import { CommandExecutor } from "./command-runner.ts";
 import { verifyJws } from "./jws.ts";
 import type { LaneStore } from "./lane-store.ts";
 import type { LinkLog } from "./link-log.ts";
-import type { CommandState, PublicKey, SignedCommand } from "./messages.ts";
+import type { CommandState, CommandWait, PublicKey, SignedCommand } from "./messages.ts";
 import { JWS_TYPES, signedCommand } from "./messages.ts";
 
 /** Own limits: commands being verified and stored, and running at once. */
@@ -20,7 +20,7 @@ const STOP_PATIENCE_MS = 5_000;
 
 /** What the lane tells whoever is connected; nothing is lost when nobody is. */
 export interface DownConnection {
-  progress(id: string, state: CommandState): void;
+  progress(id: string, state: CommandState, waitsFor?: CommandWait): void;
   askFor(gap: Gap): void;
 }
 
@@ -80,6 +80,8 @@ export class DownLane implements AsyncDisposable {
     this.#asked = undefined;
     return this.#inTurn(async () => {
       await this.#takeUp();
+      // Whoever is connected now may not have heard of those that have waited since before.
+      for (const command of this.#queue.awaitingApproval()) this.#tellWait(command);
       this.#askFor(await this.#options.store.run("firstGap"));
     });
   }
@@ -220,7 +222,10 @@ export class DownLane implements AsyncDisposable {
     for (const entry of due) {
       const run = this.#executor
         .execute(entry)
-        .then((outcome) => this.#queue.settle(entry, outcome))
+        .then((outcome) => {
+          this.#queue.settle(entry, outcome);
+          if (outcome === "awaits-approval") this.#tellWait(entry.command);
+        })
         .catch((error: unknown) => this.#retry(entry.command.id, error))
         .then(() => {
           this.#running.delete(run);
@@ -229,6 +234,11 @@ export class DownLane implements AsyncDisposable {
       this.#running.add(run);
     }
     if (nextAt !== undefined) this.#wakeAt(nextAt);
+  }
+
+  #tellWait(command: SignedCommand): void {
+    const waitsFor = this.#options.runner.waitOf?.(command);
+    if (waitsFor !== undefined) this.#connection?.progress(command.id, "accepted", waitsFor);
   }
 
   #wakeAt(cloudTime: number): void {

@@ -199,7 +199,8 @@ export class LinkSession implements TransportListener {
     });
     this.#options.onOpen(welcome);
     await downLane.attach({
-      progress: (id, state) => this.#send({ type: "command-progress", id, state }),
+      progress: (id, state, waitsFor) =>
+        this.#send({ type: "command-progress", id, state, ...(waitsFor && { waitsFor }) }),
       askFor: ({ from, to }) => this.#send({ type: "command-gap", from, to }),
     });
     // Behind the messages that have waited for this, so that those that come now do not overtake them.

@@ -166,7 +166,12 @@ const commandProgress = z.object({
   type: z.literal("command-progress"),
   id: identifier,
   state: commandState,
+  /** What keeps it from being run, where it is a person who has to do something. */
+  waitsFor: z
+    .object({ code: refusalCode, message: sentence, rule: z.string().max(256).optional() })
+    .optional(),
 });
+export type CommandWait = NonNullable<z.infer<typeof commandProgress>["waitsFor"]>;
 
 const configurationState = z.object({
   type: z.literal("configuration-state"),

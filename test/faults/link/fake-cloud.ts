@@ -64,6 +64,18 @@ export class FakeCloud implements AsyncDisposable {
     );
   }
 
+  /** What commands were said to wait for. */
+  waits() {
+    return this.heard.filter(
+      (message) => message.type === "command-progress" && message.waitsFor !== undefined,
+    );
+  }
+
+  /** Ends the connection, as a network that is gone does. */
+  cut(): void {
+    this.#peer?.terminate();
+  }
+
   async next<Kind extends FromConnector["type"]>(
     kind: Kind,
   ): Promise<Extract<FromConnector, { type: Kind }>> {
