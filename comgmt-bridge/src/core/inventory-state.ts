@@ -19,6 +19,13 @@ export interface ReadRecord {
   readonly facets: Readonly<Record<string, string>>;
 }
 
+/** Many records that were read for the same facets, as they pass from thread to thread: without a name for each text. */
+export interface PackedRecords {
+  readonly keys: readonly string[];
+  /** Record by record, the text of each facet that was asked for, in that order; undefined for one that is not there. */
+  readonly texts: readonly (string | undefined)[];
+}
+
 /** Whose records, and under which lease they are told. Another lease than the one last taken is refused: `lease-not-held`. */
 interface Whose {
   readonly source: string;
@@ -44,7 +51,9 @@ export interface ReadRange extends Whose {
   readonly facets: readonly string[];
   /** Whether `facets` are all that is read of the kind: those that a record had besides are gone. */
   readonly areAllFacets?: boolean;
-  readonly records: readonly ReadRecord[];
+  readonly records: readonly ReadRecord[] | PackedRecords;
+  /** Whether no facet can be nested too deep for the wire: then nobody looks. */
+  readonly areShallow?: boolean;
   /** SHA-256 of the bytes that each table of the range came in, hex, to be passed over when they come again. */
   readonly pages: Readonly<Record<string, string>>;
   /**

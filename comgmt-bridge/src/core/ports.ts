@@ -1,6 +1,6 @@
 import type { RecordKind, SourceType } from "@isthmus/shared/link/inventory-messages";
 import type { ClientEventSink } from "./client-events.ts";
-import type { Applied, KeyBounds, ReadRecord, ScanEnd } from "./inventory-state.ts";
+import type { Applied, KeyBounds, PackedRecords, ReadRecord, ScanEnd } from "./inventory-state.ts";
 
 /**
  * What every source of inventory is to the bridge: a site, a domain, a folder of inventory documents. Each reads its system in its own
@@ -36,7 +36,9 @@ export interface KeyedReading {
 export interface RangeReading {
   readonly range: KeyBounds | undefined;
   readonly facets: readonly string[];
-  readonly records: readonly ReadRecord[];
+  readonly records: readonly ReadRecord[] | PackedRecords;
+  /** See `ReadRange.areShallow`. */
+  readonly areShallow?: boolean;
   readonly pages: Readonly<Record<string, string>>;
   /** See `ReadRange.before`. */
   readonly before?: Readonly<Record<string, string>>;

@@ -1,12 +1,12 @@
 import { X509Certificate } from "node:crypto";
-import { rejectedCode, thrownCode } from "@isthmus/shared/testing/thrown-code";
 import { testAuthority, testCertificate } from "@isthmus/shared/testing/certificate-authority";
+import { rejectedCode, thrownCode } from "@isthmus/shared/testing/thrown-code";
 import { expect, test } from "vitest";
 import { SYSTEM } from "../protocol/admin-service/rows.ts";
 import { asking, clientOf } from "../testing/site-under-test.ts";
 import {
-  startStrictAdminService,
   type StrictAdminService,
+  startStrictAdminService,
 } from "../testing/strict-admin-service.ts";
 import { pinOf, requirePinned } from "./certificate-pin.ts";
 

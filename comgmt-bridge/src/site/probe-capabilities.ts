@@ -1,4 +1,4 @@
-import { codeOf, ConnectorError } from "@isthmus/shared/errors";
+import { ConnectorError, codeOf } from "@isthmus/shared/errors";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import type { ClassName } from "../protocol/admin-service/path.ts";
 import { compare, type Query } from "../protocol/admin-service/query.ts";

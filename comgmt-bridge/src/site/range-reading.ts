@@ -1,4 +1,4 @@
-import type { KeyBounds, ReadRecord } from "../core/inventory-state.ts";
+import type { KeyBounds, PackedRecords, ReadRecord } from "../core/inventory-state.ts";
 import type { InventorySink } from "../core/ports.ts";
 import type { Asking } from "./admin-service-client.ts";
 import { RecordAssembly } from "./record-assembly.ts";
@@ -70,10 +70,11 @@ export async function readRange(
     facets: [...facets],
     areAllFacets: fresh.length === tablesOf(kind).length && kind.isAllThereIs,
     records: looked.records,
+    areShallow: looked.areShallow,
     pages: { ...kept, ...pages, ...looked.pages },
     before,
   });
-  return { isEmpty, isPassedOver: false, records: looked.records.length, changed: applied.changed };
+  return { isEmpty, isPassedOver: false, records: looked.count, changed: applied.changed };
 }
 
 /** Parses the tables that these facets and the list of records come from. */
@@ -83,7 +84,9 @@ async function look(
   facets: ReadonlySet<string>,
   asking: Asking,
 ): Promise<{
-  readonly records: readonly ReadRecord[];
+  readonly records: readonly ReadRecord[] | PackedRecords;
+  readonly count: number;
+  readonly areShallow: boolean;
   readonly pages: Readonly<Record<string, string>>;
 }> {
   const { kind, reader, scope, onRows } = of;
@@ -91,16 +94,24 @@ async function look(
   const wanted = scope.collections.length === 0 ? facets : new Set([...facets, "collections"]);
   const pages: Record<string, string> = {};
   let assembly: RecordAssembly | undefined;
+  let areShallow = true;
   // The spine is the first of them.
   for (const bytes of read.filter(({ table }) => needed.has(table))) {
     const seen = await reader.rows(bytes, asking, read[0]?.isEmpty === false);
     pages[bytes.table.table.id] = seen.bytes.hash;
-    onRows?.(seen.rows.length);
-    const table = { ...bytes.table, rows: seen.rows };
+    onRows?.(seen.count);
+    // What is cut out of a page is rows of texts, numbers, and lists of texts.
+    if (seen.rows.length > 0) areShallow = false;
+    const table = { ...bytes.table, rows: seen.rows, cut: seen.cut };
     if (assembly === undefined) assembly = new RecordAssembly({ spine: table, facets: wanted });
     else assembly.add(table);
   }
-  return { records: inScope(assembly?.records() ?? [], scope, facets), pages };
+  if (scope.collections.length === 0) {
+    const records = assembly?.packed() ?? { keys: [], texts: [] };
+    return { records, count: records.keys.length, areShallow, pages };
+  }
+  const records = inScope(assembly?.records() ?? [], scope, facets);
+  return { records, count: records.length, areShallow, pages };
 }
 
 export function tablesNeeded(

@@ -6,8 +6,8 @@ import {
   type Behaviour,
   FIRST_ID,
   type SeenRequest,
-  startStrictAdminService,
   type StrictAdminService,
+  startStrictAdminService,
 } from "../testing/strict-admin-service.ts";
 import { type KeyRange, readKeyRange } from "./read-key-range.ts";
 

@@ -1,18 +1,23 @@
 import { createHash } from "node:crypto";
+import { type ConnectorError, codeOf } from "@isthmus/shared/errors";
 import type { KeyBounds } from "../core/inventory-state.ts";
 import { lastKeyOf, shortPage } from "../core/key-page.ts";
 import { RANGE_KEYS } from "../core/key-ranges.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
+import { type CutRows, RowCutter } from "../protocol/admin-service/cut-rows.ts";
 import { readPlainRows, rowBytes } from "../protocol/admin-service/page-rows.ts";
 import { compare, type Filter } from "../protocol/admin-service/query.ts";
 import type { Asking } from "./admin-service-client.ts";
 import type { AnswerBody } from "./answer-body.ts";
 import type { RawPages } from "./raw-pages.ts";
+import { cutLayout } from "./record-assembly.ts";
 import type { LaidOutTable } from "./site-tables.ts";
 
 /** Own limits: how long a page of a single device may become, and how often a range is read until its pages are whole. */
 const MAX_TOP = 100_000;
 const MAX_READINGS = 14;
+/** Own limit: bounded by the length of a request line. */
+const MOST_ENDS = 16;
 /** Own choice: how full a page may be expected to become before it is asked for whole. */
 const FILLED = 0.85;
 
@@ -44,6 +49,21 @@ export interface TableBytes {
   readonly isEmpty: boolean;
 }
 
+/** Where a part of a range seems to end: so many rows of its last key, and nothing behind them. */
+interface OpenEnd extends KeyBounds {
+  readonly kind: "open";
+  readonly ofLast: number;
+  /** If it does not. */
+  readonly fault: ConnectorError;
+}
+
+/** Rows of a range: cut out of their pages, or parsed where a page is not plain enough for that. */
+export interface SeenRows {
+  readonly rows: readonly Row[];
+  readonly cut: readonly CutRows[];
+  readonly count: number;
+}
+
 /** How a range is divided into requests; learnt, since nobody knows how many rows a device has. */
 interface Division {
   keysPerRequest: number;
@@ -57,6 +77,9 @@ interface Division {
 export class TableReader {
   readonly #options: TableReaderOptions;
   readonly #divisions = new Map<string, Division>();
+  /** What a site that refuses long filters was seen to take. */
+  #endsAtOnce = MOST_ENDS;
+  readonly #cutters = new WeakMap<LaidOutTable, RowCutter>();
 
   constructor(options: TableReaderOptions) {
     this.#options = options;
@@ -73,7 +96,7 @@ export class TableReader {
       bounds.map(async (part) => ({
         ...part,
         top,
-        body: await this.#page(table, part, top, asking),
+        body: await this.#ask(table, within(table.keyName, part), top, asking),
       })),
     );
     return { table, range, parts, ...hashOf(table.layout, parts) };
@@ -88,14 +111,14 @@ export class TableReader {
     asking: Asking,
     /** Whether there is anything in the range from which to learn how long requests may be. */
     isInhabited = true,
-  ): Promise<{ readonly rows: readonly Row[]; readonly bytes: TableBytes }> {
+  ): Promise<SeenRows & { readonly bytes: TableBytes }> {
     const { table, range } = bytes;
     let isSecondReading = false;
     for (let readings = 1, read = bytes; ; readings += 1) {
       const seen = await this.#look(read, asking);
       if (seen.kind === "whole") {
         if (isInhabited) this.#grow(table, read);
-        return { rows: seen.rows, bytes: read };
+        return { ...seen.seen, bytes: read };
       }
       // Rows may have come while it was read; what is short twice is short for a reason.
       if (seen.kind === "short" && !isSecondReading) isSecondReading = true;
@@ -134,56 +157,118 @@ export class TableReader {
 
   async #look({ table, parts }: TableBytes, asking: Asking) {
     const rows: Row[] = [];
+    const cut: CutRows[] = [];
+    const ends: OpenEnd[] = [];
+    let count = 0;
     for (const part of parts) {
-      const page = readPlainRows(part.body.whole);
-      const keys = page.rows.map((row) => row[table.keyName]);
-      part.rows = keys.length;
-      const isRepeatable = table.table.content.kind !== "columns";
-      const bounds = { ...part, maxRows: part.top, isRepeatable };
-      const last = lastKeyOf({ keys, previous: [] }, bounds);
-      const isOver = last === part.through && !isRepeatable;
-      const fault = shortPage(keys.length, bounds);
-      if (!isOver && (keys.length >= part.top || page.hasMore))
-        return { kind: "full", fault } as const;
-      if (!isOver && !(await this.#isEndBehind(table, part, keys, last, asking))) {
-        return { kind: "short", fault } as const;
-      }
-      for (const row of page.rows) rows.push(row);
+      const page = this.#page(table, part.body.whole);
+      count += page.keys.length;
+      part.rows = page.keys.length;
+      const end = endOf(table, part, page);
+      if (end.kind === "full") return end;
+      if (end.kind === "open") ends.push(end);
+      if ("rows" in page) for (const row of page.rows) rows.push(row);
+      else cut.push(page.cut);
     }
-    return { kind: "whole", rows } as const;
+    const fault = await this.#shortEnd(table, ends, asking);
+    if (fault !== undefined) return { kind: "short", fault } as const;
+    return { kind: "whole", seen: { rows, cut, count } } as const;
   }
 
-  /** Asks from the last key on for one row more than there were of it. */
-  async #isEndBehind(
+  #page(table: LaidOutTable, body: Buffer) {
+    const cut = this.#cutterOf(table).cut(body.toString("utf8"));
+    if (cut !== undefined) return { cut, keys: cut.keys, hasMore: false };
+    const page = readPlainRows(body);
+    return { ...page, keys: page.rows.map((row) => row[table.keyName]) };
+  }
+
+  #cutterOf(of: LaidOutTable): RowCutter {
+    const known = this.#cutters.get(of);
+    if (known !== undefined) return known;
+    const cutter = new RowCutter(cutLayout(of));
+    this.#cutters.set(of, cutter);
+    return cutter;
+  }
+
+  /**
+   * Asks from the last key of each part on for one row more than there were of those keys: of all parts at once, where the site takes such a
+   * filter. Returns the fault of the first part behind which there is more, or less.
+   */
+  async #shortEnd(
     table: LaidOutTable,
-    { after, through }: Part,
-    keys: readonly unknown[],
-    last: number | undefined,
+    ends: readonly OpenEnd[],
     asking: Asking,
-  ): Promise<boolean> {
-    const ofLast = last === undefined ? 0 : keys.length - keys.indexOf(last);
-    const from = last === undefined ? after : last - 1;
-    const only = { ...table, select: [table.keyName] };
-    const body = await this.#page(only, { after: from, through }, ofLast + 1, asking);
-    return readPlainRows(body.whole).rows.length === ofLast;
+  ): Promise<ConnectorError | undefined> {
+    for (let at = 0; at < ends.length; ) {
+      const together = ends.slice(at, at + this.#endsAtOnce);
+      const found = await this.#rowsBehind(table, together, asking);
+      if (found === undefined) continue;
+      const short = together.find(
+        (end) => found.filter((key) => isWithin(key, end)).length !== end.ofLast,
+      );
+      if (short !== undefined) return short.fault;
+      at += together.length;
+    }
+    return undefined;
   }
 
-  async #page(
+  /** Undefined where the filter is none that the site takes; then it is asked for one part at a time. */
+  async #rowsBehind(
+    table: LaidOutTable,
+    ends: readonly OpenEnd[],
+    asking: Asking,
+  ): Promise<readonly unknown[] | undefined> {
+    const { keyName } = table;
+    const top = ends.reduce((sum, { ofLast }) => sum + ofLast, 1);
+    const parts = ends.map((end) => within(keyName, end));
+    const [only = { kind: "or", parts }] = parts.length === 1 ? parts : [];
+    try {
+      const body = await this.#ask({ ...table, select: [keyName] }, only, top, asking);
+      return readPlainRows(body.whole).rows.map((row) => row[keyName]);
+    } catch (error) {
+      if (ends.length === 1 || codeOf(error) !== "site-bad-request") throw error;
+      this.#endsAtOnce = 1;
+      return undefined;
+    }
+  }
+
+  async #ask(
     { table, keyName, select }: LaidOutTable,
-    range: KeyBounds,
+    filter: Filter,
     top: number,
     asking: Asking,
   ): Promise<AnswerBody> {
     const { client, isOrdered, onRead } = this.#options;
     onRead?.(table.id, 1);
     const query = {
-      filter: within(keyName, range),
+      filter,
       top,
       ...(select !== undefined && { select }),
       ...(isOrdered && { orderBy: { property: keyName } }),
     };
     return (await client.page(table.of, query, asking)).body;
   }
+}
+
+/** What the last row of a part says of its end. Throws ConnectorError `page-*`. */
+function endOf(
+  { table }: LaidOutTable,
+  part: Part,
+  { keys, hasMore }: { readonly keys: readonly unknown[]; readonly hasMore: boolean },
+): OpenEnd | { readonly kind: "over" } | { readonly kind: "full"; readonly fault: ConnectorError } {
+  const isRepeatable = table.content.kind !== "columns";
+  const bounds = { ...part, maxRows: part.top, isRepeatable };
+  const last = lastKeyOf({ keys, previous: [] }, bounds);
+  if (last === part.through && !isRepeatable) return { kind: "over" };
+  const fault = shortPage(keys.length, bounds);
+  if (keys.length >= part.top || hasMore) return { kind: "full", fault };
+  const after = last === undefined ? part.after : last - 1;
+  const ofLast = last === undefined ? 0 : keys.length - keys.indexOf(last);
+  return { kind: "open", after, through: part.through, ofLast, fault };
+}
+
+function isWithin(key: unknown, { after, through }: KeyBounds): boolean {
+  return typeof key === "number" && key > after && key <= through;
 }
 
 export function within(keyName: string, { after, through }: KeyBounds): Filter {

@@ -3,6 +3,7 @@ import {
   ACTIONS_STREAM,
   type ActionEntry,
   MAX_QUERY_ROWS_IN_ENTRY,
+  type SiteCounts,
 } from "@isthmus/shared/link/site-messages";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import type { DeviceNews } from "../core/actions/action-state.ts";
@@ -27,10 +28,14 @@ export function tellProgress(
   transaction: Transaction,
   { id, source, at }: Told,
   news: readonly DeviceNews[],
+  counts?: SiteCounts,
 ): void {
   const told = news.map(toldDevice);
-  for (const devices of grouped(told, MAX_DEVICES_IN_ENTRY)) {
-    const entry: ActionEntry = { type: "progress", source, commandId: id, at, devices };
+  for (const [index, devices] of grouped(told, MAX_DEVICES_IN_ENTRY).entries()) {
+    const entry: ActionEntry = {
+      ...{ type: "progress", source, commandId: id, at, devices },
+      ...(index === 0 && counts && { counts }),
+    };
     appendToStream(transaction, { stream: ACTIONS_STREAM, at, entry });
   }
 }

@@ -143,7 +143,12 @@ function settleRequest(
 /** Tells what is new of devices. What is final stays; what was told already is told no second time. */
 function noteDevices(
   transaction: Transaction,
-  { id, at, devices }: Moment & { readonly devices: readonly DeviceNews[] },
+  {
+    id,
+    at,
+    devices,
+    counts,
+  }: Moment & { readonly devices: readonly DeviceNews[]; readonly counts?: SiteCounts },
 ): number {
   const action = transaction.get("SELECT source FROM site_action WHERE id = ?", id);
   if (action === undefined) return 0;
@@ -154,7 +159,7 @@ function noteDevices(
     );
     return changes > 0;
   });
-  tellProgress(transaction, { id, source: String(action["source"]), at }, news);
+  tellProgress(transaction, { id, source: String(action["source"]), at }, news, counts);
   if (news.some(({ state }) => isFinal(state))) endWhereDone(transaction, { id, at });
   return news.length;
 }

@@ -17,10 +17,10 @@ export class FacetNames {
 
   readonly nameOf = (code: string): string => this.#names.get(code) ?? code;
 
-  /** In the order of their codes. Throws ConnectorError `facet-names-too-many`. */
-  asked(names: readonly string[]): AskedFacet[] {
-    return [...new Set(names)]
-      .map((name) => askedFacet(name, this.#codes.get(name) ?? this.#give(name)))
+  /** Those of these names, each with its place among what is read, in the order of their codes. Throws ConnectorError `facet-names-too-many`. */
+  asked(names: ReadonlyMap<string, number>): AskedFacet[] {
+    return [...names]
+      .map(([name, at]) => askedFacet(name, this.#codes.get(name) ?? this.#give(name), at))
       .sort((one, other) => (one.code < other.code ? -1 : 1));
   }
 

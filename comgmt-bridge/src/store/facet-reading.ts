@@ -1,5 +1,4 @@
 import { facetHash } from "@isthmus/shared/link/inventory-digest";
-import type { ReadRecord } from "../core/inventory-state.ts";
 import {
   ABSENT,
   CODE_LENGTH,
@@ -19,6 +18,8 @@ const CLASS_PREFIX = "SMS_G_System_";
 export interface AskedFacet {
   readonly name: string;
   readonly code: string;
+  /** Its place among the facets that were asked for. */
+  readonly at: number;
   readonly isClass: boolean;
   /** `"name":{"hash":"` */
   readonly head: string;
@@ -27,10 +28,10 @@ export interface AskedFacet {
 /** What a facet has for a hash that has no value any more: that of `null`. */
 const HASH_OF_NULL = facetHash("null");
 
-export function askedFacet(name: string, code: string): AskedFacet {
+export function askedFacet(name: string, code: string, at: number): AskedFacet {
   const head = `${JSON.stringify(name)}:{"hash":"`;
   const isClass = name.startsWith(CLASS_PREFIX);
-  return { name, code, isClass, head };
+  return { name, code, at, isClass, head };
 }
 
 /** Member of a record's facets that says that one is gone. */
@@ -43,6 +44,7 @@ export interface ReadingRules {
   /** In the order of their codes. */
   readonly asked: readonly AskedFacet[];
   readonly areAllFacets: boolean;
+  readonly areShallow: boolean;
   readonly nameOf: (code: string) => string;
 }
 
@@ -70,13 +72,14 @@ interface RefusedFacet {
  * all that there is, else with those that are new or to be told again.
  */
 export function compareRecord(
-  record: ReadRecord,
+  /** The text of each facet that was asked for. */
+  texts: readonly (string | undefined)[],
   known: string,
   isWanted: boolean,
   rules: ReadingRules,
 ): ComparedRecord {
   const comparison = new Comparison(known, isWanted && covers(rules, known), rules);
-  for (const asked of rules.asked) comparison.read(asked, record.facets[asked.name]);
+  for (const asked of rules.asked) comparison.read(asked, texts[asked.at]);
   return comparison.end();
 }
 
@@ -161,7 +164,7 @@ class Comparison {
       this.#packed += packFacet(asked.code, TOLD, hash);
       return;
     }
-    const refusal = isSame ? undefined : facetRefusal(text);
+    const refusal = isSame ? undefined : facetRefusal(text, this.#rules.areShallow);
     if (refusal === undefined) {
       this.#packed += packFacet(asked.code, TOLD, hash);
       this.#tell(`${asked.head}${hash}","value":${text}}`);

@@ -19,7 +19,7 @@ import {
   numberOf,
   pagesOf,
 } from "./kind-state.ts";
-import { RecordReading } from "./record-reading.ts";
+import { RecordReading, recordsOf } from "./record-reading.ts";
 import {
   deleteRecord,
   findRecord,
@@ -37,7 +37,7 @@ export function applyRange(transaction: Transaction, argument: ReadRange): Appli
   const missing = new Map<string, RecordRow>();
   for (const row of rowsOfRange(transaction, id, bounds)) missing.set(row.key, row);
   const taken = new Set<string>();
-  for (const record of argument.records) {
+  for (const record of recordsOf(argument.records, argument.facets)) {
     const { key } = record;
     const isElsewhere = taken.has(key) || !isWithin(key, bounds);
     reading.take(record, isElsewhere ? findRecord(transaction, id, key) : missing.get(key));
@@ -77,7 +77,7 @@ export function applyChanges(transaction: Transaction, argument: ReadChanges): A
   const reading = new RecordReading(transaction, argument);
   const { id } = reading.kind;
   const { pages } = argument;
-  for (const record of argument.records) {
+  for (const record of recordsOf(argument.records, argument.facets)) {
     const known = findRecord(transaction, id, record.key);
     if (!reading.take(record, known)) continue;
     const number = numberOf(record.key);

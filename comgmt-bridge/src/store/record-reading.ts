@@ -1,6 +1,6 @@
 import { bucketOf } from "@isthmus/shared/link/inventory-digest";
 import type { Transaction } from "@isthmus/shared/store/transaction";
-import type { ReadChanges, ReadRange, ReadRecord } from "../core/inventory-state.ts";
+import type { PackedRecords, ReadChanges, ReadRange, ReadRecord } from "../core/inventory-state.ts";
 import { FacetNames } from "./facet-names.ts";
 import { type ComparedRecord, compareRecord, type ReadingRules } from "./facet-reading.ts";
 import { packedDigest } from "./facet-states.ts";
@@ -9,6 +9,29 @@ import { Telling } from "./inventory-telling.ts";
 import { countRecords, type KindState, kindState } from "./kind-state.ts";
 import { insertRecord, type RecordRow, updateFoundRecord } from "./record-rows.ts";
 import { isFacetName, isRecordKey, refuse } from "./refusals.ts";
+
+/** A record, with the text of each facet that was asked for. */
+export interface RecordTexts {
+  readonly key: string;
+  readonly texts: readonly (string | undefined)[];
+}
+
+/** The records of a reading, however they came. */
+export function* recordsOf(
+  records: readonly ReadRecord[] | PackedRecords,
+  facets: readonly string[],
+): Generator<RecordTexts> {
+  if ("texts" in records) {
+    const { keys, texts } = records;
+    for (const [at, key] of keys.entries()) {
+      yield { key, texts: texts.slice(at * facets.length, (at + 1) * facets.length) };
+    }
+    return;
+  }
+  for (const { key, facets: read } of records) {
+    yield { key, texts: facets.map((name) => read[name]) };
+  }
+}
 
 /** Takes the records of one operation, one after the other: notes their hashes and tells what differs. `end` when all are taken. */
 export class RecordReading {
@@ -30,8 +53,9 @@ export class RecordReading {
     this.#entries = new RecordEntries(transaction, this.telling, argument.kind);
     const names = new FacetNames(transaction);
     this.#rules = {
-      asked: names.asked(argument.facets.filter((name) => this.#accepts(name))),
+      asked: names.asked(this.#accepted(argument.facets)),
       areAllFacets: argument.areAllFacets === true,
+      areShallow: "areShallow" in argument && argument.areShallow === true,
       nameOf: names.nameOf,
     };
   }
@@ -52,10 +76,10 @@ export class RecordReading {
   }
 
   /** Whether the record's row was written. */
-  take(record: ReadRecord, row: RecordRow | undefined): boolean {
-    if (row === undefined) return this.#takeNew(record);
-    const compared = compareRecord(record, row.facets, row.isWanted, this.#rules);
-    this.#note(record.key, compared);
+  take({ key, texts }: RecordTexts, row: RecordRow | undefined): boolean {
+    if (row === undefined) return this.#takeNew(key, texts);
+    const compared = compareRecord(texts, row.facets, row.isWanted, this.#rules);
+    this.#note(key, compared);
     const isWanted = row.isWanted && !compared.isWhole;
     const isAsItWas =
       compared.packed === row.facets && isWanted === row.isWanted && row.missedAfter === undefined;
@@ -63,20 +87,19 @@ export class RecordReading {
     if (row.isSuspected) this.#found += 1;
     if (row.isSuspected || row.missedAfter !== undefined) this.#hasFound = true;
     const isSameDigest = compared.packed === row.facets && !row.isSuspected;
-    const { number, key } = row;
+    const { number } = row;
     const facets = compared.packed;
     const digest = isSameDigest ? row.digest : packedDigest(key, facets, this.#rules.nameOf);
     updateFoundRecord(this.#transaction, this.kind.id, { number, key, facets, digest, isWanted });
     return true;
   }
 
-  #takeNew(record: ReadRecord): boolean {
-    const { key } = record;
+  #takeNew(key: string, texts: RecordTexts["texts"]): boolean {
     if (!isRecordKey(key)) {
       this.#refuse("record.malformed", `record ${JSON.stringify(key)}`);
       return false;
     }
-    const compared = compareRecord(record, "", true, this.#rules);
+    const compared = compareRecord(texts, "", true, this.#rules);
     this.#note(key, compared, true);
     const facets = compared.packed;
     insertRecord(this.#transaction, this.kind.id, {
@@ -103,10 +126,14 @@ export class RecordReading {
     this.#changed += 1;
   }
 
-  #accepts(name: string): boolean {
-    if (isFacetName(name)) return true;
-    this.#refuse("facet.malformed", `facet ${JSON.stringify(name)}`);
-    return false;
+  /** Names of facets that the wire carries, and their places among all. */
+  #accepted(names: readonly string[]): Map<string, number> {
+    const accepted = new Map<string, number>();
+    for (const [at, name] of names.entries()) {
+      if (isFacetName(name)) accepted.set(name, at);
+      else this.#refuse("facet.malformed", `facet ${JSON.stringify(name)}`);
+    }
+    return accepted;
   }
 
   #refuse(code: Parameters<typeof refuse>[3]["code"], subject: string): void {

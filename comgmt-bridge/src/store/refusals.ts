@@ -24,11 +24,11 @@ export const isRecordKey = (key: string): boolean =>
 export const isFacetName = (name: string): boolean => facetName.safeParse(name).success;
 
 /** Why the wire does not carry a facet; undefined where it does. */
-export function facetRefusal(text: string): RefusalCode | undefined {
+export function facetRefusal(text: string, isShallow: boolean): RefusalCode | undefined {
   if (text.length > SURE_FACET_CHARACTERS && Buffer.byteLength(text) > MAX_FACET_BYTES) {
     return "facet.too-large";
   }
-  return isTextNestedAtMost(text, MAX_FACET_NESTING) ? undefined : "facet.too-deep";
+  return isShallow || isTextNestedAtMost(text, MAX_FACET_NESTING) ? undefined : "facet.too-deep";
 }
 
 /** Notes what is left out, and tells it the first time. */

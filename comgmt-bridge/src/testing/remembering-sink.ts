@@ -1,5 +1,7 @@
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
+import type { PackedRecords, ReadRecord } from "../core/inventory-state.ts";
 import type { InventorySink } from "../core/ports.ts";
+import { recordsOf } from "../store/record-reading.ts";
 
 type Facets = Readonly<Record<string, unknown>>;
 
@@ -54,7 +56,8 @@ export function rememberingSink(before?: RememberingSink): RememberingSink {
     },
     ready: async (signal) => signal.throwIfAborted(),
     pagesOf: async () => ({}),
-    async applyRange(kind, { facets, records }) {
+    async applyRange(kind, { facets, records: given }) {
+      const records = unpacked(given, facets);
       const there = new Set(records.map(({ key }) => key));
       const gone = [...ofKind(kind).keys()].filter((key) => !there.has(key));
       for (const key of gone) ofKind(kind).delete(key);
@@ -76,4 +79,14 @@ export function rememberingSink(before?: RememberingSink): RememberingSink {
     },
     progress: () => {},
   };
+}
+
+function unpacked(
+  records: readonly ReadRecord[] | PackedRecords,
+  facets: readonly string[],
+): readonly ReadRecord[] {
+  return [...recordsOf(records, facets)].map(({ key, texts }) => {
+    const read = texts.flatMap((text, at) => (text === undefined ? [] : [[facets[at], text]]));
+    return { key, facets: Object.fromEntries(read) };
+  });
 }

@@ -79,8 +79,9 @@ export const laneMigrations: readonly Migration[] = [
     id: "lane-3-packed",
     sql: `
       -- An entry that is long goes into the journal as it goes onto the line: zstd of the text, which then is empty, and the text's octets.
-      ALTER TABLE stream_entry ADD COLUMN packed BLOB;
+      -- The octets stand in front, to be read without what is long.
       ALTER TABLE stream_entry ADD COLUMN raw_bytes INTEGER;
+      ALTER TABLE stream_entry ADD COLUMN packed BLOB;
     `,
   },
 ];
