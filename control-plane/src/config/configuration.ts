@@ -6,6 +6,7 @@ import {
   secretFileKey,
 } from "@isthmus/shared/kernel/configuration-keys";
 import { z } from "zod";
+import { inventoryQuotaKeys } from "./inventory-quota-keys.ts";
 
 const DEFAULT_PORT = 8_080;
 const MAX_NAMES = 50;
@@ -67,6 +68,7 @@ export const configuration = z.strictObject({
       historyDays: keptDays.default(365),
       /** How long the timelines of devices are kept. */
       timelineDays: keptDays.default(90),
+      quota: inventoryQuotaKeys,
     })
     .prefault({}),
   log: z

@@ -42,7 +42,21 @@ function overview(source: Entity): Html {
     ["Last told", time(source["lastEntryDateTime"])],
     ["Records", kinds.join(", ")],
     ["Refused records", text(source["refusedRecords"])],
+    ["Room", room(source)],
   ]);
+}
+
+/** How full it is; over its limits nothing new is stored of it. */
+function room(source: Entity): Html {
+  const quota = (source["quota"] ?? {}) as Entity;
+  const number = (name: string) => Number(quota[name] ?? 0).toLocaleString("en");
+  const megabytes = (name: string) =>
+    Math.ceil(Number(quota[name] ?? 0) / 1_000_000).toLocaleString("en");
+  const used = html`${number("records")} of ${number("maxRecords")} records,
+    ${megabytes("octets")} of ${megabytes("maxOctets")} MB`;
+  if (source["isOverQuota"] !== true) return used;
+  return html`${used}<br><strong class="bad">over its limits since ${time(quota["overQuotaSinceDateTime"])}</strong>:
+    ${number("refusedCount")} refused`;
 }
 
 function waitingTable(kinds: readonly Entity[]): Html {

@@ -77,7 +77,14 @@ const SECTIONS: readonly Section[] = [
     resource: "configurationManagerSites",
     permission: "inventory.read",
     order: "lastEntryDateTime",
-    properties: ["sourceType", "isRead", "leaseHolderDisplayName", "counts", "refusedRecords"],
+    properties: [
+      "sourceType",
+      "isRead",
+      "leaseHolderDisplayName",
+      "counts",
+      "refusedRecords",
+      "isOverQuota",
+    ],
     columns: [
       {
         title: "Source",
@@ -89,6 +96,11 @@ const SECTIONS: readonly Section[] = [
       { title: "Devices", cell: (row) => countOf(row["counts"], "device") },
       { title: "Users", cell: (row) => countOf(row["counts"], "user") },
       { title: "Refused", cell: (row) => text(row["refusedRecords"]) },
+      {
+        title: "Room",
+        cell: (row) =>
+          row["isOverQuota"] === 1 ? html`<span class="bad">over its limits</span>` : "yes",
+      },
     ],
     whenEmpty: "No bridge has told of a site, a domain or inventory documents yet.",
   },

@@ -124,6 +124,9 @@ export const CO_MANAGEMENT_RESOURCES = {
     lastEntryDateTime: optionalTime,
     revision: { type: "number" },
     refusedRecords: { type: "number" },
+    /** Whether it has no room for more, and what it takes of what it may: records, octets, limits, refused for want of room, since when. */
+    isOverQuota: boolean,
+    quota: { ...json, shape: "inventoryQuota" },
     /** Records by kind. */
     counts: json,
     /** The five that were learnt last; all stand below `/events`. */

@@ -28,7 +28,8 @@ export type Shape =
   | "enabledFeatures"
   | "clientHealth"
   | "clientInformation"
-  | "deviceActionResults";
+  | "deviceActionResults"
+  | "inventoryQuota";
 
 export interface Property {
   readonly type: PropertyType;

@@ -9,6 +9,10 @@ export const SHAPES: Readonly<Record<Shape, (value: unknown) => unknown>> = {
     const { isBlocked, ...rest } = value as { readonly isBlocked: number | null };
     return { ...rest, isBlocked: isBlocked === null ? null : isBlocked === 1 };
   },
+  inventoryQuota: (value) => {
+    const { overSince, ...figures } = value as { readonly overSince: number | null };
+    return { ...figures, overQuotaSinceDateTime: isoTime(overSince) };
+  },
   deviceActionResults: (value) => (value as readonly StoredResult[]).map(actionResult),
 };
 

@@ -31,23 +31,29 @@ export interface Call {
 export class ControlPlaneFixture implements AsyncDisposable {
   readonly url: string;
   readonly folder: string;
+  /** Where it says how it is. */
+  readonly healthUrl: string;
   readonly #resources: AsyncDisposableStack;
 
-  private constructor(url: string, folder: string, resources: AsyncDisposableStack) {
+  private constructor(
+    { url, folder, healthUrl }: Pick<ControlPlaneFixture, "url" | "folder" | "healthUrl">,
+    resources: AsyncDisposableStack,
+  ) {
     this.url = url;
     this.folder = folder;
+    this.healthUrl = healthUrl;
     this.#resources = resources;
   }
 
-  /** Starts one in `folder`, on the state that is there. */
-  static async start(folder: string): Promise<ControlPlaneFixture> {
+  /** Starts one in `folder`, on the state that is there, with more in its configuration. */
+  static async start(folder: string, more: object = {}): Promise<ControlPlaneFixture> {
     const resources = new AsyncDisposableStack();
     try {
-      const { publicUrl } = await startControlPlane(
+      const { publicUrl, healthUrl } = await startControlPlane(
         {
           configuration: checkConfiguration(
             configuration,
-            { stateFolder: "state", listen: { port: 0 } },
+            { stateFolder: "state", listen: { port: 0 }, ...more },
             join(folder, "config.json"),
           ),
           clock: systemClock,
@@ -62,7 +68,8 @@ export class ControlPlaneFixture implements AsyncDisposable {
           },
         },
       );
-      return new ControlPlaneFixture(publicUrl, join(folder, "state"), resources);
+      const where = { url: publicUrl, folder: join(folder, "state"), healthUrl };
+      return new ControlPlaneFixture(where, resources);
     } catch (error) {
       await resources.disposeAsync();
       throw error;

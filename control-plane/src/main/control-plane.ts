@@ -20,6 +20,7 @@ import { enrolmentTokenText } from "./enrolment-token-text.ts";
 import { ensureFirstAdministrator } from "./first-administrator.ts";
 import { registerChecks } from "./health-checks.ts";
 import { startHousekeeping } from "./housekeeping.ts";
+import { inventoryQuotas } from "./inventory-quotas.ts";
 import { openControlPlaneStore } from "./open-store.ts";
 import { countRequests } from "./request-metrics.ts";
 import { rotateTenantKey } from "./rotate-tenant-key.ts";
@@ -61,6 +62,10 @@ export async function startControlPlane(
   await ensureFirstAdministrator({ records, passwords, random, clock, log, folder: folder.path });
   const tenantKeys = await TenantKeys.open(folder.path, signer);
   await store.run("endAllSessions");
+  await store.run("setInventoryQuota", {
+    now: clock.now(),
+    quotas: inventoryQuotas(configuration.inventory.quota),
+  });
 
   const identity = resources.use(await ServerIdentity.open(settings));
   const server = createServer({ ...identity.contextOptions, ...SERVER_LIMITS });

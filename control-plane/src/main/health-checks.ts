@@ -1,5 +1,6 @@
 import type { Clock } from "@isthmus/shared/clock";
 import type { HealthBoard } from "@isthmus/shared/kernel/health";
+import type { CheckResult } from "@isthmus/shared/kernel/service-definition";
 import type { LinkEndpoint } from "../connector/link-endpoint.ts";
 import type { ReceiptSigner } from "../core/ports.ts";
 import type { ControlPlaneStore } from "../store/records.ts";
@@ -31,7 +32,29 @@ export function registerChecks(
       return { status: "healthy", reason: "the store answers" };
     },
   });
+  board.register({ name: "inventory-quota", run: () => checkQuota(of.store) });
   board.figure("connections", () => of.link.figures().connections);
   board.figure("sessions", () => of.link.figures().sessions);
   board.figure("waiting-batch-bytes", () => of.link.figures().waitingBatchBytes);
+}
+
+const MAX_NAMED = 10;
+
+/** Sources whose bridges tell more than may be kept of them. */
+async function checkQuota(store: ControlPlaneStore): Promise<CheckResult> {
+  const rows = await store.query<{ readonly name: string }>(
+    `SELECT s.name FROM inventory_usage u JOIN inventory_source s ON s.id = u.source_id
+     WHERE u.over_since IS NOT NULL ORDER BY s.name LIMIT ${MAX_NAMED}`,
+    [],
+    MAX_NAMED,
+  );
+  if (rows.length === 0) {
+    return { status: "healthy", reason: "every source is within its limits" };
+  }
+  return {
+    status: "warning",
+    reason: `no room for what is new of ${rows.map(({ name }) => name).join(", ")}`,
+    remedy:
+      "look at who reads the source; if it is as large as that, raise inventory.quota and start again",
+  };
 }

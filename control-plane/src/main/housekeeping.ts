@@ -3,18 +3,18 @@ import type { Logger } from "pino";
 import type { ReceiptSigner } from "../core/ports.ts";
 import type { InventoryRetention } from "../store/inventory-retention.ts";
 import type { ControlPlaneStore } from "../store/records.ts";
+import { InventoryUpkeep } from "./inventory-upkeep.ts";
 import { Loop } from "./loop.ts";
 
 const EVERY_MS = 60_000;
 /** How long after its expiry a command that left may still be answered before its outcome is called unknown. */
 const SILENCE_GRACE_MS = 15 * 60_000;
-const PRUNINGS_AT_ONCE = 20;
 /** Who the heads of the control plane's own chain are about. */
 export const OWN_CHAIN = "control-plane";
 
 /**
  * Each minute: ends commands and actions whose time is over, judges the tunnel servers, has the own audit chain countersigned, throws old
- * rows away.
+ * rows away, counts what sources take.
  */
 export function startHousekeeping(of: {
   readonly store: ControlPlaneStore;
@@ -23,13 +23,14 @@ export function startHousekeeping(of: {
   readonly log: Logger;
   readonly retention: InventoryRetention;
 }): Loop {
+  const inventory = new InventoryUpkeep(of.store, of.retention);
   return new Loop({
     round: async () => {
       const now = of.clock.now();
       await of.store.run("expireCommands", { now, graceMs: SILENCE_GRACE_MS });
       await of.store.run("maintainSiteActions", { now });
       await of.store.run("pruneOldRecords", { now });
-      await pruneInventory(of, now);
+      await inventory.round(now);
       await judgeTunnelServers(of.store, now);
       await countersignOwnChain(of);
       return false;
@@ -37,17 +38,6 @@ export function startHousekeeping(of: {
     intervalMs: EVERY_MS,
     onError: (error) => of.log.warn({ err: error }, "housekeeping.delayed"),
   });
-}
-
-/** A fleet makes more rows in a day than one transaction may take: several a minute, and the rest in the next. */
-async function pruneInventory(
-  of: { readonly store: ControlPlaneStore; readonly retention: InventoryRetention },
-  now: number,
-): Promise<void> {
-  for (let turn = 0; turn < PRUNINGS_AT_ONCE; turn++) {
-    const { isMore } = await of.store.run("pruneInventory", { now, ...of.retention });
-    if (!isMore) return;
-  }
 }
 
 async function judgeTunnelServers(store: ControlPlaneStore, now: number): Promise<void> {

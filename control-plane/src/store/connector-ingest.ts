@@ -27,6 +27,7 @@ function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutc
     service: String(connector["service"]),
     epoch: Number(connector["epoch"]),
     now: batch.now,
+    entryOctets: 0,
     endedCommands: [],
     newCommands: 0,
     changedActions: new Set(),
@@ -54,6 +55,7 @@ function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutc
     const seq = firstSeq + index;
     if (seq <= applied) continue;
     present = seq;
+    context.entryOctets = line.length;
     const code = take(context, handler, line);
     if (code === undefined) continue;
     keepDeadLetter(batch, transaction, seq, code, Buffer.from(line));

@@ -9,6 +9,8 @@ export interface IngestContext {
   readonly service: string;
   readonly epoch: number;
   readonly now: number;
+  /** Of the line of the present entry. */
+  entryOctets: number;
   readonly endedCommands: string[];
   newCommands: number;
   /** Actions at sites of which something new is known. */

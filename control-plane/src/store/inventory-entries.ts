@@ -6,6 +6,7 @@ import type { IngestContext } from "./ingest-context.ts";
 import { isRecordsEntry, latestTime, type RecordsEntry } from "./inventory-checks.ts";
 import { applyDeletions } from "./inventory-deletions.ts";
 import { compareBucket, compareDigest } from "./inventory-drift.ts";
+import { withinQuota } from "./inventory-quota.ts";
 import { applyRecords } from "./inventory-records.ts";
 import { recordSourceEvent, type Source, sourceNamed } from "./inventory-sources.ts";
 
@@ -25,6 +26,13 @@ export function takeInventoryEntry(context: IngestContext, value: unknown): void
     passOver(context, entry, source);
     return;
   }
+  withinQuota({ transaction, source, now, octets: context.entryOctets }, entry, (allowed) =>
+    applyEntry(context, source, allowed),
+  );
+}
+
+function applyEntry(context: IngestContext, source: Source, entry: InventoryEntry): void {
+  const { transaction, now } = context;
   const target = { transaction, sourceId: source.id, sourceName: source.name, source, now };
   switch (entry.type) {
     case "records":

@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from "kysely";
+import { DEFAULT_QUOTA } from "../core/inventory-quota.ts";
 
 /** Sources and records besides devices; properties: core/co-management-resources.ts. */
 
@@ -27,12 +28,18 @@ const sites = (now: number) => sql`
     coalesce(s.lease_until > ${now}, 0) AS isRead, s.connector_id AS leaseHolderId,
     (SELECT display_name FROM connector WHERE id = s.connector_id) AS leaseHolderDisplayName,
     s.lease_until AS leaseExpirationDateTime, s.last_entry_at AS lastEntryDateTime, s.revision, s.refused AS refusedRecords,
+    u.over_since IS NOT NULL AS isOverQuota,
+    json_object('records', coalesce(u.records + u.added_records, 0),
+      'maxRecords', coalesce(q.records, a.records, ${DEFAULT_QUOTA.records}),
+      'octets', coalesce(u.octets + u.added_octets, 0), 'maxOctets', coalesce(q.octets, a.octets, ${DEFAULT_QUOTA.octets}),
+      'refusedCount', coalesce(u.refused, 0), 'overSince', u.over_since) AS quota,
     (SELECT json_group_object(kind, n) FROM (SELECT kind, count(*) AS n FROM inventory_record
       WHERE source_id = s.id AND deleted_at IS NULL GROUP BY kind)) AS counts,
     (SELECT json_group_array(json_object('eventDateTime', strftime('%Y-%m-%dT%H:%M:%fZ', at / 1000.0, 'unixepoch'),
         'side', side, 'event', event, 'message', message))
       FROM (SELECT * FROM inventory_event WHERE source_id = s.id ORDER BY id DESC LIMIT 5)) AS lastEvents
-  FROM inventory_source s`;
+  FROM inventory_source s LEFT JOIN inventory_usage u ON u.source_id = s.id
+    LEFT JOIN inventory_quota q ON q.source = s.name LEFT JOIN inventory_quota a ON a.source = ''`;
 
 /** The records that an event names are found by their keys, also those that are gone since. */
 const siteEvents = () => sql`

@@ -20,6 +20,7 @@ import { deviceFeedOperations } from "./device-feed-operations.ts";
 import { deviceOperations } from "./device-operations.ts";
 import { exportOperations } from "./export-operations.ts";
 import { inventoryMigrations } from "./inventory-migrations.ts";
+import { inventoryQuotaOperations } from "./inventory-quota.ts";
 import { inventoryRetentionOperations } from "./inventory-retention.ts";
 import { pfxMigrations, pfxOperations } from "./pfx-operations.ts";
 import { recoveryKeyOperations } from "./recovery-key-reveals.ts";
@@ -66,6 +67,7 @@ export const operations = {
   ...deviceFeedOperations,
   ...exportOperations,
   ...inventoryRetentionOperations,
+  ...inventoryQuotaOperations,
   ...tunnelOperations,
   ...tunnelHealthOperations,
   ...pfxOperations,

@@ -1,0 +1,26 @@
+/** How much of a source is kept at most. Over it nothing more is stored of the source until there is room again. */
+export interface InventoryQuota {
+  /** Records, those that are gone and still have a history among them. */
+  readonly records: number;
+  /** Octets of what records have and had, of the timelines of devices, and of what happened to the source. */
+  readonly octets: number;
+}
+
+/** A million devices with their users and collections, ten kilobytes each, and a year of changes stay below. */
+export const DEFAULT_QUOTA: InventoryQuota = { records: 3_000_000, octets: 100_000_000_000 };
+
+/** Of every source, and of those that have limits of their own, by their names. */
+export interface InventoryQuotas {
+  readonly default: InventoryQuota;
+  readonly sources: Readonly<Record<string, InventoryQuota>>;
+}
+
+/** What was counted of the sources, all of it between two moments. */
+export interface CountedUsage {
+  readonly sourceId: number;
+  readonly records: number;
+  readonly octets: number;
+  /** What had been added, by estimate, when the counting began: it is in the count. */
+  readonly addedRecords: number;
+  readonly addedOctets: number;
+}
