@@ -1,6 +1,7 @@
 import { RefusalError } from "@isthmus/shared/errors";
 import { recordAudit } from "@isthmus/shared/kernel/audit-operations";
 import { consumeLimit } from "@isthmus/shared/kernel/limit-operations";
+import type { SiteCounts } from "@isthmus/shared/link/site-messages";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import {
   type DeviceNews,

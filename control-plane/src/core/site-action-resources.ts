@@ -67,6 +67,8 @@ export const SITE_ACTION_RESOURCES = {
     expectedDeviceCount: optionalNumber,
     /** How many devices are in each state. */
     deviceCounts: json,
+    /** The same where the site counts devices that it does not name: these are `unknown` each. */
+    reportedDeviceCounts: json,
     rowCount: number,
     isTruncated: boolean,
     /** False once rows and output were thrown away. */

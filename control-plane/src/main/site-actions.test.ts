@@ -143,6 +143,22 @@ describe("client operations", () => {
     ).toBe(404);
   });
 
+  test("whose devices the site counts and does not name end with the counts", async () => {
+    const made = await admin.post(path, onCollection, 202);
+    await site.commandOf(made.commandId);
+    await site.taken(made.commandId, 2);
+    const devices = [FIRST, SECOND].map((key) => ({ key, state: "unknown" as const }));
+    await site.bridge.actions({
+      ...{ type: "progress", source: "CM1", commandId: made.commandId, at: Date.now(), devices },
+      counts: { operationId: 7, devices: { succeeded: 1, failed: 1 } },
+    });
+    expect(await site.reaches(made.id, "completed")).toMatchObject({
+      deviceCounts: { unknown: 2 },
+      reportedDeviceCounts: { succeeded: 1, failed: 1 },
+      reason: "the site counts 1 succeeded, 1 failed and does not say which",
+    });
+  });
+
   test("the same Idempotency-Key is the same operation, another body under it is refused", async () => {
     const headers = { "idempotency-key": '"6e1c"' };
     const first = await admin.answer("POST", path, onCollection, headers);

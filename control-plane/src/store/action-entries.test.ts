@@ -108,6 +108,27 @@ describe("progress", () => {
     ]);
   });
 
+  test("that the site counts and does not name ends with how many came to which end", async () => {
+    const { id } = await site.request({ target: collection });
+    const key = (n: number) => ({ key: String(n), state: "unknown" as const });
+    const counts = { operationId: 7, devices: { succeeded: 3, failed: 1 } };
+    for (const _again of [1, 2]) {
+      await bridge.progress("command-1", [1, 2, 3, 4].map(key), counts);
+    }
+    const later = { operationId: 8, devices: { succeeded: 1, expired: 1 } };
+    await bridge.progress("command-1", [5, 6].map(key), later);
+    await bridge.ended("command-1", { source: "CM1", devices: 6 });
+    const action = await site.action(id);
+    expect(action).toMatchObject({
+      state: "completed",
+      reason: "the site counts 1 succeeded, 1 expired and does not say which",
+    });
+    expect(JSON.parse(String(action?.["site_counts"]))).toEqual({
+      7: counts.devices,
+      8: later.devices,
+    });
+  });
+
   test("of devices that are unknown here is kept without a record", async () => {
     const { id } = await site.request({ target: collection });
     await bridge.progress("command-1", [{ key: "99", state: "running" }]);

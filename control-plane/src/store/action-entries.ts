@@ -3,6 +3,7 @@ import {
   type ActionEntry,
   actionEntry,
   MAX_ACTION_DEVICES,
+  type SiteCounts,
 } from "@isthmus/shared/link/site-messages";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import { type DeviceActionState, isEnded, nextDeviceState } from "../core/device-action.ts";
@@ -49,7 +50,10 @@ export function takeActionEntry(context: IngestContext, value: unknown): void {
   const action = { transaction, id, sourceId, requestedAt, firstState, devices, now };
   transaction.run("UPDATE site_action SET heard_at = ? WHERE id = ?", now, id);
   if (entry.type === "rows") takeRows(action, entry);
-  else for (const device of entry.devices) takeDevice(action, device, entry.at);
+  else {
+    for (const device of entry.devices) takeDevice(action, device, entry.at);
+    if (entry.counts !== undefined) takeCounts(action, entry.counts);
+  }
   settleAction(transaction, id, now);
   context.changedActions.add(id);
 }
@@ -67,6 +71,22 @@ function actionAskedOf({ transaction, connectorId }: IngestContext, entry: Actio
   const isQuery = row["kind"] === "site.query";
   if (isAsked && (isQuery || entry.type === "progress")) return row;
   throw new ProtocolError("action-contradicts", "another connector or something else was asked");
+}
+
+/** Own limit: operations of one action whose counts are kept. */
+const MAX_COUNTED_OPERATIONS = 100;
+
+/** The counts of an operation, once it is over; the action says so, since its devices cannot. */
+function takeCounts({ transaction, id }: Action, { operationId, devices }: SiteCounts): void {
+  const words = Object.entries(devices).map(([state, count]) => `${count} ${state}`);
+  transaction.run(
+    `UPDATE site_action SET reason = ?, site_counts = json_set(coalesce(site_counts, '{}'), '$."' || ? || '"', json(?))
+     WHERE id = ? AND (SELECT count(*) FROM json_each(coalesce(site_counts, '{}'))) < ${MAX_COUNTED_OPERATIONS}`,
+    `the site counts ${words.join(", ")} and does not say which`,
+    String(operationId),
+    JSON.stringify(devices),
+    id,
+  );
 }
 
 function takeDevice(action: Action, told: DeviceNews, at: number): void {

@@ -123,4 +123,11 @@ export const actionMigrations: readonly Migration[] = [
             AND (e.requested_at > d.requested_at OR (e.requested_at = d.requested_at AND e.action_id > d.action_id)));
     `,
   },
+  {
+    id: "action-2-counts",
+    sql: `
+      -- JSON, by the number of the site's operation: how many devices are in which state, where the site does not say which.
+      ALTER TABLE site_action ADD COLUMN site_counts TEXT;
+    `,
+  },
 ];

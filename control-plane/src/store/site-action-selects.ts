@@ -25,6 +25,8 @@ const operations = () => sql`
     a.operation_id AS operationId, a.expected_devices AS expectedDeviceCount,
     (SELECT json_group_object(state, n) FROM
       (SELECT state, count(*) AS n FROM device_action WHERE action_id = a.id GROUP BY state)) AS deviceCounts,
+    (SELECT json_group_object(state, n) FROM (SELECT s.key AS state, sum(s.value) AS n
+      FROM json_each(coalesce(a.site_counts, '{}')) o, json_each(o.value) s GROUP BY s.key)) AS reportedDeviceCounts,
     a.rows_kept AS rowCount, a.is_truncated AS isTruncated,
     a.result_bytes >= 0 AS areResultsKept
   FROM site_action a`;

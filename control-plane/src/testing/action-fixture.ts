@@ -1,6 +1,6 @@
 import type { InventoryRecord } from "@isthmus/shared/link/inventory-messages";
 import type { CommandWait } from "@isthmus/shared/link/messages";
-import type { ActionEntry } from "@isthmus/shared/link/site-messages";
+import type { ActionEntry, SiteCounts } from "@isthmus/shared/link/site-messages";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
 import { recordGuid } from "../core/record-guid.ts";
 import type { SiteActionRequest } from "../core/site-action-records.ts";
@@ -219,9 +219,14 @@ export class FixtureBridge {
     return this.append("commands", { id, state: "succeeded", endedAt, result, ...more });
   }
 
-  progress(commandId: string, devices: Extract<ActionEntry, { type: "progress" }>["devices"]) {
+  progress(
+    commandId: string,
+    devices: Extract<ActionEntry, { type: "progress" }>["devices"],
+    counts?: SiteCounts,
+  ) {
     const at = this.#fixture.clock.now();
-    return this.append("actions", { type: "progress", source: "CM1", commandId, at, devices });
+    const entry = { type: "progress", source: "CM1", commandId, at, devices, counts };
+    return this.append("actions", entry);
   }
 
   rows(commandId: string, key: string, rows: readonly object[], isTruncated = false) {

@@ -155,7 +155,15 @@ const progressEntry = z.object({
     )
     .min(1)
     .max(500),
+  /** Where the site counts the devices of an operation and does not name them: how many there are in each state. */
+  counts: z
+    .object({
+      operationId: z.number().int(),
+      devices: z.partialRecord(deviceActionState, sequence),
+    })
+    .optional(),
 });
+export type SiteCounts = NonNullable<z.infer<typeof progressEntry>["counts"]>;
 
 /** Rows of a CMPivot query on one device. */
 const rowsEntry = z.object({

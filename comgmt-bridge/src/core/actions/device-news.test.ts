@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { applicationNews, isPerhapsCut, notificationNews, scriptNews } from "./device-news.ts";
+import {
+  applicationNews,
+  isPerhapsCut,
+  mixedCounts,
+  notificationNews,
+  scriptNews,
+} from "./device-news.ts";
 
 const counts = { state: 0, isExpired: false, total: 2, completed: 0, failed: 0 };
 const statesOf = (change: object) =>
@@ -17,6 +23,26 @@ test.each([
   [{ total: 0, completed: 0, isExpired: true }, ["expired", "expired"]],
 ])("a notification whose counts are %j", (change, states) => {
   expect(statesOf(change)).toEqual(states);
+});
+
+test.each([
+  [{ completed: 1 }, undefined],
+  [{ completed: 2 }, undefined],
+  [{ isExpired: true }, undefined],
+  [
+    { completed: 1, failed: 1 },
+    { succeeded: 1, failed: 1 },
+  ],
+  [
+    { completed: 1, isExpired: true },
+    { succeeded: 1, failed: 0, expired: 1 },
+  ],
+  [
+    { total: undefined, completed: 2, failed: 3 },
+    { succeeded: 2, failed: 3 },
+  ],
+])("devices with different ends are counted, here %j", (change, told) => {
+  expect(mixedCounts({ ...counts, ...change })).toEqual(told);
 });
 
 const plan = { kind: "application", applicationId: "a", before: { 1: "Failed" } } as const;

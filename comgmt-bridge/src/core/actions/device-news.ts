@@ -36,6 +36,19 @@ export function notificationNews(
   return all("unknown", reason);
 }
 
+/** How many devices came to which end, where they came to different ones; those that did not answer in time have expired. */
+export function mixedCounts(
+  counts: OperationCounts,
+): Readonly<Partial<Record<DeviceState, number>>> | undefined {
+  const { completed, failed, isExpired } = counts;
+  const total = Math.max(counts.total ?? 0, completed + failed);
+  const expired = total - completed - failed;
+  const isOver = isExpired || expired === 0;
+  const ends = [completed, failed, expired].filter((count) => count > 0);
+  if (!isOver || ends.length < 2) return undefined;
+  return { succeeded: completed, failed, ...(expired > 0 && { expired }) };
+}
+
 const SCRIPT_SUCCEEDED = 1;
 const SCRIPT_FAILED = 2;
 

@@ -79,6 +79,13 @@ describe("a notification", () => {
     const states = [...(await it.states()).values()];
     expect(new Set(states.map(({ state }) => state))).toEqual(new Set(["unknown"]));
     expect(states[0]?.reason).toMatch(/counts \d that did it and \d that failed, of 8/);
+    const told = (await it.told()).flatMap((entry) =>
+      entry.type === "progress" && entry.counts !== undefined ? [entry.counts] : [],
+    );
+    expect(told).toHaveLength(1);
+    const { succeeded = 0, failed = 0 } = told[0]?.devices ?? {};
+    expect(succeeded + failed).toBe(8);
+    expect(Math.min(succeeded, failed)).toBeGreaterThan(0);
   });
 
   test("that a device never took is expired once the site gives it up", async () => {

@@ -1,4 +1,5 @@
 import { codeOf } from "@isthmus/shared/errors";
+import type { SiteCounts } from "@isthmus/shared/link/site-messages";
 import type {
   ActionPlan,
   DeviceNews,
@@ -9,6 +10,7 @@ import type {
 import {
   applicationNews,
   isPerhapsCut,
+  mixedCounts,
   notificationNews,
   scriptNews,
 } from "../../core/actions/device-news.ts";
@@ -73,9 +75,10 @@ async function note(
   { kernel: { store, clock } }: ActionParts,
   { id }: StoredAction,
   devices: readonly DeviceNews[],
+  counts?: SiteCounts,
 ): Promise<void> {
   if (devices.length === 0) return;
-  await store.run("noteDevices", { id, at: clock.now(), devices });
+  await store.run("noteDevices", { id, at: clock.now(), devices, ...(counts && { counts }) });
 }
 
 async function pollNotification(
@@ -94,7 +97,9 @@ async function pollNotification(
     completed: status.CompletedClients ?? 0,
     failed: status.FailedClients ?? 0,
   };
-  await note(parts, action, notificationNews(resourceIds, counts));
+  const news = notificationNews(resourceIds, counts);
+  const mixed = mixedCounts({ ...counts, total: Math.max(counts.total ?? 0, devices.length) });
+  await note(parts, action, news, mixed && { operationId, devices: mixed });
 }
 
 async function pollScript(
