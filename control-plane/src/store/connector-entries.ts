@@ -12,7 +12,7 @@ import { recordConnectorEvent } from "./connector-sessions.ts";
 import { takeDelivery } from "./delivery-entries.ts";
 import { tellCertificate, tellTunnel } from "./device-timeline.ts";
 import type { IngestContext } from "./ingest-context.ts";
-import { takeInventoryEntry } from "./inventory-entries.ts";
+import { takeInventoryEntry, takeRecordsLine } from "./inventory-entries.ts";
 import { takeRecoveryKeys } from "./recovery-key-reveals.ts";
 import { settleActionOf } from "./site-action-settle.ts";
 
@@ -28,6 +28,11 @@ export const entryHandlers: Readonly<Record<string, EntryHandler | undefined>> =
   [INVENTORY_STREAM]: takeInventoryEntry,
   [ACTIONS_STREAM]: takeActionEntry,
 };
+
+/** What takes lines of a stream that need not be read by JSON.parse; false for one that is to be. */
+export const lineHandlers: Readonly<
+  Record<string, ((context: IngestContext, line: string) => boolean) | undefined>
+> = { [INVENTORY_STREAM]: takeRecordsLine };
 
 /** What takes the entries of a stream from a connector of this service; undefined where it has no such stream. */
 export function entryHandlerOf(stream: string, service: string): EntryHandler | undefined {

@@ -3,7 +3,7 @@ import { openBatch } from "@isthmus/shared/link/batch-frame";
 import { MAX_ENTRY_BYTES, MAX_STREAMS } from "@isthmus/shared/link/messages";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import type { IncomingBatch, IngestOutcome } from "../core/link-records.ts";
-import { entryHandlerOf, entryHandlers } from "./connector-entries.ts";
+import { entryHandlerOf, entryHandlers, lineHandlers } from "./connector-entries.ts";
 import { checkSession, recordConnectorEvent } from "./connector-sessions.ts";
 import type { IngestContext } from "./ingest-context.ts";
 import { BucketRows, mergeDifferences } from "./inventory-drift.ts";
@@ -56,7 +56,7 @@ function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutc
     if (seq <= applied) continue;
     present = seq;
     context.entryOctets = line.length;
-    const code = take(context, handler, line);
+    const code = take(context, handler, line, lineHandlers[stream]);
     if (code === undefined) continue;
     keepDeadLetter(batch, transaction, seq, code, Buffer.from(line));
     rejected.push({ seq, code });
@@ -85,18 +85,24 @@ function take(
   context: IngestContext,
   handler: (context: IngestContext, entry: unknown) => void,
   line: string,
+  takeLine: ((context: IngestContext, line: string) => boolean) | undefined,
 ): string | undefined {
   try {
-    if (Buffer.byteLength(line) > MAX_ENTRY_BYTES) {
+    if (isTooLong(line)) {
       throw new ProtocolError("entry-too-large", `entry exceeds ${MAX_ENTRY_BYTES} bytes`);
     }
-    handler(context, parse(line));
+    if (takeLine?.(context, line) !== true) handler(context, parse(line));
     return undefined;
   } catch (error) {
     if (error instanceof ConnectorError && !error.isRetryable) return error.code;
     if (isConstraintFault(error)) return "entry-contradicts";
     throw error;
   }
+}
+
+/** Counts octets only where they matter: no character takes more than three. */
+function isTooLong(line: string): boolean {
+  return line.length * 3 > MAX_ENTRY_BYTES && Buffer.byteLength(line) > MAX_ENTRY_BYTES;
 }
 
 function parse(line: string): unknown {

@@ -10,13 +10,16 @@ import {
  * takes longer over one than the rest of the ingest. `inventory-checks.fuzz.ts` holds the two against each other.
  */
 
-/** An entry of records that was checked. */
-export interface RecordsEntry {
+/** An entry of records as it was sent. */
+export interface SentRecords {
   readonly type: "records";
   readonly source: string;
   readonly lease: number;
   readonly records: readonly InventoryRecord[];
 }
+
+/** A record without its facets. */
+export type RecordHead = Omit<InventoryRecord, "facets">;
 
 const SOURCE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const FACET_NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,127}$/;
@@ -37,16 +40,27 @@ export function latestTime(now: number): number {
 type Members = Readonly<Record<string, unknown>>;
 
 /** Whether an entry of type `records` is one. */
-export function isRecordsEntry(entry: Members): entry is Members & RecordsEntry {
+export function isRecordsEntry(entry: Members): entry is Members & SentRecords {
   const { source, lease, records } = entry;
-  if (typeof source !== "string" || !SOURCE_NAME.test(source) || !isSequence(lease)) return false;
-  if (!Array.isArray(records) || records.length < 1) return false;
+  if (!isSourceHead(source, lease) || !Array.isArray(records) || records.length < 1) return false;
   return records.length <= MAX_RECORDS_IN_ENTRY && records.every(isRecord);
 }
 
+export function isSourceHead(source: unknown, lease: unknown): boolean {
+  return typeof source === "string" && SOURCE_NAME.test(source) && isSequence(lease);
+}
+
 function isRecord(value: unknown): boolean {
-  if (!isObject(value)) return false;
-  const { kind, key, revision, at, isWhole, facets } = value;
+  return (
+    isObject(value) &&
+    isRecordHead(value) &&
+    isObject(value["facets"]) &&
+    areFacets(value["facets"])
+  );
+}
+
+export function isRecordHead(value: Members): value is Members & RecordHead {
+  const { kind, key, revision, at, isWhole } = value;
   return (
     KINDS.has(kind) &&
     typeof key === "string" &&
@@ -55,9 +69,7 @@ function isRecord(value: unknown): boolean {
     isSequence(revision) &&
     isSequence(at) &&
     at <= MAX_TIME &&
-    typeof isWhole === "boolean" &&
-    isObject(facets) &&
-    areFacets(facets)
+    typeof isWhole === "boolean"
   );
 }
 
@@ -66,12 +78,20 @@ function areFacets(facets: Members): boolean {
   for (const name in facets) {
     const facet = facets[name];
     count += 1;
-    if (count > MAX_FACETS || !FACET_NAME.test(name) || !isObject(facet)) return false;
-    const { hash, value } = facet;
-    if (typeof hash !== "string" || !FACET_HASH.test(hash) || value === undefined) return false;
-    if (!isNestedAtMost(value, MAX_FACET_NESTING)) return false;
+    if (count > MAX_FACETS || !isObject(facet)) return false;
+    if (!isFacet(name, facet["hash"], facet["value"])) return false;
   }
   return true;
+}
+
+export function isFacet(name: string, hash: unknown, value: unknown): boolean {
+  return (
+    FACET_NAME.test(name) &&
+    typeof hash === "string" &&
+    FACET_HASH.test(hash) &&
+    value !== undefined &&
+    isNestedAtMost(value, MAX_FACET_NESTING)
+  );
 }
 
 function isObject(value: unknown): value is Members {

@@ -1,5 +1,6 @@
 import { VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
 import type { SqlValue, Transaction } from "@isthmus/shared/store/transaction";
+import { RowInsert } from "./insert-rows.ts";
 
 /**
  * The facets that a record has now: one row for all of them. A first sync brings records by the hundred thousand, and ten rows of each would
@@ -25,29 +26,49 @@ const OTHERS = "others";
 
 type States = Record<string, readonly [hash: string, revision: number, at: number]>;
 
-/** Writes the facets of a record that is new, or is back. */
-export function insertDocument(
-  transaction: Transaction,
-  recordId: number,
-  facets: readonly FacetText[],
-): void {
-  const own: Record<string, string | undefined> = {};
+/** A record that is new, or is back. Facets without text it has not. */
+export interface NewDocument {
+  readonly id: number;
+  readonly revision: number;
+  readonly at: number;
+  readonly facets: readonly {
+    readonly name: string;
+    readonly hash: string;
+    readonly text: string | undefined;
+  }[];
+}
+
+const DOCUMENTS = new RowInsert("inventory_document", [
+  ...["record_id", "states", "volatile", "identity", "stable", "others"],
+]);
+
+export function insertDocuments(transaction: Transaction, documents: readonly NewDocument[]): void {
+  DOCUMENTS.run(transaction, documents.map(rowOf));
+}
+
+function rowOf({ id, revision, at, facets }: NewDocument): SqlValue[] {
   let [states, others] = ["", ""];
+  const own: Record<string, string | undefined> = {};
   // Names of facets need no escaping in JSON.
-  for (const { name, hash, revision, at, text } of facets) {
-    states += `${states === "" ? "" : ","}"${name}":["${hash}",${revision},${at}]`;
+  for (const { name, hash, text } of facets) {
+    if (text === undefined) continue;
+    states += `${separator(states)}"${name}":["${hash}",${revision},${at}]`;
     if (OWN_COLUMNS.has(name)) own[name] = text;
-    else others += `${others === "" ? "" : ","}"${name}":${text}`;
+    else others += `${separator(others)}"${name}":${text}`;
   }
-  transaction.run(
-    "INSERT INTO inventory_document (record_id, states, volatile, identity, stable, others) VALUES (?, ?, ?, ?, ?, ?)",
-    recordId,
-    `{${states}}`,
+  return [
+    id,
+    states === "" ? "{}" : `${states}}`,
     own[VOLATILE_FACET] ?? null,
     own["identity"] ?? null,
     own["stable"] ?? null,
-    others === "" ? null : `{${others}}`,
-  );
+    others === "" ? null : `${others}}`,
+  ];
+}
+
+/** Before the next member of an object that is written. */
+function separator(written: string): string {
+  return written === "" ? "{" : ",";
 }
 
 /** The facets of a record that is there, read as far as they are asked for. */

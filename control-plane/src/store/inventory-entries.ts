@@ -3,23 +3,37 @@ import { type InventoryEntry, inventoryEntry } from "@isthmus/shared/link/invent
 import { takeClientEvents } from "./client-event-entries.ts";
 import { recordConnectorEvent } from "./connector-sessions.ts";
 import type { IngestContext } from "./ingest-context.ts";
-import { isRecordsEntry, latestTime, type RecordsEntry } from "./inventory-checks.ts";
+import { isRecordsEntry, latestTime } from "./inventory-checks.ts";
 import { applyDeletions } from "./inventory-deletions.ts";
 import { compareBucket, compareDigest } from "./inventory-drift.ts";
+import { readRecordsLine } from "./inventory-lines.ts";
 import { withinQuota } from "./inventory-quota.ts";
 import { applyRecords } from "./inventory-records.ts";
 import { recordSourceEvent, type Source, sourceNamed } from "./inventory-sources.ts";
+import { type RecordsEntry, sentRecord, toldRecords } from "./told-records.ts";
 
 /** Entries that are passed over are told of once in this time: a bridge that lost its lease may have thousands on their way. */
 const TOLD_EVERY_MS = 3_600_000;
 const PASSED_OVER = "inventory.passed-over";
+
+type Entry = Exclude<InventoryEntry, { readonly type: "records" }> | RecordsEntry;
+
+/** Takes the line of an entry that holds records as bridges write them; false for any other line. */
+export function takeRecordsLine(context: IngestContext, line: string): boolean {
+  const entry = readRecordsLine(line);
+  if (entry !== undefined) takeEntry(context, entry);
+  return entry !== undefined;
+}
 
 /**
  * Takes an entry of the `inventory` stream. One that carries no lease in force, or comes from somebody else than the holder, is passed
  * over: whoever holds the lease tells it again. Throws ProtocolError for what is no entry.
  */
 export function takeInventoryEntry(context: IngestContext, value: unknown): void {
-  const entry = readEntry(value);
+  takeEntry(context, readEntry(value));
+}
+
+function takeEntry(context: IngestContext, entry: Entry): void {
   const { transaction, connectorId, now } = context;
   const source = sourceNamed(transaction, entry.source);
   if (source?.connectorId !== connectorId || source.lease !== entry.lease) {
@@ -31,7 +45,7 @@ export function takeInventoryEntry(context: IngestContext, value: unknown): void
   );
 }
 
-function applyEntry(context: IngestContext, source: Source, entry: InventoryEntry): void {
+function applyEntry(context: IngestContext, source: Source, entry: Entry): void {
   const { transaction, now } = context;
   const target = { transaction, sourceId: source.id, sourceName: source.name, source, now };
   switch (entry.type) {
@@ -64,14 +78,14 @@ function applyEntry(context: IngestContext, source: Source, entry: InventoryEntr
   }
 }
 
-function readEntry(value: unknown): InventoryEntry {
+function readEntry(value: unknown): Entry {
   if (typeof value === "object" && value !== null && "type" in value && value.type === "records") {
     const entry = value as Readonly<Record<string, unknown>>;
-    if (isRecordsEntry(entry)) return entry as InventoryEntry;
+    if (isRecordsEntry(entry)) return toldRecords(entry);
     throw new ProtocolError("entry-invalid", "entry of records is invalid");
   }
   const result = inventoryEntry.safeParse(value);
-  if (result.success) return result.data;
+  if (result.success && result.data.type !== "records") return result.data;
   throw new ProtocolError("entry-invalid", "inventory entry is invalid", result.error);
 }
 
@@ -87,7 +101,7 @@ function takeRecords(context: IngestContext, source: Source, entry: RecordsEntry
       sourceName: source.name,
       refuse: (record, code) => {
         codes.set(code, (codes.get(code) ?? 0) + 1);
-        context.keepDeadLetter(code, Buffer.from(JSON.stringify(record)));
+        context.keepDeadLetter(code, Buffer.from(JSON.stringify(sentRecord(record))));
       },
     },
     entry,

@@ -1,34 +1,11 @@
-import { facetHash, VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
-import type { InventoryRecord } from "@isthmus/shared/link/inventory-messages";
-import type { Transaction } from "@isthmus/shared/store/transaction";
+import { VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
+import type { SqlValue, Transaction } from "@isthmus/shared/store/transaction";
+import { RowInsert } from "./insert-rows.ts";
 import type { StoredFacet } from "./inventory-documents.ts";
 
-/** Facets of records: what an entry says of them, what they were, and the collections that one of them names. */
+/** Facets of records: what they were, and the collections that one of them names. */
 
 const DAY_MS = 86_400_000;
-/** Rows that one statement writes: more would be another statement to prepare for each count. */
-const ROWS_AT_ONCE = 8;
-
-/** A facet as an entry has it; without text it is gone. */
-export interface ToldFacet {
-  readonly name: string;
-  readonly hash: string;
-  readonly text: string | undefined;
-  readonly value: unknown;
-}
-
-/** The facets of a record, each with the text that its hash was made of; undefined where a hash is not that of its value. */
-export function readFacets({ facets }: InventoryRecord): ToldFacet[] | undefined {
-  const told: ToldFacet[] = [];
-  for (const name in facets) {
-    const { hash, value } = facets[name] as { hash: string; value: unknown };
-    const text = value === null ? undefined : (JSON.stringify(value) as string | undefined);
-    const isTrue = value === null || (text !== undefined && facetHash(text) === hash);
-    if (!isTrue) return undefined;
-    told.push({ name, hash, text, value });
-  }
-  return told;
-}
 
 /** Keeps the value that a facet had until now; of volatile the last one of a day alone, since every contact brings another. */
 export function archiveFacet(
@@ -79,18 +56,31 @@ export function writeMemberships(
     );
   }
   const fresh = [...has].filter((key) => !had.has(key));
-  for (let from = 0; from < fresh.length; from += ROWS_AT_ONCE) {
-    const some = fresh.slice(from, from + ROWS_AT_ONCE);
-    const values = some.flatMap((key) => [record.sourceId, key, record.id]);
-    transaction.run(MEMBERSHIP_INSERTS[some.length] ?? "", ...values);
-  }
+  MISSING_MEMBERSHIPS.run(
+    transaction,
+    fresh.map((key) => [record.sourceId, key, record.id]),
+  );
 }
 
-const MEMBERSHIP_INSERTS = Array.from(
-  { length: ROWS_AT_ONCE + 1 },
-  (_, count) =>
-    `INSERT INTO inventory_membership (source_id, collection_key, record_id)
-     VALUES ${Array(count).fill("(?, ?, ?)").join(", ")} ON CONFLICT DO NOTHING`,
+/** Writes the memberships of records that have none yet. */
+export function insertMemberships(
+  transaction: Transaction,
+  sourceId: number,
+  records: readonly { readonly id: number; readonly collections: unknown }[],
+): void {
+  const rows: SqlValue[][] = [];
+  for (const { id, collections } of records) {
+    for (const key of collectionsIn(collections)) rows.push([sourceId, key, id]);
+  }
+  MEMBERSHIPS.run(transaction, rows);
+}
+
+const COLUMNS = ["source_id", "collection_key", "record_id"];
+const MEMBERSHIPS = new RowInsert("inventory_membership", COLUMNS);
+const MISSING_MEMBERSHIPS = new RowInsert(
+  "inventory_membership",
+  COLUMNS,
+  " ON CONFLICT DO NOTHING",
 );
 
 function collectionsIn(value: unknown): Set<string> {

@@ -1,23 +1,19 @@
-import { bucketOf, recordDigest, VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
-import { type InventoryRecord, MAX_FACETS } from "@isthmus/shared/link/inventory-messages";
+import { recordDigest, VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
+import { MAX_FACETS, type RecordKind } from "@isthmus/shared/link/inventory-messages";
 import { isPlausibleRevision } from "@isthmus/shared/link/inventory-revision";
 import type { Row, SqlValue, Transaction } from "@isthmus/shared/store/transaction";
-import { latestTime, type RecordsEntry } from "./inventory-checks.ts";
+import { latestTime } from "./inventory-checks.ts";
 import {
   LASTING_COLUMNS,
   lastingColumns,
   MOVING_COLUMNS,
   movingColumns,
 } from "./inventory-columns.ts";
-import { insertDocument, RecordDocument, type StoredFacet } from "./inventory-documents.ts";
-import {
-  archiveFacet,
-  COLLECTIONS_FACET,
-  readFacets,
-  type ToldFacet,
-  writeMemberships,
-} from "./inventory-facets.ts";
-import { tellAppearance, tellChanges, tellPresence } from "./inventory-timeline.ts";
+import { insertDocuments, RecordDocument, type StoredFacet } from "./inventory-documents.ts";
+import { archiveFacet, COLLECTIONS_FACET, writeMemberships } from "./inventory-facets.ts";
+import { insertRecords } from "./inventory-insertion.ts";
+import { tellAppearances, tellChanges, tellPresence } from "./inventory-timeline.ts";
+import type { RecordsEntry, ToldFacet, ToldRecord } from "./told-records.ts";
 
 /** Takes records in: what is new is written, what changed takes the place of what was, and that becomes history. */
 
@@ -28,7 +24,7 @@ export interface RecordsTarget {
   readonly sourceName: string;
   readonly now: number;
   /** A record that cannot be taken; the others of its entry are. */
-  readonly refuse: (record: InventoryRecord, code: string) => void;
+  readonly refuse: (record: ToldRecord, code: string) => void;
 }
 
 /** A facet that changes in a record: from what is stored to what was told; absent for none. */
@@ -40,14 +36,31 @@ export interface FacetChange {
 
 /** Applies the records of an entry, each whole or not at all. */
 export function applyRecords(target: RecordsTarget, entry: RecordsEntry): void {
-  const latest = latestTime(target.now);
+  const stored = new StoredRows(target, entry.records);
+  const fresh = new Map<string, ToldRecord>();
+  const insertFresh = () => {
+    insertRecords(target, [...fresh.values()]);
+    fresh.clear();
+  };
   let highest = 0;
   for (const told of entry.records) {
-    const record = told.at > latest ? { ...told, at: latest } : told;
-    const code = applyRecord(target, record);
-    if (code !== "revision-implausible") highest = Math.max(highest, record.revision);
-    if (code !== undefined) target.refuse(record, code);
+    const record = datedByNow(told, target.now);
+    const fault = faultOf(record, target.now);
+    if (fault !== "revision-implausible") highest = Math.max(highest, record.revision);
+    if (fault !== undefined) {
+      target.refuse(record, fault);
+      continue;
+    }
+    const name = `${record.kind} ${record.key}`;
+    if (fresh.has(name)) insertFresh();
+    const row = stored.take(record);
+    if (row === undefined) fresh.set(name, record);
+    else if (record.revision > Number(row["revision"])) {
+      const code = updateRecord(target, record, row);
+      if (code !== undefined) target.refuse(record, code);
+    }
   }
+  insertFresh();
   target.transaction.run(
     "UPDATE inventory_source SET revision = max(revision, ?), last_entry_at = ? WHERE id = ?",
     highest,
@@ -56,89 +69,70 @@ export function applyRecords(target: RecordsTarget, entry: RecordsEntry): void {
   );
 }
 
-/** The code of the refusal where the record cannot be taken. */
-function applyRecord(target: RecordsTarget, record: InventoryRecord): string | undefined {
+function datedByNow(record: ToldRecord, now: number): ToldRecord {
+  const latest = latestTime(now);
+  return record.at > latest ? { ...record, at: latest } : record;
+}
+
+/** The code of the refusal where a record cannot be taken, whatever is stored. */
+function faultOf(record: ToldRecord, now: number): string | undefined {
   // SQLite would keep two keys of broken UTF-16 as one.
   if (!record.key.isWellFormed()) return "record-key-malformed";
-  if (!isPlausibleRevision(record.revision, target.now)) return "revision-implausible";
-  const told = readFacets(record);
-  if (told === undefined) return "facet-hash-wrong";
-  const row = target.transaction.get(
-    `SELECT id, revision, deleted_at, is_online, name FROM inventory_record
-     WHERE source_id = ? AND kind = ? AND key = ?`,
-    target.sourceId,
-    record.kind,
-    record.key,
-  );
-  if (row === undefined) return insertRecord(target, record, told);
-  return record.revision > Number(row["revision"])
-    ? updateRecord(target, record, told, row)
-    : undefined;
+  if (!isPlausibleRevision(record.revision, now)) return "revision-implausible";
+  return record.facets.every(({ isTrue }) => isTrue) ? undefined : "facet-hash-wrong";
 }
 
-const INSERT_RECORD = insertStatement();
+const STORED = "r.id, r.key, r.revision, r.deleted_at, r.is_online, r.name";
 
-function insertStatement(): string {
-  const columns = [
-    ...["source_id", "kind", "key", "revision", "digest", "bucket", "first_seen_at", "changed_at"],
-    ...LASTING_COLUMNS,
-    ...MOVING_COLUMNS,
-  ];
-  const places = columns.map(() => "?").join(", ");
-  return `INSERT INTO inventory_record (${columns.join(", ")}) VALUES (${places})`;
-}
+/** What is stored of the records of an entry, looked up once for all of them. */
+class StoredRows {
+  readonly #target: RecordsTarget;
+  readonly #rows = new Map<string, Row>();
+  /** Those that were looked up and not taken yet: whoever was taken may have changed since. */
+  readonly #known = new Set<string>();
 
-function insertRecord(
-  target: RecordsTarget,
-  record: InventoryRecord,
-  told: readonly ToldFacet[],
-): undefined {
-  const { transaction, sourceId } = target;
-  const { kind, key, revision, at } = record;
-  const present = told.filter(isPresent);
-  const valueIn = (facet: string) => present.find(({ name }) => name === facet)?.value;
-  const hashes: Record<string, string> = {};
-  for (const { name, hash } of present) hashes[name] = hash;
-  const lasting = lastingColumns(valueIn("identity"), valueIn("stable"));
-  const { lastInsertRowid: id } = transaction.run(
-    INSERT_RECORD,
-    sourceId,
-    kind,
-    key,
-    revision,
-    recordDigest(key, hashes),
-    bucketOf(key),
-    at,
-    at,
-    ...lasting,
-    ...movingColumns(valueIn(VOLATILE_FACET)),
-  );
-  insertDocument(
-    transaction,
-    id,
-    present.map((facet) => ({ ...facet, revision, at })),
-  );
-  writeMemberships(transaction, { id, sourceId }, undefined, valueIn(COLLECTIONS_FACET));
-  tellAppearance(target, { id, kind, at, name: lasting[0] ?? key });
-  return undefined;
+  constructor(target: RecordsTarget, records: readonly ToldRecord[]) {
+    this.#target = target;
+    for (const [kind, some] of Map.groupBy(records, (record) => record.kind))
+      this.#find(kind, some);
+  }
+
+  take(record: ToldRecord): Row | undefined {
+    const name = `${record.kind} ${record.key}`;
+    if (this.#known.delete(name)) return this.#rows.get(name);
+    return this.#target.transaction.get(
+      `SELECT ${STORED} FROM inventory_record r WHERE r.source_id = ? AND r.kind = ? AND r.key = ?`,
+      this.#target.sourceId,
+      record.kind,
+      record.key,
+    );
+  }
+
+  #find(kind: RecordKind, records: readonly ToldRecord[]): void {
+    const keys = records.map(({ key }) => key);
+    const rows = this.#target.transaction.all(
+      `SELECT ${STORED} FROM json_each(?) k CROSS JOIN inventory_record r
+       WHERE r.source_id = ? AND r.kind = ? AND r.key = k.value`,
+      JSON.stringify(keys),
+      this.#target.sourceId,
+      kind,
+    );
+    for (const row of rows) this.#rows.set(`${kind} ${row["key"]}`, row);
+    for (const key of keys) this.#known.add(`${kind} ${key}`);
+  }
 }
 
 function isPresent(facet: ToldFacet): facet is ToldFacet & { readonly text: string } {
   return facet.text !== undefined;
 }
 
-function updateRecord(
-  target: RecordsTarget,
-  record: InventoryRecord,
-  told: readonly ToldFacet[],
-  row: Row,
-): string | undefined {
+function updateRecord(target: RecordsTarget, record: ToldRecord, row: Row): string | undefined {
   const id = Number(row["id"]);
   const { transaction } = target;
   const { revision, at } = record;
   const isBack = row["deleted_at"] !== null;
   const document = RecordDocument.read(transaction, id);
-  const changes = changesOf(document?.facets ?? [], told, record.isWhole);
+  const changes = changesOf(document?.facets ?? [], record.facets, record.isWhole);
   const hashes = hashesAfter(document?.facets ?? [], changes);
   if (Object.keys(hashes).length > MAX_FACETS) return "facets-too-many";
   if (isBack) transaction.run("UPDATE inventory_record SET deleted_at = NULL WHERE id = ?", id);
@@ -161,7 +155,7 @@ function updateRecord(
   }
   const columns = updateRow(transaction, { ...record, id }, { changes, hashes, isBack, after });
   const device = { id, kind: record.kind, at, name: columns["name"] ?? row["name"] ?? record.key };
-  if (isBack) tellAppearance(target, device, true);
+  if (isBack) tellAppearances(target, [device], true);
   else tellChanges(target, { ...device, revision }, changes, before);
   if (!isBack) tellPresence(target, device, row["is_online"], columns["is_online"]);
   return undefined;
@@ -212,11 +206,7 @@ function replaceFacets(
   const { id, revision } = record;
   if (document === undefined) {
     const present = changes.flatMap(({ after }) => (after && isPresent(after) ? [after] : []));
-    insertDocument(
-      transaction,
-      id,
-      present.map((facet) => ({ ...facet, revision, at: record.at })),
-    );
+    insertDocuments(transaction, [{ ...record, facets: present }]);
     return (facet) => present.find(({ name }) => name === facet)?.value;
   }
   for (const { name, before, after } of changes) {

@@ -3,7 +3,7 @@ import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
 import type { SqlValue } from "@isthmus/shared/store/transaction";
 import { type FieldDifference, facetDifferences } from "../core/facet-differences.ts";
 import type { FacetChange, RecordsTarget } from "./inventory-records.ts";
-import { recordTimeline } from "./timeline-operations.ts";
+import { recordTimeline, recordTimelines } from "./timeline-operations.ts";
 
 /** What the inventory tells of a device, as lines of its timeline. Other kinds of records have none. */
 
@@ -20,17 +20,17 @@ interface Device {
   readonly name: SqlValue;
 }
 
-/** One line for a device that is new, and none for each of its fields. */
-export function tellAppearance(target: Target, device: Device, isBack = false): void {
-  if (device.kind !== "device") return;
-  const { id: recordId, at, name } = device;
-  recordTimeline(target.transaction, {
-    recordId,
-    at,
-    now: target.now,
-    kind: isBack ? "device.reappeared" : "device.appeared",
-    title: `${name} is ${isBack ? "back " : ""}in ${target.sourceName}`,
-  });
+/** One line for each device that is new, and none for each of its fields. */
+export function tellAppearances(target: Target, records: readonly Device[], areBack = false): void {
+  const devices = records.filter(({ kind }) => kind === "device");
+  recordTimelines(
+    target.transaction,
+    devices.map(({ id: recordId, at, name }) => ({
+      ...{ recordId, at, now: target.now },
+      kind: areBack ? "device.reappeared" : "device.appeared",
+      title: `${name} is ${areBack ? "back " : ""}in ${target.sourceName}`,
+    })),
+  );
 }
 
 /** What changed in facets that were there before. A facet that comes for the first time is no change of anything. */

@@ -1,5 +1,6 @@
-import type { Transaction } from "@isthmus/shared/store/transaction";
+import type { SqlValue, Transaction } from "@isthmus/shared/store/transaction";
 import type { TimelineKind } from "../core/timeline.ts";
+import { RowInsert } from "./insert-rows.ts";
 
 /** Writes what happens to devices; `timeline-reads.ts` reads it. */
 
@@ -22,20 +23,35 @@ export interface NewTimelineEvent {
   readonly eventKey?: string;
 }
 
+const COLUMNS = ["record_id", "at", "recorded_at", "kind", "actor", "title", "detail", "event_key"];
+const EVENTS = new RowInsert("timeline_event", COLUMNS);
+const KEYED_EVENTS = new RowInsert(
+  "timeline_event",
+  COLUMNS,
+  " ON CONFLICT (record_id, event_key) WHERE event_key IS NOT NULL DO NOTHING",
+);
+
 /** Writes a line, inside the transaction of what it tells. */
 export function recordTimeline(transaction: Transaction, event: NewTimelineEvent): void {
+  const inserts = event.eventKey === undefined ? EVENTS : KEYED_EVENTS;
+  inserts.run(transaction, [rowOf(event)]);
+}
+
+/** Writes lines that nobody has written before. */
+export function recordTimelines(
+  transaction: Transaction,
+  events: readonly Omit<NewTimelineEvent, "eventKey">[],
+): void {
+  EVENTS.run(transaction, events.map(rowOf));
+}
+
+function rowOf(event: NewTimelineEvent): SqlValue[] {
   const detail = event.detail === undefined ? null : JSON.stringify(event.detail);
   const isTooLong = detail !== null && detail.length > MAX_DETAIL_CHARACTERS;
-  transaction.run(
-    `INSERT INTO timeline_event (record_id, at, recorded_at, kind, actor, title, detail, event_key)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (record_id, event_key) WHERE event_key IS NOT NULL DO NOTHING`,
-    event.recordId,
-    event.at,
-    event.now,
-    event.kind,
-    event.actor ?? null,
+  return [
+    ...[event.recordId, event.at, event.now, event.kind, event.actor ?? null],
     event.title.slice(0, MAX_TITLE_CHARACTERS),
     isTooLong ? '{"isCut":true}' : detail,
     event.eventKey ?? null,
-  );
+  ];
 }
