@@ -1,3 +1,4 @@
+import { type DeviceActionState, isEnded } from "../core/device-action.ts";
 import { isPermitted } from "../core/roles.ts";
 import { address, pageLinks, state, table, text, time } from "./cells.ts";
 import type { ConsoleApi, Entity } from "./console-api.ts";
@@ -8,7 +9,6 @@ import { type Html, html } from "./html.ts";
 /** `/devices/{id}/actions`: what was asked of a device, who asked, and what became of it. */
 
 const ROWS = "50";
-const OPEN = ["queued", "sent", "running"];
 
 export async function deviceActionsPage(
   api: ConsoleApi,
@@ -47,7 +47,7 @@ function row(device: ShownDevice, operation: Entity, mayCancel: boolean) {
     text(operation["actor"]),
     time(operation["createdDateTime"]),
     time(operation["stateDateTime"]),
-    mayCancel && OPEN.includes(word) ? cancelForm(device, operation) : undefined,
+    mayCancel && !isEnded(word as DeviceActionState) ? cancelForm(device, operation) : undefined,
   ];
 }
 

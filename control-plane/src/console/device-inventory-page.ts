@@ -152,7 +152,7 @@ async function differences(
   const fields = (found["value"] ?? []) as readonly Entity[];
   const cut =
     found["isTruncated"] === true && html`<p class="note">There are more differences.</p>`;
-  const between = html`<p role="status">${fields.length} differences between ${time(found["fromDateTime"])} and ${time(found["toDateTime"])}</p>`;
+  const between = html`<p role="status">${fields.length} ${fields.length === 1 ? "difference" : "differences"} between ${time(found["fromDateTime"])} and ${time(found["toDateTime"])}</p>`;
   if (fields.length === 0) return between;
   return html`${between}${table({
     id: "differences",

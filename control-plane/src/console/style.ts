@@ -33,13 +33,15 @@ form.asked { display: flex; flex-wrap: wrap; gap: .6rem .9rem; align-items: end;
 .tabs, .pages { display: flex; flex-wrap: wrap; gap: .4rem 1.1rem; margin: .75rem 0; }
 .buttons { display: flex; flex-wrap: wrap; gap: .5rem; list-style: none; padding: 0; }
 .note { border-inline-start: 4px solid var(--line); padding: .3rem .8rem; background: var(--soft); }
-a.button { display: inline-block; padding: .35rem .65rem; border: 1px solid var(--line); border-radius: .4rem; font-weight: 600; }
+a.button { text-decoration: none; display: inline-block; padding: .35rem .65rem; border: 1px solid var(--line); border-radius: .4rem; font-weight: 600; }
 pre { margin: .3rem 0; white-space: pre-wrap; overflow-wrap: anywhere; font: .85em ui-monospace, monospace; }
 form.sign-in { max-width: 22rem; margin: 3rem auto; display: grid; gap: .75rem; padding: 1.5rem;
   border: 1px solid var(--line); border-radius: .75rem; background: var(--soft); }
 label { display: grid; gap: .25rem; font-weight: 600; }
+details { font-weight: 400; }
 input, select, button { font: inherit; padding: .5rem .65rem; border: 1px solid var(--line); border-radius: .4rem; }
 button { cursor: pointer; font-weight: 600; background: light-dark(#0b57b0, #2b6fd0); color: #fff; border-color: transparent; }
+label > input, label > select { font-weight: 400; }
 label.flag { display: flex; gap: .4rem; align-items: center; font-weight: 400; } label.wide { flex: 1 1 20rem; }
 header form { display: inline; } td form { margin: 0; } header button { padding: .2rem .6rem; }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
