@@ -1,7 +1,7 @@
 import type { SqlValue, Transaction } from "@isthmus/shared/store/transaction";
 
 /** Rows that one statement writes: more would be another statement to prepare for each count, and gain little. */
-const ROWS_AT_ONCE = 16;
+const ROWS_AT_ONCE = 32;
 
 /** Writes rows of one table, several with each statement: a statement costs about as much as a row does. */
 export class RowInsert {

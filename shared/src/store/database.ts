@@ -9,6 +9,11 @@ const MAX_CACHED_STATEMENTS = 500;
  * each row costs several reads from the system.
  */
 const PAGE_CACHE_KIB = 16_384;
+/**
+ * Pages of the write-ahead log (32 MB) after which it is copied into the database. A page that was changed several times meanwhile is copied
+ * once: rows of a first sync fall all over the indexes, and with the default of 1000 such pages are written nearly as often there as here.
+ */
+const CHECKPOINT_PAGES = 8_000;
 /** The write-ahead log is cut back to this after a checkpoint, so that one burst does not hold the disk forever. */
 const MAX_IDLE_LOG_BYTES = 67_108_864;
 
@@ -24,6 +29,7 @@ export function openForWriting(file: string): DatabaseSync {
     PRAGMA secure_delete = FAST;
     PRAGMA temp_store = MEMORY;
     PRAGMA cache_size = -${PAGE_CACHE_KIB};
+    PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
     PRAGMA journal_size_limit = ${MAX_IDLE_LOG_BYTES};
   `);
   return database;
