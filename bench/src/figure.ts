@@ -1,9 +1,7 @@
 import { median } from "./measure/statistics.ts";
 
-/** What a figure may be at most, and where that is written. */
-export interface Budget {
-  readonly atMost: number;
-}
+/** What a figure may be at most, or has to be at least. */
+export type Budget = { readonly atMost: number } | { readonly atLeast: number };
 
 /** One number of a bench: the median of its samples, one per round, with their spread. */
 export interface Figure {
@@ -34,5 +32,7 @@ export function figure(
 export function verdict(of: Figure, isJudged: boolean): Verdict {
   if (of.budget === undefined) return "none";
   if (!isJudged) return "unjudged";
-  return of.value <= of.budget.atMost ? "within" : "missed";
+  const { value, budget } = of;
+  const isWithin = "atMost" in budget ? value <= budget.atMost : value >= budget.atLeast;
+  return isWithin ? "within" : "missed";
 }

@@ -30,6 +30,16 @@ test("a figure at its budget is within it, one above has missed it", () => {
   ]);
 });
 
+test("a figure may have to be at least something", () => {
+  const of = (value: number): BenchReport => {
+    const figures = [figure("throughput", "x", [value, value], { atLeast: 1.5 })];
+    return { bench: "vpn", seconds: 12, isJudged: true, outcome: { figures, notes: [] } };
+  };
+  expect(missedBudgets([of(1.5)])).toEqual([]);
+  expect(missedBudgets([of(1.49)])).toEqual(["vpn: throughput is 1.49 x, budget >= 1.5"]);
+  expect(missedBudgets([of(Number.NaN)])).toHaveLength(1);
+});
+
 test("a figure that could not be taken has missed its budget", () => {
   expect(missedBudgets([report(Number.NaN)])).toHaveLength(1);
 });

@@ -75,7 +75,10 @@ function row(one: Figure, isJudged: boolean): string[] {
 }
 
 function limit(one: Figure): string {
-  return one.budget === undefined ? "" : `<= ${shown(one.budget.atMost)}`;
+  if (one.budget === undefined) return "";
+  return "atMost" in one.budget
+    ? `<= ${shown(one.budget.atMost)}`
+    : `>= ${shown(one.budget.atLeast)}`;
 }
 
 /** Three significant digits below a thousand, whole numbers above: more would claim what no run can repeat. */

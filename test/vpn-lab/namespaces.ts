@@ -71,6 +71,14 @@ export class Lab implements AsyncDisposable {
     return lab;
   }
 
+  /** Why no lab of that name can be made now: making one takes the namespaces of the same name from whoever is in them. */
+  static async occupied(prefix: string): Promise<string | undefined> {
+    const name = new Lab(prefix).namespace("gateway");
+    const { stdout } = await execute("ip", ["netns", "pids", name]).catch(() => ({ stdout: "" }));
+    const pids = stdout.trim().split(/\s+/).join(", ");
+    return pids === "" ? undefined : `the namespace ${name} is in use by the processes ${pids}`;
+  }
+
   namespace(machine: Machine): string {
     return `${this.#prefix}-${machine}`;
   }

@@ -1,5 +1,7 @@
 import type { ChildProcess } from "node:child_process";
+import { setTimeout as delay } from "node:timers/promises";
 import { endChild, LAB, type Lab } from "../../../test/vpn-lab/namespaces.ts";
+import { remember } from "../process/children.ts";
 
 export type Direction = "up" | "down";
 
@@ -22,17 +24,48 @@ const CONGESTION_CONTROL = "cubic";
 
 /** Beyond the duration, for setting up and the last words. */
 const SLACK_MS = 20_000;
+const KEPT_CHARACTERS = 1_000;
+
+const LISTEN_TIMEOUT_MS = 10_000;
+const LOOK_EVERY_MS = 50;
+/** iperf3 serves one test at a time, and the one before may have to end first. */
+const BUSY_TRIES = 20;
+const BUSY_MS = 250;
 
 /** iperf3 as a server on the internal host. */
-export async function startIperfServer(lab: Lab): Promise<ChildProcess & AsyncDisposable> {
+export interface IperfServer extends AsyncDisposable {
+  /** Ends it with whatever it still does, and starts another one. */
+  restart(): Promise<void>;
+}
+
+export async function startIperfServer(lab: Lab): Promise<IperfServer> {
+  let server = await listen(lab);
+  return {
+    async restart() {
+      await endChild(server);
+      server = await listen(lab);
+    },
+    [Symbol.asyncDispose]: () => endChild(server),
+  };
+}
+
+async function listen(lab: Lab): Promise<ChildProcess> {
   const server = lab.start("internal", ["iperf3", "-s"]);
-  server.stdout?.resume();
-  server.stderr?.resume();
+  remember(server);
+  let output = "";
+  for (const stream of [server.stdout, server.stderr]) {
+    stream?.on("data", (chunk: Buffer) => (output = (output + chunk).slice(-KEPT_CHARACTERS)));
+  }
+  const from = performance.now();
   for (;;) {
     const sockets = await lab.run("internal", ["ss", "-Hltn", "sport = :5201"]);
-    if (sockets.trim() !== "") break;
+    if (sockets.trim() !== "" && server.exitCode === null) return server;
+    if (server.exitCode !== null || performance.now() - from > LISTEN_TIMEOUT_MS) {
+      await endChild(server);
+      throw new Error(`iperf3 does not listen:\n${output}`);
+    }
+    await delay(LOOK_EVERY_MS);
   }
-  return Object.assign(server, { [Symbol.asyncDispose]: () => endChild(server) });
 }
 
 /** TCP between the client and the internal host through whatever tunnel the client has. */
@@ -80,13 +113,36 @@ interface Sum {
   readonly lost_packets?: number;
 }
 
-async function ask(
-  lab: Lab,
-  seconds: number,
-  words: readonly string[],
-): Promise<{
+interface Report {
+  readonly error?: string;
   readonly end: { readonly sum_received: Sum; readonly sum_sent: Sum; readonly sum: Sum };
-}> {
+}
+
+async function ask(lab: Lab, seconds: number, words: readonly string[]): Promise<Report> {
   const command = ["iperf3", "-J", "-c", LAB.internal.ipv4, "-t", `${seconds}`, ...words];
-  return JSON.parse(await lab.run("client", command, seconds * 1_000 + SLACK_MS));
+  for (let tries = 1; ; tries++) {
+    try {
+      const text = await lab.run("client", command, seconds * 1_000 + SLACK_MS);
+      const report = JSON.parse(text) as Report;
+      // It ends with 0 though the other side went away meanwhile.
+      if (report.error !== undefined) throw new Error(report.error);
+      return report;
+    } catch (error) {
+      const why = reason(error);
+      const isBusy = why.includes("the server is busy");
+      // Without the error itself, which has the whole report in it.
+      if (!isBusy || tries === BUSY_TRIES) throw new Error(`${command.join(" ")}: ${why}`);
+      await delay(BUSY_MS);
+    }
+  }
+}
+
+/** iperf3 says why it failed at the end of a long report; one that took too long was ended and says nothing. */
+function reason(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  const cause = error instanceof Error ? error.cause : undefined;
+  const said = /"error":\s*"([^"]*)"/.exec(text)?.[1];
+  if (said !== undefined) return said;
+  const wasKilled = cause instanceof Error && "killed" in cause && cause.killed === true;
+  return wasKilled ? "it did not end in time" : text.slice(-KEPT_CHARACTERS);
 }

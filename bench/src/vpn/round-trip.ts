@@ -17,6 +17,8 @@ const IDLE_RTT_BUDGET_US = { atMost: 50 };
 /** Where the internal host answers beside its own address, so that each tunnel has a target of its own. */
 const TARGETS = { gateway: LAB.internal.ipv4, ocserv: "10.99.2.3" } as const;
 const DEVICES = { gateway: "vpn0", ocserv: "vpn1" } as const;
+/** The TUN devices that a client may have. */
+export const CLIENT_DEVICES = Object.values(DEVICES);
 
 /** Pings through two idle tunnels that are up at once, one through each side. */
 export async function idleRoundTrips(
