@@ -5,6 +5,7 @@ import type { Transaction } from "@isthmus/shared/store/transaction";
 import type { IncomingBatch, IngestOutcome } from "../core/link-records.ts";
 import { entryHandlerOf, entryHandlers, lineHandlers } from "./connector-entries.ts";
 import { checkSession, recordConnectorEvent } from "./connector-sessions.ts";
+import { keepDeadLetter } from "./dead-letters.ts";
 import type { IngestContext } from "./ingest-context.ts";
 import { BucketRows, mergeDifferences } from "./inventory-drift.ts";
 
@@ -20,6 +21,8 @@ function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutc
     throw new ConnectorError("stream-unknown", `there is no stream "${stream.slice(0, 32)}"`);
   }
   const applied = appliedSeq(transaction, batch);
+  const keep = (seq: number, code: string, bytes: Uint8Array) =>
+    keepDeadLetter(transaction, { connectorId, stream, seq, code, bytes, now: batch.now });
   let present = firstSeq;
   const context: IngestContext = {
     transaction,
@@ -33,14 +36,14 @@ function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutc
     changedActions: new Set(),
     differences: [],
     bucketRows: new BucketRows(),
-    keepDeadLetter: (code, bytes) => keepDeadLetter(batch, transaction, present, code, bytes),
+    keepDeadLetter: (code, bytes) => keep(present, code, bytes),
   };
   const lastSeq = firstSeq + entryCount - 1;
   if (lastSeq <= applied) return outcome(context, applied, []);
   checkContinuity(transaction, batch, applied);
   const lines = linesOf(batch);
   if (lines === undefined) {
-    keepDeadLetter(batch, transaction, firstSeq, "batch-malformed", batch.compressed);
+    keep(firstSeq, "batch-malformed", batch.compressed);
     setApplied(transaction, batch, lastSeq);
     const all = Array.from({ length: entryCount }, (_, i) => firstSeq + i);
     const rejected = all.filter((seq) => seq > applied);
@@ -58,7 +61,7 @@ function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutc
     context.entryOctets = line.length;
     const code = take(context, handler, line, lineHandlers[stream]);
     if (code === undefined) continue;
-    keepDeadLetter(batch, transaction, seq, code, Buffer.from(line));
+    keep(seq, code, Buffer.from(line));
     rejected.push({ seq, code });
   }
   setApplied(transaction, batch, lastSeq);
@@ -162,24 +165,6 @@ function checkContinuity(transaction: Transaction, batch: IncomingBatch, applied
   }
   const detail = `${stream} ${applied + 1} to ${firstSeq - 1} are gone at the connector`;
   recordConnectorEvent(transaction, connectorId, now, "stream.pruned", detail);
-}
-
-function keepDeadLetter(
-  batch: IncomingBatch,
-  transaction: Transaction,
-  seq: number,
-  code: string,
-  bytes: Uint8Array,
-): void {
-  transaction.run(
-    "INSERT INTO dead_letter (connector_id, stream, seq, code, bytes, at) VALUES (?, ?, ?, ?, ?, ?)",
-    batch.connectorId,
-    batch.stream,
-    seq,
-    code,
-    bytes,
-    batch.now,
-  );
 }
 
 if (Object.keys(entryHandlers).length > MAX_STREAMS)

@@ -16,6 +16,7 @@ import { coManagementMigrations } from "./co-management-migrations.ts";
 import { configurationOperations } from "./configuration-operations.ts";
 import { connectorMigrations } from "./connector-migrations.ts";
 import { connectorOperations } from "./connector-operations.ts";
+import { deadLetterMigrations } from "./dead-letters.ts";
 import { deviceFeedOperations } from "./device-feed-operations.ts";
 import { deviceOperations } from "./device-operations.ts";
 import { exportOperations } from "./export-operations.ts";
@@ -43,6 +44,7 @@ export const migrations: readonly Migration[] = [
   ...actionMigrations,
   ...coManagementMigrations,
   ...sourceMigrations,
+  ...deadLetterMigrations,
 ];
 
 type OfRecords = {
