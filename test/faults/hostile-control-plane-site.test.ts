@@ -198,15 +198,16 @@ describe("configurations", () => {
     ],
     ["a pace that no site could bear", { sites: [{ source: "CM1", hotSeconds: 0 }] }],
   ])("with %s is refused, and the last good one stays", async (_, configuration) => {
-    const graph = await suite.graph();
-    const path = `/connectors/${bridgeId}`;
-    await graph.put(`${path}/desiredConfiguration`, { configuration });
-    const { configurationVersion: version } = await connector();
-    await until(async () => {
-      const state = await connector();
-      if (state.configurationVersionApplied >= version) throw new Error("it was applied");
-      return JSON.parse(state.configurationError ?? "{}").version === version;
-    }, "the refusal reported");
+    const version = await desire(configuration);
+    await until(
+      async () => {
+        const state = await connector();
+        if (state.configurationVersionApplied >= version) throw new Error("it was applied");
+        return JSON.parse(state.configurationError ?? "{}").version === version;
+      },
+      "the refusal reported",
+      60_000,
+    );
   });
 });
 
@@ -259,6 +260,30 @@ async function send(asked: readonly Asked[]): Promise<readonly Ended[]> {
   for (const [kind, payload] of asked) ids.push(await plant(kind, payload));
   await suite.launch("control-plane");
   return await until(() => endsOf(ids), "the ends of the commands", 60_000);
+}
+
+/** Signs a configuration that the control plane's own API would refuse, and has it delivered. */
+async function desire(configuration: object): Promise<number> {
+  await suite.halt("control-plane");
+  const last = database((of) =>
+    of
+      .prepare("SELECT max(version) AS version FROM desired_configuration WHERE connector_id = ?")
+      .get(bridgeId),
+  );
+  const version = Number(last?.["version"]) + 1;
+  const service = "comgmt-bridge";
+  const signed = { aud: bridgeId, version, service, issuedAt: Date.now(), configuration };
+  const key = createPrivateKey(suite.read("control-plane", "signer/tenant-key.pem"));
+  const jws = await signJws(signed, JWS_TYPES.configuration, key);
+  database((of) =>
+    of
+      .prepare(
+        "INSERT INTO desired_configuration (connector_id, version, body, jws, created_at) VALUES (?, ?, ?, ?, ?)",
+      )
+      .run(bridgeId, version, JSON.stringify(configuration), jws, Date.now()),
+  );
+  await suite.launch("control-plane");
+  return version;
 }
 
 function database<Result>(act: (database: DatabaseSync) => Result): Result {

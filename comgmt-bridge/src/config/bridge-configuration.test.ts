@@ -1,6 +1,10 @@
+import {
+  DEFAULT_INVENTORY_CLASSES,
+  bridgeConfiguration as desiredConfiguration,
+} from "@isthmus/shared/link/desired-sites";
 import { expect, test } from "vitest";
-import { desiredConfiguration, guardrails } from "./bridge-configuration.ts";
-import { ALLOWED_INVENTORY_CLASSES, DEFAULT_INVENTORY_CLASSES } from "./inventory-classes.ts";
+import { guardrails } from "./bridge-configuration.ts";
+import { ALLOWED_INVENTORY_CLASSES } from "./inventory-classes.ts";
 
 const accepts = (...sites: readonly object[]) => desiredConfiguration.safeParse({ sites }).success;
 

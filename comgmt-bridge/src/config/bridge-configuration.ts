@@ -2,7 +2,6 @@ import { z } from "zod";
 import { actionGuardrails } from "./action-guardrails.ts";
 import { agents } from "./agents.ts";
 import { deletionGuardrails } from "./deletion-guardrails.ts";
-import { desiredSites } from "./desired-sites.ts";
 import { directories } from "./directory.ts";
 import { inventoryGuardrails } from "./inventory-guardrails.ts";
 import { queryGuardrails } from "./query-guardrails.ts";
@@ -22,10 +21,6 @@ export const localConfiguration = z.strictObject({
   agents: agents.optional(),
 });
 export type LocalConfiguration = z.infer<typeof localConfiguration>;
-
-/** What the control plane asks of the bridge: without a site in it none is read. */
-export const desiredConfiguration = z.strictObject({ sites: desiredSites });
-export type DesiredConfiguration = z.infer<typeof desiredConfiguration>;
 
 /** The bridge's section of the guardrails file. Without it nothing is allowed. */
 export const guardrails = z.strictObject({

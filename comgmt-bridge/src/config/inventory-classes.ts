@@ -1,12 +1,4 @@
-/** Classes of hardware inventory that are read, and that may be asked for, unless somebody says otherwise. */
-
-/** Read where the desired configuration names none. */
-export const DEFAULT_INVENTORY_CLASSES: readonly string[] = [
-  "SMS_G_System_COMPUTER_SYSTEM",
-  "SMS_G_System_OPERATING_SYSTEM",
-  "SMS_G_System_PC_BIOS",
-  "SMS_G_System_LOGICAL_DISK",
-];
+import { DEFAULT_INVENTORY_CLASSES } from "@isthmus/shared/link/desired-sites";
 
 /** What the guardrails let the control plane ask for unless they say otherwise: hardware, the system, and what is installed. */
 export const ALLOWED_INVENTORY_CLASSES: readonly string[] = [

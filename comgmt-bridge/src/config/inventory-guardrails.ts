@@ -1,5 +1,5 @@
+import { inventoryClassName } from "@isthmus/shared/link/desired-sites";
 import { z } from "zod";
-import { inventoryClassName } from "./desired-sites.ts";
 import { ALLOWED_INVENTORY_CLASSES } from "./inventory-classes.ts";
 
 /** Own limit. */

@@ -5,12 +5,11 @@ import type {
   RunningService,
   ServiceDefinition,
 } from "@isthmus/shared/kernel/service-definition";
+import { type BridgeConfiguration, bridgeConfiguration } from "@isthmus/shared/link/desired-sites";
 import type { LeaseWanted } from "@isthmus/shared/link/inventory-messages";
 import { systemRandom } from "@isthmus/shared/random";
 import {
   type BridgeGuardrails,
-  type DesiredConfiguration,
-  desiredConfiguration,
   guardrails,
   type LocalConfiguration,
   localConfiguration,
@@ -33,7 +32,7 @@ import { syncControls } from "./sync-status.ts";
 /** The bridge as the kernel runs it: it reads the sites that it is asked to read, and watches them. */
 export const bridge: ServiceDefinition<
   LocalConfiguration,
-  DesiredConfiguration,
+  BridgeConfiguration,
   BridgeGuardrails,
   BridgeOperations
 > = {
@@ -41,7 +40,7 @@ export const bridge: ServiceDefinition<
   summary:
     "the connector for Configuration Manager and Active Directory: it tells the control plane what they have",
   localConfiguration,
-  desiredConfiguration,
+  desiredConfiguration: bridgeConfiguration,
   guardrails,
   storeModule: new URL("../store/module.ts", import.meta.url),
   commands: [queryCommand, syncCommand, deletionsCommand],
@@ -65,7 +64,7 @@ const systemParts = { clock: systemClock, random: systemRandom };
 
 async function startBridge(
   kernel: Kernel<LocalConfiguration, BridgeGuardrails, BridgeOperations>,
-): Promise<RunningService<DesiredConfiguration>> {
+): Promise<RunningService<BridgeConfiguration>> {
   const { store, clock, random, log, link, guardrails: rules } = kernel;
   const sites = new Sites(kernel);
   const others = localSources(kernel.local, { clock, random });

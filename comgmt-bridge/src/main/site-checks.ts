@@ -1,8 +1,8 @@
 import type { TLSSocket } from "node:tls";
 import { codeOf } from "@isthmus/shared/errors";
 import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
+import { DEFAULT_INVENTORY_CLASSES } from "@isthmus/shared/link/desired-sites";
 import { MAX_CLOCK_OFFSET_MS } from "@isthmus/shared/link/messages";
-import { DEFAULT_INVENTORY_CLASSES } from "../config/inventory-classes.ts";
 import type { SiteConfiguration } from "../config/site.ts";
 import { deviceTables } from "../core/device-tables.ts";
 import { OTHER_KINDS } from "../core/list-tables.ts";

@@ -1,9 +1,9 @@
 import { setTimeout as pauseFor } from "node:timers/promises";
 import type { Clock } from "@isthmus/shared/clock";
 import { ConnectorError, RefusalError } from "@isthmus/shared/errors";
+import type { DesiredSite } from "@isthmus/shared/link/desired-sites";
 import type { Random } from "@isthmus/shared/random";
 import type { BridgeGuardrails } from "../config/bridge-configuration.ts";
-import type { DesiredSite } from "../config/desired-sites.ts";
 import { OTHER_KINDS } from "../core/list-tables.ts";
 import { SiteSource } from "../site/site-source.ts";
 import type { ConnectedSite, Sites } from "./sites.ts";

@@ -23,7 +23,7 @@ afterAll(async () => {
   folder[Symbol.dispose]();
 });
 
-const enrolled = (service: "tunnel-gateway" | "cert-connector") =>
+const enrolled = (service: "tunnel-gateway" | "cert-connector" | "comgmt-bridge") =>
   ConnectorFixture.enrol(plane, admin, service);
 
 /** The device states of every update so far, newest last. */
@@ -207,6 +207,23 @@ describe("desired configuration", () => {
     expect((await admin.get(path)).version).toBe(2);
     const versions = await admin.get(`/connectors/${connector.id}/desiredConfigurations`);
     expect(versions.value).toHaveLength(2);
+  });
+
+  test("of a bridge that no bridge would take is refused with the path of each fault, and nothing is kept", async () => {
+    await using connector = await enrolled("comgmt-bridge");
+    const path = `/connectors/${connector.id}/desiredConfiguration`;
+    const good = { source: "CM1", truthMinutes: 60 };
+    const sites = [good, { source: "cm2", truthMinutes: 0, collections: ["All Systems"] }];
+    const refused = await admin.answer("PUT", path, { configuration: { sites, other: 1 } });
+    expect(refused.status).toBe(400);
+    const { message } = refused.body.error;
+    for (const at of ["sites.1.source", "sites.1.truthMinutes", "sites.1.collections.0"]) {
+      expect(message).toContain(`configuration.${at}: `);
+    }
+    expect(message).toContain('"other"');
+    expect((await admin.answer("GET", path)).status).toBe(404);
+    const configuration = { sites: [good] };
+    expect(await admin.call("PUT", path, { configuration }, 200)).toMatchObject({ configuration });
   });
 
   test("shows its certificate profiles", async () => {

@@ -1,11 +1,23 @@
-import { COLLECTION_ID } from "@isthmus/shared/link/site-messages";
 import { z } from "zod";
-import { DEFAULT_INVENTORY_CLASSES } from "./inventory-classes.ts";
+import { COLLECTION_ID } from "./site-messages.ts";
+
+/**
+ * The desired configuration of a comgmt-bridge: the bridge takes it by this, and the control plane refuses what no bridge would take.
+ * What a host's guardrails allow is the bridge's to say.
+ */
 
 /** Own limits. */
 const MAX_SITES = 16;
 const MAX_CLASSES = 50;
 const MAX_COLLECTIONS = 50;
+
+/** Classes of hardware inventory that are read where none are named. */
+export const DEFAULT_INVENTORY_CLASSES: readonly string[] = [
+  "SMS_G_System_COMPUTER_SYSTEM",
+  "SMS_G_System_OPERATING_SYSTEM",
+  "SMS_G_System_PC_BIOS",
+  "SMS_G_System_LOGICAL_DISK",
+];
 
 export const inventoryClassName = z
   .string()
@@ -39,7 +51,7 @@ const desiredSite = z.strictObject({
 });
 export type DesiredSite = z.infer<typeof desiredSite>;
 
-export const desiredSites = z
+const desiredSites = z
   .array(desiredSite)
   .max(MAX_SITES)
   .refine(
@@ -47,3 +59,7 @@ export const desiredSites = z
     "names a site twice",
   )
   .default([]);
+
+/** What the control plane asks of the bridge: without a site in it none is read. */
+export const bridgeConfiguration = z.strictObject({ sites: desiredSites });
+export type BridgeConfiguration = z.infer<typeof bridgeConfiguration>;

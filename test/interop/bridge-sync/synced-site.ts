@@ -1,5 +1,4 @@
 import { setTimeout as pauseFor } from "node:timers/promises";
-import { DEFAULT_INVENTORY_CLASSES } from "@isthmus/comgmt-bridge/config/inventory-classes";
 import { SourceObserver } from "@isthmus/comgmt-bridge/main/source-observer";
 import { SourceSink } from "@isthmus/comgmt-bridge/main/source-sink";
 import type { AdminServiceClient } from "@isthmus/comgmt-bridge/site/admin-service-client";
@@ -9,6 +8,7 @@ import { clientOf } from "@isthmus/comgmt-bridge/testing/site-under-test";
 import { TOKEN } from "@isthmus/comgmt-bridge/testing/strict-admin-service";
 import { systemClock } from "@isthmus/shared/clock";
 import type { ClientEvent } from "@isthmus/shared/link/client-events";
+import { DEFAULT_INVENTORY_CLASSES } from "@isthmus/shared/link/desired-sites";
 import {
   INVENTORY_STREAM,
   type InventoryEntry,

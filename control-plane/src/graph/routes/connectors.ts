@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { ConnectorError } from "@isthmus/shared/errors";
+import { bridgeConfiguration } from "@isthmus/shared/link/desired-sites";
 import { MAX_NESTING, service } from "@isthmus/shared/link/messages";
 import { isNestedAtMost } from "@isthmus/shared/link/nesting";
 import { z } from "zod";
@@ -30,6 +31,11 @@ const newConfiguration = z.strictObject({
     .record(z.string(), z.unknown())
     .refine((value) => isNestedAtMost(value, MAX_NESTING), "nested too deeply"),
 });
+
+/** Services whose configuration is refused here where no connector would take it: a fault is better heard of at once. */
+const DESIRED: Readonly<Record<string, z.ZodType>> = {
+  "comgmt-bridge": z.object({ configuration: bridgeConfiguration }),
+};
 
 /** What administrators do to connectors. */
 export function connectorRoutes(api: ApiDependencies): Route[] {
@@ -102,6 +108,10 @@ async function writeConfiguration(api: ApiDependencies, request: ApiRequest) {
   const connectorId = parameter(request, "id");
   const { configuration } = parseBody(newConfiguration, request.body);
   requireConfigurationFits(JSON.stringify(configuration));
+  const { service: of } = await readEntity(api.listing, "connectors", connectorId);
+  const schema = Object.hasOwn(DESIRED, String(of)) ? DESIRED[String(of)] : undefined;
+  // What is kept is what was written: defaults are the connector's, whose release may have others.
+  if (schema !== undefined) parseBody(schema, request.body);
   const { version } = await api.records.run("writeConfiguration", {
     ...request.act,
     connectorId,
