@@ -23,7 +23,8 @@ export const LAB = {
   },
 } as const;
 
-export type Machine = "client" | "gateway" | "internal";
+const MACHINES = ["client", "gateway", "internal"] as const;
+export type Machine = (typeof MACHINES)[number];
 
 /** Why no lab can be made here; undefined where one can. */
 export function labObstacle(): string | undefined {
@@ -47,7 +48,7 @@ export class Lab implements AsyncDisposable {
   static async make(prefix: string): Promise<Lab> {
     const lab = new Lab(prefix);
     await lab.#remove();
-    for (const machine of ["client", "gateway", "internal"] as const) {
+    for (const machine of MACHINES) {
       await execute("ip", ["netns", "add", lab.namespace(machine)]);
       await lab.ip(machine, "link set lo up");
       await lab.run(machine, [
@@ -73,10 +74,14 @@ export class Lab implements AsyncDisposable {
 
   /** Why no lab of that name can be made now: making one takes the namespaces of the same name from whoever is in them. */
   static async occupied(prefix: string): Promise<string | undefined> {
-    const name = new Lab(prefix).namespace("gateway");
-    const { stdout } = await execute("ip", ["netns", "pids", name]).catch(() => ({ stdout: "" }));
-    const pids = stdout.trim().split(/\s+/).join(", ");
-    return pids === "" ? undefined : `the namespace ${name} is in use by the processes ${pids}`;
+    const lab = new Lab(prefix);
+    for (const machine of MACHINES) {
+      const name = lab.namespace(machine);
+      const { stdout } = await execute("ip", ["netns", "pids", name]).catch(() => ({ stdout: "" }));
+      const pids = stdout.trim().split(/\s+/).join(", ");
+      if (pids !== "") return `the namespace ${name} is in use by the processes ${pids}`;
+    }
+    return undefined;
   }
 
   namespace(machine: Machine): string {
@@ -150,7 +155,7 @@ export class Lab implements AsyncDisposable {
   }
 
   async #remove(): Promise<void> {
-    for (const machine of ["client", "gateway", "internal"] as const) {
+    for (const machine of MACHINES) {
       await execute("ip", ["netns", "del", this.namespace(machine)]).catch(() => undefined);
     }
   }

@@ -58,7 +58,7 @@ export async function startOcservSide(lab: Lab, certificates: TlsCertificates): 
 }
 
 /** Debian's openconnect with the bench's device certificate. */
-export function connectTo(
+export async function connectTo(
   lab: Lab,
   side: Side,
   transport: Transport,
@@ -75,5 +75,7 @@ export function connectTo(
   const words = [...identity, ...resolve, ...(transport === "tls" ? ["--no-dtls"] : [])];
   const url = `https://${SERVER_NAME}:${side.port}/`;
   const { folder, device: tun = "vpn0" } = options;
-  return connectOpenconnect(lab, { folder, url, caFile, words, device: tun });
+  const client = await connectOpenconnect(lab, { folder, url, caFile, words, device: tun });
+  remember(client.process);
+  return client;
 }

@@ -75,6 +75,10 @@ static void send_segments(struct session *session, struct segmenter *segmenter, 
   for (size_t length; (length = segment_length(segmenter)) > 0;) {
     segment_next(segmenter, packet);
     if (is_syn && mss_clamp(packet, view, mtu)) count(worker, COUNT_MSS_CLAMPED);
+    if (pace_tells(session, length) && !early_drop_mark(packet, length)) {
+      count_drop(session, COUNT_DROPPED_BACKLOG);
+      continue;
+    }
     if (!session_send(session, CSTP_DATA, packet, length)) continue;
     count_sent(session, length);
     expect_answer(session, packet, view, length);
@@ -145,10 +149,14 @@ static void tun_failed(struct worker *worker, const char *error) {
 bool down_receive(struct worker *worker) {
   size_t bytes = 0;
   uint32_t left_us;
+  pace_reads(worker);
   for (int reads = 0; reads < TUN_READS_PER_WAKE && bytes < TUN_BYTES_PER_WAKE; reads++) {
     ssize_t length = read(worker->options.tun_fd, worker->tun_in, sizeof worker->tun_in);
     if (length < 0 && errno == EINTR) continue;
-    if (length < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
+    if (length < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      pace_empty(worker);
+      return true;
+    }
     if (length <= 0) {
       tun_failed(worker, length < 0 ? strerror(errno) : "end");
       return true;

@@ -6,8 +6,6 @@
 /* Ours: how long the first loss is given to take effect; less and less towards the limit. */
 #define TELL_EVERY_US 10000
 #define WINDOW_US 10000
-/* Ours: shorter packets (acknowledgements, names, speech) slow nobody down when they are lost. */
-#define TELLING_BYTES 512
 
 /* The two bits of ECN, RFC 3168 section 5; in IPv6 they lie across two bytes. */
 #define ECN_MET 3

@@ -3,7 +3,8 @@
  * late), which a burst or two fill when the client is near and busy; what comes then is lost.
  *
  * A client that has the thread's network for itself is held back: nothing is read from the TUN while more than a little waits in its
- * socket, as TCP inside tells (drain.h). Where others have packets too, they cannot wait for it: a client that was sent a burst is
+ * socket, as TCP inside tells (drain.h). Where the TUN is never found empty meanwhile, TCP inside is told now and then, as by
+ * early-drop.h. Where others have packets too, they cannot wait for it: a client that was sent a burst is
  * waited for shortly, for a word, as clients empty their socket before they say anything.
  */
 #ifndef ISTHMUS_PACE_H
@@ -22,10 +23,16 @@ struct pace {
   struct session *last;    /* whom the network's last packet was for, over whatever transport, */
   uint64_t last_since_us;  /* and all since */
   uint64_t held_since_us;  /* 0: it is not held back */
+  uint64_t read_us, empty_us, told_us; /* when the TUN was read, was found empty; when somebody was told */
 };
 
 /* The network has a packet for the session. */
 void pace_packet(struct session *session);
+/* The TUN is about to be read; nothing is left in it. */
+void pace_reads(struct worker *worker);
+void pace_empty(struct worker *worker);
+/* Whether the sender of this packet is to be told that there is too much, by a mark or a loss. */
+bool pace_tells(struct session *session, size_t length);
 /* Datagrams of `length` bytes have left for the client. */
 void pace_sent(struct session *session, size_t length);
 /* The session or its DTLS ends. */

@@ -148,6 +148,64 @@ static void nobody_is_held_back_where_others_have_packets(void) {
   tear_down();
 }
 
+#define STANDING_US 10000
+#define LONG_PACKET 1400
+
+/* The TUN of `near`, which is alone, is read every millisecond for so long. */
+static unsigned told_in(uint64_t us, size_t length) {
+  unsigned told = 0;
+  for (uint64_t end_us = worker.now_us + us; worker.now_us < end_us; worker.now_us += 1000) {
+    pace_reads(&worker);
+    told += pace_tells(&near, length);
+  }
+  return told;
+}
+
+static void where_a_queue_stands_one_sender_is_told_now_and_then(void) {
+  hold(0);
+  near.is_dtls_active = true;
+  HOLDS(told_in(STANDING_US, LONG_PACKET) == 0);
+  HOLDS(told_in(1000, LONG_PACKET) == 1);
+  HOLDS(told_in(10 * STANDING_US, LONG_PACKET) == 10);
+  HOLDS(told_in(STANDING_US, 100) == 0);
+  tear_down();
+}
+
+static void a_tun_that_is_empty_at_times_tells_nobody(void) {
+  hold(0);
+  near.is_dtls_active = true;
+  for (int times = 0; times < 5; times++) {
+    HOLDS(told_in(STANDING_US, LONG_PACKET) == 0);
+    pace_empty(&worker);
+  }
+  HOLDS(told_in(STANDING_US, LONG_PACKET) == 0);
+  worker.now_us += 5000; /* nothing came meanwhile */
+  HOLDS(told_in(STANDING_US, LONG_PACKET) == 0);
+  tear_down();
+}
+
+static void who_is_held_back_finds_the_queue_as_it_was(void) {
+  hold(0);
+  near.is_dtls_active = worker.is_network_off = true;
+  pace_empty(&worker);
+  worker.now_us += STANDING_US;
+  HOLDS(told_in(1000, LONG_PACKET) == 1);
+  worker.is_network_off = false;
+  tear_down();
+}
+
+static void nobody_is_told_where_others_have_packets_or_over_tls(void) {
+  hold(0);
+  near.is_dtls_active = true;
+  pace_packet(&other);
+  HOLDS(told_in(5 * STANDING_US, LONG_PACKET) == 0);
+  tear_down();
+  hold(0);
+  near.is_dtls_active = false;
+  HOLDS(told_in(5 * STANDING_US, LONG_PACKET) == 0);
+  tear_down();
+}
+
 static void nobody_holds_a_session_that_has_left(void) {
   hold(HELD);
   HOLDS(is_held());
@@ -175,6 +233,10 @@ int main(void) {
   RUN(who_is_held_back_is_not_waited_for_in_place);
   RUN(a_client_that_never_answers_is_let_go);
   RUN(nobody_is_held_back_where_others_have_packets);
+  RUN(where_a_queue_stands_one_sender_is_told_now_and_then);
+  RUN(a_tun_that_is_empty_at_times_tells_nobody);
+  RUN(who_is_held_back_finds_the_queue_as_it_was);
+  RUN(nobody_is_told_where_others_have_packets_or_over_tls);
   RUN(nobody_holds_a_session_that_has_left);
   RUN(who_has_left_is_not_waited_for);
   return 0;
