@@ -58,7 +58,7 @@ function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutc
     const seq = firstSeq + index;
     if (seq <= applied) continue;
     present = seq;
-    context.entryOctets = line.length;
+    context.entryOctets = Buffer.byteLength(line);
     const code = take(context, handler, line, lineHandlers[stream]);
     if (code === undefined) continue;
     keep(seq, code, Buffer.from(line));

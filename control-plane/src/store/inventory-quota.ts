@@ -33,7 +33,7 @@ export interface QuotaTarget {
   readonly transaction: Transaction;
   readonly source: Source;
   readonly now: number;
-  /** Of the entry's line, about. */
+  /** Of the entry's line. */
   readonly octets: number;
 }
 
