@@ -17,7 +17,8 @@ const guid = (id: Sql) => sql`printf('00000000-0000-4000-8000-%012x', ${id})`;
 /** The device that an administrator's entry `d` is: the one that was named, or the one with its Entra id that was heard of last. */
 const recordOfEntry = sql`
   coalesce(d.record_id, (SELECT e.id FROM inventory_record e
-    WHERE e.entra_device_id = d.link_key AND e.kind = 'device' AND e.deleted_at IS NULL AND ${isListed(sql`e`)}
+    WHERE substr(e.entra_device_id, -6) COLLATE NOCASE = substr(d.link_key, -6) AND e.entra_device_id = d.link_key
+      AND e.kind = 'device' AND e.deleted_at IS NULL AND ${isListed(sql`e`)}
     ORDER BY e.management_agent IS NULL, e.last_seen_at DESC, e.id LIMIT 1))`;
 
 /** Whether no administrator's entry stands for the device `r`. */

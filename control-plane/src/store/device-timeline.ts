@@ -14,9 +14,10 @@ const MAX_RECORDS = 10;
 export function recordsOfDevice(transaction: Transaction, deviceId: string): number[] {
   const rows = transaction.all(
     `SELECT id FROM inventory_record WHERE kind = 'device' AND deleted_at IS NULL AND id IN (
-       SELECT id FROM inventory_record WHERE entra_device_id IS NOT NULL AND entra_device_id = ?1
+       SELECT id FROM inventory_record WHERE substr(entra_device_id, -6) COLLATE NOCASE = substr(?1, -6) AND entra_device_id = ?1
        UNION SELECT id FROM inventory_record WHERE managed_device_id IS NOT NULL AND managed_device_id = ?1
-       UNION SELECT id FROM inventory_record WHERE smsid IS NOT NULL AND smsid IN (?1, ?2))
+       UNION SELECT id FROM inventory_record WHERE substr(smsid, -6) COLLATE NOCASE IN (substr(?1, -6), substr(?2, -6))
+         AND smsid IN (?1, ?2))
      ORDER BY id LIMIT ${MAX_RECORDS}`,
     deviceId,
     // The client's id as the site writes it, for those who leave its prefix out.

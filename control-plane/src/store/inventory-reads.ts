@@ -120,7 +120,7 @@ export async function joinedBySid(
   const rows = await store.query(
     `SELECT o.id, os.name AS source, os.type AS source_type, o.kind, o.key, o.name
      FROM inventory_record r JOIN inventory_source rs ON rs.id = r.source_id
-       JOIN inventory_record o ON o.sid = r.sid AND o.kind = r.kind AND o.id <> r.id
+       JOIN inventory_record o ON substr(o.sid, -6) COLLATE NOCASE = substr(r.sid, -6) AND o.sid = r.sid AND o.kind = r.kind AND o.id <> r.id
        JOIN inventory_source os ON os.id = o.source_id
      WHERE r.id = ? AND r.sid IS NOT NULL AND o.deleted_at IS NULL
        AND (rs.type, os.type) IN (VALUES ('configmgr', 'active-directory'), ('active-directory', 'configmgr'))

@@ -125,7 +125,8 @@ function deviceRow(transaction: Transaction, managedDeviceId: string): Row {
 function requireOneSite(transaction: Transaction, managedDeviceId: string): void {
   const sites = transaction.all(
     `SELECT DISTINCT s.name FROM managed_device d
-       JOIN inventory_record r ON r.entra_device_id = d.link_key AND r.kind = 'device' AND r.deleted_at IS NULL
+       JOIN inventory_record r ON substr(r.entra_device_id, -6) COLLATE NOCASE = substr(d.link_key, -6)
+         AND r.entra_device_id = d.link_key AND r.kind = 'device' AND r.deleted_at IS NULL
        JOIN inventory_source s ON s.id = r.source_id AND s.type = 'configmgr'
      WHERE d.id = ? ORDER BY s.name LIMIT 10`,
     managedDeviceId,
