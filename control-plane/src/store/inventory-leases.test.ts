@@ -96,3 +96,16 @@ test("a source is of one type", async () => {
   expect(await site.bridge.lease({ sourceType: "agents" })).toMatchObject({ isHeld: false });
   expect(await site.bridge.lease()).toMatchObject(held(1));
 });
+
+test("who takes and gives up a source without end is told of so often in an hour, and then no more", async () => {
+  const told = async () =>
+    (await site.rows("SELECT 1 FROM inventory_event WHERE event LIKE 'lease.%'")).length;
+  for (let turn = 0; turn < 250; turn++) {
+    expect(await site.bridge.lease()).toMatchObject(held(1));
+    await site.bridge.lease({ lease: 1, isGivenUp: true });
+  }
+  expect(await told()).toBe(200);
+  await site.bridge.lease({ now: START + 3_600_001 });
+  await site.bridge.lease({ lease: 1, isGivenUp: true, now: START + 3_600_001 });
+  expect(await told()).toBe(201);
+});

@@ -20,6 +20,8 @@ const MAX_AHEAD = 2 ** 32;
 const MAX_CLAIMED = 2 ** 52;
 /** A bridge asks every 20 s: a refusal is told of once in this time. */
 const TOLD_EVERY_MS = 3_600_000;
+/** Takings and givings-up of a source that are told within that time: a bridge that does nothing else fills nothing. */
+const MAX_TOLD = 200;
 
 /** The answer to a bridge that would read a source, or goes on reading it; undefined for a connector that is no bridge. */
 function renewLease(transaction: Transaction, claim: LeaseClaim): Lease | undefined {
@@ -103,6 +105,7 @@ function hold(transaction: Transaction, claim: LeaseClaim, row: Row, epoch: numb
 
 function tellTaken(transaction: Transaction, claim: LeaseClaim, row: Row, lease: number): void {
   const { connectorId, source, now } = claim;
+  if (isToldEnough(transaction, row, now)) return;
   const previous = row["connector_id"];
   const isHandedOver = previous !== null && previous !== connectorId;
   if (isHandedOver) {
@@ -117,17 +120,35 @@ function tellTaken(transaction: Transaction, claim: LeaseClaim, row: Row, lease:
 }
 
 function giveUp(transaction: Transaction, claim: LeaseClaim, row: Row): Lease {
-  const { connectorId, source, now } = claim;
   if (row["lease_until"] !== null) {
     transaction.run(
       "UPDATE inventory_source SET lease_until = NULL WHERE id = ?",
       Number(row["id"]),
     );
-    recordConnectorEvent(transaction, connectorId, now, "source.given-up", source);
-    const event = { at: now, now, event: "lease.given-up", message: `by ${connectorId}` };
-    recordSourceEvent(transaction, { sourceId: Number(row["id"]), side: "cloud", ...event });
+    if (!isToldEnough(transaction, row, claim.now)) tellGivenUp(transaction, claim, row);
   }
   return answer(row, false, 0);
+}
+
+function tellGivenUp(
+  transaction: Transaction,
+  { connectorId, source, now }: LeaseClaim,
+  row: Row,
+): void {
+  recordConnectorEvent(transaction, connectorId, now, "source.given-up", source);
+  const event = { at: now, now, event: "lease.given-up", message: `by ${connectorId}` };
+  recordSourceEvent(transaction, { sourceId: Number(row["id"]), side: "cloud", ...event });
+}
+
+function isToldEnough(transaction: Transaction, row: Row, now: number): boolean {
+  const told = transaction.get(
+    `SELECT count(*) AS n FROM (SELECT side, event, recorded_at FROM inventory_event WHERE source_id = ? ORDER BY id DESC LIMIT ?)
+     WHERE side = 'cloud' AND event IN ('lease.taken', 'lease.given-up') AND recorded_at > ?`,
+    Number(row["id"]),
+    MAX_TOLD,
+    now - TOLD_EVERY_MS,
+  );
+  return Number(told?.["n"]) >= MAX_TOLD;
 }
 
 function heldByAnother(transaction: Transaction, row: Row, { now }: LeaseClaim): Lease {
