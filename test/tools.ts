@@ -65,6 +65,7 @@ export const TOOLS = {
   freeradius: { command: "freeradius", packages: ["freeradius"], size: "small" },
   slapd: { command: "slapd", packages: ["slapd"], size: "small" },
   slapadd: { command: "slapadd", packages: ["slapd"], size: "small" },
+  chromium: { command: "chromium", packages: ["chromium"], size: "large" },
   go: {
     command: "go",
     packages: ["golang-go", "golang-github-smallstep-certificates-dev"],
