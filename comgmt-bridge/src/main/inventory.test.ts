@@ -55,6 +55,23 @@ test("the check says that a first reading begins, and when a source was last rea
   });
 });
 
+test("the check names a class whose answers cannot be used, until they can", async () => {
+  await using it = await startInventory();
+  await it.scanned(20);
+  const observer = it.inventory.runners[0]?.observer;
+  observer?.table("SMS_G_System_TPM", { code: "site-failed", message: "status 500" });
+  observer?.scanEnded("device");
+  expect(await it.inventory.check()).toMatchObject({
+    status: "warning",
+    reason: expect.stringContaining(
+      "SMS_G_System_TPM is left out, and what it told stays as it was: status 500",
+    ),
+    remedy: "look at SMS_G_System_TPM at the site, or take it out of inventoryClasses",
+  });
+  observer?.table("SMS_G_System_TPM", undefined);
+  expect(await it.inventory.check()).toMatchObject({ status: "healthy" });
+});
+
 test("the check warns of deletions that wait for an approval", async () => {
   await using it = await startInventory();
   for (const devices of [20, 10, 10]) await it.scanned(devices);

@@ -108,6 +108,10 @@ function checkOf(
     reasons.push(`it cannot be read well: ${fault.message}`);
     remedies.push("see the check of the source itself, and the reason");
   }
+  for (const [table, { message }] of observer.tableFaults) {
+    reasons.push(`${table} is left out, and what it told stays as it was: ${message}`);
+    remedies.push(`look at ${table} at the site, or take it out of inventoryClasses`);
+  }
   const waiting = kinds.reduce((sum, each) => sum + each.waiting, 0);
   if (waiting > 0) {
     reasons.push(`${waiting} deletions are too many at once and wait for an approval`);

@@ -18,6 +18,8 @@ export class SourceObserver {
   /** Of scans that are under way. */
   readonly progressByKind = new Map<RecordKind, KindProgress>();
   readonly scanEndedAt = new Map<RecordKind, number>();
+  /** Tables that are left out, by name. */
+  readonly tableFaults = new Map<string, SourceFault>();
   lastFault: SourceFault | undefined;
   backlogEntries = 0;
   readonly #now: () => number;
@@ -41,6 +43,18 @@ export class SourceObserver {
     const isNews = this.lastFault?.code !== code;
     this.lastFault = { code, message, at: this.#now() };
     if (isNews) this.#onFault(this.lastFault);
+  }
+
+  table(
+    name: string,
+    fault: { readonly code: string; readonly message: string } | undefined,
+  ): void {
+    if (fault === undefined) this.tableFaults.delete(name);
+    else {
+      const { code, message } = fault;
+      if (!this.tableFaults.has(name)) this.fault(code, `${name} is left out: ${message}`);
+      this.tableFaults.set(name, { code, message, at: this.#now() });
+    }
   }
 
   changed(count: number): void {

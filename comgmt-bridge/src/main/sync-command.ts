@@ -20,10 +20,20 @@ export const syncCommand: CliCommand = {
   commands: [status],
 };
 
-function textOf({ source, lease, backlogEntries, lastFault, kinds }: SourceStatus): string {
+function textOf({
+  source,
+  lease,
+  backlogEntries,
+  lastFault,
+  leftOut,
+  kinds,
+}: SourceStatus): string {
   const lines = [
     `${source}: ${leaseWords(lease)}; ${backlogEntries} entries wait for the control plane`,
     ...kinds.map((kind) => `  ${kindWords(kind)}`),
+    ...Object.entries(leftOut).map(
+      ([table, { message, code }]) => `  ${table} is left out: ${message} [${code}]`,
+    ),
     ...(lastFault === undefined
       ? []
       : [

@@ -14,6 +14,8 @@ export interface SourceStatus {
   readonly backlogEntries: number;
   readonly totals: SourceObserver["totals"];
   readonly lastFault: SourceFault | undefined;
+  /** Tables whose answers cannot be used, by name. */
+  readonly leftOut: Readonly<Record<string, SourceFault>>;
   readonly kinds: readonly KindStatus[];
 }
 
@@ -42,6 +44,7 @@ export function syncControls(
         backlogEntries: observer.backlogEntries,
         totals: { ...observer.totals },
         lastFault: observer.lastFault,
+        leftOut: Object.fromEntries(observer.tableFaults),
         kinds: source.kinds.map((kind) => {
           const found = figures.find((each) => each.source === source.name && each.kind === kind);
           const { records, missing, waiting, completeScans, lastScan } = found ?? NO_FIGURES;

@@ -8,6 +8,7 @@ import { type CollectionScope, inScope } from "./range-reading.ts";
 import type { RawPages } from "./raw-pages.ts";
 import { RecordAssembly, type TableRows } from "./record-assembly.ts";
 import { facetsOfTables, type KindOfSite, type LaidOutTable } from "./site-tables.ts";
+import type { TableFaults } from "./table-faults.ts";
 
 /** Own limits: keys in one filter, bounded by the length of a request line; rows of one device in one page. */
 const MOST_KEYS = 100;
@@ -18,6 +19,8 @@ export interface KeyedReaderOptions {
   readonly pageRows: number;
   readonly onRead?: (table: string, requests: number) => void;
   readonly onRows?: (rows: number) => void;
+  /** Notes whose answers can be used. */
+  readonly faults?: TableFaults;
 }
 
 /** Reads single records by their numeric keys, many in one request as far as the site bears it. */
@@ -50,7 +53,10 @@ export class KeyedReader {
     );
     const read = await Promise.all(
       needed.map(async (table): Promise<TableRows> => {
-        return { ...table, rows: await this.#rowsOf(table, keys, asking) };
+        const read = () => this.#rowsOf(table, keys, asking);
+        const { faults } = this.#options;
+        const of = { kind, scope, table, stage: "looked-into" } as const;
+        return { ...table, rows: await (faults?.noting(of, read) ?? read()) };
       }),
     );
     const [spine, ...others] = read;

@@ -1,4 +1,4 @@
-import { ConnectorError, codeOf } from "@isthmus/shared/errors";
+import { ConnectorError, codeOf, ProtocolError } from "@isthmus/shared/errors";
 import { REPORT_COLUMNS, type SiteTable, wantedColumns } from "../core/site-table.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { isAnnotation } from "../protocol/admin-service/answer.ts";
@@ -59,9 +59,13 @@ async function look(
     const { rows } = readPlainRows((await client.page(table.of, { top: 1 }, asking)).body.whole);
     return tableOf(table, rows[0]);
   } catch (error) {
-    if (table.isRequired || !(error instanceof ConnectorError) || !MISSING.has(error.code)) {
-      throw error;
-    }
+    const isBearable = error instanceof ConnectorError && MISSING.has(error.code);
+    // An answer that is none is no reason to go without the others; what is wrong with it is found when it is read.
+    const isBroken =
+      error instanceof ProtocolError ||
+      (error instanceof ConnectorError && error.code === "site-failed");
+    if (table.isRequired || !(isBearable || isBroken)) throw error;
+    if (isBroken) return { table, keyName: table.keyNames[0] ?? "ResourceID", select: undefined };
     return { table, code: codeOf(error), reason: error.message };
   }
 }

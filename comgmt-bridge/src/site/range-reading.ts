@@ -19,7 +19,7 @@ export interface CollectionScope {
 
 export interface RangeReader {
   readonly kind: KindOfSite;
-  readonly reader: TableReader;
+  readonly reader: Pick<TableReader, "fetch" | "rows">;
   readonly scope: CollectionScope;
   readonly onRows?: (rows: number) => void;
 }
@@ -64,7 +64,7 @@ export async function readRange(
   const facets = facetsOfTables(fresh.map(({ table }) => table));
   const looked = await look(of, read, facets, asking);
   const pages = Object.fromEntries(read.map((each) => [each.table.table.id, each.hash]));
-  const kept = Object.fromEntries(Object.entries(before).filter(([id]) => kind.ids.has(id)));
+  const kept = Object.fromEntries(Object.entries(before).filter(([id]) => isKept(kind, id)));
   const applied = await sink.applyRange(kind.kind, {
     range,
     facets: [...facets],
@@ -75,6 +75,14 @@ export async function readRange(
     before,
   });
   return { isEmpty, isPassedOver: false, records: looked.count, changed: applied.changed };
+}
+
+/**
+ * Whether the hash of a page that was not read stays: not of a table that is left out, so that it is looked into as soon as it can be,
+ * and of one that is wanted no more as long as its facets cannot go, which takes a reading of all tables.
+ */
+function isKept({ ids, leftOut }: KindOfSite, id: string): boolean {
+  return ids.has(id) ? leftOut?.has(id) !== true : (leftOut?.size ?? 0) > 0;
 }
 
 /** Parses the tables that these facets and the list of records come from. */

@@ -12,6 +12,7 @@ import { probeCapabilities, type SiteCapabilities } from "./probe-capabilities.t
 import type { CollectionScope, RangeReader } from "./range-reading.ts";
 import { ScriptContents } from "./script-contents.ts";
 import { type KindOfSite, probeKind } from "./site-tables.ts";
+import { TableFaults } from "./table-faults.ts";
 import { TableReader } from "./table-reader.ts";
 import type { WholeReader } from "./whole-reading.ts";
 
@@ -34,6 +35,11 @@ export interface SiteObserver {
   requests(count: number): void;
   rows(count: number): void;
   fault(code: string, message: string): void;
+  /** A table is left out for this fault; undefined once it is read again. */
+  table?(
+    name: string,
+    fault: { readonly code: string; readonly message: string } | undefined,
+  ): void;
 }
 
 export interface SiteReadingOptions {
@@ -55,6 +61,7 @@ export class SiteReading {
   readonly #options: SiteReadingOptions;
   readonly #catalogue: ReadonlyMap<RecordKind, KindTables>;
   readonly #tables: TableReader;
+  readonly #faults: TableFaults;
   readonly #scripts: ScriptContents;
   readonly #probed = new Map<RecordKind, KindOfSite>();
   readonly #expected = new Map<RecordKind, number>();
@@ -77,7 +84,9 @@ export class SiteReading {
     const shared = { client, pageRows, isOrdered, onRead };
     this.wholeReader = shared;
     this.#tables = new TableReader(shared);
-    this.keyed = new KeyedReader({ ...shared, onRows: (rows) => observer.rows(rows) });
+    this.#faults = new TableFaults((name, fault) => observer.table?.(name, fault));
+    const onRows = (rows: number) => observer.rows(rows);
+    this.keyed = new KeyedReader({ ...shared, onRows, faults: this.#faults });
     this.#scripts = new ScriptContents(client);
   }
 
@@ -87,6 +96,7 @@ export class SiteReading {
     if (catalogue === undefined) return undefined;
     const asking = { lane: "snapshot", signal } as const;
     const scope = kind === "device" ? this.scope.collections : [];
+    if (kind === "device") this.#faults.tryAgain();
     const looked = await patiently(
       () => unlessUnreadable(probeKind(this.client, catalogue, scope, asking)),
       this.parts,
@@ -100,13 +110,16 @@ export class SiteReading {
 
   /** As last probed; probed now where it never was. */
   async tablesOf(kind: RecordKind, signal: AbortSignal): Promise<KindOfSite | undefined> {
-    return this.#probed.get(kind) ?? (await this.probe(kind, signal));
+    const known = this.#probed.get(kind) ?? (await this.probe(kind, signal));
+    return known && this.#faults.without(known);
   }
 
   rangeReader(kind: KindOfSite): RangeReader {
     const { observer } = this.#options;
     const scope = kind.kind === "device" ? this.scope : { collections: [] };
-    return { kind, scope, reader: this.#tables, onRows: (rows) => observer.rows(rows) };
+    const reader = this.#faults.watching(this.#tables, { kind, scope });
+    const onRows = (rows: number) => observer.rows(rows);
+    return { kind: this.#faults.without(kind), scope, reader, onRows };
   }
 
   /** Adds what comes only by key. */

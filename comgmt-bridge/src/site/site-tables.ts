@@ -24,6 +24,8 @@ export interface KindOfSite {
   readonly isAllThereIs: boolean;
   /** Ids of the catalogue, whether the site has them or not. */
   readonly ids: ReadonlySet<string>;
+  /** Of these, those whose answers cannot be used at present. */
+  readonly leftOut?: ReadonlySet<string>;
 }
 
 /** `scope` is whatever else decides what records come of the tables. */

@@ -1,0 +1,115 @@
+import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
+import { beforeEach, expect, test } from "vitest";
+import { deviceTables } from "../core/device-tables.ts";
+import { SYSTEM_KEYS } from "../core/site-table.ts";
+import type { KindOfSite, LaidOutTable } from "./site-tables.ts";
+import { TableFaults } from "./table-faults.ts";
+
+const BIOS = "SMS_G_System_PC_BIOS";
+const DISKS = "SMS_G_System_LOGICAL_DISK";
+
+const { spine, others } = deviceTables({
+  inventoryClasses: [BIOS, DISKS],
+  isUpdateComplianceRead: true,
+});
+const laidOut = (table: LaidOutTable["table"]): LaidOutTable => ({
+  ...{ table, keyName: SYSTEM_KEYS[0] ?? "", select: undefined, layout: table.id },
+});
+const kind: KindOfSite = {
+  ...{ kind: "device", isInRanges: true, spine: laidOut(spine), others: others.map(laidOut) },
+  ...{ isAllThereIs: true, ids: new Set([spine, ...others].map(({ id }) => id)) },
+};
+const anywhere = { collections: [] };
+
+let faults: TableFaults;
+let told: (readonly [string, string | undefined])[];
+
+beforeEach(() => {
+  told = [];
+  faults = new TableFaults((table, fault) => told.push([table, fault?.code]));
+});
+
+const tableOf = (id: string): LaidOutTable =>
+  [kind.spine, ...kind.others].find(({ table }) => table.id === id) ?? kind.spine;
+const reads = (id: string, stage: "asked" | "looked-into" = "looked-into", scope = anywhere) =>
+  faults.noting({ kind, scope, table: tableOf(id), stage }, async () => {});
+async function fails(id: string, error: unknown = broken, of: Partial<typeof how> = {}) {
+  const noted = faults.noting({ kind, table: tableOf(id), ...how, ...of }, async () => {
+    throw error;
+  });
+  await expect(noted).rejects.toBe(error);
+}
+const how = { scope: anywhere as { collections: string[] }, stage: "looked-into" as const };
+const broken = new ProtocolError("admin-service-answer", "it is no JSON");
+const leftOut = () => [...(faults.without(kind).leftOut ?? [])];
+
+test("a table that fails twice while others are read is left out, and the kind is not all there is", async () => {
+  await reads(spine.id);
+  await fails(BIOS);
+  expect(leftOut()).toEqual([]);
+  await reads(spine.id);
+  await fails(BIOS);
+  const { others: kept, isAllThereIs, ids } = faults.without(kind);
+  expect(leftOut()).toEqual([BIOS]);
+  expect(kept.map(({ table }) => table.id)).not.toContain(BIOS);
+  expect([isAllThereIs, ids.has(BIOS)]).toEqual([false, true]);
+  expect(told).toEqual([[BIOS, "admin-service-answer"]]);
+});
+
+test("in the next scan it is tried once more, left out at its first fault, and back after its first reading", async () => {
+  for (const _ of [1, 2]) {
+    await reads(spine.id);
+    await fails(BIOS);
+  }
+  faults.tryAgain();
+  expect(leftOut()).toEqual([]);
+  await reads(spine.id);
+  await fails(BIOS);
+  expect(leftOut()).toEqual([BIOS]);
+  faults.tryAgain();
+  await reads(BIOS);
+  expect(leftOut()).toEqual([]);
+  expect(told.at(-1)).toEqual([BIOS, undefined]);
+});
+
+test("that a page comes says nothing of a table whose pages cannot be used", async () => {
+  for (const _ of [1, 2]) {
+    await reads(spine.id, "asked");
+    await reads(BIOS, "asked");
+    await fails(BIOS);
+  }
+  expect(leftOut()).toEqual([BIOS]);
+});
+
+test("where all tables fail, the site is at fault and none is left out", async () => {
+  const failed = new ConnectorError("site-failed", "500", { isRetryable: true });
+  await reads(spine.id);
+  for (const _ of [1, 2, 3]) for (const id of [spine.id, BIOS, DISKS]) await fails(id, failed);
+  expect(leftOut()).toEqual([]);
+});
+
+test.each([
+  "site-timeout",
+  "site-unreachable",
+  "site-throttled",
+  "site-circuit-open",
+  "store-full",
+])("a fault %s is nothing of the table", async (code) => {
+  for (const _ of [1, 2, 3]) {
+    await reads(spine.id);
+    await fails(BIOS, new ConnectorError(code, "x", { isRetryable: true }));
+  }
+  expect(leftOut()).toEqual([]);
+});
+
+test.each([
+  ["the list of devices", spine.id, []],
+  ["what shares its facets", "Device", []],
+  ["memberships where collections are asked for", "SMS_FullCollectionMembership", ["CM100014"]],
+])("%s cannot be left out", async (_what, id, collections: string[]) => {
+  for (const _ of [1, 2, 3]) {
+    await reads(BIOS);
+    await fails(id, broken, { scope: { collections } });
+  }
+  expect(leftOut()).toEqual([]);
+});

@@ -1,0 +1,128 @@
+import { ConnectorError, codeOf, ProtocolError } from "@isthmus/shared/errors";
+import { facetsOf } from "../core/site-table.ts";
+import type { CollectionScope } from "./range-reading.ts";
+import type { KindOfSite, LaidOutTable } from "./site-tables.ts";
+import type { TableReader } from "./table-reader.ts";
+
+/** Own choice: below how often what cannot be trusted is read again, so that the same reading ends without the table. */
+const FAILURES = 2;
+/** What says that the table's answer is at fault: not that the site is away, busy, or does not let us in. */
+const OF_THE_TABLE = new Set([
+  ...["site-failed", "site-bad-request", "site-forbidden", "site-not-found", "site-status"],
+  ...["site-page", "site-table-key"],
+]);
+
+/** Where a reading fails: a page that comes may still be none that can be used. */
+type Stage = "asked" | "looked-into";
+
+interface Known {
+  readonly stage: Stage;
+  readonly count: number;
+  /** How much of other tables had been read when it last failed. */
+  readonly successes: number;
+  readonly isLeftOut: boolean;
+}
+
+/**
+ * Tables whose answers are always broken while those of others are not. Each is left out for the rest of the scan: its facets stay as
+ * they were, and everything else goes on. What records there are is none of its business, so nothing is deleted for it.
+ */
+export class TableFaults {
+  readonly #known = new Map<string, Known>();
+  readonly #onFault: (table: string, fault: ConnectorError | undefined) => void;
+  #successes = 0;
+
+  /** `onFault` is told when a table is left out, and when it is read again. */
+  constructor(onFault: (table: string, fault: ConnectorError | undefined) => void) {
+    this.#onFault = onFault;
+  }
+
+  /** A scan begins: what was left out is tried once more, and left out at the first fault. */
+  tryAgain(): void {
+    for (const [id, known] of this.#known) this.#known.set(id, { ...known, isLeftOut: false });
+  }
+
+  /** The kind without what is left out. */
+  without(kind: KindOfSite): KindOfSite {
+    const leftOut = new Set(
+      kind.others.map(({ table }) => table.id).filter((id) => this.#known.get(id)?.isLeftOut),
+    );
+    if (leftOut.size === 0) return kind;
+    const others = kind.others.filter(({ table }) => !leftOut.has(table.id));
+    return { ...kind, others, leftOut, isAllThereIs: false };
+  }
+
+  /** A reader that notes whose answers can be used. */
+  watching(
+    reader: Pick<TableReader, "fetch" | "rows">,
+    of: { readonly kind: KindOfSite; readonly scope: CollectionScope },
+  ): Pick<TableReader, "fetch" | "rows"> {
+    return {
+      fetch: (table, ...more) =>
+        this.noting({ ...of, table, stage: "asked" }, () => reader.fetch(table, ...more)),
+      rows: (bytes, ...more) =>
+        this.noting({ ...of, table: bytes.table, stage: "looked-into" }, () =>
+          reader.rows(bytes, ...more),
+        ),
+    };
+  }
+
+  async noting<Value>(
+    of: {
+      readonly kind: KindOfSite;
+      readonly scope: CollectionScope;
+      readonly table: LaidOutTable;
+      readonly stage: Stage;
+    },
+    read: () => Promise<Value>,
+  ): Promise<Value> {
+    try {
+      const value = await read();
+      this.#succeeded(of.table, of.stage);
+      return value;
+    } catch (error) {
+      if (isOfTheTable(error) && mayDoWithout(of)) this.#failed(of.table, of.stage, error);
+      throw error;
+    }
+  }
+
+  #succeeded({ table: { id, of } }: LaidOutTable, stage: Stage): void {
+    this.#successes += 1;
+    const known = this.#known.get(id);
+    if (known === undefined || (known.stage === "looked-into" && stage === "asked")) return;
+    this.#known.delete(id);
+    if (known.count >= FAILURES) this.#onFault(of.name, undefined);
+  }
+
+  #failed({ table: { id, of } }: LaidOutTable, stage: Stage, fault: ConnectorError): void {
+    const known = this.#known.get(id);
+    // Where nothing else was read since, the site itself may be at fault.
+    if (this.#successes === (known?.successes ?? 0)) return;
+    const count = (known?.count ?? 0) + 1;
+    const isLeftOut = count >= FAILURES;
+    this.#known.set(id, { stage, count, successes: this.#successes, isLeftOut });
+    if (isLeftOut) this.#onFault(of.name, fault);
+  }
+}
+
+function isOfTheTable(error: unknown): error is ConnectorError {
+  if (error instanceof ProtocolError) return true;
+  if (!(error instanceof ConnectorError)) return false;
+  return error.code.startsWith("page-") || OF_THE_TABLE.has(codeOf(error));
+}
+
+/** Facets that it shares with the list of records itself cannot be told without it, nor who is in a collection that is asked for. */
+function mayDoWithout({
+  kind: { spine },
+  scope: { collections },
+  table: { table },
+}: {
+  readonly kind: KindOfSite;
+  readonly scope: CollectionScope;
+  readonly table: LaidOutTable;
+}): boolean {
+  if (table.isRequired || table.id === spine.table.id) return false;
+  if (collections.length > 0 && table.content.kind === "values") return false;
+  const shared = new Set(facetsOf(spine.table));
+  return !facetsOf(table).some((facet) => shared.has(facet));
+}
