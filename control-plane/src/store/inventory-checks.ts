@@ -85,13 +85,26 @@ function areFacets(facets: Members): boolean {
 }
 
 export function isFacet(name: string, hash: unknown, value: unknown): boolean {
-  return (
-    FACET_NAME.test(name) &&
-    typeof hash === "string" &&
-    FACET_HASH.test(hash) &&
-    value !== undefined &&
-    isNestedAtMost(value, MAX_FACET_NESTING)
-  );
+  return isFacetName(name) && isFacetHash(hash) && isFacetValue(value);
+}
+
+/** Own limit: names that were checked. Sources have some dozens. */
+const MAX_KNOWN_NAMES = 1_000;
+const knownNames = new Set<string>();
+
+export function isFacetName(name: string): boolean {
+  if (knownNames.has(name)) return true;
+  if (!FACET_NAME.test(name)) return false;
+  if (knownNames.size < MAX_KNOWN_NAMES) knownNames.add(name);
+  return true;
+}
+
+export function isFacetHash(hash: unknown): boolean {
+  return typeof hash === "string" && FACET_HASH.test(hash);
+}
+
+export function isFacetValue(value: unknown): boolean {
+  return value !== undefined && isNestedAtMost(value, MAX_FACET_NESTING);
 }
 
 function isObject(value: unknown): value is Members {
@@ -102,13 +115,27 @@ function isSequence(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-/** `shared/src/link/nesting.ts`, without a call for each value that holds no others. */
+/** `shared/src/link/nesting.ts`, without a call for each value that holds no others, and without a list of each object's values. */
 function isNestedAtMost(value: unknown, depth: number): boolean {
   if (typeof value !== "object" || value === null) return true;
   if (depth === 0) return false;
-  const parts: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
-  for (const part of parts) {
-    if (typeof part === "object" && part !== null && !isNestedAtMost(part, depth - 1)) return false;
+  return Array.isArray(value)
+    ? areItemsNestedAtMost(value, depth - 1)
+    : areMembersNestedAtMost(value as Members, depth - 1);
+}
+
+function areItemsNestedAtMost(items: readonly unknown[], depth: number): boolean {
+  for (const item of items) {
+    if (typeof item === "object" && item !== null && !isNestedAtMost(item, depth)) return false;
+  }
+  return true;
+}
+
+function areMembersNestedAtMost(members: Members, depth: number): boolean {
+  for (const name in members) {
+    const member = members[name];
+    if (typeof member === "object" && member !== null && !isNestedAtMost(member, depth))
+      return false;
   }
   return true;
 }

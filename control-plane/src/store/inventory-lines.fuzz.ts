@@ -19,6 +19,7 @@ const PIECES = [
     '":{"hash":"0123456789abcdef","value":',
   ],
   ...['{"kind":"device","key":"1","revision":1,"at":1,"isWhole":true,"facets":{', "null", "1", '"'],
+  ...["-0", "1e999", " "],
 ];
 const text = fc.oneof(fc.constantFrom(...PIECES), fc.string(), fc.string({ unit: "binary" }));
 const value = fc.oneof(
@@ -93,7 +94,9 @@ test("a line that is read piece by piece holds what JSON.parse finds in it", () 
       expect(valuesOf(read)).toEqual(valuesOf(whole));
       for (const { text, value, hash, isTrue } of read.records.flatMap(({ facets }) => facets)) {
         if (text === undefined) expect(value).toBe(null);
-        else expect([JSON.parse(text), facetHash(text) === hash]).toEqual([value, isTrue]);
+        // A number that was told as -0 or 1e999 is written as 0 or null.
+        else expect(JSON.stringify(JSON.parse(text))).toBe(JSON.stringify(value));
+        expect(text === undefined || facetHash(text) === hash).toBe(isTrue);
       }
     }),
     { numRuns: fuzzRuns(3_000) },

@@ -1,5 +1,12 @@
 import { MAX_FACETS, MAX_RECORDS_IN_ENTRY } from "@isthmus/shared/link/inventory-messages";
-import { isFacet, isRecordHead, isSourceHead, type RecordHead } from "./inventory-checks.ts";
+import {
+  isFacetHash,
+  isFacetName,
+  isFacetValue,
+  isRecordHead,
+  isSourceHead,
+  type RecordHead,
+} from "./inventory-checks.ts";
 import { type RecordsEntry, type ToldFacet, type ToldRecord, toldFacet } from "./told-records.ts";
 
 /**
@@ -22,6 +29,7 @@ const RECORD =
 /** What follows the value of a record's last facet. Its first brace ends the facet. */
 const NEXT_RECORD = '}}},{"kind":"';
 const END = "}}}]}";
+const QUOTE = 0x22;
 const NAME_END = '":';
 const HASH = '{"hash":"';
 const HASH_DIGITS = 16;
@@ -111,7 +119,8 @@ function endOfValue(
   from: number,
 ): { readonly end: number; readonly next: number } {
   if (brace === -1) return { end: line.length - END.length, next: line.length };
-  const name = line.lastIndexOf('"', brace - NAME_END.length - 1);
+  let name = brace - NAME_END.length - 1;
+  while (name > from && line.charCodeAt(name) !== QUOTE) name -= 1;
   if (name - 2 > from && line.startsWith("},", name - 2)) return { end: name - 2, next: name };
   const end = line.lastIndexOf(NEXT_RECORD, brace);
   return { end: end > from ? end : -1, next: end + 4 };
@@ -120,7 +129,11 @@ function endOfValue(
 function readFacet({ name, hash }: Named, text: string): ToldFacet | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return isFacet(name, hash, value) ? toldFacet({ name, hash, value }, text) : undefined;
+    if (!isFacetName(name) || !isFacetValue(value)) return undefined;
+    const facet = toldFacet({ name, hash, value }, text);
+    // A hash that was found to be one need not be looked at.
+    const isHash = (facet.isTrue && facet.text !== undefined) || isFacetHash(hash);
+    return isHash ? facet : undefined;
   } catch {
     return undefined;
   }
