@@ -6,8 +6,8 @@ export interface InventoryQuota {
   readonly octets: number;
 }
 
-/** A million devices with their users and collections, ten kilobytes each, and a year of changes stay below. */
-export const DEFAULT_QUOTA: InventoryQuota = { records: 3_000_000, octets: 100_000_000_000 };
+/** A million devices with their users and collections, ten kilobytes each, stay below with as much history again. */
+export const DEFAULT_QUOTA: InventoryQuota = { records: 3_000_000, octets: 20_000_000_000 };
 
 /** Of every source, and of those that have limits of their own, by their names. */
 export interface InventoryQuotas {
