@@ -7,6 +7,7 @@ import type { InventoryEntry, Lease, SourceType } from "@isthmus/shared/link/inv
 import { publicKeyOf, verifyJws } from "@isthmus/shared/link/jws";
 import {
   type CommandResult,
+  type CommandWait,
   enrolmentAnswer,
   enrolmentSigningInput,
   helloSigningInput,
@@ -169,6 +170,12 @@ export class ConnectorFixture implements AsyncDisposable {
   /** Tells how actions at a site fare. */
   actions(...entries: readonly ActionEntry[]): Promise<void> {
     return this.#append("actions", ...entries);
+  }
+
+  /** Says that it has a command which waits for something, or (without a reason) that it runs it. */
+  progress(id: string, waitsFor?: CommandWait): void {
+    const state = waitsFor === undefined ? "running" : "accepted";
+    this.#send({ type: "command-progress", id, state, ...(waitsFor && { waitsFor }) });
   }
 
   /** Says that a version of the configuration is in force, or why it is not. */

@@ -143,6 +143,33 @@ describe("client operations", () => {
     ).toBe(404);
   });
 
+  test("that wait for approval say with which words somebody gives it, in the operation, of each device and in its timeline", async () => {
+    const made = await admin.post(
+      `${device}/clientOperations`,
+      { notification: "collectLogs" },
+      202,
+    );
+    await site.commandOf(made.commandId);
+    const words = `comgmt-bridge approve ${made.commandId}`;
+    const rule = "guardrails.comgmt-bridge.actions.approval";
+    site.bridge.progress(made.commandId, { code: "awaiting-approval", message: words, rule });
+    const reason = `${words} (${rule})`;
+    expect(await site.reaches(made.id, "waitingForApproval")).toMatchObject({ reason });
+    const { value } = await admin.get(`${path}/${made.id}/deviceStates`);
+    expect(value).toMatchObject([{ resourceId: FIRST, state: "queued", reason }]);
+    const timeline = await admin.get(
+      `${device}/timeline?$filter=${encodeURIComponent("kind eq 'action.waiting'")}`,
+    );
+    expect(timeline.value).toMatchObject([
+      { title: "collectLogs waits for approval", actor: expect.any(String), details: { reason } },
+    ]);
+    site.bridge.progress(made.commandId);
+    expect(await site.reaches(made.id, "sent")).toMatchObject({ reason: null });
+    await site.taken(made.commandId, 1);
+    await site.progress(made.commandId, FIRST, "succeeded");
+    expect(await site.reaches(made.id, "completed")).toMatchObject({ reason: null });
+  });
+
   test("whose devices the site counts and does not name end with the counts", async () => {
     const made = await admin.post(path, onCollection, 202);
     await site.commandOf(made.commandId);
