@@ -7,7 +7,10 @@ import { type CutRows, RowCutter } from "../protocol/admin-service/cut-rows.ts";
 import { readPlainRows } from "../protocol/admin-service/page-rows.ts";
 import { cutLayout, RecordAssembly, type TableRows } from "./record-assembly.ts";
 
-const NAMES = ["ResourceID", "A", "B1", "C_c", "GroupID", "TimeStamp", "D@odata.type", "__E", "F"];
+const NAMES = [
+  ...["ResourceID", "A", "B1", "C_c", "GroupID", "TimeStamp", "D@odata.type", "__E", "F"],
+  ...["constructor", "__proto__", "7", "é (x)"],
+];
 const CONTENTS: readonly TableContent[] = [
   { kind: "columns", facets: { one: ["A", "B1"], two: ["F", "C_c"] } },
   { kind: "columns", facets: { one: ["C_c", "A", "F"] } },
@@ -33,6 +36,7 @@ const texts = fc.oneof(
       '"\u2028"',
       '"é"',
     ],
+    ...['":"', '","', '""', '"\u007f"', '"\uFEFF"', '"[]"'],
     ...['"]}"', '"},{"', '":null"', '"A\\":null"', '"\\ud800"', '"\\u001F"', '"\\u001f"', '"\\n"'],
   ),
 );
@@ -50,19 +54,25 @@ const numbers = fc.constantFrom(
     "-0.5",
   ],
   ...["1.50", "1e3", "1E-7", "0.00001", "0.0000001", "01", "1.", "12345678.12345", "1.0"],
+  ...["1.0000001", "123456789.12345", "999999999999999", "-0.00001", "1e400", "+1", ".5", "-"],
 );
+const textLists = fc.array(texts, { maxLength: 3 }).map((list) => `[${list.join(",")}]`);
 const values = fc.oneof(
   { weight: 6, arbitrary: texts },
   { weight: 3, arbitrary: fc.constantFrom("null", "true", "false") },
   { weight: 2, arbitrary: numbers },
-  { weight: 1, arbitrary: fc.array(texts, { maxLength: 3 }).map((list) => `[${list.join(",")}]`) },
+  { weight: 1, arbitrary: textLists },
   {
     weight: 1,
     arbitrary: fc.constantFrom("{}", "[1]", '[{"@odata.id":1,"a":null}]', " null", '["a" ]'),
   },
 );
 
-const plainValues = fc.oneof(texts, fc.constantFrom("null", "true", "0", "7", '["a","b"]'));
+const plainValues = fc.oneof(
+  { weight: 3, arbitrary: texts },
+  { weight: 3, arbitrary: fc.constantFrom("null", "true", "0", "7", '["a","b"]') },
+  { weight: 1, arbitrary: textLists },
+);
 
 /** A list in which most rows have the same columns, and most values are plain. */
 const lists = fc
@@ -73,7 +83,7 @@ const lists = fc
       fc.record({
         key: fc.nat(6),
         odd: fc.nat(30),
-        values: fc.array(plainValues, { minLength: 9, maxLength: 9 }),
+        values: fc.array(plainValues, { minLength: 13, maxLength: 13 }),
         other: values,
       }),
       { maxLength: 6 },
@@ -83,6 +93,12 @@ const lists = fc
       '"@odata.context":"https://x/y",',
       '"@odata.nextLink":"https://x",',
       '"value":[],',
+      '"@odata.next\\u004cink":"x",',
+      '"@odata.nextLink":null,',
+      '"a":"\\"value\\":[",',
+      '"a":{"value":[]},',
+      '"\\u0076alue":[{}],',
+      '"__proto__":{"value":[]},',
       "\n",
     ),
     fc.constantFrom("]}", "]}", "]}", "] }", '],"@odata.nextLink":"x"}'),
@@ -178,4 +194,15 @@ test("a page of any text is cut or left to the parser, and never takes long", ()
     }),
     { numRuns: fuzzRuns(3_000) },
   );
+});
+
+test("a text or a list that is longer than a pattern goes is left to the parser", () => {
+  const many = 4_000_000;
+  for (const value of [`"${"\\n".repeat(many)}"`, `[${'"",'.repeat(many)}""]`]) {
+    const cutter = cutterOf({ kind: "rows", facet: "one" });
+    expect(cutter.cut('{"value":[{"ResourceID":1,"A":"x"}]}')?.keys).toEqual([1]);
+    const page = `{"value":[{"ResourceID":1,"A":${value}}]}`;
+    expect(cutter.cut(page)).toBeUndefined();
+    expect(cutterOf({ kind: "rows", facet: "one" }).cut(page)).toBeUndefined();
+  }
 });

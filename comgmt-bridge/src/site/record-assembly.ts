@@ -204,10 +204,10 @@ function eachPiece(
   }
 }
 
-/** `"CollectionID":"SMS00001"`; what is no text is left out. */
+/** `"CollectionID":"SMS00001"`; what is no text is left out, whatever stands in it: a column's name holds no quotation mark. */
 function addCutValue(building: Building, at: number, member: string): void {
-  const from = member.indexOf('":"');
-  if (from >= 0) addListed(building, at, { group: 0, text: member.slice(from + 2) });
+  const from = member.indexOf('":') + 2;
+  if (member[from] === '"') addListed(building, at, { group: 0, text: member.slice(from) });
 }
 
 function addMembers({ members }: Building, at: number, more: string): void {

@@ -53,8 +53,18 @@ export class RowCutter {
     this.#layout = layout;
   }
 
-  /** Undefined where the text is no list that ends here, or a row is not as plain as the pattern. */
+  /** Undefined where the text is no list that ends here, or a row is not as plain as the pattern, or longer than patterns go. */
   cut(text: string): CutRows | undefined {
+    try {
+      return this.#cut(text);
+    } catch (error) {
+      // A text of millions of escapes, or a list of as many texts, is more than a pattern can look back on.
+      if (error instanceof RangeError) return undefined;
+      throw error;
+    }
+  }
+
+  #cut(text: string): CutRows | undefined {
     const head = text.slice(0, MAX_HEAD_CHARACTERS).indexOf(LIST);
     const from = head + LIST.length;
     if (head < 0 || !text.endsWith(END) || !isHead(text.slice(0, from))) return undefined;
@@ -74,8 +84,8 @@ export class RowCutter {
 function isHead(head: string): boolean {
   try {
     const whole: unknown = JSON.parse(`${head}${END}`);
-    const value = (whole as { readonly value?: unknown } | null)?.value;
-    return Array.isArray(value) && value.length === 0 && !head.includes("nextLink");
+    const { value, "@odata.nextLink": next } = (whole ?? {}) as Readonly<Record<string, unknown>>;
+    return Array.isArray(value) && value.length === 0 && typeof next !== "string";
   } catch {
     return false;
   }
