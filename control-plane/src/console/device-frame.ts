@@ -1,5 +1,5 @@
 import { address, text } from "./cells.ts";
-import type { ConsoleApi, Entity } from "./console-api.ts";
+import { ApiRefusal, type ConsoleApi, type Entity } from "./console-api.ts";
 import { type Html, html } from "./html.ts";
 import { signedInPage } from "./page-frame.ts";
 
@@ -15,8 +15,12 @@ export interface ShownDevice {
   readonly isSynced: boolean;
 }
 
+/** In the API it stands in the place of an id where the whole list is asked for; no device has it. */
+const NO_DEVICE = "export";
+
 /** The device that the path names; throws `ApiRefusal`. */
 export async function shownDevice(api: ConsoleApi, wantedId: string): Promise<ShownDevice> {
+  if (wantedId === NO_DEVICE) throw new ApiRefusal(404, "not-found", "There is no such device");
   const entity = await api.entity(`/managedDevices/${encodeURIComponent(wantedId)}`);
   const id = text(entity["id"]);
   const isSynced = typeof entity["syncedDeviceId"] === "string";

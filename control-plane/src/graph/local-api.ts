@@ -28,7 +28,7 @@ export class LocalApi implements ApiOperations {
   async perform(call: ApiCall, session: Session, signal: AbortSignal): Promise<ApiResult> {
     try {
       const { route, parameters } = this.#find(call);
-      const { status, body } = await performRoute(route, {
+      const { status, body, stream } = await performRoute(route, {
         parameters,
         query: call.query ?? new URLSearchParams(),
         body: call.body,
@@ -39,7 +39,9 @@ export class LocalApi implements ApiOperations {
         session,
         act: { actor: session.userName, now: this.#api.clock.now() },
       });
-      return { status, body };
+      if (stream === undefined) return { status, body };
+      await stream.chunks[Symbol.asyncIterator]().return?.();
+      throw new ConnectorError("not-implemented", "What comes as a stream is answered over HTTPS");
     } catch (error) {
       return this.#refusal(error);
     }

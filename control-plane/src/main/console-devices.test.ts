@@ -156,6 +156,8 @@ describe("the pages of a device", () => {
   test("are found by the ResourceID that one site alone has", async () => {
     expect(await browser.page(`/devices/${DEVICES[0]}`)).toContain("<h2>PC0</h2>");
     expect(await browser.page("/devices/nothing", 404)).toContain('role="alert"');
+    await browser.page("/devices/export", 404);
+    await browser.page("/devices/a%2Ftimeline", 404);
   });
 });
 
