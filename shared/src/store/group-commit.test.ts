@@ -57,6 +57,18 @@ test("once there is room again the store goes on", () => {
   expect(made.commit.run([add(1, 200_000)])[0]).toMatchObject({ ok: true });
 });
 
+test("one that throws takes only itself back, the first time as well as later", () => {
+  using made = limited(1_000);
+  for (let n = 0; n < 250; n += 3) {
+    const refused = { name: "addThenRefuse", argument: n + 1 };
+    const outcomes = made.commit.run([add(n, 1), refused, add(n + 2, 1)]);
+    expect(outcomes.map(({ ok }) => ok)).toEqual([true, false, true]);
+    expect(outcomes[1]).toMatchObject({ error: { code: "counter-refused" } });
+  }
+  const kept = Array.from({ length: 252 }, (_, n) => n).filter((n) => n % 3 !== 1);
+  expect(numbers(made.database)).toEqual(kept);
+});
+
 test("an operation that nobody has written is an error of its own", () => {
   using made = limited(20);
   const outcomes = made.commit.run([{ name: "none", argument: 1 }, add(1, 1)]);
