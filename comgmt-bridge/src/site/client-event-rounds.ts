@@ -30,7 +30,7 @@ const REFUSED = new Set([
 ]);
 
 export interface ClientEventRoundsOptions {
-  readonly client: AdminServiceClient;
+  readonly client: Pick<AdminServiceClient, "ask">;
   readonly parts: Omit<PatienceParts, "onFault">;
   readonly observer: {
     requests(count: number): void;
