@@ -21,7 +21,9 @@ export class RowInsert {
     const ids: number[] = [];
     for (let from = 0; from < rows.length; from += ROWS_AT_ONCE) {
       const some = rows.slice(from, from + ROWS_AT_ONCE);
-      const { lastInsertRowid } = transaction.run(this.#text(some.length), ...some.flat());
+      const values: SqlValue[] = [];
+      for (const row of some) values.push(...row);
+      const { lastInsertRowid } = transaction.run(this.#text(some.length), ...values);
       // One statement numbers its rows in their order, without gaps.
       for (let left = some.length - 1; left >= 0; left--) ids.push(lastInsertRowid - left);
     }

@@ -104,7 +104,14 @@ export function openBatch(compressed: Uint8Array, rawBytes: number): string {
     "batch-payload",
     `payload has ${raw.length} bytes, not ${rawBytes}`,
   );
-  return raw.toString("utf8");
+  const text = raw.toString("utf8");
+  release(raw);
+  return text;
+}
+
+/** Gives memory back at once: buffers that wait for the collector of garbage make it mark the whole heap time and again. */
+function release({ buffer, byteLength }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 function decompressed(compressed: Uint8Array, rawBytes: number): Buffer {
