@@ -11,8 +11,8 @@
 /* Ours: what one burst may have, and how long its client is waited for where other sessions wait with it. */
 #define BURST_BYTES (20 * 1024)
 #define BURST_US 100
-/* Ours. A TUN that was not found empty for so long holds a queue that stands; somebody is told once in as long. Half of it cost a third
- * of the throughput of one stream: TCP inside went below what the client takes. */
+/* Ours. A TUN that was not found empty for so long holds a queue that stands; somebody is told once in as long. After half of it, and more
+ * often, TCP inside went below what the client takes. */
 #define STANDING_US 10000
 /* One that is not held back is read at once when something comes: before a longer pause it was empty. */
 #define PAUSE_US 2000
