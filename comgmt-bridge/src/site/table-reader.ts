@@ -3,6 +3,7 @@ import { type ConnectorError, codeOf } from "@isthmus/shared/errors";
 import type { KeyBounds } from "../core/inventory-state.ts";
 import { lastKeyOf, shortPage } from "../core/key-page.ts";
 import { RANGE_KEYS } from "../core/key-ranges.ts";
+import { endsAtOnce, faultOfEnds, joinedEnds, type OpenEnd, rowsOf } from "../core/range-ends.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { type CutRows, RowCutter } from "../protocol/admin-service/cut-rows.ts";
 import { readPlainRows, rowBytes } from "../protocol/admin-service/page-rows.ts";
@@ -49,14 +50,6 @@ export interface TableBytes {
   readonly isEmpty: boolean;
 }
 
-/** Where a part of a range seems to end: so many rows of its last key, and nothing behind them. */
-interface OpenEnd extends KeyBounds {
-  readonly kind: "open";
-  readonly ofLast: number;
-  /** If it does not. */
-  readonly fault: ConnectorError;
-}
-
 /** Rows of a range: cut out of their pages, or parsed where a page is not plain enough for that. */
 export interface SeenRows {
   readonly rows: readonly Row[];
@@ -78,7 +71,7 @@ export class TableReader {
   readonly #options: TableReaderOptions;
   readonly #divisions = new Map<string, Division>();
   /** What a site that refuses long filters was seen to take. */
-  #endsAtOnce = MOST_ENDS;
+  #mostEnds = MOST_ENDS;
   readonly #cutters = new WeakMap<LaidOutTable, RowCutter>();
 
   constructor(options: TableReaderOptions) {
@@ -166,11 +159,12 @@ export class TableReader {
       part.rows = page.keys.length;
       const end = endOf(table, part, page);
       if (end.kind === "full") return end;
-      if (end.kind === "open") ends.push(end);
+      if (end.kind === "open") ends.push(end.end);
       if ("rows" in page) for (const row of page.rows) rows.push(row);
       else cut.push(page.cut);
     }
-    const fault = await this.#shortEnd(table, ends, asking);
+    const mostRows = parts[0]?.top ?? 1;
+    const fault = await this.#shortEnd(table, { ends: joinedEnds(ends), mostRows }, asking);
     if (fault !== undefined) return { kind: "short", fault } as const;
     return { kind: "whole", seen: { rows, cut, count } } as const;
   }
@@ -196,17 +190,18 @@ export class TableReader {
    */
   async #shortEnd(
     table: LaidOutTable,
-    ends: readonly OpenEnd[],
+    { ends, mostRows }: { readonly ends: readonly OpenEnd[]; readonly mostRows: number },
     asking: Asking,
   ): Promise<ConnectorError | undefined> {
     for (let at = 0; at < ends.length; ) {
-      const together = ends.slice(at, at + this.#endsAtOnce);
+      const most = { ends: this.#mostEnds, rows: mostRows };
+      const together = endsAtOnce(ends.slice(at), most);
       const found = await this.#rowsBehind(table, together, asking);
       if (found === undefined) continue;
-      const short = together.find(
-        (end) => found.filter((key) => isWithin(key, end)).length !== end.ofLast,
-      );
-      if (short !== undefined) return short.fault;
+      const { rows, hasMore } = found;
+      const keys = rows.map((row) => row[table.keyName]);
+      const fault = hasMore ? together.at(-1)?.fault : faultOfEnds(together, keys);
+      if (fault !== undefined) return fault;
       at += together.length;
     }
     return undefined;
@@ -217,17 +212,17 @@ export class TableReader {
     table: LaidOutTable,
     ends: readonly OpenEnd[],
     asking: Asking,
-  ): Promise<readonly unknown[] | undefined> {
+  ): Promise<ReturnType<typeof readPlainRows> | undefined> {
     const { keyName } = table;
-    const top = ends.reduce((sum, { ofLast }) => sum + ofLast, 1);
+    const top = rowsOf(ends) + 1;
     const parts = ends.map((end) => within(keyName, end));
     const [only = { kind: "or", parts }] = parts.length === 1 ? parts : [];
     try {
       const body = await this.#ask({ ...table, select: [keyName] }, only, top, asking);
-      return readPlainRows(body.whole).rows.map((row) => row[keyName]);
+      return readPlainRows(body.whole);
     } catch (error) {
       if (ends.length === 1 || codeOf(error) !== "site-bad-request") throw error;
-      this.#endsAtOnce = 1;
+      this.#mostEnds = 1;
       return undefined;
     }
   }
@@ -255,7 +250,10 @@ function endOf(
   { table }: LaidOutTable,
   part: Part,
   { keys, hasMore }: { readonly keys: readonly unknown[]; readonly hasMore: boolean },
-): OpenEnd | { readonly kind: "over" } | { readonly kind: "full"; readonly fault: ConnectorError } {
+):
+  | { readonly kind: "open"; readonly end: OpenEnd }
+  | { readonly kind: "over" }
+  | { readonly kind: "full"; readonly fault: ConnectorError } {
   const isRepeatable = table.content.kind !== "columns";
   const bounds = { ...part, maxRows: part.top, isRepeatable };
   const last = lastKeyOf({ keys, previous: [] }, bounds);
@@ -264,11 +262,7 @@ function endOf(
   if (keys.length >= part.top || hasMore) return { kind: "full", fault };
   const after = last === undefined ? part.after : last - 1;
   const ofLast = last === undefined ? 0 : keys.length - keys.indexOf(last);
-  return { kind: "open", after, through: part.through, ofLast, fault };
-}
-
-function isWithin(key: unknown, { after, through }: KeyBounds): boolean {
-  return typeof key === "number" && key > after && key <= through;
+  return { kind: "open", end: { after, through: part.through, ofLast, fault } };
 }
 
 export function within(keyName: string, { after, through }: KeyBounds): Filter {
