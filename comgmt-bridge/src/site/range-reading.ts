@@ -55,6 +55,7 @@ export async function readRange(
       isWhole || isAnew || table.reading === "always" || before[table.id] === undefined,
   );
   const read = await Promise.all(tables.map((table) => of.reader.fetch(table, range, asking)));
+  using _memory = { [Symbol.dispose]: () => read.forEach(release) };
   const fresh = read.filter(({ table, hash }) => isAnew || before[table.table.id] !== hash);
   const isEmpty = read[0]?.isEmpty === true;
   if (fresh.length === 0) {
@@ -113,6 +114,8 @@ async function look(
     const table = { ...bytes.table, rows: seen.rows, cut: seen.cut };
     if (assembly === undefined) assembly = new RecordAssembly({ spine: table, facets: wanted });
     else assembly.add(table);
+    release(bytes);
+    release(seen.bytes);
   }
   if (scope.collections.length === 0) {
     const records = assembly?.packed() ?? { keys: [], texts: [] };
@@ -120,6 +123,11 @@ async function look(
   }
   const records = inScope(assembly?.records() ?? [], scope, facets);
   return { records, count: records.length, areShallow, pages };
+}
+
+/** What was made of it are texts of their own. */
+function release({ parts }: TableBytes): void {
+  for (const { body } of parts) body.release();
 }
 
 export function tablesNeeded(

@@ -1,6 +1,7 @@
 import { promisify } from "node:util";
 import { constants, zstdCompress, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { ProtocolError } from "../errors.ts";
+import { giveBack } from "../give-back.ts";
 import {
   MAX_BATCH_COMPRESSED_BYTES,
   MAX_BATCH_DECOMPRESSED_BYTES,
@@ -105,13 +106,8 @@ export function openBatch(compressed: Uint8Array, rawBytes: number): string {
     `payload has ${raw.length} bytes, not ${rawBytes}`,
   );
   const text = raw.toString("utf8");
-  release(raw);
+  giveBack(raw);
   return text;
-}
-
-/** Gives memory back at once: buffers that wait for the collector of garbage make it mark the whole heap time and again. */
-function release({ buffer, byteLength }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 function decompressed(compressed: Uint8Array, rawBytes: number): Buffer {
