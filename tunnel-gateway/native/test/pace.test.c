@@ -7,7 +7,7 @@
 
 #define BURST (20 * 1024)
 #define LEAST_US 100
-#define HELD (22 * 1024)
+#define HELD (48 * 1024)
 #define ALONE_US 100000
 
 static struct worker worker;
@@ -148,7 +148,7 @@ static void nobody_is_held_back_where_others_have_packets(void) {
   tear_down();
 }
 
-#define STANDING_US 10000
+#define STANDING_US 20000
 #define LONG_PACKET 1400
 
 /* The TUN of `near`, which is alone, is read every millisecond for so long. */
