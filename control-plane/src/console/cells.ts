@@ -31,8 +31,9 @@ export function state(word: string): Html {
 /** A time, in ms or as the API writes it. */
 export function time(value: unknown): Html | string {
   const ms = typeof value === "string" ? Date.parse(value) : value;
-  if (typeof ms !== "number" || !Number.isFinite(ms)) return "";
-  const iso = new Date(ms).toISOString();
+  const date = new Date(typeof ms === "number" ? ms : Number.NaN);
+  if (Number.isNaN(date.getTime())) return "";
+  const iso = date.toISOString();
   return html`<time datetime="${iso}">${iso.slice(0, 19).replace("T", " ")} UTC</time>`;
 }
 

@@ -1,7 +1,7 @@
 import type { ComparedValue, ListedRow } from "../core/list-query.ts";
 import { recordGuid } from "../core/record-guid.ts";
 import { type Property, propertiesOf, type ResourceName } from "../core/resources.ts";
-import { SHAPES } from "./shapes.ts";
+import { isoTime, SHAPES } from "./shapes.ts";
 
 /** A row as the API shows it: times in ISO 8601, booleans and JSON as such, in the order of `properties`. */
 export function renderRow(
@@ -28,7 +28,7 @@ function render({ type, shape }: Property, value: ComparedValue): unknown {
     case "boolean":
       return value === 1;
     case "time":
-      return new Date(Number(value)).toISOString();
+      return isoTime(Number(value));
     case "record":
       return recordGuid(Number(value));
     case "sequence":

@@ -57,5 +57,6 @@ function actionResult(result: StoredResult): unknown {
 
 /** ISO 8601; null for what is no time. */
 export function isoTime(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
+  const date = new Date(ms ?? Number.NaN);
+  return Number.isNaN(date.getTime()) ? null : date.toISOString();
 }

@@ -173,3 +173,31 @@ describe("other sources", () => {
     expect(error.innerError.code).toBe("device-unknown");
   });
 });
+
+describe("a number that JavaScript cannot hold", () => {
+  test("is a rounded one in a list, and keeps nothing else out of it", async () => {
+    await site.tell("collection", {
+      CM100001: { identity: { Name: "A" }, volatile: { MemberCount: 9_007_199_254_740_992 } },
+      CM100002: { identity: { Name: "B" }, volatile: { MemberCount: 3 } },
+    });
+    await until(
+      async () => (await list("configurationManagerCollections")).length === 2,
+      "the collections",
+    );
+    expect(await list("configurationManagerCollections?$orderby=displayName")).toMatchObject([
+      { displayName: "A", memberCount: 9_007_199_254_740_992 },
+      { displayName: "B", memberCount: 3 },
+    ]);
+  });
+});
+
+test("a time that is none leaves the device in the list", async () => {
+  const facets = {
+    identity: { Name: "WKS-9" },
+    volatile: { LastActiveTime: 9_000_000_000_000_000 },
+  };
+  await site.tell("device", { "9": facets });
+  const named = () => list("managedDevices?$filter=deviceName eq 'WKS-9'");
+  await until(async () => (await named()).length === 1, "the device");
+  expect(await named()).toMatchObject([{ lastSyncDateTime: null }]);
+});

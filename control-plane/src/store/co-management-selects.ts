@@ -2,6 +2,7 @@ import { queryBuilder } from "@isthmus/shared/store/query-builder";
 import type { SqlValue } from "@isthmus/shared/store/transaction";
 import { type RawBuilder, sql } from "kysely";
 import { recordIdOfGuid } from "../core/record-guid.ts";
+import { factIn } from "./facet-fact.ts";
 import type { ResourceArm } from "./resource-arm.ts";
 
 /** Devices as co-management lists them: administrators' own entries, and what sources tell. Properties: core/co-management-resources.ts. */
@@ -31,11 +32,11 @@ const entryOfRecord = sql`
     (SELECT d.id FROM managed_device d WHERE d.link_key = r.entra_device_id ORDER BY d.id LIMIT 1))`;
 
 const stableFact = (path: string) =>
-  sql`(SELECT json_extract(stable, ${path}) FROM inventory_document WHERE record_id = r.id)`;
+  sql`(SELECT ${factIn(sql`stable`, path)} FROM inventory_document WHERE record_id = r.id)`;
 
 /** Of a facet without a column of its own. */
 const factOf = (facet: string, path: string) =>
-  sql`(SELECT json_extract(others, ${`$.${facet}.${path}`}) FROM inventory_document WHERE record_id = r.id)`;
+  sql`(SELECT ${factIn(sql`others`, `$.${facet}.${path}`)} FROM inventory_document WHERE record_id = r.id)`;
 
 /** What both arms take from the device `r`. */
 function toldColumns(now: number): Sql {

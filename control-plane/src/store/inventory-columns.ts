@@ -84,10 +84,15 @@ function time(column: string, ...names: string[]): Column {
   return { column, names, read: readTime };
 }
 
+/** The last moment that has a date. */
+const MAX_TIME = 8_640_000_000_000_000;
+
 /** ms since the epoch, or a date as the AdminService writes it. */
 function readTime(value: unknown): number | undefined {
   const ms = typeof value === "string" ? Date.parse(value) : value;
-  return Number.isSafeInteger(ms) && (ms as number) >= 0 ? (ms as number) : undefined;
+  return Number.isInteger(ms) && (ms as number) >= 0 && (ms as number) <= MAX_TIME
+    ? (ms as number)
+    : undefined;
 }
 
 /** Columns that identity and stable tell, in the order in which `lastingColumns` gives their values. */

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from "kysely";
 import { DEFAULT_QUOTA } from "../core/inventory-quota.ts";
+import { factIn } from "./facet-fact.ts";
 
 /** Sources and records besides devices; properties: core/co-management-resources.ts. */
 
@@ -9,9 +10,9 @@ type Sql = RawBuilder<unknown>;
 const guid = (id: Sql) =>
   sql`CASE WHEN ${id} IS NOT NULL THEN printf('00000000-0000-4000-8000-%012x', ${id}) END`;
 
-const identity = (name: string) => sql`json_extract(d.identity, ${`$.${name}`})`;
-const stable = (name: string) => sql`json_extract(d.stable, ${`$.${name}`})`;
-const moving = (name: string) => sql`json_extract(d.volatile, ${`$.${name}`})`;
+const identity = (name: string) => factIn(sql`d.identity`, `$.${name}`);
+const stable = (name: string) => factIn(sql`d.stable`, `$.${name}`);
+const moving = (name: string) => factIn(sql`d.volatile`, `$.${name}`);
 
 /** Records of a kind, with more columns out of their facets (d). */
 function recordsOf(kind: string, columns: Sql): Sql {
