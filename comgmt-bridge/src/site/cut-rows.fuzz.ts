@@ -182,6 +182,54 @@ test("what is cut out of a page is what parsing it and writing it anew would giv
   expect(count).toBeGreaterThan(1_000);
 });
 
+test("what one page has taught a cutter tells it nothing wrong of the next", () => {
+  fc.assert(
+    fc.property(
+      fc.array(lists, { minLength: 2, maxLength: 4 }),
+      fc.constantFrom(...CONTENTS),
+      (pages, content) => {
+        const cutter = cutterOf(content);
+        for (const page of pages) {
+          const text = Buffer.from(page).toString("utf8");
+          const cut = cutter.cut(text);
+          if (cut !== undefined) expectSameRecords(content, text, cut);
+        }
+      },
+    ),
+    { numRuns: fuzzRuns(5_000) },
+  );
+});
+
+/** A page in which something was put in or taken out at any place. */
+const broken = fc
+  .tuple(
+    lists,
+    fc.array(fc.tuple(fc.nat(), fc.nat(3), fc.constantFrom(...'"\\,:[]{}0e. \n\uFEFFA-')), {
+      minLength: 1,
+      maxLength: 3,
+    }),
+  )
+  .map(([page, cuts]) =>
+    cuts.reduce((text, [place, count, put]) => {
+      const at = place % (text.length + 1);
+      return text.slice(0, at) + put + text.slice(at + count);
+    }, page),
+  );
+
+test("a page that was tampered with is cut as it would be parsed, or not at all", () => {
+  fc.assert(
+    fc.property(lists, broken, fc.constantFrom(...CONTENTS), (page, tampered, content) => {
+      const cutter = cutterOf(content);
+      cutter.cut(page);
+      const text = Buffer.from(tampered).toString("utf8");
+      for (const cut of [cutter.cut(text), cutterOf(content).cut(text)]) {
+        if (cut !== undefined) expectSameRecords(content, text, cut);
+      }
+    }),
+    { numRuns: fuzzRuns(10_000) },
+  );
+});
+
 test("a page of any text is cut or left to the parser, and never takes long", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary", maxLength: 400 }), fc.nat(400), (noise, at) => {
