@@ -15,6 +15,9 @@ import { recordTimeline } from "./timeline-operations.ts";
 
 const OPEN = "('queued', 'sent', 'running')";
 const WAITING = "waitingForApproval";
+/** Where neither side kept what happened. */
+const UNKNOWN_WITHOUT_WORDS =
+  "what became of it is not known: no answer came in time, or the connector or the control plane was put back to an earlier state since";
 /** Of one statement; an action has no more devices than that. */
 const MAX_DEVICES_AT_ONCE = 10_000;
 
@@ -38,7 +41,10 @@ export function settleAction(transaction: Transaction, actionId: string, now: nu
     ...devicesOf(transaction, actionId),
   });
   const isWaiting = verdict.state === WAITING;
-  const reason = reasonOf(isWaiting ? row["waits_for"] : row["command_error"]);
+  const isUnknown = verdict.state === "unknown" || verdict.openDevices === "unknown";
+  const reason =
+    reasonOf(isWaiting ? row["waits_for"] : row["command_error"]) ??
+    (isUnknown ? UNKNOWN_WITHOUT_WORDS : undefined);
   if (row["state"] === WAITING && !isWaiting) forgetWait(transaction, actionId);
   if (verdict.openDevices !== undefined) {
     endOpenDevices(transaction, { actionId, state: verdict.openDevices, reason, now });

@@ -124,6 +124,17 @@ describe("an action of which nothing is heard", () => {
     expect(await site.action(id)).toMatchObject({ state: "unknown" });
   });
 
+  test("and whose command neither side remembers is unknown, and says why", async () => {
+    const { id } = await site.request();
+    await site.deliver(bridge);
+    site.clock.advance(60 * 60_000 + 1);
+    await site.store.run("expireCommands", { now: site.clock.now(), graceMs: 0 });
+    await site.maintain();
+    const reason = expect.stringContaining("what became of it is not known");
+    expect(await site.action(id)).toMatchObject({ state: "unknown", reason });
+    expect(await site.devices(id)).toMatchObject([{ state: "unknown", reason }]);
+  });
+
   test("whose command never left expires with it", async () => {
     const { id } = await site.request();
     site.clock.advance(60 * 60_000 + 1);
