@@ -23,17 +23,19 @@ export async function deviceActionsPage(
   });
   const here = pagePath(device, "/actions");
   const asked = OFFERED_ACTIONS.find(({ name }) => name === query.get("asked"));
-  const mayCancel = isPermitted(api.session.roles, "commands.cancel");
+  const mayCancelAny = isPermitted(api.session.roles, "commands.cancel");
   const list = table({
     id: "asked",
     caption: "Actions, the newest first",
     columns: ["Action", "State", "Reason", "Asked by", "Asked at", "Last news", ""],
-    rows: entities.map((each) => row(device, each, mayCancel)),
+    rows: entities.map((each) =>
+      row(device, each, mayCancelAny || each["actor"] === api.session.userName),
+    ),
   });
   const content = html`${asked && html`<p class="note" role="status">${asked.words} was asked for. Load this page again to see how it goes on.</p>`}
     ${entities.length === 0 ? html`<p class="quiet">Nothing was asked of this device.</p>` : list}
     ${pageLinks(skipToken === undefined ? undefined : here, next && address(here, { page: next }))}
-    ${actionLinks(api, device)}`;
+    ${actionLinks(api, device, "Ask for another")}`;
   return devicePage(api, device, { tab: "/actions" }, content);
 }
 
@@ -43,12 +45,18 @@ function row(device: ShownDevice, operation: Entity, mayCancel: boolean) {
   return [
     text(operation["action"]),
     state(word),
-    html`${text(operation["reason"])}${errorCode !== "" && errorCode !== "0" ? html` <code>${errorCode}</code>` : undefined}`,
+    html`${reason(operation)}${errorCode !== "" && errorCode !== "0" ? html` <code>${errorCode}</code>` : undefined}`,
     text(operation["actor"]),
     time(operation["createdDateTime"]),
     time(operation["stateDateTime"]),
     mayCancel && !isEnded(word as DeviceActionState) ? cancelForm(device, operation) : undefined,
   ];
+}
+
+/** Command lines stand in backticks. */
+function reason(operation: Entity): Html {
+  const parts = text(operation["reason"]).split("`");
+  return html`${parts.map((part, n) => (n % 2 === 0 ? html`${part}` : html`<code>${part}</code>`))}`;
 }
 
 function cancelForm(device: ShownDevice, operation: Entity): Html {

@@ -12,6 +12,8 @@ interface OfferedAction {
   /** What it does to whoever sits there. */
   readonly effect: string;
   readonly permission: Permission;
+  /** The site answers it by itself: nothing comes to the device. */
+  readonly isForSite?: boolean;
   /** Below the device. */
   readonly path: string;
   readonly body: object;
@@ -72,8 +74,9 @@ export const OFFERED_ACTIONS: readonly OfferedAction[] = [
     "The client evaluates its configuration baselines.",
   ),
   {
-    ...{ name: "refreshInventory", words: "Read anew", permission: "actions.notify" },
+    ...{ name: "refreshInventory", words: "Read again", permission: "actions.notify" },
     effect: "The bridge reads the device from its site now. Nothing happens on the device.",
+    isForSite: true,
     path: "/refreshConfigurationManagerInventory",
     body: {},
   },
@@ -91,7 +94,11 @@ export function actionsFor(roles: readonly Role[]): readonly OfferedAction[] {
 }
 
 /** Links to what the signed-in roles may ask of a device that has a client. */
-export function actionLinks(api: ConsoleApi, device: ShownDevice): Html | undefined {
+export function actionLinks(
+  api: ConsoleApi,
+  device: ShownDevice,
+  heading: string,
+): Html | undefined {
   const hasClient = device.entity["managementAgent"] !== "unknown";
   const offered = actionsFor(api.session.roles);
   if (!device.isSynced || !hasClient || offered.length === 0) return undefined;
@@ -99,7 +106,7 @@ export function actionLinks(api: ConsoleApi, device: ShownDevice): Html | undefi
     const target = address(pagePath(device, "/actions/confirm"), { action: name });
     return html`<li><a class="button" href="${target}">${words}</a></li>`;
   });
-  return html`<h3>Actions</h3><ul class="buttons">${links}</ul>`;
+  return html`<h3>${heading}</h3><ul class="buttons">${links}</ul>`;
 }
 
 /** "Restart PC0?", with the button that does it. The key makes a form that is sent twice one request. */
@@ -119,12 +126,13 @@ export function confirmationPage(
     device,
     { tab: "/actions", heading: `${action.words}: ${device.name}?` },
     html`${problem && html`<p class="bad" role="alert">${problem}</p>`}
-      <p class="note">${action.effect} It goes to the device through the site ${site}; the audit has it with your name.</p>
+      <p class="note">${action.effect}
+        ${action.isForSite ? "" : `It goes to the device through the site ${site}.`} The audit names you with it.</p>
       <form class="asked" method="post" action="${pagePath(device, "/actions")}">
         <input type="hidden" name="action" value="${action.name}">
         <input type="hidden" name="key" value="${key}">
         <button>${action.words}</button>
-        <a href="${pagePath(device)}">Do not</a>
+        <a href="${pagePath(device)}">Back, without it</a>
       </form>`,
   );
 }

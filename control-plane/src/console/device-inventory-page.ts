@@ -28,15 +28,17 @@ export async function deviceInventoryPage(
   const list = table({
     id: "classes",
     caption: "Classes",
-    columns: ["Class", "Rows", "Like this since", "Until"],
+    columns: ["Class", "Rows", "Unchanged since", "Until"],
     rows: entities.map((each) => [
       html`<a href="${address(classPath(device, text(each["id"])), { at })}">${text(each["id"])}</a>`,
       text(each["rowCount"]),
       time(each["sinceDateTime"]),
-      time(each["untilDateTime"]),
+      time(each["untilDateTime"]) || "now",
     ]),
   });
   const content = html`${asOfForm(pagePath(device, "/inventory"), at)}
+    <p class="quiet">Classes go by their names at the source. <code>identity</code>, <code>stable</code>, <code>volatile</code>
+      and the like are what the source says of the device beside them, by how often it changes.</p>
     ${entities.length === 0 ? html`<p class="quiet">There was nothing of this device then.</p>` : list}`;
   return devicePage(api, device, { tab: "/inventory" }, content);
 }
@@ -70,7 +72,7 @@ export async function deviceClassPage(
   const next = history.skipToken && address(here, { at, page: history.skipToken });
   const content = html`${asOfForm(here, at)}
     ${rowsOf((shown["value"] ?? []) as readonly unknown[])}
-    <h3>When it was what</h3>
+    <h3>Its versions</h3>
     ${states(here, history.entities)}
     ${pageLinks(skipToken === undefined ? undefined : address(here, { at }), next)}`;
   return devicePage(api, device, { tab: "/inventory", heading: of.name }, content);

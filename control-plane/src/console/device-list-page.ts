@@ -85,8 +85,8 @@ async function search(
 /** The fields of the form as the API's `$filter`, with what was typed as one. */
 function filterOf({ name, user, serial, os, online, site, filter }: Asked): string {
   const terms = [
-    name && begins("deviceName", name),
-    user && begins("userPrincipalName", user),
+    begins("deviceName", name),
+    begins("userPrincipalName", user),
     serial && `serialNumber eq ${quoted(serial)}`,
     os && `operatingSystem eq ${quoted(os)}`,
     online === "yes" && "isOnline eq true",
@@ -97,11 +97,12 @@ function filterOf({ name, user, serial, os, online, site, filter }: Asked): stri
   return terms.filter((term) => typeof term === "string" && term !== "").join(" and ");
 }
 
-/** Beginnings are found by an index; with a star in front the text may stand anywhere. */
+/** Beginnings are found by an index, with or without a star behind; with one in front the text may stand anywhere. */
 function begins(property: string, typed: string): string {
-  return typed.startsWith("*") && typed.length > 1
-    ? `contains(${property},${quoted(typed.slice(1))})`
-    : `startswith(${property},${quoted(typed)})`;
+  const words = typed.replace(/^\*/, "").replace(/\*$/, "");
+  if (words === "") return "";
+  const how = typed.startsWith("*") ? "contains" : "startswith";
+  return `${how}(${property},${quoted(words)})`;
 }
 
 async function siteNames(api: ConsoleApi): Promise<readonly string[]> {
@@ -161,7 +162,7 @@ function resultOf(asked: Asked, query: URLSearchParams, found: EntityPage): Html
     rows: found.entities.map(deviceRow),
   });
   return html`<p role="status">${summary ?? ""}${isFirst ? "" : ", a later page of them"}</p>
-    ${found.entities.length === 0 ? html`<p class="quiet">No device is like that.</p>` : listed}
+    ${found.entities.length === 0 ? html`<p class="quiet">No device matches.</p>` : listed}
     ${pageLinks(isFirst ? undefined : address("/devices", { ...asked }), next)}`;
 }
 

@@ -13,8 +13,8 @@ export function deviceOverviewPage(api: ConsoleApi, device: ShownDevice): Html {
   const content = html`${facts([
     ["User", text(entity["userPrincipalName"])],
     ["Operating system", `${text(entity["operatingSystem"])} ${text(entity["osVersion"])}`],
-    ["As its source calls it", text(entity["osDescription"])],
-    ["Model", `${text(entity["manufacturer"])} ${text(entity["model"])}`],
+    ["Operating system, as its source says", text(entity["osDescription"])],
+    ["Model", model(entity)],
     ["Serial number", text(entity["serialNumber"])],
     ["Online", online(entity["isOnline"])],
     ["Last seen", time(entity["lastSyncDateTime"])],
@@ -31,10 +31,10 @@ export function deviceOverviewPage(api: ConsoleApi, device: ShownDevice): Html {
     ["Source", source(entity)],
     ["Id there (ResourceID)", code(entity["configurationManagerKey"])],
     ["Id here", code(entity["id"])],
-    ["First told of", time(entity["enrolledDateTime"])],
+    ["Known since", time(entity["enrolledDateTime"])],
     ["Last changed", time(entity["lastModifiedDateTime"])],
   ])}
-    ${actionLinks(api, device)}
+    ${actionLinks(api, device, "Actions")}
     ${results(entity["deviceActionResults"])}`;
   return devicePage(api, device, { tab: "" }, content);
 }
@@ -48,6 +48,12 @@ function source(device: Entity): Html | string {
   const name = text(device["configurationManagerSite"]);
   if (name === "") return "administrators' own entry";
   return html`<a href="/sources/${encodeURIComponent(name)}">${name}</a>`;
+}
+
+/** Many models begin with their manufacturer already. */
+function model(device: Entity): string {
+  const [maker, name] = [text(device["manufacturer"]), text(device["model"])];
+  return name.startsWith(`${maker} `) ? name : `${maker} ${name}`;
 }
 
 function workloads(features: unknown): string {

@@ -39,7 +39,7 @@ function overview(source: Entity): Html {
   return facts([
     ["Type", text(source["sourceType"])],
     ["Read by", source["isRead"] === true ? reader : html`<span class="bad">nobody now</span>`],
-    ["Last told", time(source["lastEntryDateTime"])],
+    ["Last news", time(source["lastEntryDateTime"])],
     ["Records", kinds.join(", ")],
     ["Refused records", text(source["refusedRecords"])],
     ["Room", room(source)],
@@ -96,7 +96,7 @@ function eventTable(events: readonly Entity[]): Html {
   return table({
     id: "events",
     caption: "Events, the newest first",
-    columns: ["Event", "When", "Kind", "Told by", "What"],
+    columns: ["Event", "When", "Kind", "Noted by", "What"],
     rows: events.map((event) => [
       html`<code>${text(event["event"])}</code>`,
       time(event["eventDateTime"]),

@@ -92,7 +92,7 @@ const SECTIONS: readonly Section[] = [
           html`<a href="/sources/${encodeURIComponent(text(row["id"]))}">${text(row["id"])}</a> <small>${text(row["sourceType"])}</small>`,
       },
       { title: "Read by", cell: reader },
-      { title: "Last told", cell: (row) => time(row["lastEntryDateTime"]) },
+      { title: "Last news", cell: (row) => time(row["lastEntryDateTime"]) },
       { title: "Devices", cell: (row) => countOf(row["counts"], "device") },
       { title: "Users", cell: (row) => countOf(row["counts"], "user") },
       { title: "Refused", cell: (row) => text(row["refusedRecords"]) },
@@ -132,7 +132,7 @@ const SECTIONS: readonly Section[] = [
       { title: "State", cell: (row) => state(text(row["state"])) },
       { title: "Asked by", cell: (row) => text(row["actor"]) },
       { title: "When", cell: (row) => time(row["createdDateTime"]) },
-      { title: "Error", cell: (row) => text(row["error"]) },
+      { title: "Error", cell: (row) => fault(row["error"]) },
     ],
     whenEmpty: "No command has been given yet.",
   },
@@ -198,6 +198,14 @@ function countOf(counts: ComparedValue | undefined, kind: string): string {
 
 function quarantine(row: ListedRow): string {
   return text(row["quarantineReason"]);
+}
+
+/** What a command failed with, in words, and the rule where one refused it. */
+function fault(stored: ComparedValue | undefined): Html | string {
+  if (typeof stored !== "string" || stored === "") return "";
+  const parsed = JSON.parse(stored) as Readonly<Record<string, unknown>> | null;
+  const [message, rule] = [parsed?.["message"], parsed?.["rule"]];
+  return html`${text(message)}${typeof rule === "string" ? html` <code>${rule}</code>` : undefined}`;
 }
 
 /** Healthy in a word, otherwise each check that is not, with what it says to do. */

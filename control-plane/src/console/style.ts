@@ -28,6 +28,8 @@ header nav { display: flex; gap: 1rem; flex: 1; } [aria-current] { font-weight: 
 h3 { font-size: .95rem; margin: 1.25rem 0 .4rem; }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: .5rem 1.5rem; margin: .75rem 0; }
 dt { font-size: .85em; opacity: .8; } dd { margin: 0; overflow-wrap: anywhere; }
+time { white-space: nowrap; } tbody th { min-width: 8rem; }
+form.asked > a { align-self: center; }
 form.asked { display: flex; flex-wrap: wrap; gap: .6rem .9rem; align-items: end; padding: .8rem 1rem; margin: .75rem 0;
   border: 1px solid var(--line); border-radius: .5rem; background: var(--soft); }
 .tabs, .pages { display: flex; flex-wrap: wrap; gap: .4rem 1.1rem; margin: .75rem 0; }
@@ -40,6 +42,7 @@ form.sign-in { max-width: 22rem; margin: 3rem auto; display: grid; gap: .75rem; 
 label { display: grid; gap: .25rem; font-weight: 600; }
 details { font-weight: 400; }
 input, select, button { font: inherit; padding: .5rem .65rem; border: 1px solid var(--line); border-radius: .4rem; }
+input:not([type=checkbox]), select { min-height: 2.6rem; }
 button { cursor: pointer; font-weight: 600; background: light-dark(#0b57b0, #2b6fd0); color: #fff; border-color: transparent; }
 label > input, label > select { font-weight: 400; }
 label.flag { display: flex; gap: .4rem; align-items: center; font-weight: 400; } label.wide { flex: 1 1 20rem; }

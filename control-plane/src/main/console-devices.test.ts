@@ -56,8 +56,10 @@ beforeEach(() => site.holdLease());
 
 const namesIn = (page: string) => rowsIn(page).map(([name]) => name);
 
+let accounts = 0;
 async function as(role: Role): Promise<ConsoleBrowser> {
-  const userName = `console-${role.replaceAll(" ", "-")}`;
+  accounts += 1;
+  const userName = `console-${accounts}`;
   const password = "a long password for the console";
   await site.admin.post("/administrators", { userName, password, roles: [role] }, 201);
   const made = new ConsoleBrowser(site.plane);
@@ -86,6 +88,9 @@ describe("the list of devices", () => {
 
   test.each([
     ["name=*-5&order=deviceName+desc&top=50", 10, "LAB-59"],
+    ["name=lab-5*&top=50", 10, "LAB-50"],
+    ["name=*C0*", 1, "PC0"],
+    ["name=*&user=*&top=50", 63, "LAB-00"],
     ["user=ANNA@", 1, "PC0"],
     ["online=yes", 1, "PC0"],
     ["os=Windows", 1, "PC0"],
@@ -213,6 +218,34 @@ describe("an action", () => {
     expect(
       (await reader.submit(`${device}/actions`, { ...form, action: "quickScan" })).status,
     ).toBe(403);
+  });
+
+  test("that waits or is refused says what to type or which rule it was", async () => {
+    const form = hiddenIn(await browser.page(confirm("fullScan")));
+    await browser.submit(`${device}/actions`, form);
+    const { value } = await site.admin.get(`${SITE}/clientOperations`);
+    const id = value.find(({ action }: { action: string }) => action === "fullScan").commandId;
+    await site.commandOf(id);
+    const [message, rule] = [`type \`comgmt-bridge approve ${id}\``, "guardrails.approval"];
+    site.bridge.progress(id, { code: "awaiting-approval", message, rule });
+    const line = `type <code>comgmt-bridge approve ${id}</code> (guardrails.approval)`;
+    const waits = async () => (await browser.page(`${device}/actions`)).includes(line);
+    await until(waits, "the command line");
+    const error = { code: "refused", message: "Not <now>", rule };
+    await site.bridge.report({ id, state: "refused", error });
+    const refused = "Not &lt;now&gt; <code>guardrails.approval</code>";
+    await until(async () => (await browser.page("/")).includes(refused), "the rule");
+  });
+
+  test("may be cancelled by who asked for it, whoever else may not", async () => {
+    const helpdesk = await as("Helpdesk operator");
+    const form = hiddenIn(await helpdesk.page(confirm("discoveryData")));
+    expect((await helpdesk.submit(`${device}/actions`, form)).status).toBe(303);
+    const cancellable = (page: string) => page.match(/Cancel [a-z]+/gi) ?? [];
+    const page = await helpdesk.page(`${device}/actions`);
+    expect(cancellable(page)).toEqual(["Cancel discoveryData"]);
+    const [, cancel = ""] = /action="([^"]*\/cancel)"/.exec(page) ?? [];
+    expect((await helpdesk.submit(cancel, {})).status).toBe(303);
   });
 
   test("cannot be asked for by another site's form, nor by a form that is not whole", async () => {
