@@ -19,6 +19,13 @@ test("the printed commands read no password file that was deleted", () => {
   expect(text()).toContain('"password":"PASSWORD-OF-ADMIN"}\'');
 });
 
+test("the console's address is printed with the port that was chosen", () => {
+  using folder = temporaryFolder();
+  const ports = { ...withDefaultPorts({}), controlPlane: 18080 };
+  const text = welcome({ layout: layoutOf(folder.path), ports }, "1.0");
+  expect(text).toContain("https://localhost:18080/devices\n");
+});
+
 test("a shell leaves the options in the printed addresses alone", () => {
   using folder = temporaryFolder();
   const text = welcome({ layout: layoutOf(folder.path), ports: withDefaultPorts({}) }, "1.0");

@@ -122,6 +122,8 @@ Isthmus is ready after ${seconds} s.
   ConfigMgr site     https://localhost:${ports.configurationManager}   simulated: ${DEMO_SITE.siteCode} with ${DEMO_SITE.devices} devices, read by the bridge
   state and logs     ${here(layout.root)}, ${here(layout.logs)}
 
+In a browser (it warns of the suite's own authority): ${controlPlane}/devices
+
 Try, in another terminal:
 
   # fetch the internal page as ${DEMO.deviceId}, with the certificate it enrolled over SCEP
