@@ -52,7 +52,7 @@ test("a token that is not accepted, and a site that is not there, are told apart
     ...{ status: "unhealthy", remedy: expect.stringMatching(/renew the token/) },
   });
   expect(refused.get("site-rights-device")).toMatchObject({
-    ...{ status: "unknown", remedy: expect.stringMatching(/site-authentication/) },
+    ...{ status: "unknown", reason: expect.stringMatching(/site-authentication/) },
   });
   const gone = { ...site.configuration, url: "https://localhost:1" };
   const results = await resultsOf(siteChecks(gone, parts));

@@ -82,8 +82,7 @@ export function siteChecks(
 
 const notLookedAt: CheckResult = {
   status: "unknown",
-  reason: "not looked at, because the site does not let us in",
-  remedy: "mend what site-authentication says",
+  reason: "not looked at: see site-authentication",
 };
 
 /** Reach, chain, pin and validity, before any credential is sent. */
