@@ -5,7 +5,7 @@ import { bridge } from "./main/definition.ts";
 // What is read of a site is garbage a moment later. Left alone V8 lets the heap grow to several times what is alive before it is swept; swept
 // more often than this, a first reading costs a tenth more.
 setFlagsFromString("--heap-growing-percent=100");
-// In MiB; what does not die young there is a range's texts, which no larger one would hold either.
-setFlagsFromString("--scavenger-max-new-space-capacity-mb=4");
+// In MiB: half of what it would grow to, for memory.
+setFlagsFromString("--scavenger-max-new-space-capacity-mb=8");
 
 process.exitCode = await runService(bridge, process.argv);
