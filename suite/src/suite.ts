@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { SERVICES, type Service } from "@isthmus/shared/link/messages";
@@ -56,13 +56,17 @@ export class Suite implements AsyncDisposable {
     this.#site ??= await startInternalSite(this.ports.site);
   }
 
-  /** Starts the simulated Configuration Manager site. It keeps nothing: after each start its fleet is the same again. */
+  /**
+   * Starts the simulated Configuration Manager site. It keeps nothing: after each start its fleet is the same again. Its
+   * dates go by the age of its token, which is made once: else every device would have changed by a start.
+   */
   async openConfigurationManager(): Promise<ConfigurationManager> {
     const { authority, tokenFile } = this.layout.configurationManager;
     this.#configurationManager ??= await startConfigurationManager({
       port: this.ports.configurationManager,
       token: readFileSync(tokenFile, "utf8"),
       caFile: authority,
+      given: { since: Math.floor(statSync(tokenFile).mtimeMs) },
     });
     return this.#configurationManager;
   }

@@ -28,7 +28,7 @@ header nav { display: flex; gap: 1rem; flex: 1; } [aria-current] { font-weight: 
 h3 { font-size: .95rem; margin: 1.25rem 0 .4rem; }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: .5rem 1.5rem; margin: .75rem 0; }
 dt { font-size: .85em; opacity: .8; } dd { margin: 0; overflow-wrap: anywhere; }
-time { white-space: nowrap; } tbody th { min-width: 8rem; }
+time { white-space: nowrap; } tbody th { min-width: 10.5rem; }
 form.asked > a { align-self: center; }
 form.asked { display: flex; flex-wrap: wrap; gap: .6rem .9rem; align-items: end; padding: .8rem 1rem; margin: .75rem 0;
   border: 1px solid var(--line); border-radius: .5rem; background: var(--soft); }
