@@ -47,6 +47,7 @@ button { cursor: pointer; font-weight: 600; background: light-dark(#0b57b0, #2b6
 label > input, label > select { font-weight: 400; }
 label.flag { display: flex; gap: .4rem; align-items: center; font-weight: 400; } label.wide { flex: 1 1 20rem; }
 header form { display: inline; } td form { margin: 0; } header button { padding: .2rem .6rem; }
+@media (max-width: 45rem) { table { width: max-content; min-width: 100%; } td { max-width: 24rem; } }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 `;
 
