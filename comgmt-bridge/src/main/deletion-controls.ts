@@ -47,7 +47,10 @@ export function deletionControls(parts: {
       const { source, kind, by } = approveArgument.parse(argument);
       const approved = await store.run("approveDeletions", { source, kind, by, at: clock.now() });
       if (approved === 0) {
-        throw new ConnectorError("nothing-waits", `no deletion of ${source} ${kind} waits`);
+        throw new ConnectorError(
+          "nothing-waits",
+          `no deletion of ${source} ${kind} waits: comgmt-bridge deletions list shows what does`,
+        );
       }
       parts.wake(INVENTORY_STREAM);
       return { source, kind, approved };

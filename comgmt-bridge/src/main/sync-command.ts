@@ -57,8 +57,9 @@ function leaseWords(lease: LeaseState): string {
 function kindWords({ kind, records, waiting, completeScans, read, expected }: KindStatus): string {
   const state =
     completeScans === 0 ? "not read whole yet" : `read whole ${timesWords(completeScans)}`;
-  const waits = waiting === 0 ? "" : `, ${waiting} deletions wait for an approval`;
-  return `${kind}: ${records} records, ${state}${progressWords(read, expected)}${waits}`;
+  const deletions = waiting === 1 ? "1 deletion waits" : `${waiting} deletions wait`;
+  const waits = waiting === 0 ? "" : `, ${deletions} for an approval`;
+  return `${kind}: ${records} ${records === 1 ? "record" : "records"}, ${state}${progressWords(read, expected)}${waits}`;
 }
 
 function timesWords(count: number): string {
