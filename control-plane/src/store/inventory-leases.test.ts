@@ -53,6 +53,19 @@ test("a lease that is given up is free at once, and what was told under it befor
   expect(await site.rows("SELECT key FROM inventory_record")).toEqual([{ key: "1" }]);
 });
 
+test("who gives a lease up and takes it back under the same number is told of both times", async () => {
+  await site.bridge.lease();
+  await site.bridge.lease({ lease: 1, isGivenUp: true });
+  expect(await site.bridge.lease({ lease: 1 })).toMatchObject(held(1));
+  expect(await site.bridge.lease({ lease: 1 })).toMatchObject(held(1));
+  const events = await site.rows("SELECT event FROM inventory_event ORDER BY id");
+  expect(events.map(({ event }) => event)).toEqual([
+    "lease.taken",
+    "lease.given-up",
+    "lease.taken",
+  ]);
+});
+
 test("nobody gives up what somebody else has", async () => {
   const other = await site.connector("other");
   await site.bridge.lease();

@@ -96,10 +96,9 @@ function hold(transaction: Transaction, claim: LeaseClaim, row: Row, epoch: numb
     epoch,
     Number(row["id"]),
   );
-  if (!isSame) {
-    tellTaken(transaction, claim, row, lease);
-    rerouteActions(transaction, now);
-  }
+  // Who gave it up and takes it back (a bridge that was restarted) is told of as well: else it looks as if nobody read it.
+  if (!isSame || row["lease_until"] === null) tellTaken(transaction, claim, row, lease);
+  if (!isSame) rerouteActions(transaction, now);
   return answer({ ...row, lease }, true, LEASE_MS);
 }
 
