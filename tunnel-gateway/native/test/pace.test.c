@@ -7,7 +7,7 @@
 
 #define BURST (20 * 1024)
 #define LEAST_US 100
-#define HELD (48 * 1024)
+#define HELD (112 * 1024)
 #define ALONE_US 100000
 
 static struct worker worker;
