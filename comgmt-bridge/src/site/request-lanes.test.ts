@@ -71,6 +71,44 @@ test("over the rate all wait but a command, which goes ahead of it and is made u
   expect(entered.at(-1)).toBe("snapshot");
 });
 
+test("while hints are asked for a scan has two places, and all of them a second after", async () => {
+  const { lanes, clock, pauses, entered, places, enter } = lanesOf({ maxInFlight: 16 });
+  void enter("hint");
+  for (let count = 0; count < 9; count += 1) void enter("snapshot");
+  await settled();
+  expect(entered).toEqual(["hint", "snapshot", "snapshot"]);
+  places[1]?.[Symbol.dispose]();
+  await settled();
+  expect([entered.length, lanes.inFlight]).toEqual([4, 3]);
+  places[0]?.[Symbol.dispose]();
+  await settled();
+  expect([entered.length, pauses.map(({ ms }) => ms)]).toEqual([4, [1_000]]);
+  // The next step of the round comes before the pause is over.
+  clock.advance(400);
+  void enter("hint");
+  await settled();
+  places[4]?.[Symbol.dispose]();
+  clock.advance(600);
+  pauses[0]?.end();
+  await settled();
+  expect([entered.length, pauses.at(-1)?.ms]).toEqual([5, 400]);
+  clock.advance(400);
+  pauses.at(-1)?.end();
+  await settled();
+  expect([lanes.waiting, lanes.inFlight]).toEqual([0, 8]);
+});
+
+test("a clock that is put back stops no scan", async () => {
+  const { lanes, clock, places, enter } = lanesOf({ maxInFlight: 16 });
+  void enter("hint");
+  await settled();
+  places[0]?.[Symbol.dispose]();
+  clock.advance(-3_600_000);
+  for (let count = 0; count < 9; count += 1) void enter("snapshot");
+  await settled();
+  expect(lanes.inFlight).toBe(9);
+});
+
 test("whoever gives up waiting leaves the line", async () => {
   const { lanes, enter } = lanesOf({ maxInFlight: 2 });
   void enter("snapshot");

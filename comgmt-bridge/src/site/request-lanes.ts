@@ -8,6 +8,15 @@ export type Lane = (typeof LANES)[number];
 /** Own limit on requests that wait; more are a fault of a caller that does not wait for its answers. */
 const MAX_WAITING = 1_000;
 
+/**
+ * Own choice: so many snapshot requests are on their way at once while hints are asked for, and so long a round of hints may pause without being
+ * over. A provider that is slower than we ask has a queue, and each step of a round would stand behind all of a scan in it.
+ */
+const SNAPSHOTS_BESIDE_HINTS = 2;
+const HINT_PAUSE_MS = 1_000;
+/** Longer than any pause before it is looked again: a time further back than that was told by a clock that was then put back. */
+const MAX_PAUSE_MS = 60_000;
+
 export type Pause = (ms: number, signal: AbortSignal) => Promise<unknown>;
 
 interface Waiting {
@@ -22,7 +31,7 @@ export interface LaneLimits {
 
 /**
  * Who may ask the site now. All but one of the places, and all of the rate, are for everybody; the last place is for commands, and a
- * command may go up to a second ahead of the rate, which those behind it then make up for.
+ * command may go up to a second ahead of the rate, which those behind it then make up for. While hints are asked for, a snapshot has few places.
  */
 export class RequestLanes implements Disposable {
   readonly #limits: LaneLimits;
@@ -30,10 +39,13 @@ export class RequestLanes implements Disposable {
   readonly #pause: Pause;
   readonly #stop = new AbortController();
   readonly #waiting: Record<Lane, Waiting[]> = { command: [], hint: [], snapshot: [] };
+  readonly #inFlightOf: Record<Lane, number> = { command: 0, hint: 0, snapshot: 0 };
   #inFlight = 0;
+  #hintAt = Number.NEGATIVE_INFINITY;
   #tokens: number;
   #filledAt: number;
-  #isPausing = false;
+  /** When it is looked again by itself. */
+  #admitAt = Number.POSITIVE_INFINITY;
 
   constructor(
     limits: LaneLimits,
@@ -81,16 +93,18 @@ export class RequestLanes implements Disposable {
     } finally {
       signal.removeEventListener("abort", onAbort);
     }
-    return this.#place();
+    return this.#place(lane);
   }
 
-  #place(): Disposable {
+  #place(lane: Lane): Disposable {
     let isHeld = true;
     return {
       [Symbol.dispose]: () => {
         if (!isHeld) return;
         isHeld = false;
         this.#inFlight -= 1;
+        this.#inFlightOf[lane] -= 1;
+        if (lane === "hint") this.#hintAt = this.#clock.now();
         this.#admit();
       },
     };
@@ -105,6 +119,7 @@ export class RequestLanes implements Disposable {
           break;
         }
         this.#inFlight += 1;
+        this.#inFlightOf[lane] += 1;
         this.#tokens -= 1;
         this.#waiting[lane].shift()?.enter();
       }
@@ -113,7 +128,14 @@ export class RequestLanes implements Disposable {
 
   #hasPlace(lane: Lane): boolean {
     const reserved = lane === "command" ? 0 : 1;
-    return this.#inFlight < this.#limits.maxInFlight - reserved;
+    if (this.#inFlight >= this.#limits.maxInFlight - reserved) return false;
+    if (lane !== "snapshot" || this.#inFlightOf.snapshot < SNAPSHOTS_BESIDE_HINTS) return true;
+    if (this.#inFlightOf.hint > 0 || this.#waiting.hint.length > 0) return false;
+    const leftMs = this.#hintAt + HINT_PAUSE_MS - this.#clock.now();
+    // A clock that was put back does not stop a scan for longer.
+    if (!(leftMs > 0 && leftMs <= HINT_PAUSE_MS)) return true;
+    this.#admitIn(leftMs);
+    return false;
   }
 
   #hasToken(lane: Lane): boolean {
@@ -133,13 +155,18 @@ export class RequestLanes implements Disposable {
   }
 
   #admitLater(lane: Lane): void {
-    if (this.#isPausing) return;
-    this.#isPausing = true;
     const { requestsPerSecond } = this.#limits;
     const floor = lane === "command" ? -requestsPerSecond : 0;
-    const ms = Math.ceil(((floor + 1 - this.#tokens) / requestsPerSecond) * 1_000);
+    this.#admitIn(Math.ceil(((floor + 1 - this.#tokens) / requestsPerSecond) * 1_000));
+  }
+
+  #admitIn(ms: number): void {
+    const at = this.#clock.now() + ms;
+    // One that is due earlier looks again itself.
+    if (this.#admitAt <= at && this.#admitAt > at - MAX_PAUSE_MS) return;
+    this.#admitAt = at;
     const admit = () => {
-      this.#isPausing = false;
+      if (this.#admitAt === at) this.#admitAt = Number.POSITIVE_INFINITY;
       this.#admit();
     };
     this.#pause(Math.max(1, ms), this.#stop.signal).then(admit, () => {});
