@@ -144,10 +144,9 @@ describe("a whole site", () => {
         stateFolder: "",
       });
       const results = await Promise.all(checks.map(runCheck));
-      // The simulated site has no client health, and no script.
+      // The simulated site has no script.
       const missing = results.filter(({ status }) => status !== "healthy");
       expect(missing.map(({ name, status }) => [name, status]).sort()).toEqual([
-        ["site-rights-sms-ch-summary", "warning"],
         ["site-rights-sms-scripts", "warning"],
       ]);
     }
