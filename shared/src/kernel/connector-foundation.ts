@@ -23,7 +23,7 @@ import { storePlaceOf } from "./store-place.ts";
 import { Trust } from "./trust.ts";
 import { SUITE_VERSION } from "./version.ts";
 
-/** Every 10 ms, as it would be otherwise, costs a service that has nothing to do a quarter of its CPU. */
+/** Not every 10 ms, as it would be otherwise: that wakes a service that has nothing to do. */
 const EVENT_LOOP_LOOK_MS = 100;
 
 /** What stands before a service is started. */

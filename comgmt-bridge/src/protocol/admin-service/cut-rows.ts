@@ -1,4 +1,5 @@
 import { isAnnotation } from "./answer.ts";
+import { LIST, LIST_END, MAX_HEAD } from "./page-rows.ts";
 
 /**
  * Rows of a list cut out of its text instead of parsed: what is wanted of a row stands in the text in the very form that JSON.stringify would
@@ -22,10 +23,6 @@ export interface CutRows {
   readonly groups: readonly number[];
 }
 
-const LIST = '"value":[';
-const END = "]}";
-/** Where the rows of a list begin: behind the annotations of the whole, which are short. */
-const MAX_HEAD_CHARACTERS = 4_096;
 /** Own limit, far above the columns of any class: a pattern of more is not made. */
 const MAX_COLUMNS = 500;
 const GROUP = "GroupID";
@@ -65,10 +62,10 @@ export class RowCutter {
   }
 
   #cut(text: string): CutRows | undefined {
-    const head = text.slice(0, MAX_HEAD_CHARACTERS).indexOf(LIST);
+    const head = text.slice(0, MAX_HEAD).indexOf(LIST);
     const from = head + LIST.length;
-    if (head < 0 || !text.endsWith(END) || !isHead(text.slice(0, from))) return undefined;
-    const end = text.length - END.length;
+    if (head < 0 || !text.endsWith(LIST_END) || !isHead(text.slice(0, from))) return undefined;
+    const end = text.length - LIST_END.length;
     if (from === end) return { keys: [], pieces: [], groups: [] };
     // The columns are those of the time before, or somebody looks again, once.
     const found = this.#pattern && cutWith(this.#pattern, text, from, end);
@@ -83,7 +80,7 @@ export class RowCutter {
 /** Whether nothing but annotations stands in front of the rows, and none that says that the list goes on elsewhere. */
 function isHead(head: string): boolean {
   try {
-    const whole: unknown = JSON.parse(`${head}${END}`);
+    const whole: unknown = JSON.parse(`${head}${LIST_END}`);
     const { value, "@odata.nextLink": next } = (whole ?? {}) as Readonly<Record<string, unknown>>;
     return Array.isArray(value) && value.length === 0 && typeof next !== "string";
   } catch {

@@ -1,10 +1,13 @@
 import { ProtocolError } from "@isthmus/shared/errors";
 import { type Row, readObject } from "./answer.ts";
 
-const VALUE = Buffer.from('"value":[');
-const END = Buffer.from("]}");
-/** Where the rows of a list begin: behind the annotations of the whole, which are short. */
-const MAX_HEAD_BYTES = 4_096;
+/** What stands around the rows of a list. */
+export const LIST = '"value":[';
+export const LIST_END = "]}";
+/** Octets or characters within which the rows of a list begin: behind the annotations of the whole, which are short. */
+export const MAX_HEAD = 4_096;
+const VALUE = Buffer.from(LIST);
+const END = Buffer.from(LIST_END);
 
 /**
  * The bytes of a list's rows without what stands around them, `{"@odata.context":...,"value":[` and `]}`: the same whether the rows came
@@ -12,7 +15,7 @@ const MAX_HEAD_BYTES = 4_096;
  * pieces it came in, and so are the bytes; none where there are no rows.
  */
 export function rowBytes(body: readonly Buffer[]): readonly Buffer[] {
-  const head = firstBytes(body, MAX_HEAD_BYTES).indexOf(VALUE);
+  const head = firstBytes(body, MAX_HEAD).indexOf(VALUE);
   const isPlain = head >= 0 && lastBytes(body, END.length).equals(END);
   const length = body.reduce((sum, { length }) => sum + length, 0);
   const pieces = isPlain ? cut(body, head + VALUE.length, length - END.length) : body;
