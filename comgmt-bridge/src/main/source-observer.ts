@@ -24,10 +24,17 @@ export class SourceObserver {
   backlogEntries = 0;
   readonly #now: () => number;
   readonly #onFault: (fault: SourceFault) => void;
+  readonly #onEvent: (event: string, message: string) => void;
 
-  constructor(now: () => number, onFault: (fault: SourceFault) => void) {
+  /** `onEvent` is told what the control plane is to hear of, too. */
+  constructor(
+    now: () => number,
+    onFault: (fault: SourceFault) => void,
+    onEvent: (event: string, message: string) => void = () => {},
+  ) {
     this.#now = now;
     this.#onFault = onFault;
+    this.#onEvent = onEvent;
   }
 
   requests(count: number): void {
@@ -49,12 +56,22 @@ export class SourceObserver {
     name: string,
     fault: { readonly code: string; readonly message: string } | undefined,
   ): void {
-    if (fault === undefined) this.tableFaults.delete(name);
-    else {
-      const { code, message } = fault;
-      if (!this.tableFaults.has(name)) this.fault(code, `${name} is left out: ${message}`);
-      this.tableFaults.set(name, { code, message, at: this.#now() });
+    const isKnown = this.tableFaults.has(name);
+    if (fault === undefined) {
+      this.tableFaults.delete(name);
+      if (isKnown) this.event("table.read-again", `${name} is read again`);
+      return;
     }
+    const { code, message } = fault;
+    const words = `${name} is left out: ${message}`;
+    this.tableFaults.set(name, { code, message, at: this.#now() });
+    if (isKnown) return;
+    this.fault(code, words);
+    this.event("table.left-out", words);
+  }
+
+  event(event: string, message: string): void {
+    this.#onEvent(event, message);
   }
 
   changed(count: number): void {

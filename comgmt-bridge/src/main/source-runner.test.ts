@@ -1,4 +1,9 @@
-import type { InventoryDiffers, Lease } from "@isthmus/shared/link/inventory-messages";
+import {
+  type InventoryDiffers,
+  inventoryEntry,
+  type Lease,
+} from "@isthmus/shared/link/inventory-messages";
+import { lineOf } from "@isthmus/shared/link/lane-operations";
 import { makeTestKernel } from "@isthmus/shared/testing/kernel";
 import { until } from "@isthmus/shared/testing/until";
 import { expect, test } from "vitest";
@@ -54,8 +59,18 @@ async function startRunner() {
     ...{ store, clock, random, log, deletions, tell: () => true, wake: () => {} },
   });
   const figures = async () => (await store.query("SELECT * FROM source_state", [], 1))[0];
+  /** As the wire reads them. */
+  const events = async () => {
+    const rows = await store.query(
+      "SELECT entry, packed FROM stream_entry ORDER BY position",
+      [],
+      100,
+    );
+    const entries = rows.map((row) => inventoryEntry.parse(JSON.parse(lineOf(row))));
+    return entries.filter(({ type }) => type === "event");
+  };
   return {
-    ...{ kernel, runner, seen, figures },
+    ...{ kernel, runner, seen, figures, events },
     letRead: () => letRead(),
     async [Symbol.asyncDispose]() {
       letRead();
@@ -95,6 +110,21 @@ test("a revision that would use up the numbers is not taken over, and a later le
   it.runner.onLease({ ...HELD, lease: 2, revision: 7 });
   await until(() => it.seen.running === 1);
   expect(await it.figures()).toMatchObject({ lease: 2, revision: 7 });
+});
+
+test("what is told once of a site is an event of the source, as long as the wire takes", async () => {
+  await using it = await startRunner();
+  it.runner.onLease(HELD);
+  await until(() => it.seen.running === 1);
+  const { observer } = it.runner;
+  const fault = { code: "site-failed", message: "x".repeat(2_000) };
+  for (const _ of [1, 2]) observer.table("SMS_G_System_TPM", fault);
+  for (const _ of [1, 2]) observer.table("SMS_G_System_TPM", undefined);
+  await until(async () => (await it.events()).length === 2);
+  expect(await it.events()).toMatchObject([
+    { event: "table.left-out", message: expect.stringMatching(/^SMS_G_System_TPM is left out: x/) },
+    { event: "table.read-again", message: "SMS_G_System_TPM is read again" },
+  ]);
 });
 
 test("differences without end are looked into one after the other, and the site is asked for one at a time", async () => {

@@ -23,6 +23,8 @@ import { WaitingRepairs } from "./waiting-repairs.ts";
 /** Own limits: how soon another lease is taken after one; entries that wait, above which a new lease brings no digest of its own. */
 const TAKE_EVERY_MS = 2_000;
 const MAX_BACKLOG_ENTRIES = 200;
+/** What the wire takes of an event's words, which repeat some of the site's. */
+const MAX_EVENT_CHARACTERS = 1_024;
 
 export interface SourceRunnerParts {
   readonly store: Store<BridgeOperations>;
@@ -64,6 +66,7 @@ export class SourceRunner implements AsyncDisposable {
       ({ code, message }) => {
         parts.log.warn({ source: this.source.name, code, reason: message }, "inventory.fault");
       },
+      (event, message) => this.#tellEvent(event, message),
     );
     this.source = makeSource(this.observer);
     const { name, type } = this.source;
@@ -199,6 +202,17 @@ export class SourceRunner implements AsyncDisposable {
       }
       await pauseFor(Math.max(1_000, backOff.next(0)), undefined, { signal }).catch(() => {});
     }
+  }
+
+  /** It is in the log in any case; told where this bridge still speaks for the source. */
+  #tellEvent(event: string, message: string): void {
+    const { log } = this.#parts;
+    const source = this.source.name;
+    log.warn({ source, event, reason: message }, "inventory.event");
+    const words = message.slice(0, MAX_EVENT_CHARACTERS).toWellFormed();
+    this.#run?.sink.clientEvents.note(event, words).catch((error: unknown) => {
+      log.info({ source, event, err: error }, "inventory.event-untold");
+    });
   }
 
   async #end(): Promise<void> {

@@ -1,4 +1,4 @@
-import { ConnectorError, codeOf } from "@isthmus/shared/errors";
+import { ConnectorError } from "@isthmus/shared/errors";
 import type { KeyedReading } from "../core/ports.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { readPlainRows } from "../protocol/admin-service/page-rows.ts";
@@ -7,6 +7,7 @@ import type { Asking } from "./admin-service-client.ts";
 import { type CollectionScope, inScope } from "./range-reading.ts";
 import type { RawPages } from "./raw-pages.ts";
 import { RecordAssembly, type TableRows } from "./record-assembly.ts";
+import { mayBeOfTheForm } from "./refused-form.ts";
 import { facetsOfTables, type KindOfSite, type LaidOutTable } from "./site-tables.ts";
 import type { TableFaults } from "./table-faults.ts";
 
@@ -96,9 +97,14 @@ export class KeyedReader {
     const { pageRows, onRows } = this.#options;
     for (let top = pageRows; ; ) {
       const rows = await this.#page(table, keys, top, asking);
-      if (rows === undefined || (rows.length >= top && keys.length > 1)) {
-        return await this.#halves(table, keys, asking);
+      if (rows === undefined) {
+        const halves = await this.#halves(table, keys, asking);
+        // Only now it is known that it was the filter: a table that is refused as a whole says nothing of the others.
+        const most = Math.max(1, Math.ceil(keys.length / 2));
+        this.#keysPerFilter = Math.min(this.#keysPerFilter, most);
+        return halves;
       }
+      if (rows.length >= top && keys.length > 1) return await this.#halves(table, keys, asking);
       if (rows.length < top || top >= MAX_TOP) {
         onRows?.(rows.length);
         return rows;
@@ -128,8 +134,8 @@ export class KeyedReader {
       const wanted = new Set<unknown>(keys);
       return rows.filter((row) => wanted.has(row[keyName]));
     } catch (error) {
-      if (keys.length === 1 || codeOf(error) !== "site-bad-request") throw error;
-      this.#keysPerFilter = Math.max(1, Math.min(this.#keysPerFilter, Math.ceil(keys.length / 2)));
+      // What is worth trying again as it is, is.
+      if (keys.length === 1 || !mayBeOfTheForm(error) || error.isRetryable) throw error;
       return undefined;
     }
   }

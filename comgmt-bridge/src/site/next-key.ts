@@ -2,9 +2,9 @@ import { MAX_KEY } from "../core/key-ranges.ts";
 import { readPlainRows } from "../protocol/admin-service/page-rows.ts";
 import { compare, type Query } from "../protocol/admin-service/query.ts";
 import type { Asking } from "./admin-service-client.ts";
+import { within } from "./key-filter.ts";
 import type { RawPages } from "./raw-pages.ts";
 import type { LaidOutTable } from "./site-tables.ts";
-import { within } from "./table-reader.ts";
 
 /**
  * A key above `after` below which there is none; undefined where none is left. Exact where the site orders rows; else found by halving,

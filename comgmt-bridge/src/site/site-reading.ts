@@ -26,6 +26,9 @@ const UNREADABLE = new Set([
   "site-table-key",
 ]);
 
+const ONE_AT_A_TIME =
+  "the site does not answer filters over several ranges as it answers them one by one, so it is asked for one range at a time, which takes more requests";
+
 export interface SiteWanted extends DeviceTablesWanted {
   /** Only members of these collections; all devices where there are none. */
   readonly collections: readonly string[];
@@ -35,6 +38,8 @@ export interface SiteObserver {
   requests(count: number): void;
   rows(count: number): void;
   fault(code: string, message: string): void;
+  /** Something about the site itself that is said once. */
+  event?(event: string, message: string): void;
   /** A table is left out for this fault; undefined once it is read again. */
   table?(
     name: string,
@@ -83,7 +88,9 @@ export class SiteReading {
     const onRead = (_table: string, requests: number) => observer.requests(requests);
     const shared = { client, pageRows, isOrdered, onRead };
     this.wholeReader = shared;
-    this.#tables = new TableReader(shared);
+    const onOneAtATime = ({ message }: Error) =>
+      observer.event?.("filters.one-range-at-a-time", `${ONE_AT_A_TIME}: ${message}`);
+    this.#tables = new TableReader({ ...shared, onOneAtATime });
     this.#faults = new TableFaults((name, fault) => observer.table?.(name, fault));
     const onRows = (rows: number) => observer.rows(rows);
     this.keyed = new KeyedReader({ ...shared, onRows, faults: this.#faults });

@@ -1,15 +1,17 @@
 import { createHash } from "node:crypto";
-import { type ConnectorError, codeOf } from "@isthmus/shared/errors";
+import type { ConnectorError } from "@isthmus/shared/errors";
 import type { KeyBounds } from "../core/inventory-state.ts";
 import { lastKeyOf, shortPage } from "../core/key-page.ts";
 import { RANGE_KEYS } from "../core/key-ranges.ts";
-import { endsAtOnce, faultOfEnds, joinedEnds, type OpenEnd, rowsOf } from "../core/range-ends.ts";
+import { joinedEnds, type OpenEnd } from "../core/range-ends.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { type CutRows, RowCutter } from "../protocol/admin-service/cut-rows.ts";
 import { readPlainRows, rowBytes } from "../protocol/admin-service/page-rows.ts";
-import { compare, type Filter } from "../protocol/admin-service/query.ts";
+import type { Filter } from "../protocol/admin-service/query.ts";
 import type { Asking } from "./admin-service-client.ts";
 import type { AnswerBody } from "./answer-body.ts";
+import { EndProofs } from "./end-proofs.ts";
+import { within } from "./key-filter.ts";
 import type { RawPages } from "./raw-pages.ts";
 import { cutLayout } from "./record-assembly.ts";
 import type { LaidOutTable } from "./site-tables.ts";
@@ -17,8 +19,6 @@ import type { LaidOutTable } from "./site-tables.ts";
 /** Own limits: how long a page of a single device may become, and how often a range is read until its pages are whole. */
 const MAX_TOP = 100_000;
 const MAX_READINGS = 14;
-/** Own limit: bounded by the length of a request line. */
-const MOST_ENDS = 16;
 /** Own choice: how full a page may be expected to become before it is asked for whole. */
 const FILLED = 0.85;
 
@@ -29,6 +29,8 @@ export interface TableReaderOptions {
   /** Whether the site understands `$orderby`; without it, it gives rows in the order of their keys or the range fails. */
   readonly isOrdered: boolean;
   readonly onRead?: (table: string, requests: number) => void;
+  /** See `EndProofs`. */
+  readonly onOneAtATime?: (why: ConnectorError) => void;
 }
 
 interface Part {
@@ -70,12 +72,12 @@ interface Division {
 export class TableReader {
   readonly #options: TableReaderOptions;
   readonly #divisions = new Map<string, Division>();
-  /** What a site that refuses long filters was seen to take. */
-  #mostEnds = MOST_ENDS;
   readonly #cutters = new WeakMap<LaidOutTable, RowCutter>();
+  readonly #proofs: EndProofs;
 
   constructor(options: TableReaderOptions) {
     this.#options = options;
+    this.#proofs = new EndProofs((...asked) => this.#ask(...asked), options.onOneAtATime);
   }
 
   /** Throws what the client throws. */
@@ -164,7 +166,7 @@ export class TableReader {
       else cut.push(page.cut);
     }
     const mostRows = parts[0]?.top ?? 1;
-    const fault = await this.#shortEnd(table, { ends: joinedEnds(ends), mostRows }, asking);
+    const fault = await this.#proofs.shortEnd(table, { ends: joinedEnds(ends), mostRows }, asking);
     if (fault !== undefined) return { kind: "short", fault } as const;
     return { kind: "whole", seen: { rows, cut, count } } as const;
   }
@@ -182,49 +184,6 @@ export class TableReader {
     const cutter = new RowCutter(cutLayout(of));
     this.#cutters.set(of, cutter);
     return cutter;
-  }
-
-  /**
-   * Asks from the last key of each part on for one row more than there were of those keys: of all parts at once, where the site takes such a
-   * filter. Returns the fault of the first part behind which there is more, or less.
-   */
-  async #shortEnd(
-    table: LaidOutTable,
-    { ends, mostRows }: { readonly ends: readonly OpenEnd[]; readonly mostRows: number },
-    asking: Asking,
-  ): Promise<ConnectorError | undefined> {
-    for (let at = 0; at < ends.length; ) {
-      const most = { ends: this.#mostEnds, rows: mostRows };
-      const together = endsAtOnce(ends.slice(at), most);
-      const found = await this.#rowsBehind(table, together, asking);
-      if (found === undefined) continue;
-      const { rows, hasMore } = found;
-      const keys = rows.map((row) => row[table.keyName]);
-      const fault = hasMore ? together.at(-1)?.fault : faultOfEnds(together, keys);
-      if (fault !== undefined) return fault;
-      at += together.length;
-    }
-    return undefined;
-  }
-
-  /** Undefined where the filter is none that the site takes; then it is asked for one part at a time. */
-  async #rowsBehind(
-    table: LaidOutTable,
-    ends: readonly OpenEnd[],
-    asking: Asking,
-  ): Promise<ReturnType<typeof readPlainRows> | undefined> {
-    const { keyName } = table;
-    const top = rowsOf(ends) + 1;
-    const parts = ends.map((end) => within(keyName, end));
-    const [only = { kind: "or", parts }] = parts.length === 1 ? parts : [];
-    try {
-      const body = await this.#ask({ ...table, select: [keyName] }, only, top, asking);
-      return readPlainRows(body.whole);
-    } catch (error) {
-      if (ends.length === 1 || codeOf(error) !== "site-bad-request") throw error;
-      this.#mostEnds = 1;
-      return undefined;
-    }
   }
 
   async #ask(
@@ -263,11 +222,6 @@ function endOf(
   const after = last === undefined ? part.after : last - 1;
   const ofLast = last === undefined ? 0 : keys.length - keys.indexOf(last);
   return { kind: "open", end: { after, through: part.through, ofLast, fault } };
-}
-
-export function within(keyName: string, { after, through }: KeyBounds): Filter {
-  const parts = [compare(keyName, "gt", after), compare(keyName, "le", through)];
-  return { kind: "and", parts };
 }
 
 const COMMA = Buffer.from(",");

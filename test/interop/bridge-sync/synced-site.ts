@@ -55,7 +55,10 @@ export class SyncedSite implements AsyncDisposable {
   readonly observer = new SourceObserver(
     () => Date.now(),
     () => {},
+    (event) => this.said.push(event),
   );
+  /** What the observer has to say to the control plane, by name. */
+  readonly said: string[] = [];
   readonly store: Store<BridgeOperations>;
   #options: SyncedSiteOptions;
   readonly #folder: ReturnType<typeof temporaryFolder>;

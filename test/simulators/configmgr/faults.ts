@@ -14,6 +14,10 @@ export type Fault =
   | { readonly kind: "mfa" }
   | { readonly kind: "unauthorized" }
   | { readonly kind: "status"; readonly status: number; readonly body?: unknown }
+  /** A page of http.sys, IIS or a proxy in place of an answer. */
+  | { readonly kind: "page"; readonly status: number; readonly title: string }
+  /** 200 with the rows of the first part of a filter that has several, or of the first and the last. */
+  | { readonly kind: "parts-passed-over"; readonly answered: "first" | "first-and-last" }
   | { readonly kind: "slow"; readonly ms: number };
 
 /** When a fault strikes: requests that match are counted; the first `after` pass, the next `times` are struck. */

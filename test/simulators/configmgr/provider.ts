@@ -132,7 +132,7 @@ export class Provider {
     try {
       return route(this.#state, {
         ...{ principal, method, route: name as "v1.0" | "wmi", path: rest, base: baseOf(url) },
-        query: fault?.kind === "repeated-page" ? (last ?? url.searchParams) : url.searchParams,
+        query: queryUnder(fault, url.searchParams, last),
         body: parsed(body),
       });
     } catch (error) {
@@ -166,6 +166,22 @@ export class Provider {
   }
 }
 
+/** What is answered in place of what is asked. */
+function queryUnder(
+  fault: Fault | undefined,
+  asked: URLSearchParams,
+  last: URLSearchParams | undefined,
+): URLSearchParams {
+  if (fault?.kind === "repeated-page") return last ?? asked;
+  if (fault?.kind !== "parts-passed-over") return asked;
+  const query = new URLSearchParams(asked);
+  const parts = (asked.get("$filter") ?? "").split(" or ");
+  const [first = "", ...others] = parts;
+  const isLastAnswered = fault.answered === "first-and-last" && others.length > 0;
+  if (first !== "") query.set("$filter", isLastAnswered ? `${first} or ${others.at(-1)}` : first);
+  return query;
+}
+
 function denied(fault: Fault | undefined): Answer | undefined {
   switch (fault?.kind) {
     case "security-exception": {
@@ -175,6 +191,10 @@ function denied(fault: Fault | undefined): Answer | undefined {
     }
     case "mfa":
       return { kind: "json", status: 403 };
+    case "page": {
+      const text = `<!DOCTYPE html><html><head><title>${fault.title}</title></head></html>`;
+      return { kind: "text", status: fault.status, type: "text/html", text };
+    }
     case "status":
       return {
         ...{ kind: "json", status: fault.status },
