@@ -19,13 +19,17 @@ const CLASSES: Readonly<Record<string, string>> = {
   disconnected: "warn",
   revocationPending: "warn",
   expired: "warn",
+  approved: "good",
+  denied: "bad",
+  waiting: "warn",
+  waitingForApproval: "warn",
   warning: "warn",
   unknown: "warn",
 };
 
-/** A state as its word; the colour only repeats it. */
-export function state(word: string): Html {
-  return html`<span class="${CLASSES[word] ?? ""}">${word}</span>`;
+/** A state as its word, or in other words; the colour only repeats it. */
+export function state(word: string, words = word): Html {
+  return html`<span class="${CLASSES[word] ?? ""}">${words}</span>`;
 }
 
 /** A time, in ms or as the API writes it. */

@@ -1,6 +1,6 @@
 import { ConnectorError } from "@isthmus/shared/errors";
 import type { Session } from "../core/admin-records.ts";
-import type { ApiOperations } from "../core/api-operations.ts";
+import type { ApiOperations, ApiStream } from "../core/api-operations.ts";
 
 /** An object as the API answers it. */
 export type Entity = Readonly<Record<string, unknown>>;
@@ -66,6 +66,24 @@ export class ConsoleApi {
     });
   }
 
+  /** The events of a stream as they come, some at a time; the first `ApiRefusal` before any. */
+  async *events(
+    path: string,
+    query: Readonly<Record<string, string>>,
+  ): AsyncGenerator<readonly Entity[]> {
+    const call = { method: "get", path, query: new URLSearchParams(query) } as const;
+    const { status, body, stream } = await this.#operations.perform(
+      call,
+      this.session,
+      this.#signal,
+    );
+    if (stream === undefined) throw refusalOf(status, body);
+    for await (const chunk of stream.chunks) {
+      const lines = String(chunk).split("\n").slice(0, -1);
+      yield lines.map((line) => JSON.parse(line) as Entity);
+    }
+  }
+
   async #perform(
     method: "get" | "post",
     path: string,
@@ -80,15 +98,42 @@ export class ConsoleApi {
       this.session,
       this.#signal,
     );
-    const body = (result.body ?? {}) as Entity;
-    if (result.status < 400) return body;
-    const error = (body["error"] ?? {}) as Entity;
-    const code = String((error["innerError"] as Entity | undefined)?.["code"] ?? "internal");
-    throw new ApiRefusal(result.status, code, String(error["message"] ?? "The request failed"));
+    if (result.stream !== undefined) {
+      await close(result.stream);
+      throw new ApiRefusal(404, "not-found", "There is no such page");
+    }
+    if (result.status >= 400) throw refusalOf(result.status, result.body);
+    return (result.body ?? {}) as Entity;
   }
+}
+
+function refusalOf(status: number, body: unknown): ApiRefusal {
+  const error = ((body as Entity | undefined)?.["error"] ?? {}) as Entity;
+  const code = String((error["innerError"] as Entity | undefined)?.["code"] ?? "internal");
+  return new ApiRefusal(status, code, String(error["message"] ?? "The request failed"));
+}
+
+async function close({ chunks }: ApiStream): Promise<void> {
+  await chunks[Symbol.asyncIterator]().return?.();
 }
 
 /** A string in an OData filter. */
 export function quoted(value: string): string {
   return `'${value.replaceAll("'", "''")}'`;
+}
+
+/**
+ * What was typed to find a property by how it begins, as a filter. Beginnings are found by an index, with or without a star behind; with one
+ * in front the text may stand anywhere.
+ */
+export function begins(property: string, typed: string): string {
+  const words = typed.replace(/^\*/, "").replace(/\*$/, "");
+  if (words === "") return "";
+  const how = typed.startsWith("*") ? "contains" : "startswith";
+  return `${how}(${property},${quoted(words)})`;
+}
+
+/** A filter of all these terms; empty ones are left out. */
+export function allOf(terms: readonly (string | false)[]): string {
+  return terms.filter((term) => typeof term === "string" && term !== "").join(" and ");
 }

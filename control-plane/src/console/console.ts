@@ -9,13 +9,14 @@ import express, {
 import type { Logger } from "pino";
 import { z } from "zod";
 import type { Session } from "../core/admin-records.ts";
-import type { ApiOperations } from "../core/api-operations.ts";
+import type { ApiOperations, ApiStream } from "../core/api-operations.ts";
 import type { Records } from "../core/ports.ts";
 import { SESSION_MS, type SignIn } from "../core/sign-in.ts";
 import { ApiRefusal, ConsoleApi } from "./console-api.ts";
 import { type Html, html } from "./html.ts";
+import type { Page, PageAnswer, PageRequest } from "./page.ts";
 import { refusalPage, signInPage } from "./page-frame.ts";
-import { PAGES, type Page, type PageAnswer, type PageRequest } from "./pages.ts";
+import { PAGES } from "./pages.ts";
 import { statusPage } from "./status-page.ts";
 import { STYLE_HASH } from "./style.ts";
 
@@ -40,13 +41,20 @@ const form = z.object({
 });
 /** A page of our own: never another site's, nor `//host`. */
 const OWN_PAGE = /^\/(devices|sources)(\/|\?|$)/;
-const OWN_PATHS = ["/", "/sign-in", "/sign-out", "/devices{/*rest}", "/sources/*rest"];
+const OWN_PATHS = ["/", "/sign-in", "/sign-out", "/devices{/*rest}", "/sources{/*rest}"];
 
 export interface ConsoleDependencies {
   readonly records: Records;
   readonly signIn: SignIn;
   readonly api: ApiOperations;
   readonly log: Logger;
+  /** Sends a page that comes in pieces, as fast as the browser takes it. */
+  readonly sendStream: (
+    response: Response,
+    status: number,
+    stream: ApiStream,
+    signal: AbortSignal,
+  ) => Promise<void>;
 }
 
 /** The status page at `/` and the pages of devices and sources: plain HTML with a form to sign in, no script at all. */
@@ -84,7 +92,7 @@ export function consoleRouter(of: ConsoleDependencies): Router {
   for (const page of PAGES) bindPage(router, of, page);
   router.use((_request, response) => {
     const where =
-      "there are the status page at /, devices at /devices and the API below /beta/deviceManagement\n";
+      "there are the status page at /, devices at /devices, sources at /sources and the API below /beta/deviceManagement\n";
     response.status(404).set(HEADERS).type("text/plain").send(where);
   });
   router.use(answerError(log));
@@ -92,7 +100,8 @@ export function consoleRouter(of: ConsoleDependencies): Router {
 }
 
 /** Whoever is not signed in sees the form, and the page that they wanted after it. */
-function bindPage(router: Router, { signIn, api }: ConsoleDependencies, page: Page): void {
+function bindPage(router: Router, of: ConsoleDependencies, page: Page): void {
+  const { signIn, api } = of;
   const handle: RequestHandler = async (request, response) => {
     const session = await sessionOf(signIn, request);
     if (session === undefined) {
@@ -111,11 +120,15 @@ function bindPage(router: Router, { signIn, api }: ConsoleDependencies, page: Pa
       form: (request.body ?? {}) as Record<string, unknown>,
     });
     if ("seeOther" in answer) response.redirect(303, answer.seeOther);
-    else send(response, answer.status, answer.page);
+    else if ("chunks" in answer) {
+      const stream = { contentType: "text/html; charset=utf-8", chunks: answer.chunks };
+      await of.sendStream(response, answer.status, stream, gone.signal);
+    } else send(response, answer.status, answer.page);
   };
   if (page.method === "get") router.get(page.path, handle);
   else {
-    const parseForm = express.urlencoded({ extended: false, limit: MAX_FORM_BYTES });
+    const limit = page.maxFormBytes ?? MAX_FORM_BYTES;
+    const parseForm = express.urlencoded({ extended: false, limit });
     router.post(page.path, sameOriginOnly, parseForm, handle);
   }
 }

@@ -1,10 +1,12 @@
 import { type DeviceActionState, isEnded } from "../core/device-action.ts";
 import { isPermitted } from "../core/roles.ts";
-import { address, pageLinks, state, table, text, time } from "./cells.ts";
-import type { ConsoleApi, Entity } from "./console-api.ts";
-import { actionLinks, OFFERED_ACTIONS } from "./device-actions.ts";
+import { address, pageLinks, table, text, time } from "./cells.ts";
+import { type ConsoleApi, type Entity, quoted } from "./console-api.ts";
+import { actionLinks, actionWords, OFFERED_ACTIONS } from "./device-actions.ts";
 import { apiPath, devicePage, pagePath, type ShownDevice } from "./device-frame.ts";
 import { type Html, html } from "./html.ts";
+import { operationPath } from "./operation-table.ts";
+import { deviceState, errorCode, operationState, reason } from "./state-words.ts";
 
 /** `/devices/{id}/actions`: what was asked of a device, who asked, and what became of it. */
 
@@ -24,12 +26,16 @@ export async function deviceActionsPage(
   const here = pagePath(device, "/actions");
   const asked = OFFERED_ACTIONS.find(({ name }) => name === query.get("asked"));
   const mayCancelAny = isPermitted(api.session.roles, "commands.cancel");
+  const waiting = await waitingAmong(api, entities);
   const list = table({
     id: "asked",
     caption: "Actions, the newest first",
     columns: ["Action", "State", "Reason", "Asked by", "Asked at", "Last news", ""],
     rows: entities.map((each) =>
-      row(device, each, mayCancelAny || each["actor"] === api.session.userName),
+      row(device, each, {
+        mayCancel: mayCancelAny || each["actor"] === api.session.userName,
+        isWaiting: waiting.has(text(each["clientOperationId"])),
+      }),
     ),
   });
   const content = html`${asked && html`<p class="note" role="status">${asked.words} was asked for. Load this page again to see how it goes on.</p>`}
@@ -39,24 +45,42 @@ export async function deviceActionsPage(
   return devicePage(api, device, { tab: "/actions" }, content);
 }
 
-function row(device: ShownDevice, operation: Entity, mayCancel: boolean) {
-  const word = text(operation["state"]);
-  const errorCode = text(operation["errorCode"]);
-  return [
-    text(operation["action"]),
-    state(word),
-    html`${reason(operation)}${errorCode !== "" && errorCode !== "0" ? html` <code>${errorCode}</code>` : undefined}`,
-    text(operation["actor"]),
-    time(operation["createdDateTime"]),
-    time(operation["stateDateTime"]),
-    mayCancel && !isEnded(word as DeviceActionState) ? cancelForm(device, operation) : undefined,
-  ];
+/** Which of these wait for approval: the device itself is queued by then, as it is without. */
+async function waitingAmong(
+  api: ConsoleApi,
+  states: readonly Entity[],
+): Promise<ReadonlySet<string>> {
+  const queued = states.filter((each) => each["state"] === "queued");
+  if (queued.length === 0) return new Set();
+  const ids = queued.map((each) => `id eq ${quoted(text(each["clientOperationId"]))}`);
+  const { entities } = await api.page("/configurationManagerClientOperations", {
+    $filter: `state eq 'waitingForApproval' and (${ids.join(" or ")})`,
+    $select: "id",
+  });
+  return new Set(entities.map(({ id }) => text(id)));
 }
 
-/** Command lines stand in backticks. */
-function reason(operation: Entity): Html {
-  const parts = text(operation["reason"]).split("`");
-  return html`${parts.map((part, n) => (n % 2 === 0 ? html`${part}` : html`<code>${part}</code>`))}`;
+function row(
+  device: ShownDevice,
+  each: Entity,
+  of: { readonly mayCancel: boolean; readonly isWaiting: boolean },
+) {
+  const word = text(each["state"]);
+  const action = text(each["action"]);
+  const kind = action === "runQuery" ? "query" : "";
+  const path = operationPath(
+    { name: text(each["configurationManagerSite"]) },
+    { id: each["clientOperationId"], kind },
+  );
+  return [
+    html`<a href="${path}">${actionWords(action)}</a><br><small><code>${action}</code></small>`,
+    of.isWaiting ? operationState("waitingForApproval") : deviceState(word, action),
+    html`${reason(each["reason"])}${errorCode(each["errorCode"])}`,
+    text(each["actor"]),
+    time(each["createdDateTime"]),
+    time(each["stateDateTime"]),
+    of.mayCancel && !isEnded(word as DeviceActionState) ? cancelForm(device, each) : undefined,
+  ];
 }
 
 function cancelForm(device: ShownDevice, operation: Entity): Html {

@@ -1,8 +1,9 @@
 import { isPermitted, type Permission, type Role } from "../core/roles.ts";
 import { address } from "./cells.ts";
 import type { ConsoleApi } from "./console-api.ts";
-import { apiPath, devicePage, pagePath, type ShownDevice } from "./device-frame.ts";
+import { apiPath, devicePage, isOfSite, pagePath, type ShownDevice } from "./device-frame.ts";
 import { type Html, html } from "./html.ts";
+import { targetLinks } from "./target-links.ts";
 
 /** What may be asked of one device from its page: each is one request to the API, and is asked for twice before it is made. */
 
@@ -49,7 +50,7 @@ export const OFFERED_ACTIONS: readonly OfferedAction[] = [
   ),
   graphAction(
     "appEvaluation",
-    "Sync apps",
+    "App evaluation",
     "The client evaluates its application deployments now.",
   ),
   graphAction("wakeUpClient", "Wake up", "The site wakes the device over the network."),
@@ -88,6 +89,24 @@ export const OFFERED_ACTIONS: readonly OfferedAction[] = [
   ),
 ];
 
+/** Names of the API that no button of a device has. */
+const OTHER_WORDS: Readonly<Record<string, string>> = {
+  runScript: "Run script",
+  runQuery: "CMPivot query",
+  installApplication: "Install",
+  uninstallApplication: "Uninstall",
+  repairApplication: "Repair",
+  reevaluateApplication: "Re-evaluate",
+  revealRecoveryKey: "Recovery key",
+  setProperties: "Custom properties",
+};
+
+/** An action as its button says it, by its name in the API. */
+export function actionWords(name: string): string {
+  const offered = OFFERED_ACTIONS.find((each) => each.name === name);
+  return offered?.words ?? (Object.hasOwn(OTHER_WORDS, name) ? (OTHER_WORDS[name] ?? name) : name);
+}
+
 /** The actions that these roles may ask for. */
 export function actionsFor(roles: readonly Role[]): readonly OfferedAction[] {
   return OFFERED_ACTIONS.filter(({ permission }) => isPermitted(roles, permission));
@@ -99,14 +118,15 @@ export function actionLinks(
   device: ShownDevice,
   heading: string,
 ): Html | undefined {
-  const hasClient = device.entity["managementAgent"] !== "unknown";
   const offered = actionsFor(api.session.roles);
-  if (!device.isSynced || !hasClient || offered.length === 0) return undefined;
+  if (!isOfSite(device) || offered.length === 0) return undefined;
   const links = offered.map(({ name, words }) => {
     const target = address(pagePath(device, "/actions/confirm"), { action: name });
     return html`<li><a class="button" href="${target}">${words}</a></li>`;
   });
-  return html`<h3>${heading}</h3><ul class="buttons">${links}</ul>`;
+  const name = String(device.entity["configurationManagerSite"]);
+  const target = { device: String(device.entity["configurationManagerKey"]), collection: "" };
+  return html`<h3>${heading}</h3><ul class="buttons">${links}</ul>${targetLinks(api, { name }, target)}`;
 }
 
 /** "Restart PC0?", with the button that does it. The key makes a form that is sent twice one request. */

@@ -27,6 +27,11 @@ export async function shownDevice(api: ConsoleApi, wantedId: string): Promise<Sh
   return { id, name: text(entity["deviceName"]) || id, entity, isSynced };
 }
 
+/** Whether a Configuration Manager site manages it, so that actions reach it. */
+export function isOfSite({ entity, isSynced }: ShownDevice): boolean {
+  return isSynced && entity["managementAgent"] !== "unknown";
+}
+
 /** Path of the device in the API, and of its page. */
 export function apiPath({ id }: ShownDevice): string {
   return `/managedDevices/${encodeURIComponent(id)}`;
@@ -39,6 +44,7 @@ export function pagePath({ id }: ShownDevice, below = ""): string {
 const TABS = [
   ["", "Overview"],
   ["/collections", "Collections"],
+  ["/applications", "Applications"],
   ["/inventory", "Inventory"],
   ["/compare", "Compare"],
   ["/timeline", "Timeline"],
@@ -51,7 +57,11 @@ export function devicePage(
   of: { readonly tab: (typeof TABS)[number][0]; readonly heading?: string },
   content: Html,
 ): Html {
-  const tabs = TABS.filter(([below]) => below === "" || device.isSynced).map(([below, name]) => {
+  const hasClient = isOfSite(device);
+  const shown = TABS.filter(
+    ([below]) => below === "" || (device.isSynced && (hasClient || below !== "/applications")),
+  );
+  const tabs = shown.map(([below, name]) => {
     const current = below === of.tab ? html` aria-current="page"` : undefined;
     return html`<a href="${pagePath(device, below)}"${current}>${name}</a>`;
   });

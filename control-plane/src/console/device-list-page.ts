@@ -1,6 +1,8 @@
 import { address, choice, pageLinks, table, text, time } from "./cells.ts";
 import {
   ApiRefusal,
+  allOf,
+  begins,
   type ConsoleApi,
   type Entity,
   type EntityPage,
@@ -84,7 +86,7 @@ async function search(
 
 /** The fields of the form as the API's `$filter`, with what was typed as one. */
 function filterOf({ name, user, serial, os, online, site, filter }: Asked): string {
-  const terms = [
+  return allOf([
     begins("deviceName", name),
     begins("userPrincipalName", user),
     serial && `serialNumber eq ${quoted(serial)}`,
@@ -93,16 +95,7 @@ function filterOf({ name, user, serial, os, online, site, filter }: Asked): stri
     online === "no" && "isOnline eq false",
     site && `configurationManagerSite eq ${quoted(site)}`,
     filter && `(${filter})`,
-  ];
-  return terms.filter((term) => typeof term === "string" && term !== "").join(" and ");
-}
-
-/** Beginnings are found by an index, with or without a star behind; with one in front the text may stand anywhere. */
-function begins(property: string, typed: string): string {
-  const words = typed.replace(/^\*/, "").replace(/\*$/, "");
-  if (words === "") return "";
-  const how = typed.startsWith("*") ? "contains" : "startswith";
-  return `${how}(${property},${quoted(words)})`;
+  ]);
 }
 
 async function siteNames(api: ConsoleApi): Promise<readonly string[]> {

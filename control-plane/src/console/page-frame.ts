@@ -8,6 +8,7 @@ const styleElement = new Html(`<style>${STYLE}</style>`);
 const PLACES = [
   { path: "/", name: "Status" },
   { path: "/devices", name: "Devices" },
+  { path: "/sources", name: "Sources" },
 ] as const;
 
 /** A whole page for somebody who is signed in; `place` is the navigation's entry that it belongs to. */

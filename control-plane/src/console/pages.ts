@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { ApiRefusal, type ConsoleApi } from "./console-api.ts";
 import { actionsFor, ask, confirmationPage, OFFERED_ACTIONS } from "./device-actions.ts";
 import { deviceActionsPage } from "./device-actions-page.ts";
+import { deviceApplicationsPage } from "./device-applications-page.ts";
 import { deviceCollectionsPage } from "./device-collections-page.ts";
 import { pagePath, type ShownDevice, shownDevice } from "./device-frame.ts";
 import {
@@ -13,28 +14,8 @@ import { deviceListPage } from "./device-list-page.ts";
 import { deviceOverviewPage } from "./device-overview-page.ts";
 import { deviceTimelinePage } from "./device-timeline-page.ts";
 import type { Html } from "./html.ts";
-import { sourcePage } from "./source-page.ts";
-
-/** What a page is asked with. */
-export interface PageRequest {
-  readonly api: ConsoleApi;
-  readonly parameters: Readonly<Record<string, string>>;
-  readonly query: URLSearchParams;
-  /** Of a form that was sent. */
-  readonly form: Readonly<Record<string, unknown>>;
-}
-
-/** A page, or the address of the one that is shown next. */
-export type PageAnswer =
-  | { readonly status: number; readonly page: Html }
-  | { readonly seeOther: string };
-
-/** A page of the console, for whoever is signed in. Throws `ApiRefusal` for what the API refuses. */
-export interface Page {
-  readonly method: "get" | "post";
-  readonly path: string;
-  answer(request: PageRequest): Promise<PageAnswer>;
-}
+import type { Page, PageAnswer, PageRequest } from "./page.ts";
+import { SOURCE_PAGES } from "./source-pages.ts";
 
 const DEVICE = "/devices/:id";
 
@@ -45,6 +26,7 @@ export const PAGES: readonly Page[] = [
     answer: ({ api, query }) => deviceListPage(api, query),
   },
   ofDevice("", async ({ api }, device) => deviceOverviewPage(api, device)),
+  ofDevice("/applications", ({ api, query }, device) => deviceApplicationsPage(api, device, query)),
   ofDevice("/collections", ({ api, query }, device) => deviceCollectionsPage(api, device, query)),
   ofDevice("/inventory", ({ api, query }, device) => deviceInventoryPage(api, device, query)),
   ofDevice("/inventory/:class", ({ api, query, parameters }, device) =>
@@ -59,14 +41,7 @@ export const PAGES: readonly Page[] = [
   }),
   { method: "post", path: `${DEVICE}/actions`, answer: askForAction },
   { method: "post", path: `${DEVICE}/actions/:operationId/cancel`, answer: cancel },
-  {
-    method: "get",
-    path: "/sources/:id",
-    answer: async ({ api, parameters, query }) => ({
-      status: 200,
-      page: await sourcePage(api, parameters["id"] ?? "", query),
-    }),
-  },
+  ...SOURCE_PAGES,
 ];
 
 function ofDevice(

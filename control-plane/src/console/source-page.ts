@@ -1,35 +1,56 @@
-import { address, facts, pageLinks, state, table, text, time } from "./cells.ts";
-import type { ConsoleApi, Entity } from "./console-api.ts";
+import { address, choice, facts, pageLinks, state, table, text, time } from "./cells.ts";
+import { allOf, type ConsoleApi, type Entity } from "./console-api.ts";
 import { type Html, html } from "./html.ts";
-import { signedInPage } from "./page-frame.ts";
+import { type ShownSource, sourceApi, sourceFrame, sourcePath } from "./source-frame.ts";
 
 const ROWS = "100";
+/** What comes every hour and after every reading, and says that nothing is wrong. */
+const ROUTINE = ["scan.ended", "digest.same"];
 
 /** `/sources/{name}`: how it stands with a source, deletions that wait there, and what happened to it, the newest first. */
 export async function sourcePage(
   api: ConsoleApi,
-  name: string,
+  source: ShownSource,
   query: URLSearchParams,
 ): Promise<Html> {
-  const path = `/configurationManagerSites/${encodeURIComponent(name)}`;
   const skipToken = query.get("page") ?? undefined;
-  const [source, waiting, events] = await Promise.all([
-    api.entity(path),
-    api.page(`${path}/waitingDeletions`, {}),
-    api.page(`${path}/events`, { $top: ROWS, $skiptoken: skipToken }),
+  const shown = query.get("events") === "all" ? "all" : "";
+  const [waiting, events] = await Promise.all([
+    api.page(sourceApi(source, "/waitingDeletions"), {}),
+    api.page(sourceApi(source, "/events"), {
+      $filter: shown === "all" ? undefined : allOf(ROUTINE.map((each) => `event ne '${each}'`)),
+      $top: ROWS,
+      $skiptoken: skipToken,
+    }),
   ]);
-  const here = `/sources/${encodeURIComponent(name)}`;
-  const next = events.skipToken && address(here, { page: events.skipToken });
-  return signedInPage(
-    { title: `Source ${name}`, place: "/", session: api.session },
-    html`<h2>${text(source["displayName"])}</h2>
-      ${overview(source)}
+  const here = sourcePath(source);
+  const first = address(here, { events: shown });
+  const next = events.skipToken && address(here, { events: shown, page: events.skipToken });
+  return sourceFrame(
+    api,
+    source,
+    { tab: "" },
+    html`${overview(source.entity)}
       <h3>Deletions that wait for an approval</h3>
       ${waitingTable(waiting.entities)}
       <h3>What happened to it</h3>
+      ${eventFilter(here, shown)}
       ${eventTable(events.entities)}
-      ${pageLinks(skipToken === undefined ? undefined : here, next)}`,
+      ${pageLinks(skipToken === undefined ? undefined : first, next)}`,
   );
+}
+
+function eventFilter(here: string, shown: string): Html {
+  return html`<form class="asked" method="get" action="${here}" aria-label="Events">
+      ${choice({
+        ...{ name: "events", label: "Events", chosen: shown },
+        values: [
+          ["", `without ${ROUTINE.join(" and ")}, which say that all is well`],
+          ["all", "all"],
+        ],
+      })}
+      <button>Show</button>
+    </form>`;
 }
 
 function overview(source: Entity): Html {

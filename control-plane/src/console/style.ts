@@ -41,10 +41,13 @@ form.sign-in { max-width: 22rem; margin: 3rem auto; display: grid; gap: .75rem; 
   border: 1px solid var(--line); border-radius: .75rem; background: var(--soft); }
 label { display: grid; gap: .25rem; font-weight: 600; }
 details { font-weight: 400; }
-input, select, button { font: inherit; padding: .5rem .65rem; border: 1px solid var(--line); border-radius: .4rem; }
+input, select, textarea, button { font: inherit; padding: .5rem .65rem; border: 1px solid var(--line); border-radius: .4rem; }
 input:not([type=checkbox]), select { min-height: 2.6rem; }
 button { cursor: pointer; font-weight: 600; background: light-dark(#0b57b0, #2b6fd0); color: #fff; border-color: transparent; }
-label > input, label > select { font-weight: 400; }
+label > input, label > select { font-weight: 400; } textarea { font: .9em/1.4 ui-monospace, monospace; font-weight: 400; }
+label.whole { flex: 1 1 100%; } pre.note { padding: .5rem .8rem; }
+.until-end:has(~ .ended), .progress:has(~ .progress) { display: none; } .scroll.progress:has(~ .progress) { display: block; }
+tbody.progress td { position: sticky; bottom: 0; background: var(--soft); }
 label.flag { display: flex; gap: .4rem; align-items: center; font-weight: 400; } label.wide { flex: 1 1 20rem; }
 header form { display: inline; } td form { margin: 0; } header button { padding: .2rem .6rem; }
 @media (max-width: 45rem) { table { width: max-content; min-width: 100%; } td { max-width: 24rem; } }

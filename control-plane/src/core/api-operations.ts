@@ -15,6 +15,15 @@ export interface ApiResult {
   readonly status: number;
   /** What a client would have parsed; of an error Graph's `{ error: { code, message, innerError } }`. */
   readonly body: unknown;
+  /** In place of a body. Whoever takes it closes it. */
+  readonly stream?: ApiStream;
+}
+
+/** An answer in pieces. The source is asked for the next one when the client has room for it, and closed when the client goes. */
+export interface ApiStream {
+  readonly contentType: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly chunks: AsyncIterable<string | Uint8Array>;
 }
 
 /**

@@ -111,7 +111,8 @@ export class QueryFollowing {
           toldAt = clock.now();
           yield format("progress", progress);
         }
-        await news;
+        // What was held back is told once it may be.
+        await (text === told ? news : actionFollowers.next(operationId, PROGRESS_EVERY_MS, signal));
       } finally {
         stop.abort();
       }

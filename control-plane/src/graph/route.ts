@@ -1,4 +1,5 @@
 import type { Act, Session } from "../core/admin-records.ts";
+import type { ApiStream } from "../core/api-operations.ts";
 import type { Permission } from "../core/roles.ts";
 
 /** A request of a signed-in administrator, its body parsed but not yet checked. */
@@ -24,13 +25,6 @@ export interface ApiAnswer {
   readonly body?: unknown;
   /** In place of a body: sent as it comes. */
   readonly stream?: ApiStream;
-}
-
-/** An answer in pieces. The source is asked for the next one when the client has room for it, and closed when the client goes. */
-export interface ApiStream {
-  readonly contentType: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly chunks: AsyncIterable<string | Uint8Array>;
 }
 
 /** One operation of the API. `permission` may depend on what the body changes. */

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { until } from "@isthmus/shared/testing/until";
 import express from "express";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { ApiStream } from "./route.ts";
+import type { ApiStream } from "../core/api-operations.ts";
 import { sendStream } from "./send-stream.ts";
 
 let server: Server;

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { Response } from "express";
-import type { ApiStream } from "./route.ts";
+import type { ApiStream } from "../core/api-operations.ts";
 
 /** A client that takes nothing for this long is gone, or as good as that. */
 const STALLED_MS = 60_000;

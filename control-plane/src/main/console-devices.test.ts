@@ -186,7 +186,7 @@ describe("an action", () => {
     const page = await browser.page(String(sent.headers["location"]));
     expect(page).toContain("Sync machine policy was asked for");
     const [row] = rowsIn(page);
-    expect([row?.[0], row?.[3]]).toEqual(["refreshMachinePolicy", "admin"]);
+    expect([row?.[0], row?.[3]]).toEqual(["Sync machine policy refreshMachinePolicy", "admin"]);
     const [, cancel = ""] = /action="([^"]*\/cancel)"/.exec(page) ?? [];
     expect((await browser.submit(cancel, {})).status).toBe(303);
     const cancelled = () => site.bridge.commands.find(({ kind }) => kind === "command.cancel");

@@ -86,7 +86,7 @@ test("an address that is none is answered in a line of text, not with a framewor
   const { status, headers, body } = await plane.send("/nonsense/<b>");
   expect([status, headers["content-type"]]).toEqual([404, "text/plain; charset=utf-8"]);
   expect(body).toBe(
-    "there are the status page at /, devices at /devices and the API below /beta/deviceManagement\n",
+    "there are the status page at /, devices at /devices, sources at /sources and the API below /beta/deviceManagement\n",
   );
   expect(headers["content-security-policy"]).toContain("default-src 'none'");
   const { headers: ofApi } = await plane.send("/beta/nonsense");

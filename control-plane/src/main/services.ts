@@ -9,6 +9,7 @@ import { signQueued } from "../core/sign-queued.ts";
 import { ActionFollowers } from "../graph/action-followers.ts";
 import { apiRouter } from "../graph/api.ts";
 import { LocalApi } from "../graph/local-api.ts";
+import { sendStream } from "../graph/send-stream.ts";
 import type { SignerClient } from "../signer/signer-client.ts";
 import type { ControlPlaneStore, StoreRecords } from "../store/records.ts";
 import { StoredSiteActions } from "../store/site-action-reads.ts";
@@ -76,7 +77,7 @@ export function attachServices(
   app.disable("x-powered-by");
   app.set("query parser", false);
   app.use(apiRouter(api, log));
-  app.use(consoleRouter({ records, signIn, api: new LocalApi(api, log), log }));
+  app.use(consoleRouter({ records, signIn, api: new LocalApi(api, log), log, sendStream }));
   server.maxConnections = MAX_CONNECTIONS;
   link.attach(server);
   server.on("request", (request, response) => {

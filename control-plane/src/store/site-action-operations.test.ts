@@ -96,7 +96,7 @@ describe("a script", () => {
   };
   const retell = async (changes: object) => {
     const [row] = await site.all(
-      "SELECT value FROM inventory_facet f JOIN inventory_record r ON r.id = f.record_id WHERE r.kind = 'script'",
+      "SELECT value FROM inventory_facet f JOIN inventory_record r ON r.id = f.record_id WHERE r.kind = 'script' AND f.value ->> '$.ApprovalState' IS NOT NULL",
     );
     const stable = { ...JSON.parse(String(row?.["value"])), ...changes };
     const record = told(SCRIPT.guid, 100, { stable }, { kind: "script" });

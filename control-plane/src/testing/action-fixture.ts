@@ -24,12 +24,12 @@ const MINUTE_MS = 60_000;
 /** Devices, an approved script, an application and a collection of the site. */
 export function siteRecords(): InventoryRecord[] {
   const script = {
-    ScriptName: "Clean up",
-    ScriptVersion: SCRIPT.version,
-    ScriptHash: SCRIPT.sha256.toUpperCase(),
-    ApprovalState: 3,
-    Author: "CORP\\ada",
-    Approver: "CORP\\grace",
+    identity: { ScriptName: "Clean up", ScriptVersion: SCRIPT.version, Author: "CORP\\ada" },
+    stable: {
+      ScriptHash: SCRIPT.sha256.toUpperCase(),
+      ApprovalState: 3,
+      Approver: "CORP\\grace",
+    },
   };
   const application = {
     LocalizedDisplayName: "Editor",
@@ -39,7 +39,7 @@ export function siteRecords(): InventoryRecord[] {
     ...DEVICES.map((key, at) =>
       told(key, at + 1, { identity: { Name: `PC${at}` }, stable: { Client: 1 } }),
     ),
-    told(SCRIPT.guid, 10, { stable: script }, { kind: "script" }),
+    told(SCRIPT.guid, 10, script, { kind: "script" }),
     told("17", 11, { stable: application }, { kind: "application" }),
     told(COLLECTION, 12, { identity: { Name: "All" } }, { kind: "collection" }),
   ];

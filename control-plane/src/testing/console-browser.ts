@@ -1,3 +1,7 @@
+import { readFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { request } from "node:https";
+import { join } from "node:path";
 import type { Answer, ControlPlaneFixture } from "../main/control-plane-fixture.ts";
 
 /** For tests: somebody who reads the console's pages as a browser does, without a script. */
@@ -10,6 +14,12 @@ const UNESCAPED: Readonly<Record<string, string>> = {
   "&quot;": '"',
   "&#39;": "'",
 };
+
+export interface FollowedPage {
+  readonly text: () => string;
+  readonly isEnded: () => boolean;
+  readonly leave: () => void;
+}
 
 export class ConsoleBrowser {
   readonly #plane: ControlPlaneFixture;
@@ -35,6 +45,27 @@ export class ConsoleBrowser {
     const answer = await this.get(path);
     if (answer.status === status) return answer.body;
     throw new Error(`${path} answered ${answer.status}, not ${status}: ${answer.body}`);
+  }
+
+  /** A page that is written as things happen, as far as it has come. */
+  async follow(path: string): Promise<FollowedPage> {
+    const ca = readFileSync(join(this.#plane.folder, "ca.pem"));
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const headers = { cookie: this.#cookie };
+      request(`${this.#plane.url}${path}`, { ca, agent: false, headers }, resolve)
+        .on("error", reject)
+        .end();
+    });
+    let text = "";
+    let isEnded = false;
+    response.on("data", (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+    response.on("end", () => {
+      isEnded = true;
+    });
+    response.on("error", () => {});
+    return { text: () => text, isEnded: () => isEnded, leave: () => response.destroy() };
   }
 
   submit(
