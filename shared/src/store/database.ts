@@ -2,7 +2,7 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlit
 import { makePrivateFile } from "./private-file.ts";
 import type { Row, SqlValue, Transaction } from "./transaction.ts";
 
-/** Own limit: prepared statements kept per connection; the least recently used one goes first. */
+/** Own limit: prepared statements kept per connection; above it all of them are prepared anew as they are needed. */
 const MAX_CACHED_STATEMENTS = 500;
 /**
  * Pages kept in memory, where the database has that many. The default of 2 MB is less than what one batch of inventory touches: with it
@@ -66,19 +66,18 @@ export class StatementCache implements Transaction {
 
   #prepare(sql: string): StatementSync {
     const cached = this.#statements.get(sql);
-    if (cached !== undefined) {
-      this.#statements.delete(sql);
-      this.#statements.set(sql, cached);
-      return cached;
-    }
-    const statement = this.#database.prepare(sql);
-    if (this.#statements.size >= MAX_CACHED_STATEMENTS) this.#forgetOldest();
+    if (cached !== undefined) return cached;
+    const statement = this.#database.prepare(withFixedPlan(sql));
+    if (this.#statements.size >= MAX_CACHED_STATEMENTS) this.#statements.clear();
     this.#statements.set(sql, statement);
     return statement;
   }
+}
 
-  #forgetOldest(): void {
-    const [oldest] = this.#statements.keys();
-    if (oldest !== undefined) this.#statements.delete(oldest);
-  }
+/**
+ * SQLite looks at the value of a bare `LIMIT ?` to plan, and so parses and plans the statement anew each time it is run, which costs several times
+ * what running it does. The value of an expression it leaves alone.
+ */
+function withFixedPlan(sql: string): string {
+  return sql.replaceAll(/\bLIMIT \?/g, "LIMIT +?");
 }
