@@ -54,7 +54,7 @@ export interface ReadRange extends Whose {
   readonly records: readonly ReadRecord[] | PackedRecords;
   /** Whether no facet can be nested too deep for the wire: then nobody looks. */
   readonly areShallow?: boolean;
-  /** SHA-256 of the bytes that each table of the range came in, hex, to be passed over when they come again. */
+  /** A hash of the bytes that each table of the range came in, to be passed over when they come again. */
   readonly pages: Readonly<Record<string, string>>;
   /**
    * What `pagesOf` gave before the range was read. A page that is the same in both was not looked into: if a change has had it forgotten

@@ -1,6 +1,7 @@
 import type { KeyBounds, PackedRecords, ReadRecord } from "../core/inventory-state.ts";
 import type { InventorySink } from "../core/ports.ts";
 import type { Asking } from "./admin-service-client.ts";
+import { pageHash } from "./page-hash.ts";
 import { RecordAssembly } from "./record-assembly.ts";
 import {
   facetsOfTables,
@@ -10,6 +11,12 @@ import {
   tablesOf,
 } from "./site-tables.ts";
 import type { TableBytes, TableReader } from "./table-reader.ts";
+
+/** A table of a range, and what its bytes are known by. */
+interface HashedTable extends TableBytes {
+  readonly hash: string;
+  readonly isEmpty: boolean;
+}
 
 /** The records of a source that are wanted, where not all are. */
 export interface CollectionScope {
@@ -21,6 +28,8 @@ export interface RangeReader {
   readonly kind: KindOfSite;
   readonly reader: Pick<TableReader, "fetch" | "rows">;
   readonly scope: CollectionScope;
+  /** See `pageHash`. */
+  readonly pageKey: Buffer;
   readonly onRows?: (rows: number) => void;
 }
 
@@ -54,7 +63,9 @@ export async function readRange(
     ({ table }) =>
       isWhole || isAnew || table.reading === "always" || before[table.id] === undefined,
   );
-  const read = await Promise.all(tables.map((table) => of.reader.fetch(table, range, asking)));
+  const read = await Promise.all(
+    tables.map(async (table) => hashed(await of.reader.fetch(table, range, asking), of)),
+  );
   using _memory = { [Symbol.dispose]: () => read.forEach(release) };
   const fresh = read.filter(({ table, hash }) => isAnew || before[table.table.id] !== hash);
   const isEmpty = read[0]?.isEmpty === true;
@@ -89,7 +100,7 @@ function isKept({ ids, leftOut }: KindOfSite, id: string): boolean {
 /** Parses the tables that these facets and the list of records come from. */
 async function look(
   of: RangeReader,
-  read: readonly TableBytes[],
+  read: readonly HashedTable[],
   facets: ReadonlySet<string>,
   asking: Asking,
 ): Promise<{
@@ -107,7 +118,7 @@ async function look(
   // The spine is the first of them.
   for (const bytes of read.filter(({ table }) => needed.has(table))) {
     const seen = await reader.rows(bytes, asking, read[0]?.isEmpty === false);
-    pages[bytes.table.table.id] = seen.bytes.hash;
+    pages[bytes.table.table.id] = seen.bytes === bytes ? bytes.hash : hashed(seen.bytes, of).hash;
     onRows?.(seen.count);
     // What is cut out of a page is rows of texts, numbers, and lists of texts.
     if (seen.rows.length > 0) areShallow = false;
@@ -123,6 +134,11 @@ async function look(
   }
   const records = inScope(assembly?.records() ?? [], scope, facets);
   return { records, count: records.length, areShallow, pages };
+}
+
+function hashed(bytes: TableBytes, { pageKey }: RangeReader): HashedTable {
+  const bodies = bytes.parts.map(({ body }) => body);
+  return { ...bytes, ...pageHash(pageKey, bytes.table.layout, bodies) };
 }
 
 /** What was made of it are texts of their own. */

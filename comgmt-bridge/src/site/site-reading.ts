@@ -121,12 +121,12 @@ export class SiteReading {
     return known && this.#faults.without(known);
   }
 
-  rangeReader(kind: KindOfSite): RangeReader {
+  rangeReader(kind: KindOfSite, pageKey: Buffer): RangeReader {
     const { observer } = this.#options;
     const scope = kind.kind === "device" ? this.scope : { collections: [] };
     const reader = this.#faults.watching(this.#tables, { kind, scope });
     const onRows = (rows: number) => observer.rows(rows);
-    return { kind: this.#faults.without(kind), scope, reader, onRows };
+    return { kind: this.#faults.without(kind), scope, reader, pageKey, onRows };
   }
 
   /** Adds what comes only by key. */

@@ -20,6 +20,7 @@ import {
   withoutKind,
 } from "../core/scan-progress.ts";
 import { nextKeyBehind } from "./next-key.ts";
+import { pageKeyOf } from "./page-hash.ts";
 import { type Outcome, patiently } from "./patience.ts";
 import { type RangeOutcome, readRange } from "./range-reading.ts";
 import { SCRIPT_CONTENT_FACET } from "./script-contents.ts";
@@ -57,6 +58,7 @@ export class SiteScan {
   readonly #reading: SiteReading;
   readonly #sink: InventorySink;
   readonly #periods: ScanPeriods;
+  #pageKey: Buffer = Buffer.alloc(0);
   #history: ScanHistory = readHistory(undefined);
   #progress: ScanProgress = newScan(0, true);
 
@@ -69,6 +71,7 @@ export class SiteScan {
   /** Until the signal aborts. */
   async run(signal: AbortSignal): Promise<never> {
     const { clock, pause } = this.#reading.parts;
+    this.#pageKey = await pageKeyOf(this.#sink, this.#reading.parts.random);
     this.#history = readHistory(await this.#sink.cursor(HISTORY));
     const before = await this.#sink.cursor(PROGRESS);
     let resumed = scanToResume(before, clock.now());
@@ -187,7 +190,7 @@ export class SiteScan {
     const asking = { lane: "snapshot", signal } as const;
     const { isWhole } = this.#progress;
     const how = { range, isWhole, sink: this.#sink };
-    const read = () => readRange(this.#reading.rangeReader(tables), how, asking);
+    const read = () => readRange(this.#reading.rangeReader(tables, this.#pageKey), how, asking);
     const outcome = patiently(read, this.#reading.parts, signal);
     // It is awaited in its turn; a failure before that is not one that nobody handles.
     outcome.catch(() => {});

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { ConnectorError } from "@isthmus/shared/errors";
 import type { KeyBounds } from "../core/inventory-state.ts";
 import { lastKeyOf, shortPage } from "../core/key-page.ts";
@@ -6,7 +5,7 @@ import { RANGE_KEYS } from "../core/key-ranges.ts";
 import { joinedEnds, type OpenEnd } from "../core/range-ends.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { type CutRows, RowCutter } from "../protocol/admin-service/cut-rows.ts";
-import { readPlainRows, rowBytes } from "../protocol/admin-service/page-rows.ts";
+import { readPlainRows } from "../protocol/admin-service/page-rows.ts";
 import type { Filter } from "../protocol/admin-service/query.ts";
 import type { Asking } from "./admin-service-client.ts";
 import type { AnswerBody } from "./answer-body.ts";
@@ -47,9 +46,6 @@ export interface TableBytes {
   readonly table: LaidOutTable;
   readonly range: KeyBounds;
   readonly parts: readonly Part[];
-  /** SHA-256 of its layout and rows, hex: the same however the range was divided into requests. */
-  readonly hash: string;
-  readonly isEmpty: boolean;
 }
 
 /** Rows of a range: cut out of their pages, or parsed where a page is not plain enough for that. */
@@ -94,7 +90,7 @@ export class TableReader {
         body: await this.#ask(table, within(table.keyName, part), top, asking),
       })),
     );
-    return { table, range, parts, ...hashOf(table.layout, parts) };
+    return { table, range, parts };
   }
 
   /**
@@ -222,22 +218,4 @@ function endOf(
   const after = last === undefined ? part.after : last - 1;
   const ofLast = last === undefined ? 0 : keys.length - keys.indexOf(last);
   return { kind: "open", end: { after, through: part.through, ofLast, fault } };
-}
-
-const COMMA = Buffer.from(",");
-
-function hashOf(
-  layout: string,
-  parts: readonly Part[],
-): { readonly hash: string; readonly isEmpty: boolean } {
-  const hash = createHash("sha256").update(layout);
-  let isEmpty = true;
-  for (const { body } of parts) {
-    const pieces = rowBytes(body.chunks);
-    if (pieces.length === 0) continue;
-    if (!isEmpty) hash.update(COMMA);
-    for (const bytes of pieces) hash.update(bytes);
-    isEmpty = false;
-  }
-  return { hash: hash.digest("hex"), isEmpty };
 }
