@@ -58,7 +58,7 @@ function ingestBatch(transaction: Transaction, batch: IncomingBatch): IngestOutc
     const seq = firstSeq + index;
     if (seq <= applied) continue;
     present = seq;
-    context.entryOctets = Buffer.byteLength(line);
+    context.entryOctets = lines.length === 1 ? batch.rawBytes : Buffer.byteLength(line);
     const code = take(context, handler, line, lineHandlers[stream]);
     if (code === undefined) continue;
     keep(seq, code, Buffer.from(line));
@@ -91,7 +91,7 @@ function take(
   takeLine: ((context: IngestContext, line: string) => boolean) | undefined,
 ): string | undefined {
   try {
-    if (isTooLong(line)) {
+    if (context.entryOctets > MAX_ENTRY_BYTES) {
       throw new ProtocolError("entry-too-large", `entry exceeds ${MAX_ENTRY_BYTES} bytes`);
     }
     if (takeLine?.(context, line) !== true) handler(context, parse(line));
@@ -101,11 +101,6 @@ function take(
     if (isConstraintFault(error)) return "entry-contradicts";
     throw error;
   }
-}
-
-/** Counts octets only where they matter: no character takes more than three. */
-function isTooLong(line: string): boolean {
-  return line.length * 3 > MAX_ENTRY_BYTES && Buffer.byteLength(line) > MAX_ENTRY_BYTES;
 }
 
 function parse(line: string): unknown {

@@ -1,3 +1,4 @@
+import { facetHash, VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
 import { MAX_FACETS, MAX_RECORDS_IN_ENTRY } from "@isthmus/shared/link/inventory-messages";
 import {
   isFacetHash,
@@ -7,7 +8,15 @@ import {
   isSourceHead,
   type RecordHead,
 } from "./inventory-checks.ts";
-import { type RecordsEntry, type ToldFacet, type ToldRecord, toldFacet } from "./told-records.ts";
+import { COLLECTIONS_FACET } from "./inventory-facets.ts";
+import { isPlainJson } from "./plain-json.ts";
+import {
+  type RecordsEntry,
+  type ToldFacet,
+  type ToldRecord,
+  toldFacet,
+  WrittenFacet,
+} from "./told-records.ts";
 
 /**
  * Entries of records as bridges write them, read piece by piece, so that the text of a value need not be made again to be hashed and stored:
@@ -16,8 +25,8 @@ import { type RecordsEntry, type ToldFacet, type ToldRecord, toldFacet } from ".
  *     R = {"kind":"device","key":"1","revision":1,"at":1,"isWhole":true,"facets":{F,F,...}}
  *     F = "identity":{"hash":"<16 hex>","value":V}
  *
- * Where a V ends is guessed from what follows it. That is safe: all else is compared literally, and JSON.parse must find each V to be one value
- * from its first character to its last, so that these are the pieces which it would find in the whole line. A line that is written in another
+ * Where a V ends is guessed from what follows it. That is safe: all else is compared literally, and each V must be one value from its first
+ * character to its last, so that these are the pieces which JSON.parse would find in the whole line. A line that is written in another
  * way, or whose values look like what is guessed by, is left to JSON.parse.
  */
 
@@ -34,6 +43,8 @@ const NAME_END = '":';
 const HASH = '{"hash":"';
 const HASH_DIGITS = 16;
 const VALUE = '","value":';
+/** Facets that columns and memberships are taken from; of others nobody asks for the value before they change. */
+const READ_AT_ONCE = new Set(["identity", "stable", VOLATILE_FACET, COLLECTIONS_FACET]);
 
 /** The entry that a line holds; undefined where the line is to be read by JSON.parse. */
 export function readRecordsLine(line: string): RecordsEntry | undefined {
@@ -128,6 +139,10 @@ function endOfValue(
 
 function readFacet({ name, hash }: Named, text: string): ToldFacet | undefined {
   try {
+    if (!READ_AT_ONCE.has(name) && text !== "null" && isPlainJson(text)) {
+      if (!isFacetName(name)) return undefined;
+      if (facetHash(text) === hash) return new WrittenFacet(name, hash, text);
+    }
     const value: unknown = JSON.parse(text);
     if (!isFacetName(name) || !isFacetValue(value)) return undefined;
     const facet = toldFacet({ name, hash, value }, text);

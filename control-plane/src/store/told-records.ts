@@ -14,6 +14,26 @@ export interface ToldFacet {
   readonly isTrue: boolean;
 }
 
+/** A facet whose hash and text were found to be right without the value, which is made once somebody asks for it. */
+export class WrittenFacet implements ToldFacet {
+  readonly name: string;
+  readonly hash: string;
+  readonly text: string;
+  readonly isTrue = true;
+  #value: unknown;
+
+  constructor(name: string, hash: string, text: string) {
+    this.name = name;
+    this.hash = hash;
+    this.text = text;
+  }
+
+  get value(): unknown {
+    this.#value ??= JSON.parse(this.text);
+    return this.#value;
+  }
+}
+
 export interface ToldRecord extends Omit<InventoryRecord, "facets"> {
   readonly facets: readonly ToldFacet[];
 }
