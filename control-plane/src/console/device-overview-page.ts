@@ -1,6 +1,6 @@
 import { facts, state, table, text, time } from "./cells.ts";
 import type { ConsoleApi, Entity } from "./console-api.ts";
-import { actionLinks } from "./device-actions.ts";
+import { actionLinks, actionWords } from "./device-actions.ts";
 import { devicePage, type ShownDevice } from "./device-frame.ts";
 import { online } from "./device-list-page.ts";
 import { type Html, html } from "./html.ts";
@@ -70,7 +70,7 @@ function results(value: unknown): Html | undefined {
     caption: "Newest result of each action",
     columns: ["Action", "State", "Delivery", "Asked for", "Last news", "Error code"],
     rows: newest.map((result) => [
-      text(result["actionName"]),
+      html`${actionWords(text(result["actionName"]))}<br><small><code>${text(result["actionName"])}</code></small>`,
       state(text(result["actionState"])),
       text(result["actionDeliveryStatus"]),
       time(result["startDateTime"]),

@@ -8,8 +8,9 @@ import { approvalNote, counts, operationState, reason } from "./state-words.ts";
 import { targetWords } from "./target.ts";
 
 /**
- * `/sources/{name}/queries/{id}`: a query and its rows. While it runs the page is not ended: rows are written into it as they come, and
- * what is said of the progress hides what was said before, by the style sheet alone.
+ * `/sources/{name}/queries/{id}`: a query and its rows. While it runs the page is not ended: rows are written into it as they come. What is
+ * said of the progress stands at the foot of the window and covers what was said before, by the style sheet alone: Chromium does not look
+ * again at `:has()` of earlier elements while a page is still coming.
  */
 
 /** Own limit of one page; the next one goes on. */
@@ -113,11 +114,13 @@ class RowTable {
     this.#text += rowOf(event, row, this.#columns).text;
   }
 
-  /** Hides what was said before. */
+  /** Covers what was said before. */
   #say(words: Html): void {
-    const said = html`<div class="progress" role="status">${words}</div>`;
-    const cell = html`</tbody><tbody class="progress"><tr><td colspan="${(this.#columns?.length ?? 0) + 1}">${said}</td></tr></tbody><tbody>`;
-    this.#text += this.#columns === undefined ? said.text : cell.text;
+    const said =
+      this.#columns === undefined
+        ? html`<div class="progress" role="status">${words}</div>`
+        : html`</tbody><tbody class="progress"><tr><td colspan="${this.#columns.length + 1}"><div role="status">${words}</div></td></tr></tbody><tbody>`;
+    this.#text += said.text;
   }
 
   take(): string {
@@ -128,13 +131,13 @@ class RowTable {
 
   end(): string {
     const rest = this.take();
-    if (this.#columns === undefined) return `${rest}<p class="quiet progress">No row came.</p>`;
+    if (this.#columns === undefined) return `${rest}<p class="quiet">No row came.</p>`;
     return `${rest}</tbody></table></div>`;
   }
 
   #begin(): Html {
     const heads = (this.#columns ?? []).map((column) => html`<th scope="col">${column}</th>`);
-    return html`<div class="scroll progress" role="region" aria-labelledby="rows" tabindex="0"><table>
+    return html`<div class="scroll" role="region" aria-labelledby="rows" tabindex="0"><table>
       <caption id="rows" class="unseen">Rows, as they came</caption>
       <thead><tr><th scope="col">Device</th>${heads}</tr></thead>
       <tbody>`;
@@ -175,7 +178,8 @@ async function* outcome(shown: Shown, more: Html | undefined): AsyncGenerator<st
   const cut = html`<p class="note warn"><strong>${state("warning", "Truncated")}</strong>: something was left out. A client cuts its answer at 128 KB;
     of a query 100,000 rows and 64 MB are kept.</p>`;
   const lost = html`<p class="note">Its rows are no longer kept.</p>`;
-  const end = operation["endedDateTime"] === null ? undefined : html`<div class="ended"></div>`;
+  // By these the style sheet hides what was said while it ran, and the button to cancel.
+  const end = html`<div class="stopped${operation["endedDateTime"] === null ? "" : " ended"}"></div>`;
   yield html`${end}${more}${approvalNote(operation)}
     ${facts([
       ["State", operationState(operation["state"])],

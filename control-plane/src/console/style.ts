@@ -33,7 +33,7 @@ form.asked > a { align-self: center; }
 form.asked { display: flex; flex-wrap: wrap; gap: .6rem .9rem; align-items: end; padding: .8rem 1rem; margin: .75rem 0;
   border: 1px solid var(--line); border-radius: .5rem; background: var(--soft); }
 .tabs, .pages { display: flex; flex-wrap: wrap; gap: .4rem 1.1rem; margin: .75rem 0; }
-.buttons { display: flex; flex-wrap: wrap; gap: .5rem; list-style: none; padding: 0; }
+.buttons { display: flex; flex-wrap: wrap; gap: .5rem; list-style: none; padding: 0; margin: .5rem 0; }
 .note { border-inline-start: 4px solid var(--line); padding: .3rem .8rem; background: var(--soft); }
 a.button { text-decoration: none; display: inline-block; padding: .35rem .65rem; border: 1px solid var(--line); border-radius: .4rem; font-weight: 600; }
 pre { margin: .3rem 0; white-space: pre-wrap; overflow-wrap: anywhere; font: .85em ui-monospace, monospace; }
@@ -46,8 +46,9 @@ input:not([type=checkbox]), select { min-height: 2.6rem; }
 button { cursor: pointer; font-weight: 600; background: light-dark(#0b57b0, #2b6fd0); color: #fff; border-color: transparent; }
 label > input, label > select { font-weight: 400; } textarea { font: .9em/1.4 ui-monospace, monospace; font-weight: 400; }
 label.whole { flex: 1 1 100%; } pre.note { padding: .5rem .8rem; }
-.until-end:has(~ .ended), .progress:has(~ .progress) { display: none; } .scroll.progress:has(~ .progress) { display: block; }
-tbody.progress td { position: sticky; bottom: 0; background: var(--soft); }
+.until-end:has(~ .ended), .progress:has(~ .stopped), .scroll:has(~ .stopped) .progress { display: none; }
+div.progress, .progress td { position: fixed; inset: auto 0 0 0; height: 5.5rem; overflow-y: auto; padding: .6rem 1.25rem;
+  background: var(--soft); border-top: 1px solid var(--line); } main { padding-bottom: 6rem; }
 label.flag { display: flex; gap: .4rem; align-items: center; font-weight: 400; } label.wide { flex: 1 1 20rem; }
 header form { display: inline; } td form { margin: 0; } header button { padding: .2rem .6rem; }
 @media (max-width: 45rem) { table { width: max-content; min-width: 100%; } td { max-width: 24rem; } }
