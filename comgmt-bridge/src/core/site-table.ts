@@ -64,6 +64,17 @@ export function wantedColumns({ content }: SiteTable): readonly string[] | undef
   }
 }
 
+/**
+ * Whether the records of a spine can be told without a table: not one that shares facets with it, since those would be told without what it has,
+ * nor memberships where only members of some collections are asked for.
+ */
+export function mayDoWithout(spine: SiteTable, table: SiteTable, isScoped: boolean): boolean {
+  if (table.isRequired || table.id === spine.id) return false;
+  if (isScoped && table.content.kind === "values") return false;
+  const shared = new Set(facetsOf(spine));
+  return !facetsOf(table).some((facet) => shared.has(facet));
+}
+
 export function facetsOf({ content }: SiteTable): readonly string[] {
   return content.kind === "columns" ? Object.keys(content.facets) : [content.facet];
 }

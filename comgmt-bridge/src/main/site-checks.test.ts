@@ -43,6 +43,25 @@ test("with a site that answers, check says so of certificate, credentials and cl
   });
 });
 
+test("a class that hangs is told apart from a site that does", async () => {
+  await using service = await startStrictAdminService();
+  const hangs = "wmi/SMS_G_System_PC_BIOS";
+  service.behave = ({ path }) =>
+    path.startsWith(hangs)
+      ? { kind: "hang" }
+      : path.startsWith("wmi/SMS_R_System") || path.startsWith("v1.0/Device")
+        ? { kind: "serve" }
+        : { kind: "answer", status: 200, body: { value: [] } };
+  using site = configuredSite(service, TOKEN, { firstByteTimeoutMs: 2_000 });
+  const results = await resultsOf(siteChecks(site.configuration, parts));
+  expect(results.get("site-authentication")).toMatchObject({ status: "healthy" });
+  expect(results.get("site-rights-sms-g-system-pc-bios")).toMatchObject({
+    status: "warning",
+    reason: "SMS_G_System_PC_BIOS did not answer in time, and the site does",
+    remedy: expect.stringMatching(/look at SMS_G_System_PC_BIOS at the site/),
+  });
+});
+
 test("a token that is not accepted, and a site that is not there, are told apart", async () => {
   await using service = await startStrictAdminService();
   using site = configuredSite(service, "another.token");

@@ -179,6 +179,7 @@ async function checkRights(
   try {
     ({ rows } = await client.rows(of, { top: 1 }, asking));
   } catch (error) {
+    if (codeOf(error) === "site-timeout" && !isRequired) return silent(of);
     const failed = failedSiteCheck(error);
     const isOnlyLacking = !isRequired && codeOf(error) === "site-not-found";
     return isOnlyLacking ? { ...failed, status: "warning" } : failed;
@@ -190,6 +191,15 @@ async function checkRights(
     reason: `${of.name} may be read and has no rows for this account`,
     remedy:
       "nothing if the site has none; else give the account's role the right to read it, and its scopes the objects",
+  };
+}
+
+/** The site itself has answered by then. */
+function silent({ name }: ClassName): CheckResult {
+  return {
+    status: "warning",
+    reason: `${name} did not answer in time, and the site does`,
+    remedy: `look at ${name} at the site (Resource Explorer, SMSProv.log); as long as it hangs it is left out, or the scan is not complete without it`,
   };
 }
 

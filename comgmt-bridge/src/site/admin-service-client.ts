@@ -20,6 +20,7 @@ import { type ClassName, classPath, type Key, objectPath } from "../protocol/adm
 import { type Query, queryText } from "../protocol/admin-service/query.ts";
 import type { AnswerBody } from "./answer-body.ts";
 import { exchange, outcomeUnknown, type RawAnswer } from "./exchange.ts";
+import { givenUpWith } from "./given-up-with.ts";
 import { type Lane, type Pause, RequestLanes } from "./request-lanes.ts";
 import { SiteAgent } from "./site-connection.ts";
 import type { PresentedCredential } from "./site-credential.ts";
@@ -44,6 +45,8 @@ export interface AdminServiceClientParts {
 export interface Asking {
   readonly lane: Lane;
   readonly signal: AbortSignal;
+  /** Whether a request that failed so is worth repeating at once, of those that can be; each is unless given. */
+  readonly mayRepeat?: (fault: ConnectorError) => boolean;
 }
 
 /** A page as it came, for those who compare pages before they read them. */
@@ -156,7 +159,7 @@ export class AdminServiceClient implements Disposable {
         return await this.#once(request);
       } catch (error) {
         const isLast = attempt >= this.#settings.limits.retries;
-        if (isLast || request.signal.aborted || !mayRepeat(error)) throw error;
+        if (isLast || request.signal.aborted || !mayRepeat(error, request)) throw error;
         const signal = AbortSignal.any([request.signal, this.#stop.signal]);
         await this.#pause(backOff.next(0), signal);
       }
@@ -277,19 +280,8 @@ function judge(
   }
 }
 
-/** What is waited for goes on; whoever gave up hears so at once. */
-async function givenUpWith<Value>(signal: AbortSignal, waited: Promise<Value>): Promise<Value> {
-  signal.throwIfAborted();
-  const given = Promise.withResolvers<never>();
-  const giveUp = () => given.reject(signal.reason);
-  signal.addEventListener("abort", giveUp, { once: true });
-  try {
-    return await Promise.race([waited, given.promise]);
-  } finally {
-    signal.removeEventListener("abort", giveUp);
-  }
-}
-
-function mayRepeat(error: unknown): boolean {
-  return error instanceof ConnectorError && error.isRetryable && !NOT_AT_ONCE.has(error.code);
+function mayRepeat(error: unknown, { mayRepeat: isWorthIt }: Asking): boolean {
+  const isRepeatable =
+    error instanceof ConnectorError && error.isRetryable && !NOT_AT_ONCE.has(error.code);
+  return isRepeatable && (isWorthIt?.(error) ?? true);
 }

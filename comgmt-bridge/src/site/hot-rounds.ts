@@ -11,6 +11,7 @@ import type { Asking } from "./admin-service-client.ts";
 import { patiently } from "./patience.ts";
 import { RecordAssembly } from "./record-assembly.ts";
 import { SCRIPT_CONTENT_FACET } from "./script-contents.ts";
+import { CLASS_SILENT } from "./silent-classes.ts";
 import type { SiteReading } from "./site-reading.ts";
 import { facetsOfTables, type KindOfSite, type LaidOutTable, tablesOf } from "./site-tables.ts";
 import { readWhole, recordsOf } from "./whole-reading.ts";
@@ -153,7 +154,8 @@ export class HotRounds {
       table: { ...table, isRequired: false, reading: "seldom", rowsPerKey: 1 } as const,
       ...{ keyName, select: [keyName, stamp], layout: "" },
     };
-    const found = await optional(this.#moved(of.name, laid, [stamp], asking));
+    const moved = this.#moved(of.name, laid, [stamp], asking);
+    const found = await unless(["site-not-found", "site-forbidden"], moved);
     this.#hasScanStatus = found !== undefined;
     const news = (found ?? []).filter((row) => this.#isNews(of.name, laid, row));
     return keysOf(news, keyName);
@@ -185,10 +187,13 @@ export class HotRounds {
     const [first] = parts;
     if (first === undefined) return [];
     const where: Filter = parts.length === 1 ? first : { kind: "or", parts };
-    const { rows, servedAt } = await readWhole(this.#reading.wholeReader, table, asking, where);
-    const at = { ...this.#stamps.at, [look]: servedAt ?? clock.now() };
+    const read = readWhole(this.#reading.wholeReader, table, asking, where);
+    const found = await unless([CLASS_SILENT], read);
+    // The stamp stays where it was: what moves meanwhile is found once the class answers.
+    if (found === undefined) return [];
+    const at = { ...this.#stamps.at, [look]: found.servedAt ?? clock.now() };
     this.#stamps = { ...this.#stamps, at };
-    return rows;
+    return found.rows;
   }
 
   #isNews(look: string, { keyName }: LaidOutTable, row: Row): boolean {
@@ -202,7 +207,7 @@ export class HotRounds {
     const { table, keyName } = spine;
     const known = this.#stamps.highest[kind];
     const query = { select: [keyName], top: known === undefined ? 1 : DEVICES_AT_ONCE };
-    const page = await this.#reading.client.page(
+    const page = await this.#reading.wholeReader.client.page(
       table.of,
       {
         ...query,
@@ -240,13 +245,15 @@ function keysOf(rows: readonly Row[], keyName: string): number[] {
   return [...new Set(keys)].filter(Number.isSafeInteger);
 }
 
-/** Undefined where the site has no such class, or not for us. */
-async function optional<Value>(asked: Promise<Value>): Promise<Value | undefined> {
+/** Undefined where it ends with one of these codes. */
+async function unless<Value>(
+  codes: readonly string[],
+  asked: Promise<Value>,
+): Promise<Value | undefined> {
   try {
     return await asked;
   } catch (error) {
-    const code = codeOf(error);
-    if (code === "site-not-found" || code === "site-forbidden") return undefined;
+    if (codes.includes(codeOf(error))) return undefined;
     throw error;
   }
 }

@@ -3,8 +3,9 @@ import { ConnectorError, codeOf, ProtocolError } from "@isthmus/shared/errors";
 import { BackOff } from "@isthmus/shared/link/back-off";
 import type { Random } from "@isthmus/shared/random";
 import type { Pause } from "./request-lanes.ts";
+import { CLASS_SILENT } from "./silent-classes.ts";
 
-/** Own limits: how often pages that cannot be trusted are read again, and the wait where a person has to act. */
+/** Own limits: how often pages that cannot be trusted, or do not come, are asked for again, and the wait where a person has to act. */
 const UNTRUSTED_READINGS = 3;
 const REFUSED_WAIT_MS = 60_000;
 
@@ -22,8 +23,8 @@ export type Outcome<Value> =
   | { readonly isDone: false; readonly fault: ConnectorError };
 
 /**
- * Does a step until it is done. A site that is away, busy or refuses us is waited for as long as it takes; pages that cannot be trusted
- * are read a few times, and the rest of the scan goes on without them. Throws the signal's reason.
+ * Does a step until it is done. A site that is away, busy or refuses us is waited for as long as it takes; pages that cannot be trusted,
+ * or do not come while others do, are asked for a few times, and the rest of the scan goes on without them. Throws the signal's reason.
  */
 export async function patiently<Value>(
   step: () => Promise<Value>,
@@ -54,5 +55,6 @@ function bearable(error: unknown): ConnectorError {
 }
 
 function isUntrusted(error: ConnectorError): boolean {
-  return error.code.startsWith("page-") || error instanceof ProtocolError;
+  const isPage = error.code.startsWith("page-") || error instanceof ProtocolError;
+  return isPage || error.code === CLASS_SILENT;
 }

@@ -5,6 +5,7 @@ import { isAnnotation } from "../protocol/admin-service/answer.ts";
 import { readPlainRows } from "../protocol/admin-service/page-rows.ts";
 import type { Asking } from "./admin-service-client.ts";
 import type { RawPages } from "./raw-pages.ts";
+import { CLASS_SILENT } from "./silent-classes.ts";
 
 /** A table as this site has it. */
 export interface ProbedTable {
@@ -18,7 +19,7 @@ export interface ProbedTable {
 export interface MissingTable {
   readonly table: SiteTable;
   readonly code: string;
-  readonly reason: string;
+  readonly fault: ConnectorError;
 }
 
 export interface ProbedTables {
@@ -26,12 +27,13 @@ export interface ProbedTables {
   readonly missing: readonly MissingTable[];
 }
 
-/** The site's release has no such class, or the account may not read it: the records do without. */
+/** The site's release has no such class, the account may not read it, or it hangs: the records do without. */
 const MISSING = new Set([
   "site-not-found",
   "site-forbidden",
   "site-bad-request",
   "site-mfa-demanded",
+  CLASS_SILENT,
 ]);
 
 /**
@@ -46,7 +48,7 @@ export async function probeTables(
   const looks = await Promise.all(tables.map((table) => look(client, table, asking)));
   return {
     found: looks.filter((each) => "keyName" in each),
-    missing: looks.filter((each) => "reason" in each),
+    missing: looks.filter((each) => "fault" in each),
   };
 }
 
@@ -66,7 +68,7 @@ async function look(
       (error instanceof ConnectorError && error.code === "site-failed");
     if (table.isRequired || !(isBearable || isBroken)) throw error;
     if (isBroken) return { table, keyName: table.keyNames[0] ?? "ResourceID", select: undefined };
-    return { table, code: codeOf(error), reason: error.message };
+    return { table, code: codeOf(error), fault: error };
   }
 }
 

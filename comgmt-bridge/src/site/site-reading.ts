@@ -7,10 +7,11 @@ import type { KindTables } from "../core/site-table.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import type { AdminServiceClient, Asking } from "./admin-service-client.ts";
 import { KeyedReader } from "./keyed-reader.ts";
-import { type PatienceParts, patiently } from "./patience.ts";
+import { type Outcome, type PatienceParts, patiently } from "./patience.ts";
 import { probeCapabilities, type SiteCapabilities } from "./probe-capabilities.ts";
 import type { CollectionScope, RangeReader } from "./range-reading.ts";
 import { ScriptContents } from "./script-contents.ts";
+import { SilentClasses } from "./silent-classes.ts";
 import { type KindOfSite, probeKind } from "./site-tables.ts";
 import { TableFaults } from "./table-faults.ts";
 import { TableReader } from "./table-reader.ts";
@@ -68,7 +69,10 @@ export class SiteReading {
   readonly #tables: TableReader;
   readonly #faults: TableFaults;
   readonly #scripts: ScriptContents;
+  readonly #pages: SilentClasses;
   readonly #probed = new Map<RecordKind, KindOfSite>();
+  /** Those of which the last probe could not say what they are like. */
+  readonly #unsure = new Set<RecordKind>();
   readonly #expected = new Map<RecordKind, number>();
 
   constructor(options: SiteReadingOptions, capabilities: SiteCapabilities) {
@@ -86,39 +90,50 @@ export class SiteReading {
     this.kinds = [...this.#catalogue.keys()];
     const isOrdered = capabilities.orderBy === true;
     const onRead = (_table: string, requests: number) => observer.requests(requests);
-    const shared = { client, pageRows, isOrdered, onRead };
+    const onTable = (name: string, fault: ConnectorError | undefined) =>
+      observer.table?.(name, fault);
+    this.#pages = new SilentClasses(client, (name, fault) => {
+      // That a probe of one row is answered does not yet say that it can be read.
+      if (fault !== undefined || !this.#faults.hasFailed(name)) onTable(name, fault);
+    });
+    const shared = { client: this.#pages, pageRows, isOrdered, onRead };
     this.wholeReader = shared;
     const onOneAtATime = ({ message }: Error) =>
       observer.event?.("filters.one-range-at-a-time", `${ONE_AT_A_TIME}: ${message}`);
     this.#tables = new TableReader({ ...shared, onOneAtATime });
-    this.#faults = new TableFaults((name, fault) => observer.table?.(name, fault));
+    this.#faults = new TableFaults(onTable);
     const onRows = (rows: number) => observer.rows(rows);
     this.keyed = new KeyedReader({ ...shared, onRows, faults: this.#faults });
     this.#scripts = new ScriptContents(client);
   }
 
-  /** Looks at the tables of a kind; undefined where the site has none for us. */
-  async probe(kind: RecordKind, signal: AbortSignal): Promise<KindOfSite | undefined> {
+  /** Looks at the tables of a kind: undefined where the site has none for us. Not done where its answers cannot be used. */
+  async probe(kind: RecordKind, signal: AbortSignal): Promise<Outcome<KindOfSite | undefined>> {
     const catalogue = this.#catalogue.get(kind);
-    if (catalogue === undefined) return undefined;
+    if (catalogue === undefined) return { isDone: true, value: undefined };
     const asking = { lane: "snapshot", signal } as const;
     const scope = kind === "device" ? this.scope.collections : [];
     if (kind === "device") this.#faults.tryAgain();
     const looked = await patiently(
-      () => unlessUnreadable(probeKind(this.client, catalogue, scope, asking)),
+      () => unlessUnreadable(probeKind(this.#pages, catalogue, scope, asking)),
       this.parts,
       signal,
     );
+    if (!looked.isDone) this.#unsure.add(kind);
+    else this.#unsure.delete(kind);
     const found = looked.isDone ? looked.value : undefined;
     if (found === undefined) this.#probed.delete(kind);
     else this.#probed.set(kind, found);
-    return found;
+    return looked;
   }
 
-  /** As last probed; probed now where it never was. */
+  /** As last probed; probed now where it never was. The next scan looks again at a kind of which nothing could be said. */
   async tablesOf(kind: RecordKind, signal: AbortSignal): Promise<KindOfSite | undefined> {
-    const known = this.#probed.get(kind) ?? (await this.probe(kind, signal));
-    return known && this.#faults.without(known);
+    const known = this.#probed.get(kind);
+    if (known !== undefined) return this.#faults.without(known);
+    if (this.#unsure.has(kind)) return undefined;
+    const looked = await this.probe(kind, signal);
+    return looked.isDone && looked.value ? this.#faults.without(looked.value) : undefined;
   }
 
   rangeReader(kind: KindOfSite, pageKey: Buffer): RangeReader {

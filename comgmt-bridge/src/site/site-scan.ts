@@ -98,8 +98,10 @@ export class SiteScan {
     for (const kind of this.#reading.kinds) {
       if (this.#progress.done.includes(kind)) continue;
       await this.#keep(withKind(this.#progress, kind, this.#reading.parts.clock.now()));
-      const tables = await this.#reading.probe(kind, signal);
+      const looked = await this.#reading.probe(kind, signal);
+      if (!looked.isDone) this.#progress = { ...this.#progress, hasFailed: true };
       // A kind that the account may not read, or this release lacks, is none of this site's.
+      const tables = looked.isDone ? looked.value : undefined;
       if (tables !== undefined) await this.#scanKind(tables, signal);
       if (this.#progress.hasFailed) isComplete = false;
       else if (tables !== undefined) await this.#endKind(kind);

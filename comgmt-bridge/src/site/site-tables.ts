@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
 import type { KindTables, SiteTable } from "../core/site-table.ts";
-import { facetsOf } from "../core/site-table.ts";
+import { facetsOf, mayDoWithout } from "../core/site-table.ts";
 import type { Asking } from "./admin-service-client.ts";
 import { type ProbedTable, probeTables } from "./probe-tables.ts";
 import type { RawPages } from "./raw-pages.ts";
+import { CLASS_SILENT } from "./silent-classes.ts";
 
 /** Own number, raised when the same columns come to other facets, so that unchanged pages are looked into once more. */
 const ASSEMBLY = 1;
@@ -28,7 +29,10 @@ export interface KindOfSite {
   readonly leftOut?: ReadonlySet<string>;
 }
 
-/** `scope` is whatever else decides what records come of the tables. */
+/**
+ * `scope` is whatever else decides what records come of the tables. Throws what `probeTables` does, and `site-class-silent` for a table without
+ * which nothing may be told.
+ */
 export async function probeKind(
   client: RawPages,
   { kind, spine, others, isInRanges }: KindTables,
@@ -37,11 +41,18 @@ export async function probeKind(
 ): Promise<KindOfSite> {
   const all = [spine, ...others];
   const { found, missing } = await probeTables(client, all, asking);
+  const silent = missing.filter(({ code }) => code === CLASS_SILENT);
+  const needed = silent.find(({ table }) => !mayDoWithout(spine, table, scope.length > 0));
+  if (needed !== undefined) throw needed.fault;
   const [first, ...rest] = found.map((each) => ({ ...each, layout: layoutOf(each, scope) }));
   // The spine is required, so it is here, and first.
   const probed = { spine: first as LaidOutTable, others: rest };
   const isAllThereIs = missing.every(({ code }) => code === "site-not-found");
-  return { kind, isInRanges, ...probed, isAllThereIs, ids: new Set(all.map(({ id }) => id)) };
+  const ids = new Set(all.map(({ id }) => id));
+  const of = { kind, isInRanges, ...probed, isAllThereIs, ids };
+  return silent.length === 0
+    ? of
+    : { ...of, leftOut: new Set(silent.map(({ table }) => table.id)) };
 }
 
 function layoutOf({ table, keyName, select }: ProbedTable, scope: readonly string[]): string {

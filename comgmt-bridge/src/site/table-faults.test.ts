@@ -19,7 +19,7 @@ const kind: KindOfSite = {
   ...{ kind: "device", isInRanges: true, spine: laidOut(spine), others: others.map(laidOut) },
   ...{ isAllThereIs: true, ids: new Set([spine, ...others].map(({ id }) => id)) },
 };
-const anywhere = { collections: [] };
+const anywhere: { readonly collections: string[] } = { collections: [] };
 
 let faults: TableFaults;
 let told: (readonly [string, string | undefined])[];
@@ -31,7 +31,7 @@ beforeEach(() => {
 
 const tableOf = (id: string): LaidOutTable =>
   [kind.spine, ...kind.others].find(({ table }) => table.id === id) ?? kind.spine;
-const reads = (id: string, stage: "asked" | "looked-into" = "looked-into", scope = anywhere) =>
+const reads = (id: string, stage: Stage = "looked-into", scope = anywhere) =>
   faults.noting({ kind, scope, table: tableOf(id), stage }, async () => {});
 async function fails(id: string, error: unknown = broken, of: Partial<typeof how> = {}) {
   const noted = faults.noting({ kind, table: tableOf(id), ...how, ...of }, async () => {
@@ -39,7 +39,10 @@ async function fails(id: string, error: unknown = broken, of: Partial<typeof how
   });
   await expect(noted).rejects.toBe(error);
 }
-const how = { scope: anywhere as { collections: string[] }, stage: "looked-into" as const };
+const how: { readonly scope: { readonly collections: string[] }; readonly stage: Stage } = {
+  ...{ scope: anywhere, stage: "looked-into" },
+};
+type Stage = "asked" | "looked-into";
 const broken = new ProtocolError("admin-service-answer", "it is no JSON");
 const leftOut = () => [...(faults.without(kind).leftOut ?? [])];
 
@@ -79,6 +82,31 @@ test("that a page comes says nothing of a table whose pages cannot be used", asy
     await fails(BIOS);
   }
   expect(leftOut()).toEqual([BIOS]);
+});
+
+test("a table that does not answer while others do is left out like one that is broken, and known by its class until it is read", async () => {
+  const silent = new ConnectorError("site-class-silent", "nothing came", { isRetryable: true });
+  for (const _ of [1, 2]) {
+    await reads(spine.id);
+    await fails(BIOS, silent, { stage: "asked" });
+  }
+  expect(leftOut()).toEqual([BIOS]);
+  expect([faults.hasFailed(BIOS), faults.hasFailed(DISKS)]).toEqual([true, false]);
+  faults.tryAgain();
+  expect([leftOut(), faults.hasFailed(BIOS)]).toEqual([[], true]);
+  await reads(BIOS);
+  expect(faults.hasFailed(BIOS)).toBe(false);
+});
+
+test("what the probe found silent stays left out beside what is found later", async () => {
+  const { others: rest, ...of } = faults.without({ ...kind, leftOut: new Set([DISKS]) });
+  expect([of.leftOut, rest.length]).toEqual([new Set([DISKS]), kind.others.length]);
+  for (const _ of [1, 2]) {
+    await reads(spine.id);
+    await fails(BIOS);
+  }
+  const { leftOut: both } = faults.without({ ...kind, leftOut: new Set([DISKS]) });
+  expect(both).toEqual(new Set([DISKS, BIOS]));
 });
 
 test("where all tables fail, the site is at fault and none is left out", async () => {

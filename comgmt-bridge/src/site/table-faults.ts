@@ -1,6 +1,7 @@
 import { ConnectorError, codeOf, ProtocolError } from "@isthmus/shared/errors";
-import { facetsOf } from "../core/site-table.ts";
+import { mayDoWithout } from "../core/site-table.ts";
 import type { CollectionScope } from "./range-reading.ts";
+import { CLASS_SILENT } from "./silent-classes.ts";
 import type { KindOfSite, LaidOutTable } from "./site-tables.ts";
 import type { TableReader } from "./table-reader.ts";
 
@@ -9,13 +10,15 @@ const FAILURES = 2;
 /** What says that the table's answer is at fault: not that the site is away, busy, or does not let us in. */
 const OF_THE_TABLE = new Set([
   ...["site-failed", "site-bad-request", "site-forbidden", "site-not-found", "site-status"],
-  ...["site-page", "site-table-key"],
+  ...["site-page", "site-table-key", CLASS_SILENT],
 ]);
 
 /** Where a reading fails: a page that comes may still be none that can be used. */
 type Stage = "asked" | "looked-into";
 
 interface Known {
+  /** Name of the class. */
+  readonly of: string;
   readonly stage: Stage;
   readonly count: number;
   /** How much of other tables had been read when it last failed. */
@@ -24,7 +27,7 @@ interface Known {
 }
 
 /**
- * Tables whose answers are always broken while those of others are not. Each is left out for the rest of the scan: its facets stay as
+ * Tables whose answers are always broken, or never come, while those of others are in order. Each is left out for the rest of the scan: its facets stay as
  * they were, and everything else goes on. What records there are is none of its business, so nothing is deleted for it.
  */
 export class TableFaults {
@@ -42,6 +45,11 @@ export class TableFaults {
     for (const [id, known] of this.#known) this.#known.set(id, { ...known, isLeftOut: false });
   }
 
+  /** Whether a table of this class was left out, and none of it was read since. */
+  hasFailed(className: string): boolean {
+    return [...this.#known.values()].some(({ of, count }) => of === className && count >= FAILURES);
+  }
+
   /** The kind without what is left out. */
   without(kind: KindOfSite): KindOfSite {
     const leftOut = new Set(
@@ -49,7 +57,10 @@ export class TableFaults {
     );
     if (leftOut.size === 0) return kind;
     const others = kind.others.filter(({ table }) => !leftOut.has(table.id));
-    return { ...kind, others, leftOut, isAllThereIs: false };
+    return {
+      ...{ ...kind, others, isAllThereIs: false },
+      leftOut: new Set([...(kind.leftOut ?? []), ...leftOut]),
+    };
   }
 
   /** A reader that notes whose answers can be used. */
@@ -81,7 +92,11 @@ export class TableFaults {
       this.#succeeded(of.table, of.stage);
       return value;
     } catch (error) {
-      if (isOfTheTable(error) && mayDoWithout(of)) this.#failed(of.table, of.stage, error);
+      const { kind, scope, table, stage } = of;
+      const isScoped = scope.collections.length > 0;
+      if (isOfTheTable(error) && mayDoWithout(kind.spine.table, table.table, isScoped)) {
+        this.#failed(table, stage, error);
+      }
       throw error;
     }
   }
@@ -100,7 +115,7 @@ export class TableFaults {
     if (this.#successes === (known?.successes ?? 0)) return;
     const count = (known?.count ?? 0) + 1;
     const isLeftOut = count >= FAILURES;
-    this.#known.set(id, { stage, count, successes: this.#successes, isLeftOut });
+    this.#known.set(id, { of: of.name, stage, count, successes: this.#successes, isLeftOut });
     if (isLeftOut) this.#onFault(of.name, fault);
   }
 }
@@ -109,20 +124,4 @@ function isOfTheTable(error: unknown): error is ConnectorError {
   if (error instanceof ProtocolError) return true;
   if (!(error instanceof ConnectorError)) return false;
   return error.code.startsWith("page-") || OF_THE_TABLE.has(codeOf(error));
-}
-
-/** Facets that it shares with the list of records itself cannot be told without it, nor who is in a collection that is asked for. */
-function mayDoWithout({
-  kind: { spine },
-  scope: { collections },
-  table: { table },
-}: {
-  readonly kind: KindOfSite;
-  readonly scope: CollectionScope;
-  readonly table: LaidOutTable;
-}): boolean {
-  if (table.isRequired || table.id === spine.table.id) return false;
-  if (collections.length > 0 && table.content.kind === "values") return false;
-  const shared = new Set(facetsOf(spine.table));
-  return !facetsOf(table).some((facet) => shared.has(facet));
 }

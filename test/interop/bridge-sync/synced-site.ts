@@ -35,6 +35,7 @@ export interface SyncedSiteOptions {
   readonly collections?: readonly string[];
   readonly pageRows?: number;
   readonly timeoutMs?: number;
+  readonly breakerFailures?: number;
   /** Of the loops: by default scans go one behind the other, and rounds of changes hardly at all. */
   readonly truthMs?: number;
   readonly wholeMs?: number;
@@ -54,9 +55,11 @@ export class SyncedSite implements AsyncDisposable {
   readonly site: Site;
   readonly observer = new SourceObserver(
     () => Date.now(),
-    () => {},
+    ({ code }) => this.faults.push(code),
     (event) => this.said.push(event),
   );
+  /** Codes of faults, each as it was seen first. */
+  readonly faults: string[] = [];
   /** What the observer has to say to the control plane, by name. */
   readonly said: string[] = [];
   readonly store: Store<BridgeOperations>;
@@ -98,7 +101,13 @@ export class SyncedSite implements AsyncDisposable {
   run(): void {
     const { site, observer } = this;
     const { pageRows = 1_000, timeoutMs = 5_000, hotMs = 3_600_000 } = this.#options;
-    const limits = { pageRows, maxAnswerBytes: 67_108_864, requestsPerSecond: 200 };
+    const { breakerFailures = 100 } = this.#options;
+    const limits = {
+      pageRows,
+      breakerFailures,
+      maxAnswerBytes: 67_108_864,
+      requestsPerSecond: 200,
+    };
     this.#client = clientOf(site, {
       limits: { ...limits, timeoutMs, firstByteTimeoutMs: timeoutMs, breakerOpenMs: 100 },
     });

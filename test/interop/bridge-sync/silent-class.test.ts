@@ -1,0 +1,127 @@
+import { until } from "@isthmus/shared/testing/until";
+import { describe, expect, test } from "vitest";
+import { FIRST, nameOf, SyncedSite } from "./synced-site.ts";
+
+/** One class that hangs at the provider, and nothing else. */
+
+const DISKS = "SMS_G_System_LOGICAL_DISK";
+const BIOS = "SMS_G_System_PC_BIOS";
+const HANG = { kind: "hang" } as const;
+const options = {
+  ...{ site: { devices: 60, onlineShare: 1 }, inventoryClasses: [DISKS, BIOS], wholeMs: 1 },
+  ...{ timeoutMs: 1_000, breakerFailures: 5, hotMs: 200 },
+};
+
+const isLeftOut = (synced: SyncedSite, name = DISKS) => synced.observer.tableFaults.has(name);
+
+describe.each([
+  ["whatever it is asked", `wmi/${DISKS}`],
+  ["for more than one row", `wmi/${DISKS}\\?.*ResourceID gt`],
+])("a class that hangs %s", (_when, path) => {
+  test("is left out: the site is not left alone, scans end, and the class comes once it answers", async () => {
+    await using synced = await SyncedSite.start(options);
+    const mend = synced.site.fault({ path, fault: HANG, times: "always" });
+    synced.run();
+    await synced.untilScans(3);
+    expect(isLeftOut(synced)).toBe(true);
+    expect(synced.observer.tableFaults.get(DISKS)?.code).toBe("site-class-silent");
+    const devices = await synced.told();
+    expect(devices.size).toBe(60);
+    for (const device of devices.values()) {
+      expect(Object.keys(device)).toEqual(expect.arrayContaining([BIOS, "identity", "health"]));
+    }
+    expect(synced.said).toContain("table.left-out");
+    expect(synced.faults).not.toContain("site-circuit-open");
+    expect(synced.events).not.toContain("deletions.waiting");
+    mend();
+    await synced.untilTold(FIRST, (device) => device?.[DISKS] !== undefined);
+    await until(() => !isLeftOut(synced), "the class to be read again", 60_000);
+    expect(synced.said).toContain("table.read-again");
+  });
+});
+
+test("what a class told before it hung stays, changes elsewhere are told, and what is gone goes", async () => {
+  await using synced = await SyncedSite.start(options);
+  synced.run();
+  await synced.untilScans(2);
+  const before = (await synced.told()).get(String(FIRST))?.[DISKS];
+  expect(before).toBeDefined();
+  synced.site.fault({ path: DISKS, fault: HANG, times: "always" });
+  await until(() => isLeftOut(synced), "the class to be left out", 60_000);
+  synced.site.change({ kind: "rename", resourceId: FIRST, name: "RENAMED" });
+  synced.site.change({ kind: "inventory", resourceId: FIRST + 2 });
+  synced.site.change({ kind: "remove", resourceId: FIRST + 1 });
+  await synced.untilTold(FIRST, (device) => nameOf(device) === "RENAMED");
+  await synced.untilTold(FIRST + 1, (device) => device === undefined);
+  const told = await synced.told();
+  expect(told.get(String(FIRST))?.[DISKS]).toEqual(before);
+  expect(told.size).toBe(59);
+  expect(synced.faults).not.toContain("site-circuit-open");
+});
+
+test("a hung class is asked for once in a scan", async () => {
+  await using synced = await SyncedSite.start({ ...options, hotMs: 3_600_000 });
+  synced.site.fault({ path: DISKS, fault: HANG, times: "always" });
+  synced.run();
+  await synced.untilScans(3);
+  const asked = synced.site.requests().filter(({ path }) => path.includes(DISKS)).length;
+  // Twice for the probe of the first scan, and one may be under way in the next.
+  expect(asked).toBeLessThanOrEqual((await synced.scans()) + 2);
+});
+
+test.each([
+  ["the list of devices", "wmi/SMS_R_System\\?.*filter", "SMS_R_System"],
+  ["what shares facets with it", "v1.0/Device\\?", "Device"],
+  [
+    "memberships that decide who is read",
+    "FullCollectionMembership",
+    "SMS_FullCollectionMembership",
+  ],
+])(
+  "without %s nothing is said of what is gone, and the other kinds are read",
+  async (_what, path, name) => {
+    await using synced = await SyncedSite.start({ ...options, collections: ["SMS00001"] });
+    synced.run();
+    await synced.untilScans(2);
+    const records = (await synced.told()).size;
+    const mend = synced.site.fault({ path, fault: HANG, times: "always" });
+    await until(() => isLeftOut(synced, name), "the class to be named", 60_000);
+    const scans = await synced.scans();
+    const ofOthers = await synced.scans("boundary-group");
+    synced.site.change({ kind: "remove", resourceId: FIRST + 1 });
+    await synced.untilScans(ofOthers + 1, "boundary-group");
+    expect((await synced.scans()) - scans).toBeLessThanOrEqual(1);
+    expect((await synced.told()).size).toBe(records);
+    mend();
+    await synced.untilTold(FIRST + 1, (device) => device === undefined);
+  },
+);
+
+test("a list that hangs keeps nothing else from being read", async () => {
+  await using synced = await SyncedSite.start(options);
+  const mend = synced.site.fault({ path: "wmi/SMS_Collection\\?", fault: HANG, times: "always" });
+  synced.run();
+  await synced.untilScans(2);
+  expect(isLeftOut(synced, "SMS_Collection")).toBe(true);
+  expect(await synced.scans("collection")).toBe(0);
+  synced.site.change({ kind: "rename", resourceId: FIRST, name: "RENAMED" });
+  await synced.untilTold(FIRST, (device) => nameOf(device) === "RENAMED");
+  mend();
+  await synced.untilScans(1, "collection");
+});
+
+test("a site that answers nothing at all is left alone, no class is at fault, and it is read once it is back", async () => {
+  await using synced = await SyncedSite.start(options);
+  synced.run();
+  await synced.untilScans(1);
+  const mend = synced.site.fault({ fault: HANG, times: "always" });
+  await until(
+    () => synced.faults.includes("site-circuit-open"),
+    "the site to be left alone",
+    60_000,
+  );
+  expect([...synced.observer.tableFaults.keys()]).toEqual([]);
+  synced.site.change({ kind: "rename", resourceId: FIRST, name: "RENAMED" });
+  mend();
+  await synced.untilTold(FIRST, (device) => nameOf(device) === "RENAMED");
+});
