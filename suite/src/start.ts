@@ -123,6 +123,8 @@ Isthmus is ready after ${seconds} s.
   state and logs     ${here(layout.root)}, ${here(layout.logs)}
 
 In a browser (it warns of the suite's own authority): ${controlPlane}/devices
+  the demonstration device: ${controlPlane}/devices/${DEMO.deviceId}
+  the ConfigMgr site, its scripts and CMPivot: ${controlPlane}/sources/${DEMO_SITE.siteCode}
 
 Try, in another terminal:
 

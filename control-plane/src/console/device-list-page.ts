@@ -48,7 +48,7 @@ export async function deviceListPage(
   const [sites, found] = await Promise.all([siteNames(api), search(api, asked, query)]);
   const isRefused = found instanceof ApiRefusal;
   const result = isRefused
-    ? html`<p class="bad" role="alert">${found.message}</p>`
+    ? html`<p class="bad" role="alert">${found.message}</p>${asked.filter !== "" && wholeFilter(asked) !== asked.filter ? html`<p>The whole filter was <code>${wholeFilter(asked)}</code></p>` : undefined}`
     : resultOf(asked, query, found);
   const content = html`<h2>Devices</h2>${searchForm(asked, sites)}${result}`;
   return {
@@ -70,7 +70,7 @@ async function search(
   const skipToken = query.get("page") ?? undefined;
   try {
     return await api.page("/managedDevices", {
-      $filter: filterOf(asked),
+      $filter: wholeFilter(asked),
       $select: SELECTED,
       $orderby: asked.order || ORDERS[0][0],
       $top: asked.top || PAGE_SIZES[0],
@@ -96,6 +96,11 @@ function filterOf({ name, user, serial, os, online, site, filter }: Asked): stri
     site && `configurationManagerSite eq ${quoted(site)}`,
     filter && `(${filter})`,
   ]);
+}
+
+/** Alone, what was typed is the whole filter, so that places in it are told as they were typed; else the whole is shown with the fault. */
+function wholeFilter(asked: Asked): string {
+  return filterOf({ ...asked, filter: "" }) === "" ? asked.filter : filterOf(asked);
 }
 
 async function siteNames(api: ConsoleApi): Promise<readonly string[]> {

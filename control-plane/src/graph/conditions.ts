@@ -2,7 +2,7 @@ import { ProtocolError } from "@isthmus/shared/errors";
 import type { ComparedValue, Condition, Order } from "../core/list-query.ts";
 import { recordIdOfGuid } from "../core/record-guid.ts";
 import { type Property, propertiesOf, type ResourceName } from "../core/resources.ts";
-import type { ODataFilter, ODataLiteral } from "../protocol/odata-filter.ts";
+import type { ODataFilter } from "../protocol/odata-filter.ts";
 import type { OrderTerm } from "../protocol/odata-query.ts";
 
 /** Which literal fits which property; what is `json` can be neither filtered nor sorted. */
@@ -31,10 +31,11 @@ export function conditionOf(resource: ResourceName, filter: ODataFilter): Condit
       return { kind: "not", operand: conditionOf(resource, filter.operand) };
     case "startswith":
     case "contains": {
-      if (comparable(resource, filter.property).type !== "text") {
-        throw wrongType(filter.property, "a string, as this function wants");
+      const { kind, property, text, at } = filter;
+      if (comparable(resource, property, at).type !== "text") {
+        throw wrongType(property, "a string, as this function wants", at);
       }
-      return filter;
+      return { kind, property, text };
     }
     case "compare":
       return comparisonOf(resource, filter);
@@ -45,24 +46,27 @@ function comparisonOf(
   resource: ResourceName,
   filter: Extract<ODataFilter, { kind: "compare" }>,
 ): Condition {
-  const property = comparable(resource, filter.property);
+  const property = comparable(resource, filter.property, filter.at);
   const isOrdered = filter.operator !== "eq" && filter.operator !== "ne";
   const hasNoOrder = property.type === "boolean" || property.type === "record";
   if (isOrdered && (hasNoOrder || filter.literal.type === "null")) {
-    throw wrongType(filter.property, "a value that has an order");
+    throw wrongType(filter.property, "a value that has an order: eq and ne alone fit", filter.at);
   }
   return {
     kind: "compare",
     property: filter.property,
     operator: filter.operator,
-    value: valueFor(filter.property, property, filter.literal),
+    value: valueFor(filter, property),
   };
 }
 
-function valueFor(name: string, property: Property, literal: ODataLiteral): ComparedValue {
+function valueFor(
+  { property: name, literal, at }: Extract<ODataFilter, { kind: "compare" }>,
+  property: Property,
+): ComparedValue {
   if (literal.type === "null") return null;
   const expected = LITERALS[property.type as keyof typeof LITERALS];
-  if (literal.type !== expected) throw wrongType(name, `a ${expected}`);
+  if (literal.type !== expected) throw wrongLiteral(name, LITERAL_WORDS[expected], at);
   if (literal.type === "boolean") return Number(literal.value);
   return storedValue(property, literal.value);
 }
@@ -98,19 +102,47 @@ export function selectionOf(
   return [...new Set(["id", ...select])];
 }
 
-function comparable(resource: ResourceName, name: string): Property {
-  const property = propertyNamed(resource, name);
-  if (property.type === "json") throw wrongType(name, "a single value");
+/** `at` is where it stands in a filter. */
+function comparable(resource: ResourceName, name: string, at?: number): Property {
+  const property = propertyNamed(resource, name, at);
+  if (property.type === "json") throw wrongType(name, "a single value", at);
   return property;
 }
 
-function propertyNamed(resource: ResourceName, name: string): Property {
+function propertyNamed(resource: ResourceName, name: string, at?: number): Property {
   const properties = propertiesOf(resource);
   const property = Object.hasOwn(properties, name) ? properties[name] : undefined;
   if (property !== undefined) return property;
-  throw new ProtocolError("odata-unknown-property", `${resource} have no property ${name}`);
+  const known = Object.entries(properties)
+    .filter(([, { type }]) => at === undefined || type !== "json")
+    .map(([each]) => each);
+  throw new ProtocolError(
+    "odata-unknown-property",
+    `${resource} have no property ${name}${placed(at)}: allowed are ${known.join(", ")}`,
+  );
 }
 
-function wrongType(name: string, expected: string): ProtocolError {
-  return new ProtocolError("odata-property-type", `Property ${name} is not ${expected}`);
+function placed(at: number | undefined): string {
+  return at === undefined ? "" : ` (at character ${at} of $filter)`;
+}
+
+function wrongType(name: string, expected: string, at?: number): ProtocolError {
+  return new ProtocolError(
+    "odata-property-type",
+    `Property ${name}${placed(at)} is not ${expected}`,
+  );
+}
+
+const LITERAL_WORDS = {
+  string: "a string in single quotation marks",
+  number: "a number",
+  time: "a time such as 2026-01-31T12:00:00Z",
+  boolean: "true or false",
+} as const;
+
+function wrongLiteral(name: string, expected: string, at: number): ProtocolError {
+  return new ProtocolError(
+    "odata-property-type",
+    `Property ${name}${placed(at)} is compared with ${expected}`,
+  );
 }

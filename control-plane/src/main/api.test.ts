@@ -156,6 +156,32 @@ describe("lists", () => {
     expect(error).toMatchObject({ code: "BadRequest", innerError: { code } });
   });
 
+  test.each([
+    [
+      "deviceName eq 'a' and nothing eq 1",
+      "no property nothing (at character 23 of $filter): allowed are id, deviceName, ",
+    ],
+    [
+      "deviceName eq 1",
+      "Property deviceName (at character 1 of $filter) is compared with a string in single quotation marks",
+    ],
+    [
+      "isOnline eq true and groups eq 'x'",
+      "Property groups (at character 22 of $filter) is not a single value",
+    ],
+    [
+      "isOnline gt true",
+      "(at character 1 of $filter) is not a value that has an order: eq and ne alone fit",
+    ],
+  ])(
+    "what is wrong with $filter=%s is said with its place and what is allowed there",
+    async (filter, words) => {
+      const { error } = await admin.get(`/managedDevices?${query({ $filter: filter })}`, 400);
+      expect(error.message).toContain(words);
+      expect(error.message).not.toMatch(/allowed are .*groups/);
+    },
+  );
+
   test("a token continues only the query it came with", async () => {
     const page = await admin.get(`/managedDevices?${query({ $top: "1", $filter: mine })}`);
     const token = new URL(page["@odata.nextLink"]).searchParams.get("$skiptoken") ?? "";

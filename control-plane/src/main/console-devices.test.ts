@@ -108,6 +108,14 @@ describe("the list of devices", () => {
     expect(page).toMatch(/role="alert">[^<]+</);
     expect(page).toContain('value="nonsense eq &lt;b&gt;"');
     expect(page).toContain('value="lab"');
+    expect(page).toContain(
+      "<code>startswith(deviceName,&#39;lab&#39;) and (nonsense eq &lt;b&gt;)</code>",
+    );
+    const alone = await browser.page("/devices?filter=nonsense+eq+1", 400);
+    expect(alone).toContain(
+      "no property nonsense (at character 1 of $filter): allowed are id, dev",
+    );
+    expect(alone).not.toContain("The whole filter was");
   });
 });
 
@@ -208,7 +216,7 @@ describe("an action", () => {
   test("is offered and done as far as the roles go", async () => {
     const reader = await as("Reader");
     const helpdesk = await as("Helpdesk operator");
-    expect(await reader.page(device)).not.toContain("Sync machine policy");
+    expect(await reader.page(device)).not.toContain("/actions/confirm");
     const seen = await helpdesk.page(device);
     expect([seen.includes("Sync machine policy"), seen.includes("Restart")]).toEqual([true, false]);
     expect(await helpdesk.page(confirm("restart"), 403)).toContain("actions.run");

@@ -218,6 +218,22 @@ describe("a recovery key", () => {
     expect(value).toMatchObject([{ actor: "admin", details: { id: made.id } }]);
   });
 
+  test.each([
+    ["of no operation", async () => "no-such-id"],
+    [
+      "of another action",
+      async () =>
+        (await admin.post(`${device}/clientOperations`, { notification: "quickScan" }, 202)).id,
+    ],
+  ])("is 404 with words under an id %s, whatever the body says", async (_, idOf) => {
+    const path = `${device}/revealRecoveryKey/${await idOf()}/read`;
+    for (const body of [{ secret: "A".repeat(43) }, {}, undefined]) {
+      const { status, body: answer } = await admin.answer("POST", path, body);
+      expect([status, answer.error.innerError.code]).toEqual([404, "recovery-key-unknown"]);
+      expect(answer.error.message).toContain("No recovery key of this device was asked for under");
+    }
+  });
+
   test("is not for readers", async () => {
     const reader = await plane.client("Reader");
     expect((await reader.answer("POST", `${device}/revealRecoveryKey`)).status).toBe(403);

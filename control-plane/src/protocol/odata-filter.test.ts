@@ -2,37 +2,44 @@ import { describe, expect, test } from "vitest";
 import { MAX_FILTER_DEPTH, MAX_FILTER_TERMS, parseFilter } from "./odata-filter.ts";
 import { MAX_EXPRESSION_CHARACTERS } from "./odata-tokens.ts";
 
-const named = (property: string, value: string) => ({
+const named = (property: string, value: string, at: number) => ({
   kind: "compare",
   property,
   operator: "eq",
   literal: { type: "string", value },
+  at,
 });
 
 describe("a filter is read as OData says", () => {
   test("and binds tighter than or", () => {
     expect(parseFilter("a eq '1' or b eq '2' and c eq '3'")).toEqual({
       kind: "or",
-      operands: [named("a", "1"), { kind: "and", operands: [named("b", "2"), named("c", "3")] }],
+      operands: [
+        named("a", "1", 1),
+        { kind: "and", operands: [named("b", "2", 13), named("c", "3", 26)] },
+      ],
     });
   });
 
   test("parentheses bind tighter than and", () => {
     expect(parseFilter("(a eq '1' or b eq '2') and c eq '3'")).toEqual({
       kind: "and",
-      operands: [{ kind: "or", operands: [named("a", "1"), named("b", "2")] }, named("c", "3")],
+      operands: [
+        { kind: "or", operands: [named("a", "1", 2), named("b", "2", 14)] },
+        named("c", "3", 28),
+      ],
     });
   });
 
   test("not takes the next term alone", () => {
     expect(parseFilter("not a eq '1' and b eq '2'")).toEqual({
       kind: "and",
-      operands: [{ kind: "not", operand: named("a", "1") }, named("b", "2")],
+      operands: [{ kind: "not", operand: named("a", "1", 5) }, named("b", "2", 18)],
     });
   });
 
   test("a doubled quote is one quote", () => {
-    expect(parseFilter("a eq 'O''Neill'")).toEqual(named("a", "O'Neill"));
+    expect(parseFilter("a eq 'O''Neill'")).toEqual(named("a", "O'Neill", 1));
   });
 
   test.each([
@@ -48,16 +55,17 @@ describe("a filter is read as OData says", () => {
       property: "a",
       operator: "ge",
       literal,
+      at: 1,
     });
   });
 
   test.each([
-    ["startswith(a,'x')", { kind: "startswith", property: "a", text: "x" }],
-    ["contains( a , 'x' )", { kind: "contains", property: "a", text: "x" }],
-    ["startswith(a,'x') eq true", { kind: "startswith", property: "a", text: "x" }],
+    ["startswith(a,'x')", { kind: "startswith", property: "a", text: "x", at: 1 }],
+    ["contains( a , 'x' )", { kind: "contains", property: "a", text: "x", at: 1 }],
+    ["startswith(a,'x') eq true", { kind: "startswith", property: "a", text: "x", at: 1 }],
     [
       "startswith(a,'x') eq false",
-      { kind: "not", operand: { kind: "startswith", property: "a", text: "x" } },
+      { kind: "not", operand: { kind: "startswith", property: "a", text: "x", at: 1 } },
     ],
   ])("%s", (text, expected) => {
     expect(parseFilter(text)).toEqual(expected);
@@ -85,6 +93,43 @@ describe("what is no filter is refused with its code", () => {
   ])("%s", (text) => {
     expect(() => parseFilter(text)).toThrow(expect.objectContaining({ code: "odata-syntax" }));
   });
+});
+
+test.each([
+  [
+    "",
+    "expected a property, startswith(, contains(, not or ( at character 1, where the filter ends",
+  ],
+  [
+    "nonsense",
+    "expected an operator, one of eq, ne, gt, ge, lt, le at character 9, where the filter ends",
+  ],
+  [
+    "deviceName like 'x'",
+    "expected an operator, one of eq, ne, gt, ge, lt, le at character 12, where like stands",
+  ],
+  ["deviceName eq", "at character 14, where the filter ends"],
+  [
+    "deviceName eq eq",
+    "expected a value: a string in single quotation marks, a number, a time, true, false or null at character 15, where eq stands",
+  ],
+  [
+    "deviceName eq 'a' osVersion eq 'b'",
+    "expected and, or or the end at character 19, where osVersion stands",
+  ],
+  ["(deviceName eq 'a'", "expected and, or or ) at character 19, where the filter ends"],
+  ["startswith(deviceName 'a')", "expected a comma at character 23, where a string stands"],
+  [
+    "startswith(deviceName,1)",
+    "expected a string in single quotation marks at character 23, where a number stands",
+  ],
+  [
+    "endswith(deviceName,'a')",
+    "Function endswith at character 1 is none of startswith and contains",
+  ],
+  ['deviceName eq "a"', "Nothing known begins at character 15"],
+])("what is wrong with %s is said with its place and what may stand there", (text, words) => {
+  expect(() => parseFilter(text)).toThrow(words);
 });
 
 describe("limits", () => {

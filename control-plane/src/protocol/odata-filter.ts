@@ -33,31 +33,36 @@ export type ODataFilter =
       readonly property: string;
       readonly operator: CompareOperator;
       readonly literal: ODataLiteral;
+      /** Where the term begins: 1 is the first character of the filter. */
+      readonly at: number;
     }
   | {
       readonly kind: "startswith" | "contains";
       readonly property: string;
       readonly text: string;
+      readonly at: number;
     };
 
 /** Parses `$filter`; throws ProtocolError `odata-syntax`, `odata-too-long`, `odata-too-deep` or `odata-too-many-terms`. */
 export function parseFilter(text: string): ODataFilter {
-  const parser = new FilterParser(tokenize(text));
+  const parser = new FilterParser(text);
   return parser.whole();
 }
 
 class FilterParser {
   readonly #tokens: readonly ODataToken[];
+  readonly #length: number;
   #at = 0;
   #terms = 0;
 
-  constructor(tokens: readonly ODataToken[]) {
-    this.#tokens = tokens;
+  constructor(text: string) {
+    this.#tokens = tokenize(text);
+    this.#length = text.length;
   }
 
   whole(): ODataFilter {
     const filter = this.#chain("or", 1);
-    if (this.#at < this.#tokens.length) throw this.#unexpected("the end");
+    if (this.#at < this.#tokens.length) throw this.#unexpected("and, or or the end");
     return filter;
   }
 
@@ -72,59 +77,71 @@ class FilterParser {
 
   #term(depth: number): ODataFilter {
     if (depth > MAX_FILTER_DEPTH) {
-      throw new ProtocolError("odata-too-deep", `Filter nests deeper than ${MAX_FILTER_DEPTH}`);
+      throw new ProtocolError(
+        "odata-too-deep",
+        `Filter nests deeper than ${MAX_FILTER_DEPTH} at character ${this.#place()}`,
+      );
     }
     if (this.#takeWord("not")) return { kind: "not", operand: this.#term(depth + 1) };
     if (this.#take("open")) {
       const inner = this.#chain("or", depth + 1);
-      this.#expect("close", '")"');
+      this.#expect("close", "and, or or )");
       return inner;
     }
     this.#terms += 1;
     if (this.#terms > MAX_FILTER_TERMS) {
-      throw new ProtocolError("odata-too-many-terms", `Filter has over ${MAX_FILTER_TERMS} terms`);
+      throw new ProtocolError(
+        "odata-too-many-terms",
+        `Filter has over ${MAX_FILTER_TERMS} terms at character ${this.#place()}`,
+      );
     }
     return this.#compareOrMatch();
   }
 
   #compareOrMatch(): ODataFilter {
-    const name = this.#word("a property");
-    if (this.#tokens[this.#at]?.kind === "open") return this.#match(name);
+    const at = this.#place();
+    const name = this.#word("a property, startswith(, contains(, not or (");
+    if (this.#tokens[this.#at]?.kind === "open") return this.#match(name, at);
     const operator = this.#operator();
-    return { kind: "compare", property: name, operator, literal: this.#literal() };
+    return { kind: "compare", property: name, operator, literal: this.#literal(), at };
   }
 
-  #match(name: string): ODataFilter {
+  #match(name: string, at: number): ODataFilter {
     if (name !== "startswith" && name !== "contains") {
-      throw new ProtocolError(
-        "odata-syntax",
-        `Function ${name} is none of startswith and contains`,
-      );
+      const message = `Function ${name} at character ${at} is none of startswith and contains`;
+      throw new ProtocolError("odata-syntax", message);
     }
-    this.#expect("open", '"("');
+    this.#expect("open", "(");
     const property = this.#word("a property");
-    this.#expect("comma", '","');
-    const literal = this.#literal();
-    if (literal.type !== "string") throw this.#unexpected(`a string as second argument of ${name}`);
-    this.#expect("close", '")"');
-    return this.#maybeComparedWithBoolean({ kind: name, property, text: literal.value });
+    this.#expect("comma", "a comma");
+    const token = this.#tokens[this.#at];
+    if (token?.kind !== "string") throw this.#unexpected("a string in single quotation marks");
+    this.#at += 1;
+    this.#expect("close", ")");
+    return this.#maybeComparedWithBoolean({ kind: name, property, text: token.text, at });
   }
 
   /** Some clients write `startswith(a,'b') eq true`. */
   #maybeComparedWithBoolean(match: ODataFilter): ODataFilter {
     const isEqual = this.#takeWord("eq");
     if (!isEqual && !this.#takeWord("ne")) return match;
+    const place = this.#at;
     const literal = this.#literal();
-    if (literal.type !== "boolean") throw this.#unexpected("true or false");
+    if (literal.type !== "boolean") {
+      this.#at = place;
+      throw this.#unexpected("true or false");
+    }
     return literal.value === isEqual ? match : { kind: "not", operand: match };
   }
 
   #operator(): CompareOperator {
-    const text = this.#word(`one of ${COMPARE_OPERATORS.join(", ")}`);
-    const operator = COMPARE_OPERATORS.find((known) => known === text);
+    const token = this.#tokens[this.#at];
+    const operator =
+      token?.kind === "word" ? COMPARE_OPERATORS.find((known) => known === token.text) : undefined;
     if (operator === undefined) {
-      throw new ProtocolError("odata-syntax", `Operator ${text} is none of ${COMPARE_OPERATORS}`);
+      throw this.#unexpected(`an operator, one of ${COMPARE_OPERATORS.join(", ")}`);
     }
+    this.#at += 1;
     return operator;
   }
 
@@ -141,7 +158,9 @@ class FilterParser {
       }
     }
     this.#at -= 1;
-    throw this.#unexpected("a literal");
+    throw this.#unexpected(
+      "a value: a string in single quotation marks, a number, a time, true, false or null",
+    );
   }
 
   #word(expected: string): string {
@@ -168,12 +187,34 @@ class FilterParser {
     if (!this.#take(kind)) throw this.#unexpected(expected);
   }
 
+  /** Of the next token, or of the end. */
+  #place(): number {
+    return this.#tokens[this.#at]?.at ?? this.#length + 1;
+  }
+
   #unexpected(expected: string): ProtocolError {
     const found = this.#tokens[this.#at];
-    const what = found === undefined ? "the filter ends" : `a ${found.kind} stands`;
+    const what = found === undefined ? "the filter ends" : `${words(found)} stands`;
     return new ProtocolError(
       "odata-syntax",
-      `Expected ${expected} at token ${this.#at + 1}, where ${what}`,
+      `$filter: expected ${expected} at character ${this.#place()}, where ${what}`,
     );
+  }
+}
+
+const SIGNS = { open: "(", close: ")", comma: "," } as const;
+
+function words(token: ODataToken): string {
+  switch (token.kind) {
+    case "open":
+    case "close":
+    case "comma":
+      return SIGNS[token.kind];
+    case "word":
+      return token.text.slice(0, 64);
+    case "string":
+    case "number":
+    case "time":
+      return `a ${token.kind}`;
   }
 }

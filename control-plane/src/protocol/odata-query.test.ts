@@ -17,6 +17,7 @@ test("all options together", () => {
   expect(parse("$filter=a eq 1&$select=id, name&$top=5&$orderby=name desc,id&$count=true")).toEqual(
     {
       filter: {
+        at: 1,
         kind: "compare",
         property: "a",
         operator: "eq",

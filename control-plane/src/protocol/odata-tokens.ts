@@ -3,8 +3,11 @@ import { ProtocolError } from "@isthmus/shared/errors";
 /** Our own limit on the text of one query option. */
 export const MAX_EXPRESSION_CHARACTERS = 4_096;
 
+/** A token, and where it begins: 1 is the first character. */
+export type ODataToken = ODataWord & { readonly at: number };
+
 /** A word may be an operator, a function, a property path or one of the literals true, false and null. */
-export type ODataToken =
+type ODataWord =
   | { readonly kind: "open" | "close" | "comma" }
   | { readonly kind: "word"; readonly text: string }
   | { readonly kind: "string"; readonly text: string }
@@ -45,13 +48,13 @@ export function tokenize(text: string): ODataToken[] {
       continue;
     }
     const { token, length } = tokenAt(text, at);
-    tokens.push(token);
+    tokens.push({ ...token, at: at + 1 });
     at += length;
   }
   return tokens;
 }
 
-function tokenAt(text: string, at: number): { token: ODataToken; length: number } {
+function tokenAt(text: string, at: number): { token: ODataWord; length: number } {
   const punctuation = matchAt(PUNCTUATION, text, at);
   if (punctuation !== undefined) {
     return { token: { kind: PUNCTUATION_KINDS[punctuation as "(" | ")" | ","] }, length: 1 };
@@ -64,7 +67,7 @@ function tokenAt(text: string, at: number): { token: ODataToken; length: number 
   return literalOrWordAt(text, at);
 }
 
-function literalOrWordAt(text: string, at: number): { token: ODataToken; length: number } {
+function literalOrWordAt(text: string, at: number): { token: ODataWord; length: number } {
   const time = matchAt(TIME, text, at);
   if (time !== undefined) {
     return { token: { kind: "time", value: timeOf(time, at) }, length: time.length };
@@ -75,7 +78,10 @@ function literalOrWordAt(text: string, at: number): { token: ODataToken; length:
   }
   const word = matchAt(WORD, text, at);
   if (word !== undefined) return { token: { kind: "word", text: word }, length: word.length };
-  throw new ProtocolError("odata-syntax", `Nothing known begins at character ${at + 1}`);
+  throw new ProtocolError(
+    "odata-syntax",
+    `Nothing known begins at character ${at + 1}, with ${JSON.stringify(text.slice(at, at + 16))}: a property, a string in single quotation marks, a number, a time such as 2026-01-31T12:00:00Z, ( or )`,
+  );
 }
 
 /** RFC 3339 text to ms; fields out of range (month 13) are refused and not carried over. */
@@ -94,7 +100,10 @@ function timeOf(text: string, at: number): number {
     local.getUTCHours() === hour &&
     local.getUTCMinutes() === minute;
   if (!isCalendarTime || (second ?? 0) > 59) {
-    throw new ProtocolError("odata-syntax", `No such date and time at character ${at + 1}`);
+    throw new ProtocolError(
+      "odata-syntax",
+      `No such date and time at character ${at + 1}: ${text}`,
+    );
   }
   return local.getTime() + fractionMs - (fields?.[8] === "-" ? -1 : 1) * offsetMinutes * 60_000;
 }

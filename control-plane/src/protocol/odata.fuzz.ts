@@ -47,7 +47,12 @@ const compare: fc.Arbitrary<ODataFilter> = fc.record({
   property: fc.constantFrom("a", "b", "deviceName"),
   operator: fc.constantFrom("eq" as const, "ne" as const, "le" as const),
   literal: fc.record({ type: fc.constant("string" as const), value: fc.string({ maxLength: 20 }) }),
+  at: fc.constant(0),
 });
+
+/** Where terms begin is not what they say. */
+const placeless = (filter: ODataFilter): unknown =>
+  JSON.parse(JSON.stringify(filter, (name, value) => (name === "at" ? undefined : value)));
 
 function textOf(filter: ODataFilter): string {
   switch (filter.kind) {
@@ -85,7 +90,7 @@ test("a filter written out is read back the same", () => {
       } catch (error) {
         expect(error).toMatchObject({ code: expect.stringMatching(/^odata-too-/) });
       }
-      if (read !== undefined) expect(read).toEqual(filter);
+      if (read !== undefined) expect(placeless(read)).toEqual(placeless(filter));
     }),
     { numRuns },
   );

@@ -103,8 +103,9 @@ function kindOf(term: ODataFilter): TimelineKind {
     term.kind === "compare" && term.property === "kind" && term.operator === "eq" && term.literal;
   const kind = TIMELINE_KINDS.find((known) => isKind && known === isKind.value);
   if (kind !== undefined) return kind;
+  const place = "at" in term ? ` (not so at character ${term.at} of $filter)` : "";
   throw new ProtocolError(
     "odata-property-type",
-    `A timeline is filtered by eventDateTime (ge, gt, le, lt) and by kind eq, joined by and; kinds are ${TIMELINE_KINDS.join(", ")}`,
+    `A timeline is filtered by eventDateTime (ge, gt, le, lt) and by kind eq, joined by and; kinds are ${TIMELINE_KINDS.join(", ")}${place}`,
   );
 }
