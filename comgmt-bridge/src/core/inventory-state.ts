@@ -1,4 +1,5 @@
 import type { InventoryDiffers, RecordKind } from "@isthmus/shared/link/inventory-messages";
+import type { PackedRecords } from "./packed-records.ts";
 
 /**
  * What passes between those who read a source and the store, which knows of every record only the hashes of its facets: it compares,
@@ -17,13 +18,6 @@ export interface ReadRecord {
    * `volatile` is in no digest, so that nothing would show that its going was missed: a kind's records have it always or never.
    */
   readonly facets: Readonly<Record<string, string>>;
-}
-
-/** Many records that were read for the same facets, as they pass from thread to thread: without a name for each text. */
-export interface PackedRecords {
-  readonly keys: readonly string[];
-  /** Record by record, the text of each facet that was asked for, in that order; undefined for one that is not there. */
-  readonly texts: readonly (string | undefined)[];
 }
 
 /** Whose records, and under which lease they are told. Another lease than the one last taken is refused: `lease-not-held`. */

@@ -1,6 +1,7 @@
 import type { RecordKind, SourceType } from "@isthmus/shared/link/inventory-messages";
 import type { ClientEventSink } from "./client-events.ts";
-import type { Applied, KeyBounds, PackedRecords, ReadRecord, ScanEnd } from "./inventory-state.ts";
+import type { Applied, KeyBounds, ReadRecord, ScanEnd } from "./inventory-state.ts";
+import type { PackedRecords } from "./packed-records.ts";
 
 /**
  * What every source of inventory is to the bridge: a site, a domain, a folder of inventory documents. Each reads its system in its own

@@ -1,6 +1,7 @@
 import { fuzzRuns } from "@isthmus/shared/testing/fuzz-runs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { unpacked } from "../core/packed-records.ts";
 import type { SiteTable, TableContent } from "../core/site-table.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { type CutRows, RowCutter } from "../protocol/admin-service/cut-rows.ts";
@@ -123,24 +124,33 @@ function tableOf(id: string, content: TableContent): SiteTable {
   };
 }
 
-function recordsOf(content: TableContent, keys: readonly unknown[], rows: Partial<TableRows>) {
+function assemblyOf(content: TableContent, keys: readonly unknown[], rows: Partial<TableRows>) {
   const common = { keyName: "ResourceID", select: undefined };
   const spine = keys.map((ResourceID) => ({ ResourceID }));
   const assembly = new RecordAssembly({
     spine: { ...common, table: tableOf("Spine", SPINE), rows: spine },
     facets,
   });
-  assembly.add({ ...common, table: tableOf("Table", content), rows: [], ...rows });
-  const records = assembly.records();
+  // What was cut is given back when the records are made.
+  const { cut = [] } = rows;
+  const own = cut.map((each) => ({ ...each, octets: new Uint8Array(each.octets) }));
+  assembly.add({ ...common, table: tableOf("Table", content), rows: [], ...rows, cut: own });
+  return assembly;
+}
+
+function recordsOf(content: TableContent, keys: readonly unknown[], rows: Partial<TableRows>) {
+  const records = assemblyOf(content, keys, rows).records();
   const texts = records.flatMap(({ facets: read }) => [...facets].map((name) => read[name]));
-  expect(assembly.packed()).toEqual({ keys: records.map(({ key }) => key), texts });
+  const packed = [...unpacked(structuredClone(assemblyOf(content, keys, rows).packed()))];
+  expect(packed.map(({ key }) => key)).toEqual(records.map(({ key }) => key));
+  expect(packed.flatMap((record) => record.texts)).toEqual(texts);
   return records;
 }
 
-function parsed(text: string): readonly Row[] | undefined {
+function parsed(page: Buffer): readonly Row[] | undefined {
   try {
-    const page = readPlainRows(Buffer.from(text));
-    return page.hasMore ? undefined : page.rows;
+    const { rows, hasMore } = readPlainRows(page);
+    return hasMore ? undefined : rows;
   } catch {
     return undefined;
   }
@@ -151,8 +161,8 @@ function cutterOf(content: TableContent): RowCutter {
   return new RowCutter(cutLayout({ table, keyName: "ResourceID", select: undefined }));
 }
 
-function expectSameRecords(content: TableContent, text: string, cut: CutRows): void {
-  const rows = parsed(text);
+function expectSameRecords(content: TableContent, page: Buffer, cut: CutRows): void {
+  const rows = parsed(page);
   expect(rows?.map((row) => row["ResourceID"])).toEqual(cut.keys);
   // A table of columns has one row for a key; pages in which it has two are refused before.
   if (content.kind === "columns" && new Set(cut.keys).size !== cut.keys.length) return;
@@ -168,12 +178,12 @@ test("what is cut out of a page is what parsing it and writing it anew would giv
   fc.assert(
     fc.property(lists, fc.constantFrom(...CONTENTS), (page, content) => {
       const cutter = cutterOf(content);
-      const text = Buffer.from(page).toString("utf8");
+      const bytes = Buffer.from(page);
       // The second time with what the first has taught.
-      for (const cut of [cutter.cut(text), cutter.cut(text)]) {
+      for (const cut of [cutter.cut(bytes), cutter.cut(bytes)]) {
         if (cut === undefined) continue;
         count += cut.keys.length;
-        expectSameRecords(content, text, cut);
+        expectSameRecords(content, bytes, cut);
       }
     }),
     { numRuns: fuzzRuns(20_000) },
@@ -190,9 +200,9 @@ test("what one page has taught a cutter tells it nothing wrong of the next", () 
       (pages, content) => {
         const cutter = cutterOf(content);
         for (const page of pages) {
-          const text = Buffer.from(page).toString("utf8");
-          const cut = cutter.cut(text);
-          if (cut !== undefined) expectSameRecords(content, text, cut);
+          const bytes = Buffer.from(page);
+          const cut = cutter.cut(bytes);
+          if (cut !== undefined) expectSameRecords(content, bytes, cut);
         }
       },
     ),
@@ -220,10 +230,10 @@ test("a page that was tampered with is cut as it would be parsed, or not at all"
   fc.assert(
     fc.property(lists, broken, fc.constantFrom(...CONTENTS), (page, tampered, content) => {
       const cutter = cutterOf(content);
-      cutter.cut(page);
-      const text = Buffer.from(tampered).toString("utf8");
-      for (const cut of [cutter.cut(text), cutterOf(content).cut(text)]) {
-        if (cut !== undefined) expectSameRecords(content, text, cut);
+      cutter.cut(Buffer.from(page));
+      const bytes = Buffer.from(tampered);
+      for (const cut of [cutter.cut(bytes), cutterOf(content).cut(bytes)]) {
+        if (cut !== undefined) expectSameRecords(content, bytes, cut);
       }
     }),
     { numRuns: fuzzRuns(10_000) },
@@ -236,21 +246,84 @@ test("a page of any text is cut or left to the parser, and never takes long", ()
       const page = `{"value":[{"ResourceID":1,"A":"${"\\\\".repeat(at)}x"},{"ResourceID":2,"A":"${noise}`;
       const cutter = cutterOf({ kind: "columns", facets: { one: ["A"] } });
       for (const end of ["", '"}]}', "]}"]) {
-        const cut = cutter.cut(page + end);
-        if (cut !== undefined) expect(parsed(page + end)?.length).toBe(cut.keys.length);
+        const bytes = Buffer.from(page + end);
+        const cut = cutter.cut(bytes);
+        if (cut !== undefined) expect(parsed(bytes)?.length).toBe(cut.keys.length);
       }
     }),
     { numRuns: fuzzRuns(3_000) },
   );
 });
 
-test("a text or a list that is longer than a pattern goes is left to the parser", () => {
-  const many = 4_000_000;
+/** A page in which octets were changed, so that it may be no UTF-8 any more. */
+const changed = fc.tuple(
+  lists,
+  fc.array(
+    fc.tuple(
+      fc.nat(),
+      fc.oneof(fc.constantFrom(0, 0x1f, 0x22, 0x5c, 0x80, 0xc3, 0xed, 0xff), fc.nat(255)),
+    ),
+    { minLength: 1, maxLength: 3 },
+  ),
+);
+
+test("a page with octets that are no characters is left to the parser", () => {
+  fc.assert(
+    fc.property(changed, fc.constantFrom(...CONTENTS), ([page, changes], content) => {
+      const bytes = Buffer.from(page);
+      for (const [place, octet] of changes) bytes[place % bytes.length] = octet;
+      const cut = cutterOf(content).cut(bytes);
+      if (cut === undefined) return;
+      expect(Buffer.from(bytes.toString("utf8"))).toEqual(bytes);
+      expectSameRecords(content, bytes, cut);
+    }),
+    { numRuns: fuzzRuns(10_000) },
+  );
+});
+
+test("rows of a list stand in the order of their texts, cut or parsed", () => {
+  const each = fc.constantFrom(
+    "a",
+    "b",
+    "é",
+    "\uD7FF",
+    "\uE000",
+    "\uFFFD",
+    "\u{10000}",
+    "\u{10FFFF}",
+    "z",
+    " ",
+  );
+  const names = fc.array(each, { maxLength: 3 }).map((parts) => parts.join(""));
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(2), fc.constantFrom(0, 0, 1, 2), names), { maxLength: 8 }),
+      (given) => {
+        const rows = given.map(([ResourceID, GroupID, A]) => ({ ResourceID, GroupID, A }));
+        const page = Buffer.from(JSON.stringify({ value: rows }));
+        const content: TableContent = { kind: "rows", facet: "one" };
+        const cut = cutterOf(content).cut(page);
+        expect(cut?.keys.length).toBe(rows.length);
+        if (cut === undefined) return;
+        expectSameRecords(content, page, cut);
+        for (const { key, facets: made } of recordsOf(content, cut.keys, { cut: [cut] })) {
+          const own = rows.filter(({ ResourceID }) => String(ResourceID) === key);
+          const wanted = own.map(({ GroupID, A }) => JSON.stringify({ GroupID, A }));
+          const grouped = [0, 1, 2].flatMap((group) => {
+            return wanted.filter((_, at) => own[at]?.GroupID === group).sort();
+          });
+          expect(made["one"]).toBe(`[${grouped.join(",")}]`);
+        }
+      },
+    ),
+    { numRuns: fuzzRuns(3_000) },
+  );
+});
+
+test("a page is cut however long its texts and lists are", () => {
+  const many = 1_000_000;
   for (const value of [`"${"\\n".repeat(many)}"`, `[${'"",'.repeat(many)}""]`]) {
-    const cutter = cutterOf({ kind: "rows", facet: "one" });
-    expect(cutter.cut('{"value":[{"ResourceID":1,"A":"x"}]}')?.keys).toEqual([1]);
-    const page = `{"value":[{"ResourceID":1,"A":${value}}]}`;
-    expect(cutter.cut(page)).toBeUndefined();
-    expect(cutterOf({ kind: "rows", facet: "one" }).cut(page)).toBeUndefined();
+    const page = Buffer.from(`{"value":[{"ResourceID":1,"A":${value}}]}`);
+    expect(cutterOf({ kind: "rows", facet: "one" }).cut(page)?.keys).toEqual([1]);
   }
 });

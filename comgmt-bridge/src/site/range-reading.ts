@@ -1,4 +1,6 @@
-import type { KeyBounds, PackedRecords, ReadRecord } from "../core/inventory-state.ts";
+import { giveBack } from "@isthmus/shared/give-back";
+import type { KeyBounds, ReadRecord } from "../core/inventory-state.ts";
+import { EMPTY, type PackedRecords } from "../core/packed-records.ts";
 import type { InventorySink } from "../core/ports.ts";
 import type { Asking } from "./admin-service-client.ts";
 import { pageHash } from "./page-hash.ts";
@@ -86,6 +88,7 @@ export async function readRange(
     pages: { ...kept, ...pages, ...looked.pages },
     before,
   });
+  if ("octets" in looked.records) giveBack(looked.records.octets);
   return { isEmpty, isPassedOver: false, records: looked.count, changed: applied.changed };
 }
 
@@ -129,7 +132,7 @@ async function look(
     release(seen.bytes);
   }
   if (scope.collections.length === 0) {
-    const records = assembly?.packed() ?? { keys: [], texts: [] };
+    const records = assembly?.packed() ?? EMPTY;
     return { records, count: records.keys.length, areShallow, pages };
   }
   const records = inScope(assembly?.records() ?? [], scope, facets);

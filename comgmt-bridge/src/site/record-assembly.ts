@@ -1,8 +1,16 @@
-import type { PackedRecords, ReadRecord } from "../core/inventory-state.ts";
+import { giveBack } from "@isthmus/shared/give-back";
+import type { ReadRecord } from "../core/inventory-state.ts";
+import { type PackedRecords, unpacked } from "../core/packed-records.ts";
 import { facetsOf, REPORT_COLUMNS, type SiteTable } from "../core/site-table.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { isAnnotation, withoutAnnotations } from "../protocol/admin-service/answer.ts";
 import type { CutLayout, CutRows } from "../protocol/admin-service/cut-rows.ts";
+import { FacetTexts } from "./facet-texts.ts";
+import { Octets } from "./octets.ts";
+
+const GROUP = "GroupID";
+/** Octets that a text has besides its parts and their commas. */
+const BRACES = 2;
 
 /** Rows of a table, annotations and all. */
 export interface TableRows {
@@ -25,12 +33,14 @@ export function cutLayout({
   switch (content.kind) {
     case "columns": {
       const pieces = Object.values(content.facets).map((columns) => asked(columns, select));
-      return { keyName, pieces, without };
+      return { keyName, pieces, without, form: "members" };
     }
-    case "rows":
-      return { keyName, pieces: [select?.filter((name) => name !== keyName)], without };
+    case "rows": {
+      const pieces = [select?.filter((name) => name !== keyName)];
+      return { keyName, pieces, without, form: "object" };
+    }
     case "values":
-      return { keyName, pieces: [[content.column]], without };
+      return { keyName, pieces: [[content.column]], without, form: "text" };
   }
 }
 
@@ -47,179 +57,149 @@ export interface AssemblyOptions {
   readonly recordKey?: (row: Row) => string | undefined;
 }
 
-interface Building {
-  readonly key: string;
-  /** By the place of a facet: members of its object, `"Name":"A","Build":7`. */
-  readonly members: (string | undefined)[];
-  /** By the place of a facet: its rows. */
-  readonly lists: (ListedRow[] | undefined)[];
-}
-
-interface ListedRow {
-  readonly group: number;
-  readonly text: string;
-}
-
-type Buildings = ReadonlyMap<unknown, Building>;
-type Places = ReadonlyMap<string, number>;
-
 /**
  * Makes records of rows, table by table, so that no more than one table's rows are held at a time. Values that are null are left out, lists
  * stand in one order, and nothing depends on the order in which the site gave its rows: the same records always have the same texts.
  */
 export class RecordAssembly {
-  readonly #buildings = new Map<unknown, Building>();
-  readonly #facets: readonly string[];
-  readonly #places: Places;
+  /** Numbers of records by the key of their rows. */
+  readonly #numbers = new Map<unknown, number>();
+  readonly #keys: string[] = [];
+  /** What was cut, as long as parts of texts are in it. */
+  readonly #given: Uint8Array[] = [];
+  #length = 0;
+  readonly #facets = new Map<string, FacetTexts | undefined>();
 
   constructor({ spine, facets, recordKey }: AssemblyOptions) {
-    this.#facets = [...facets];
-    this.#places = new Map(this.#facets.map((facet, at) => [facet, at]));
     for (const row of spine.rows) {
       const value = row[spine.keyName];
       const key = recordKey === undefined ? String(value) : recordKey(row);
-      if (key !== undefined) this.#buildings.set(value, { key, members: [], lists: [] });
+      if (key !== undefined) this.#addRecord(value, key);
     }
-    for (const key of (spine.cut ?? []).flatMap(({ keys }) => keys)) {
-      this.#buildings.set(key, { key: String(key), members: [], lists: [] });
+    for (const { keys } of spine.cut ?? []) {
+      for (const key of keys) this.#addRecord(key, String(key));
     }
+    for (const facet of facets) this.#facets.set(facet, undefined);
     this.add(spine);
+  }
+
+  #addRecord(value: unknown, key: string): void {
+    const known = this.#numbers.get(value);
+    if (known === undefined) this.#numbers.set(value, this.#keys.push(key) - 1);
+    else this.#keys[known] = key;
   }
 
   /** In the order of the catalogue, so that columns of several tables always come in one order. */
   add(table: TableRows): void {
-    addRows(this.#buildings, table, this.#places);
-    for (const cut of table.cut ?? []) addCut(this.#buildings, table, cut, this.#places);
+    const facets = facetsOf(table.table);
+    const texts = facets.map((facet) => this.#textsOf(facet, table));
+    for (const [piece, of] of texts.entries()) if (of) this.#addRows(of, table, facets[piece]);
+    if (texts.every((of) => of === undefined)) return;
+    for (const cut of table.cut ?? []) this.#addCut(texts, table, cut);
   }
 
-  /** Of rows with one record, e.g. revisions of an application, the last one counts. */
+  /** Undefined for a facet that is not to be made. */
+  #textsOf(facet: string, { table: { content } }: TableRows): FacetTexts | undefined {
+    if (!this.#facets.has(facet)) return undefined;
+    const known = this.#facets.get(facet);
+    if (known !== undefined) return known;
+    const texts = new FacetTexts(content.kind !== "columns", this.#keys.length);
+    this.#facets.set(facet, texts);
+    return texts;
+  }
+
+  #addRows(texts: FacetTexts, of: TableRows, facet = ""): void {
+    const { content } = of.table;
+    switch (content.kind) {
+      case "columns":
+        this.#addColumns(texts, of, asked(content.facets[facet] ?? [], of.select));
+        break;
+      case "rows":
+        this.#addList(texts, of);
+        break;
+      case "values":
+        this.#addValues(texts, of, content.column);
+    }
+  }
+
+  #addColumns(texts: FacetTexts, { rows, keyName }: TableRows, columns: readonly string[]): void {
+    // Where a key has several rows the last one counts.
+    for (const row of new Map(rows.map((row) => [row[keyName], row])).values()) {
+      this.#addText(texts, row[keyName], membersOf(row, columns));
+    }
+  }
+
+  #addList(texts: FacetTexts, { rows, keyName, select }: TableRows): void {
+    const unwanted = new Set([keyName, ...REPORT_COLUMNS]);
+    const columns = select?.filter((name) => name !== keyName);
+    for (const row of rows) {
+      const names =
+        columns ?? Object.keys(row).filter((name) => !isAnnotation(name) && !unwanted.has(name));
+      const group = row[GROUP];
+      const text = `{${membersOf(row, names)}}`;
+      this.#addText(texts, row[keyName], text, typeof group === "number" ? group : 0);
+    }
+  }
+
+  #addValues(texts: FacetTexts, { rows, keyName }: TableRows, column: string): void {
+    for (const row of rows) {
+      const value = row[column];
+      if (typeof value === "string") this.#addText(texts, row[keyName], JSON.stringify(value));
+    }
+  }
+
+  #addText(texts: FacetTexts, key: unknown, text: string, group = 0): void {
+    const record = this.#numbers.get(key);
+    if (record === undefined || text === "") return;
+    const bytes = Buffer.from(text);
+    texts.add(record, bytes, 0, bytes.length, group);
+    this.#length += bytes.length + 1;
+  }
+
+  #addCut(texts: readonly (FacetTexts | undefined)[], { table }: TableRows, cut: CutRows): void {
+    const { keys, groups, places, octets } = cut;
+    const isGrouped = table.content.kind === "rows";
+    this.#given.push(octets);
+    this.#length += (places.at(-1) ?? 0) + 1;
+    let place = 0;
+    for (let row = 0; row < keys.length; row += 1) {
+      const record = this.#numbers.get(keys[row]);
+      const group = isGrouped ? (groups[row] ?? 0) : 0;
+      for (let piece = 0; piece < texts.length; piece += 1, place += 2) {
+        const [from = 0, to = 0] = [places[place], places[place + 1]];
+        if (record !== undefined && from < to) texts[piece]?.add(record, octets, from, to, group);
+      }
+    }
+  }
+
+  /** Of rows with one record, e.g. revisions of an application, the last one counts. To be called once, as `packed` is. */
   records(): ReadRecord[] {
-    return [...this.#last()].map(([key, building]) => {
-      const texts = this.#facets.map((facet, at) => [facet, textOf(building, at)] as const);
-      const facets = texts.filter((pair): pair is [string, string] => pair[1] !== undefined);
-      return { key, facets: Object.fromEntries(facets) };
+    const names = [...this.#facets.keys()];
+    return [...unpacked(this.packed())].map(({ key, texts }) => {
+      const facets = names.map((name, at) => [name, texts[at]] as const);
+      const there = facets.filter((pair): pair is [string, string] => pair[1] !== undefined);
+      return { key, facets: Object.fromEntries(there) };
     });
   }
 
-  /** The same, with the facets in the order in which they were given. */
+  /** The same, with the facets in the order in which they were given; once, since what was cut is given back. */
   packed(): PackedRecords {
-    const last = this.#last();
-    const count = this.#facets.length;
-    const texts: (string | undefined)[] = [];
-    for (const building of last.values()) {
-      for (let at = 0; at < count; at += 1) texts.push(textOf(building, at));
+    const last = new Map(this.#keys.map((key, record) => [key, record]));
+    const facets = [...this.#facets.values()];
+    const lengths = new Int32Array(last.size * facets.length);
+    const out = new Octets(this.#length + BRACES * lengths.length);
+    let at = 0;
+    for (const record of last.values()) {
+      for (const texts of facets) {
+        const from = out.length;
+        texts?.writeTo(out, record);
+        lengths[at] = out.length - from;
+        at += 1;
+      }
     }
-    return { keys: [...last.keys()], texts };
+    for (const bytes of this.#given) giveBack(bytes);
+    return { keys: [...last.keys()], octets: out.bytes, lengths };
   }
-
-  #last(): Map<string, Building> {
-    return new Map([...this.#buildings.values()].map((building) => [building.key, building]));
-  }
-}
-
-function addRows(buildings: Buildings, of: TableRows, places: Places): void {
-  if (of.rows.length === 0) return;
-  const { content } = of.table;
-  for (const facet of facetsOf(of.table)) {
-    const at = places.get(facet);
-    if (at === undefined) continue;
-    if (content.kind === "columns") {
-      addColumns(buildings, of, at, asked(content.facets[facet] ?? [], of.select));
-    } else if (content.kind === "rows") addList(buildings, of, at);
-    else addValues(buildings, of, at, content.column);
-  }
-}
-
-function addColumns(
-  buildings: Buildings,
-  { rows, keyName }: TableRows,
-  at: number,
-  columns: readonly string[],
-): void {
-  // Where a key has several rows the last one counts.
-  for (const row of new Map(rows.map((row) => [row[keyName], row])).values()) {
-    const building = buildings.get(row[keyName]);
-    if (building !== undefined) addMembers(building, at, membersOf(row, columns));
-  }
-}
-
-function addList(buildings: Buildings, { rows, keyName, select }: TableRows, at: number): void {
-  const unwanted = new Set([keyName, ...REPORT_COLUMNS]);
-  const columns = select?.filter((name) => name !== keyName);
-  for (const row of rows) {
-    const building = buildings.get(row[keyName]);
-    if (building === undefined) continue;
-    const names =
-      columns ?? Object.keys(row).filter((name) => !isAnnotation(name) && !unwanted.has(name));
-    const group = row["GroupID"];
-    addListed(building, at, {
-      group: typeof group === "number" ? group : 0,
-      text: `{${membersOf(row, names)}}`,
-    });
-  }
-}
-
-function addValues(
-  buildings: Buildings,
-  { rows, keyName }: TableRows,
-  at: number,
-  column: string,
-): void {
-  for (const row of rows) {
-    const building = buildings.get(row[keyName]);
-    const value = row[column];
-    if (building === undefined || typeof value !== "string") continue;
-    addListed(building, at, { group: 0, text: JSON.stringify(value) });
-  }
-}
-
-function addCut(buildings: Buildings, { table }: TableRows, cut: CutRows, places: Places): void {
-  const { content } = table;
-  const names = facetsOf(table);
-  for (const [piece, facet] of names.entries()) {
-    const at = places.get(facet);
-    if (at === undefined) continue;
-    const pieces = { cut, piece, of: names.length };
-    if (content.kind === "columns")
-      eachPiece(buildings, pieces, (to, text) => addMembers(to, at, text));
-    else if (content.kind === "values")
-      eachPiece(buildings, pieces, (to, text) => addCutValue(to, at, text));
-    else {
-      eachPiece(buildings, pieces, (to, text, group) =>
-        addListed(to, at, { group, text: `{${text}}` }),
-      );
-    }
-  }
-}
-
-function eachPiece(
-  buildings: Buildings,
-  { cut, piece, of }: { readonly cut: CutRows; readonly piece: number; readonly of: number },
-  add: (to: Building, text: string, group: number) => void,
-): void {
-  const { keys, pieces, groups } = cut;
-  for (const [row, key] of keys.entries()) {
-    const building = buildings.get(key);
-    if (building !== undefined) add(building, pieces[row * of + piece] ?? "", groups[row] ?? 0);
-  }
-}
-
-/** `"CollectionID":"SMS00001"`; what is no text is left out, whatever stands in it: a column's name holds no quotation mark. */
-function addCutValue(building: Building, at: number, member: string): void {
-  const from = member.indexOf('":') + 2;
-  if (member[from] === '"') addListed(building, at, { group: 0, text: member.slice(from) });
-}
-
-function addMembers({ members }: Building, at: number, more: string): void {
-  if (more === "") return;
-  const before = members[at];
-  members[at] = before === undefined ? more : `${before},${more}`;
-}
-
-function addListed({ lists }: Building, at: number, row: ListedRow): void {
-  const list = lists[at];
-  if (list === undefined) lists[at] = [row];
-  else list.push(row);
 }
 
 /** Members of an object as JSON.stringify would write them. */
@@ -230,24 +210,6 @@ function membersOf(row: Row, columns: readonly string[]): string {
     if (value !== null && value !== undefined) kept[name] = plain(value);
   }
   return JSON.stringify(kept).slice(1, -1);
-}
-
-function textOf({ members, lists }: Building, at: number): string | undefined {
-  const list = lists[at];
-  if (list !== undefined) return listText(list);
-  const text = members[at];
-  return text === undefined ? undefined : `{${text}}`;
-}
-
-function listText(rows: ListedRow[]): string {
-  if (rows.length > 1) rows.sort(inOrder);
-  return `[${rows.map(({ text }) => text).join(",")}]`;
-}
-
-function inOrder(a: ListedRow, b: ListedRow): number {
-  if (a.group !== b.group) return a.group - b.group;
-  if (a.text === b.text) return 0;
-  return a.text < b.text ? -1 : 1;
 }
 
 /** Most values are texts and numbers, and most lists are of texts. */

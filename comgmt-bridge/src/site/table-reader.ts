@@ -168,7 +168,7 @@ export class TableReader {
   }
 
   #page(table: LaidOutTable, body: Buffer) {
-    const cut = this.#cutterOf(table).cut(body.toString("utf8"));
+    const cut = this.#cutterOf(table).cut(body);
     if (cut !== undefined) return { cut, keys: cut.keys, hasMore: false };
     const page = readPlainRows(body);
     return { ...page, keys: page.rows.map((row) => row[table.keyName]) };

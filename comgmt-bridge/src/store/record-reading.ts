@@ -1,6 +1,7 @@
 import { bucketOf } from "@isthmus/shared/link/inventory-digest";
 import type { Transaction } from "@isthmus/shared/store/transaction";
-import type { PackedRecords, ReadChanges, ReadRange, ReadRecord } from "../core/inventory-state.ts";
+import type { ReadChanges, ReadRange, ReadRecord } from "../core/inventory-state.ts";
+import { type PackedRecords, type RecordTexts, unpacked } from "../core/packed-records.ts";
 import { FacetNames } from "./facet-names.ts";
 import { type ComparedRecord, compareRecord, type ReadingRules } from "./facet-reading.ts";
 import { packedDigest } from "./facet-states.ts";
@@ -10,24 +11,12 @@ import { countRecords, type KindState, kindState } from "./kind-state.ts";
 import { insertRecord, type RecordRow, updateFoundRecord } from "./record-rows.ts";
 import { isFacetName, isRecordKey, refuse } from "./refusals.ts";
 
-/** A record, with the text of each facet that was asked for. */
-export interface RecordTexts {
-  readonly key: string;
-  readonly texts: readonly (string | undefined)[];
-}
-
 /** The records of a reading, however they came. */
 export function* recordsOf(
   records: readonly ReadRecord[] | PackedRecords,
   facets: readonly string[],
 ): Generator<RecordTexts> {
-  if ("texts" in records) {
-    const { keys, texts } = records;
-    for (const [at, key] of keys.entries()) {
-      yield { key, texts: texts.slice(at * facets.length, (at + 1) * facets.length) };
-    }
-    return;
-  }
+  if ("octets" in records) return yield* unpacked(records);
   for (const { key, facets: read } of records) {
     yield { key, texts: facets.map((name) => read[name]) };
   }

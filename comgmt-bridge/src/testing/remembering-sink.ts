@@ -1,5 +1,6 @@
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
-import type { PackedRecords, ReadRecord } from "../core/inventory-state.ts";
+import type { ReadRecord } from "../core/inventory-state.ts";
+import type { PackedRecords } from "../core/packed-records.ts";
 import type { InventorySink } from "../core/ports.ts";
 import { recordsOf } from "../store/record-reading.ts";
 
