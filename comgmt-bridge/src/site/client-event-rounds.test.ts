@@ -18,6 +18,9 @@ async function roundsOver(
     readonly answer?: (key: number) => string;
     readonly history?: string;
     readonly onPause?: (rounds: ClientEventRounds, elapsedMs: number) => void;
+    readonly perHour?: number;
+    /** Told how many were asked for by then. */
+    readonly onApply?: (asked: number) => void;
   } = {},
 ) {
   const clock = new FakeClock(10 * DAY_MS);
@@ -38,6 +41,7 @@ async function roundsOver(
       return { keys: some.filter((key) => isDue(key, before)), through };
     },
     async apply(read) {
+      of.onApply?.(asked.length);
       applied.push(read);
       readAt.set(read.key, clock.now());
     },
@@ -63,7 +67,7 @@ async function roundsOver(
       },
     },
     observer: { requests: () => {}, fault: (code) => void faults.push(code) },
-    perHour: 360,
+    perHour: of.perHour ?? 360,
   });
   const sink = { ...rememberingSink(), clientEvents };
   sink.cursors.set("scans", of.history ?? SCANNED);
@@ -95,6 +99,41 @@ test("so many are read in an hour and no more", async () => {
   const { asked } = await roundsOver(2_000, 2 * HOUR_MS);
   expect(asked.length).toBeGreaterThan(700);
   expect(asked.length).toBeLessThanOrEqual(721);
+});
+
+test.each([
+  [1, 1],
+  [200, 1],
+  [3_600, 20],
+  [36_000, 50],
+])(
+  "at %i an hour %i are read one behind the other, and the pace stays",
+  async (perHour, atOnce) => {
+    const { asked, applied } = await roundsOver(2_000, HOUR_MS / 10, { perHour });
+    const [first] = asked;
+    const group = asked.filter(({ atMs }) => atMs === first?.atMs);
+    // Ten at a time are looked up here.
+    expect(group).toHaveLength(Math.min(atOnce, 10));
+    expect(asked.length).toBeLessThanOrEqual(
+      Math.ceil(Math.min(perHour / 10, 2_000)) + group.length,
+    );
+    expect(applied.map(({ key }) => key)).toEqual(asked.map(({ key }) => key));
+  },
+);
+
+test("more events than are held at once are put into the store before more are read", async () => {
+  const rows = Array.from({ length: 2_000 }, (_, n) => ({
+    EventTime: "2026-03-01T00:00:00Z",
+    EventID: n,
+  }));
+  const open: number[] = [];
+  const { applied } = await roundsOver(10, HOUR_MS / 10, {
+    perHour: 36_000,
+    answer: () => JSON.stringify({ value: rows }),
+    onApply: (asked) => open.push(asked),
+  });
+  expect(applied).toHaveLength(10);
+  expect(open).toEqual([3, 3, 3, 6, 6, 6, 9, 9, 9, 10]);
 });
 
 test("nothing is read before the inventory was read whole for the first time", async () => {

@@ -21,6 +21,14 @@ const MAX_ACTIVE = 200_000;
 const LOOKED_UP_AT_ONCE = 500;
 const MAX_AT_ONCE = 50;
 const MAX_EVENTS_OF_DEVICE = 2_000;
+/**
+ * Own choice: devices are read one behind the other in groups, and put into the store together. To wake up for each by itself cost several
+ * times as much, day and night.
+ */
+const GROUP_MS = 20_000;
+const MAX_IN_GROUP = 50;
+/** Own limit, held in memory until they are put into the store. */
+const MAX_EVENTS_IN_GROUP = 5_000;
 /** So many devices one behind the other whose events cannot be had say that nobody's can; a release before 2002 has none. */
 const REFUSALS = 3;
 const LEFT_ALONE_MS = DAY_MS;
@@ -74,12 +82,38 @@ export class ClientEventRounds {
     await this.#untilAllWasRead(sink, signal);
     for (;;) {
       await sink.ready(signal);
-      const isLeftAlone = parts.clock.now() < this.#leftAloneUntil;
-      const key = isLeftAlone ? undefined : await this.#next(clientEvents);
-      if (key !== undefined) await this.#read(key, clientEvents, signal);
-      const isIdle = key === undefined && (isLeftAlone || this.#active.size === 0);
-      await parts.pause(isIdle ? IDLE_MS : Math.ceil(HOUR_MS / perHour), signal);
+      const asked = await this.#readSome(clientEvents, signal);
+      const isIdle = asked === 0 && (this.#isLeftAlone() || this.#active.size === 0);
+      const ms = isIdle ? IDLE_MS : Math.ceil((HOUR_MS / perHour) * Math.max(1, asked));
+      await parts.pause(ms, signal);
     }
+  }
+
+  /** How many devices were asked for. */
+  async #readSome(sink: ClientEventSink, signal: AbortSignal): Promise<number> {
+    if (this.#isLeftAlone()) return 0;
+    if (this.#due.length === 0) this.#due = [...(await this.#more(sink))];
+    const atOnce = Math.floor((this.#options.perHour * GROUP_MS) / HOUR_MS);
+    const keys = this.#due.splice(0, Math.min(Math.max(1, atOnce), MAX_IN_GROUP));
+    const read: EventsOfDevice[] = [];
+    let [asked, events] = [0, 0];
+    for (const key of keys) {
+      if (this.#isLeftAlone()) break;
+      asked += 1;
+      const found = await this.#read(key, sink, signal);
+      if (found === undefined) continue;
+      read.push(found);
+      events += found.events.length;
+      if (events < MAX_EVENTS_IN_GROUP) continue;
+      await this.#applyAll(read.splice(0), sink);
+      events = 0;
+    }
+    await this.#applyAll(read, sink);
+    return asked;
+  }
+
+  #isLeftAlone(): boolean {
+    return this.#options.parts.clock.now() < this.#leftAloneUntil;
   }
 
   /** Reads the events of these devices now, as far as it can be done at once; the others come in their turn. */
@@ -88,8 +122,8 @@ export class ClientEventRounds {
     sink: ClientEventSink,
     signal: AbortSignal,
   ): Promise<void> {
-    const { parts, observer } = this.#options;
-    if (parts.clock.now() < this.#leftAloneUntil) return;
+    const { observer } = this.#options;
+    if (this.#isLeftAlone()) return;
     this.noteActive(keys.slice(MAX_AT_ONCE));
     for (const key of keys.slice(0, MAX_AT_ONCE)) {
       try {
@@ -108,11 +142,6 @@ export class ClientEventRounds {
   async #untilAllWasRead(sink: InventorySink, signal: AbortSignal): Promise<void> {
     const { pause } = this.#options.parts;
     while (readHistory(await sink.cursor("scans")).endedAt === 0) await pause(IDLE_MS, signal);
-  }
-
-  async #next(sink: ClientEventSink): Promise<number | undefined> {
-    if (this.#due.length === 0) this.#due = [...(await this.#more(sink))];
-    return this.#due.shift();
   }
 
   async #more(sink: ClientEventSink): Promise<readonly number[]> {
@@ -134,7 +163,11 @@ export class ClientEventRounds {
     return keys;
   }
 
-  async #read(key: number, sink: ClientEventSink, signal: AbortSignal): Promise<void> {
+  async #read(
+    key: number,
+    sink: ClientEventSink,
+    signal: AbortSignal,
+  ): Promise<EventsOfDevice | undefined> {
     const { parts, observer } = this.#options;
     const onFault = (code: string, message: string) => observer.fault(code, message);
     const step = () => this.#unlessRefused(this.#ask(key, { lane: "snapshot", signal }));
@@ -142,17 +175,17 @@ export class ClientEventRounds {
     const read = outcome.isDone ? outcome.value : undefined;
     if (read !== undefined) {
       this.#refusals = 0;
-      await this.#apply(read, sink);
-      return;
+      return read;
     }
     this.#refusals += 1;
-    if (this.#refusals < REFUSALS) return;
+    if (this.#refusals < REFUSALS) return undefined;
     this.#refusals = 0;
     this.#leftAloneUntil = parts.clock.now() + LEFT_ALONE_MS;
     await sink.note(
       "client-events.left-alone",
       `the site gives no events of devices (Device(${key})/Events), and is asked again in a day: it needs release 2002 or later, and the account Read Resource`,
     );
+    return undefined;
   }
 
   async #unlessRefused(asked: Promise<EventsOfDevice>): Promise<EventsOfDevice | undefined> {
@@ -170,6 +203,11 @@ export class ClientEventRounds {
     const path = `${objectPath(DEVICE, key)}/Events`;
     const body = await client.ask(path, { ...asking, asked: "rows" });
     return { key, events: readClientEvents(body) };
+  }
+
+  /** In one turn, so that the store has one transaction for all. */
+  async #applyAll(read: readonly EventsOfDevice[], sink: ClientEventSink): Promise<void> {
+    await Promise.all(read.map((each) => this.#apply(each, sink)));
   }
 
   async #apply({ key, events }: EventsOfDevice, sink: ClientEventSink): Promise<void> {

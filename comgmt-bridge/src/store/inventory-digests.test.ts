@@ -97,6 +97,24 @@ test("a wanted record that is read in parts is told in parts", () => {
   ]);
 });
 
+test("a digest has every record once, however many there are and whatever their keys", () => {
+  const { store, cloud, whose, deliver } = world();
+  const keys = Array.from({ length: 4_001 }, (_, n) => [String(n), `SMS${n}`, `0${n}`]).flat();
+  const records = keys.map((key) => ({ key, facets: { identity: JSON.stringify(key) } }));
+  for (let at = 0; at < records.length; at += 500) {
+    const some = records.slice(at, at + 500);
+    store.run("applyChanges", { ...whose(5), facets: ["identity"], records: some, tombstones: [] });
+    deliver();
+  }
+  for (const at of [10, 20]) {
+    const limits = { maxDeletedShare: 0, minDeleted: 0 };
+    store.run("endScan", { ...whose(at + 1), beganAt: at, ...limits });
+  }
+  store.run("tellDigest", whose(30));
+  expect(deliver()).toContainEqual(expect.objectContaining({ type: "digest", count: keys.length }));
+  expect(cloud.isEqual).toBe(true);
+});
+
 test("an empty bucket is listed, too", () => {
   const { store, scan, deliver } = world();
   scan(10);

@@ -1,11 +1,11 @@
 import { bucketOf, DigestBuckets } from "@isthmus/shared/link/inventory-digest";
 import { MAX_ENTRY_BYTES } from "@isthmus/shared/link/messages";
-import type { Row, Transaction } from "@isthmus/shared/store/transaction";
+import type { SqlValue, Transaction } from "@isthmus/shared/store/transaction";
 import type { InventoryState } from "../core/inventory-state.ts";
 import { withFacetsWanted } from "./facet-states.ts";
 import { tell, tellEvent } from "./inventory-entries.ts";
 import { Telling } from "./inventory-telling.ts";
-import { forgetPagesAt, type KindState, kindState, numberOf } from "./kind-state.ts";
+import { forgetPagesAt, type KindState, kindState, NO_NUMBER, numberOf } from "./kind-state.ts";
 import { findRecord, insertRecord } from "./record-rows.ts";
 import { isRecordKey } from "./refusals.ts";
 
@@ -13,6 +13,10 @@ import { isRecordKey } from "./refusals.ts";
 const SCANS_BEFORE_DIGEST = 2;
 /** Rows read at a time, so that a million of them are never in memory. */
 const ROWS_AT_A_TIME = 2_000;
+/** Added to a bucket's number, so that it has as many digits as any other; with a digest it is a row of a list. */
+const BUCKET_BASE = 10_000;
+const BUCKET_CHARACTERS = 5;
+const LISTED_CHARACTERS = BUCKET_CHARACTERS + 16;
 /** Of a `bucket` entry. */
 const MAX_RECORDS_OF_BUCKET = 4_000;
 /** Own limit, held in memory at once: what 256 buckets of a kind of two million records have. Over it none is listed. */
@@ -36,22 +40,45 @@ export function tellDigest(
   return true;
 }
 
+/** Numbers first, which are keys by themselves, then keys that are no numbers. */
 function sumUp(transaction: Transaction, kindId: number): DigestBuckets {
   const sum = new DigestBuckets();
-  let last: Row | undefined;
-  do {
-    const rows = transaction.all(
-      `SELECT number, key, bucket, digest FROM record_state
-       WHERE kind_id = ? AND (number, key) > (?, ?) AND is_suspected = 0 ORDER BY number, key LIMIT ?`,
+  addAll(transaction, sum, { kindId, column: "number", which: "number > ?", first: NO_NUMBER });
+  const which = `number = ${NO_NUMBER} AND key > ?`;
+  addAll(transaction, sum, { kindId, column: "key", which, first: "" });
+  return sum;
+}
+
+/** As one text for many rows: an object for each costs more than all the rest of it. */
+function addAll(
+  transaction: Transaction,
+  sum: DigestBuckets,
+  of: {
+    readonly kindId: number;
+    readonly column: string;
+    readonly which: string;
+    readonly first: SqlValue;
+  },
+): void {
+  const { kindId, column, which } = of;
+  for (let last = of.first; ; ) {
+    const row = transaction.get(
+      `SELECT max(${column}) AS last, group_concat((bucket + ${BUCKET_BASE}) || digest, '') AS listed
+       FROM (SELECT ${column}, bucket, digest FROM record_state
+         WHERE kind_id = ? AND ${which} AND is_suspected = 0 ORDER BY ${column} LIMIT ?)`,
       kindId,
-      last?.["number"] ?? -2,
-      last?.["key"] ?? "",
+      last,
       ROWS_AT_A_TIME,
     );
-    for (const row of rows) sum.add(row["bucket"] as number, row["digest"] as string);
-    last = rows.at(-1);
-  } while (last !== undefined);
-  return sum;
+    if (typeof row?.["listed"] !== "string") return;
+    const { listed } = row;
+    for (let at = 0; at < listed.length; at += LISTED_CHARACTERS) {
+      const digestAt = at + BUCKET_CHARACTERS;
+      const bucket = Number(listed.slice(at, digestAt)) - BUCKET_BASE;
+      sum.add(bucket, listed.slice(digestAt, at + LISTED_CHARACTERS));
+    }
+    last = row["last"] ?? null;
+  }
 }
 
 /** See `InventoryState.takeDifferences`. */

@@ -21,7 +21,7 @@ interface OfKind {
 }
 
 /** Keys that are no numbers have this one; it lies in no range but that of the whole kind. */
-const NO_NUMBER = -1;
+export const NO_NUMBER = -1;
 const WHOLE: KeyBounds = { after: NO_NUMBER - 1, through: Number.MAX_SAFE_INTEGER };
 
 /** The number by which a key lies in a range. */

@@ -23,8 +23,8 @@ import { storePlaceOf } from "./store-place.ts";
 import { Trust } from "./trust.ts";
 import { SUITE_VERSION } from "./version.ts";
 
-/** Not every 10 ms, as it would be otherwise: that wakes a service that has nothing to do. */
-const EVENT_LOOP_LOOK_MS = 100;
+/** Not every 10 ms, as it would be otherwise: that wakes a service that has nothing to do, which costs more than what it then does. */
+const EVENT_LOOP_LOOK_MS = 1_000;
 
 /** What stands before a service is started. */
 export interface Foundation<Rules> {
