@@ -36,6 +36,26 @@ describe("without a control plane", () => {
     });
   });
 
+  test("a file that changed since the start is named by status and check, and what was read stays in force", async () => {
+    await using host = standaloneHost({ guardrailsFile: "guardrails.json" });
+    host.write("guardrails.json", { commands: { allow: ["health.report"] } });
+    await host.run();
+    const said = async () => [
+      (await host.command("status")).stdout,
+      (await host.command("check")).stdout,
+    ];
+    for (const text of await said()) expect(text).not.toMatch(/changed since/);
+    host.write("guardrails.json", { commands: { allow: [] } });
+    for (const text of await said()) {
+      expect(text).toMatch(
+        /guardrails\.json changed since .* read it: what it had then is in force/,
+      );
+      expect(text).toMatch(/-> see that you know of the change, run `check`, and restart/);
+    }
+    host.write("guardrails.json", { commands: { allow: ["health.report"] } });
+    for (const text of await said()) expect(text).not.toMatch(/changed since/);
+  });
+
   test("a second process on the same state folder is refused, the first one goes on", async () => {
     await using host = standaloneHost();
     await host.run();

@@ -10,12 +10,14 @@ import type { Operations } from "../store/transaction.ts";
 import { type CliLeaf, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import type { CommonConfiguration } from "./common-configuration.ts";
 import { checkConfiguration } from "./configuration.ts";
+import { checkFiles } from "./connector-checks.ts";
 import { readGuardrails } from "./connector-foundation.ts";
 import { cloudAccess, connectorSource } from "./connector-source.ts";
 import { inspectGuardrailsFile } from "./guardrails-file.ts";
 import { runCheck } from "./health.ts";
 import type { Identity } from "./identity.ts";
 import { CONFIG_OPTION, loadLocalConfiguration } from "./local-configuration.ts";
+import { readRunFile } from "./run-file.ts";
 import type { CheckResult, HealthCheck, ServiceDefinition } from "./service-definition.ts";
 import { readStandalone } from "./standalone-file.ts";
 import { stateFolderAt } from "./state-folder.ts";
@@ -60,6 +62,11 @@ function kernelChecks<Local, Desired, Rules, Ops extends Operations>(
       run: () => checkGuardrails(definition, local),
     },
   ];
+  const running = readRunFile(folder.runFile);
+  if (running?.files !== undefined && isAlive(running.pid)) {
+    const { pid, files } = running;
+    checks.push({ name: "running", run: () => checkFiles(files, `the process ${pid}`) });
+  }
   const source = sourceOrFault(definition, local);
   if ("fault" in source) return [...checks, { name: "enrolment", run: () => source.fault }];
   if (source.kind === "standalone") {
@@ -73,6 +80,15 @@ function kernelChecks<Local, Desired, Rules, Ops extends Operations>(
     { name: "control-plane", run: () => checkControlPlane(identity, local) },
     { name: "clock", run: () => checkClock(identity, local) },
   ];
+}
+
+/** A process that was killed leaves its file behind. */
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }
 
 function sourceOrFault<Local, Desired, Rules, Ops extends Operations>(

@@ -4,6 +4,7 @@ import { checkCommand } from "./command-check.ts";
 import { approveCommand, auditCommand, statusCommand } from "./command-control.ts";
 import { enrolCommand, trustCommand } from "./command-enrol.ts";
 import { startConnector } from "./connector.ts";
+import { rememberFile } from "./file-as-read.ts";
 import { runUntilStopped } from "./lifetime.ts";
 import { CONFIG_OPTION, loadLocalConfiguration } from "./local-configuration.ts";
 import { makeLog } from "./log.ts";
@@ -48,10 +49,12 @@ function runCommand<Local, Desired, Rules, Ops extends Operations>(
     options: { config: CONFIG_OPTION },
     async run(call) {
       requireNode();
-      const local = loadLocalConfiguration(definition, call.required("config"));
+      const file = call.required("config");
+      const configuration = rememberFile(file);
+      const local = loadLocalConfiguration(definition, file);
       const log = makeLog(definition.service, local.log.level);
       const exitCode = await runUntilStopped(
-        (lifetime) => startConnector(definition, local, log, lifetime),
+        (lifetime) => startConnector(definition, { local, configuration }, log, lifetime),
         log,
       );
       if (exitCode === 0) return undefined;

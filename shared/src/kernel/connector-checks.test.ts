@@ -6,6 +6,7 @@ import { makeStore, type StoreFixture } from "../testing/kernel-store-fixture.ts
 import { AuditKeeper } from "./audit-keeper.ts";
 import { registerKernelChecks, unknownKinds } from "./connector-checks.ts";
 import { DesiredConfiguration } from "./desired-configuration.ts";
+import type { FileAsRead } from "./file-as-read.ts";
 import { HealthBoard } from "./health.ts";
 
 const connected: ConnectorLinkState = {
@@ -24,6 +25,7 @@ async function statusOf(
     readonly link?: Partial<ConnectorLinkState>;
     readonly fault?: { readonly reason: string; readonly remedy: string };
     readonly unknownKinds?: readonly string[];
+    readonly files?: readonly FileAsRead[];
   } = {},
 ) {
   const clock = new FakeClock();
@@ -39,6 +41,7 @@ async function statusOf(
     }),
     audit: new AuditKeeper(made.store, clock),
     guardrailsFault: change.fault,
+    files: change.files ?? [],
     unknownKinds: change.unknownKinds ?? [],
     linkState: () => ({ ...connected, ...change.link }),
   });
@@ -50,6 +53,18 @@ test("a connected connector with everything in order is healthy throughout", asy
   for (const name of ["store", "guardrails", "audit", "link", "clock", "link-backlog"]) {
     expect(await statusOf(made, name)).toMatchObject({ status: "healthy" });
   }
+});
+
+test("a file that changed since the start is named, with what is in force and what to do", async () => {
+  await using made = await makeStore();
+  expect(await statusOf(made, "local-files")).toMatchObject({ status: "healthy" });
+  const files = [{ path: "/nowhere/guardrails.json", sha256: "00" }];
+  expect(await statusOf(made, "local-files", { files })).toMatchObject({
+    status: "warning",
+    reason:
+      "/nowhere/guardrails.json changed since this process read it: what it had then is in force",
+    remedy: expect.stringMatching(/restart the service/),
+  });
 });
 
 test("a cloud that is away, or wants no more, is a warning with the reason and what to do", async () => {

@@ -4,6 +4,7 @@ import type { Store } from "../store/store.ts";
 import type { AuditKeeper } from "./audit-keeper.ts";
 import type { ConnectorOperations } from "./connector-operations.ts";
 import type { DesiredConfiguration } from "./desired-configuration.ts";
+import { changedFiles, type FileAsRead } from "./file-as-read.ts";
 import type { CommonGuardrails } from "./guardrails-file.ts";
 import type { HealthBoard } from "./health.ts";
 import { type CheckResult, type CommandHandler, WINDOW_KINDS } from "./service-definition.ts";
@@ -22,6 +23,8 @@ export function registerKernelChecks<Desired>(
     readonly desired: DesiredConfiguration<Desired>;
     readonly audit: AuditKeeper;
     readonly guardrailsFault: { readonly reason: string; readonly remedy: string } | undefined;
+    /** What was read at the start. */
+    readonly files: readonly FileAsRead[];
     /** Kinds that the guardrails name although the service has no such thing. */
     readonly unknownKinds: readonly string[];
     /** Undefined in standalone mode. */
@@ -35,6 +38,7 @@ export function registerKernelChecks<Desired>(
     name: "guardrails",
     run: () => checkGuardrails(of.guardrailsFault, of.unknownKinds),
   });
+  board.register({ name: "local-files", run: () => checkFiles(of.files, RUNS) });
   board.register({
     name: "audit",
     run: () => audit.check(linkState?.().connected ?? false),
@@ -62,6 +66,22 @@ function checkGuardrails(
     status: "warning",
     reason: `the guardrails name what this service does not have: ${unknownKinds.join(", ")}`,
     remedy: "correct the guardrails file and restart",
+  };
+}
+
+const RUNS = "this process";
+
+/** Files that are read once, at the start: what is on disk by now may be something else. `who` runs with them. */
+export function checkFiles(files: readonly FileAsRead[], who: string): CheckResult {
+  const changed = changedFiles(files);
+  if (changed.length === 0) {
+    return { status: "healthy", reason: `${who} runs with the files that are on disk` };
+  }
+  return {
+    status: "warning",
+    reason: `${changed.join(" and ")} changed since ${who} read it: what it had then is in force`,
+    remedy:
+      "see that you know of the change, run `check`, and restart the service; to keep what is in force, put the file back",
   };
 }
 

@@ -1,5 +1,3 @@
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { systemClock } from "../clock.ts";
@@ -9,6 +7,7 @@ import type { Operations } from "../store/transaction.ts";
 import type { CommonConfiguration } from "./common-configuration.ts";
 import type { ConnectorOperations } from "./connector-operations.ts";
 import { type ConnectorSource, connectorSource } from "./connector-source.ts";
+import { type FileAsRead, rememberFile } from "./file-as-read.ts";
 import {
   builtInGuardrails,
   type Guardrails,
@@ -36,6 +35,8 @@ export interface Foundation<Rules> {
   readonly trust: Trust;
   readonly guardrails: Guardrails<Rules>;
   readonly guardrailsFault: ReturnType<typeof inspectGuardrailsFile>;
+  /** Configuration and guardrails, which are in force as they were at the start. */
+  readonly files: readonly FileAsRead[];
   readonly store: Store<ConnectorOperations>;
   readonly board: HealthBoard;
   readonly metrics: Registry;
@@ -49,7 +50,13 @@ export interface Foundation<Rules> {
  */
 export async function layFoundation<Local, Desired, Rules, Ops extends Operations>(
   definition: ServiceDefinition<Local, Desired, Rules, Ops>,
-  local: Local & CommonConfiguration,
+  {
+    local,
+    configuration,
+  }: {
+    readonly local: Local & CommonConfiguration;
+    readonly configuration: FileAsRead | undefined;
+  },
   log: Logger,
   lifetime: Lifetime,
 ): Promise<Foundation<Rules>> {
@@ -57,6 +64,7 @@ export async function layFoundation<Local, Desired, Rules, Ops extends Operation
   const folder = stateFolderAt(local.stateFolder);
   const guardrailsFault = inspectGuardrailsFile(local.guardrailsFile, local.strict);
   if (guardrailsFault !== undefined) log.warn(guardrailsFault, "guardrails.weak");
+  const rules = local.guardrailsFile === undefined ? undefined : rememberFile(local.guardrailsFile);
   const guardrails = readGuardrails(definition, local.guardrailsFile);
   lifetime.resources.use(holdStateFolder(folder));
   const source = connectorSource(service, folder, local);
@@ -77,7 +85,7 @@ export async function layFoundation<Local, Desired, Rules, Ops extends Operation
       version: SUITE_VERSION,
       mode: source.kind,
       guardrails: guardrails.source,
-      guardrailsSha256: hashOfFile(local.guardrailsFile),
+      guardrailsSha256: rules?.sha256 ?? null,
     },
   });
   lifetime.resources.defer(async () => {
@@ -95,6 +103,7 @@ export async function layFoundation<Local, Desired, Rules, Ops extends Operation
     trust: Trust.load(folder.trustFile, systemClock),
     guardrails,
     guardrailsFault,
+    files: [configuration, rules].filter((file) => file !== undefined),
     store,
     board: new HealthBoard(systemClock),
     metrics,
@@ -117,9 +126,4 @@ export function readGuardrails<Local, Desired, Rules, Ops extends Operations>(
   return file === undefined
     ? builtInGuardrails(service, guardrails, builtIn)
     : loadGuardrails(service, guardrails, file);
-}
-
-function hashOfFile(file: string | undefined): string | null {
-  if (file === undefined) return null;
-  return createHash("sha256").update(readFileSync(file)).digest("hex");
 }

@@ -21,6 +21,7 @@ import { connectorHooks } from "./connector-hooks.ts";
 import { cloudAccess } from "./connector-source.ts";
 import { type ControlHandlers, serveControlSocket } from "./control-socket.ts";
 import { DesiredConfiguration, type OfferedConfiguration } from "./desired-configuration.ts";
+import type { FileAsRead } from "./file-as-read.ts";
 import { startHealthListener } from "./health-listener.ts";
 import { everyHour } from "./housekeeping.ts";
 import type { Identity } from "./identity.ts";
@@ -49,12 +50,18 @@ type Handlers = Readonly<Record<string, CommandHandler<any>>>;
  */
 export async function startConnector<Local, Desired, Rules, Ops extends Operations>(
   definition: ServiceDefinition<Local, Desired, Rules, Ops>,
-  local: Local & CommonConfiguration,
+  {
+    local,
+    configuration,
+  }: {
+    readonly local: Local & CommonConfiguration;
+    readonly configuration: FileAsRead | undefined;
+  },
   log: Logger,
   lifetime: Lifetime,
 ): Promise<void> {
   const { resources, signal } = lifetime;
-  const base = await layFoundation(definition, local, log, lifetime);
+  const base = await layFoundation(definition, { local, configuration }, log, lifetime);
   const connector = new Connector(definition, local, base);
   const health = await startHealthListener({
     ...local.health,
@@ -119,7 +126,7 @@ class Connector<Local, Desired, Rules, Ops extends Operations> {
 
   /** Puts in force what was last in force, then listens to where new configuration and commands come from. */
   async connect(service: RunningService<Desired>, lifetime: Lifetime): Promise<void> {
-    const { store, connectorId, source, board, guardrails, guardrailsFault } = this.#base;
+    const { store, connectorId, source, board, guardrails, guardrailsFault, files } = this.#base;
     const desired = new DesiredConfiguration({
       source: connectorId,
       schema: this.#definition.desiredConfiguration,
@@ -135,6 +142,7 @@ class Connector<Local, Desired, Rules, Ops extends Operations> {
       desired,
       audit,
       guardrailsFault,
+      files,
       unknownKinds: unknownKinds(guardrails.commands, handlers),
       linkState: source.kind === "cloud" ? () => this.#linkState() : undefined,
     });
@@ -169,6 +177,7 @@ class Connector<Local, Desired, Rules, Ops extends Operations> {
         connectorId,
         startedAt,
         healthUrl,
+        files: this.#base.files,
         ...this.#listeners,
       }),
     );

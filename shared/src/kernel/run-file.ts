@@ -1,10 +1,13 @@
 import { z } from "zod";
+import { fileAsRead } from "./file-as-read.ts";
 import { readStateFile, removeStateFile, writeFileAtomically } from "./state-files.ts";
 
 const runFile = z.looseObject({
   pid: z.number(),
   startedAt: z.number(),
   healthUrl: z.string(),
+  /** What was read at the start. */
+  files: z.array(fileAsRead).readonly().optional(),
 });
 
 /** What `run.json` says of a running process: its listeners' addresses besides these. */
