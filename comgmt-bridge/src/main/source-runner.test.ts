@@ -3,7 +3,7 @@ import {
   inventoryEntry,
   type Lease,
 } from "@isthmus/shared/link/inventory-messages";
-import { lineOf } from "@isthmus/shared/link/lane-operations";
+import { lineOf, STORED_ENTRIES } from "@isthmus/shared/link/lane-operations";
 import { makeTestKernel } from "@isthmus/shared/testing/kernel";
 import { until } from "@isthmus/shared/testing/until";
 import { expect, test } from "vitest";
@@ -62,7 +62,7 @@ async function startRunner() {
   /** As the wire reads them. */
   const events = async () => {
     const rows = await store.query(
-      "SELECT entry, packed FROM stream_entry ORDER BY position",
+      `SELECT entry, bytes FROM ${STORED_ENTRIES} ORDER BY position`,
       [],
       100,
     );

@@ -6,7 +6,7 @@ import {
   MAX_WANTED_KEYS,
   type RecordKind,
 } from "@isthmus/shared/link/inventory-messages";
-import { appendLineToStream, appendToStream } from "@isthmus/shared/link/lane-operations";
+import { appendPackedToStream, appendToStream } from "@isthmus/shared/link/lane-operations";
 import { MAX_ENTRY_BYTES } from "@isthmus/shared/link/messages";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import type { Telling } from "./inventory-telling.ts";
@@ -18,6 +18,9 @@ import type { Telling } from "./inventory-telling.ts";
 const GROUPED_BYTES = 196_608;
 /** Even where each character is 3 octets in UTF-8 a record of so many is below the wire's limit: the facets of a larger one are counted. */
 const SURE_RECORD_CHARACTERS = 65_536;
+/** An entry of records comes to be here, and the one behind it: operations run one after the other, and each makes entries of one kind. */
+const entry = Buffer.allocUnsafeSlow(2 * MAX_ENTRY_BYTES);
+const ENTRY_END = "]}";
 /** Room for what stands around the facets of a record that has an entry of its own: names, and a key of 256 escaped characters. */
 const HEAD_BYTES = 4_096;
 /** Own limit: a facet has to fit an entry of its own. */
@@ -31,7 +34,6 @@ export class RecordEntries {
   readonly #telling: Telling;
   readonly #head: string;
   readonly #recordHead: string;
-  #pending = "";
   #bytes = 0;
   #count = 0;
 
@@ -61,20 +63,32 @@ export class RecordEntries {
     const revision = this.#telling.nextRevision();
     const { at } = this.#telling;
     const record = `${this.#recordHead}${JSON.stringify(key)},"revision":${revision},"at":${at},"isWhole":${isWhole},"facets":{${facets}}}`;
-    const bytes = Buffer.byteLength(record) + 1;
-    if (this.#count > 0 && this.#bytes + bytes > GROUPED_BYTES) this.flush();
-    this.#bytes += bytes;
-    this.#pending += this.#count === 0 ? record : `,${record}`;
+    if (this.#count === 0) this.#bytes = entry.write(this.#head);
+    const from = this.#bytes;
+    this.#bytes += entry.write(this.#count === 0 ? record : `,${record}`, from);
+    if (this.#count > 0 && this.#bytes > GROUPED_BYTES) this.#flushBefore(from);
     this.#count += 1;
     if (this.#count === MAX_RECORDS_IN_ENTRY) this.flush();
   }
 
+  /** The record that stands from there on, behind its comma, is the first of the next entry. */
+  #flushBefore(from: number): void {
+    const record = Buffer.from(entry.subarray(from + 1, this.#bytes));
+    this.#bytes = from;
+    this.flush();
+    const at = entry.write(this.#head);
+    this.#bytes = at + record.copy(entry, at);
+  }
+
   flush(): void {
     if (this.#count === 0) return;
-    const line = `${this.#head}${this.#pending}]}`;
     const { at } = this.#telling;
-    appendLineToStream(this.#transaction, { stream: INVENTORY_STREAM, at, line });
-    this.#pending = "";
+    const end = this.#bytes + entry.write(ENTRY_END, this.#bytes);
+    appendPackedToStream(this.#transaction, {
+      stream: INVENTORY_STREAM,
+      at,
+      raw: entry.subarray(0, end),
+    });
     this.#bytes = 0;
     this.#count = 0;
   }

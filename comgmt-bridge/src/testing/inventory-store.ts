@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { type InventoryEntry, inventoryEntry } from "@isthmus/shared/link/inventory-messages";
-import { lineOf } from "@isthmus/shared/link/lane-operations";
+import { lineOf, STORED_ENTRIES } from "@isthmus/shared/link/lane-operations";
 import { MAX_ENTRY_BYTES } from "@isthmus/shared/link/messages";
 import { StatementCache } from "@isthmus/shared/store/database";
 import type { Row } from "@isthmus/shared/store/transaction";
@@ -18,6 +18,7 @@ const TABLES = [
   "refusal",
   "stream",
   "stream_entry",
+  "packed_entry",
 ];
 
 /** The bridge's store in memory and on this thread: its operations as they are, without a process around them. */
@@ -50,7 +51,7 @@ export class InventoryStore {
   /** Entries that were put into the stream since the last call, each within the limits of the wire. */
   told(): InventoryEntry[] {
     const rows = this.rows(
-      "SELECT position, entry, packed FROM stream_entry WHERE stream = 'inventory' AND position > ? ORDER BY position",
+      `SELECT position, entry, bytes FROM ${STORED_ENTRIES} WHERE stream = 'inventory' AND position > ? ORDER BY position`,
       this.#told,
     );
     return rows.map((row) => {

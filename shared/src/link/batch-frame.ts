@@ -140,7 +140,7 @@ export async function makeBatchFrame(of: {
   readonly firstSeq: number;
   readonly isAfterPruned: boolean;
   readonly lines: readonly string[];
-  readonly packed?: Packed;
+  readonly packed?: Packed | undefined;
 }): Promise<Buffer> {
   const { bytes: compressed, rawBytes } = of.packed ?? (await pack(of.lines));
   const name = Buffer.from(of.stream, "latin1");

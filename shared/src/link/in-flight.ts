@@ -10,6 +10,14 @@ const MAX_BATCH_RAW_BYTES = 262_144;
 const FIRST_RATIO = 2;
 const RATIO_GAIN = 0.25;
 
+export interface Room {
+  /** So many batches may be sent, with so many bytes as they go onto the line. */
+  readonly batches: number;
+  readonly bytes: number;
+  /** Raw bytes that the next batch may have. */
+  readonly rawBytes: number;
+}
+
 interface Sent {
   readonly stream: string;
   readonly lastSeq: number;
@@ -53,14 +61,15 @@ export class InFlight {
     return this.#sent.length;
   }
 
-  /** Raw bytes that the next batch may have; 0 when none may be sent now. */
-  roomFor(isBulk: boolean): number {
-    if (this.#sent.length >= MAX_BATCHES_IN_FLIGHT) return 0;
+  /** What may be sent now; undefined for nothing. */
+  roomFor(isBulk: boolean): Room | undefined {
+    const maxBatches = MAX_BATCHES_IN_FLIGHT - (isBulk ? RESERVED_BATCHES : 0);
+    const batches = maxBatches - (isBulk ? this.#bulkBatches : this.#sent.length);
     const credit = this.#maxBytes - this.#bytes;
-    if (!isBulk) return credit > 0 ? MAX_BATCH_RAW_BYTES : 0;
-    if (this.#bulkBatches >= MAX_BATCHES_IN_FLIGHT - RESERVED_BATCHES) return 0;
-    const room = Math.min(credit, this.goodput.limitBytes - this.#bulkBytes);
-    return room <= 0 ? 0 : Math.min(MAX_BATCH_RAW_BYTES, Math.ceil(room * this.#ratio));
+    const bytes = isBulk ? Math.min(credit, this.goodput.limitBytes - this.#bulkBytes) : credit;
+    if (bytes <= 0 || batches <= 0 || this.#sent.length >= MAX_BATCHES_IN_FLIGHT) return undefined;
+    const foreseen = isBulk ? Math.ceil(bytes * this.#ratio) : MAX_BATCH_RAW_BYTES;
+    return { batches, bytes, rawBytes: Math.min(MAX_BATCH_RAW_BYTES, foreseen) };
   }
 
   /** Notes a batch of `rawBytes` that became a frame of `bytes`. */

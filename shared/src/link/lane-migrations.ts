@@ -84,4 +84,17 @@ export const laneMigrations: readonly Migration[] = [
       ALTER TABLE stream_entry ADD COLUMN packed BLOB;
     `,
   },
+  {
+    id: "lane-4-packed-apart",
+    sql: `
+      -- What is long stands by itself, so that it is not written once more when its entry is given a seq.
+      CREATE TABLE packed_entry (
+        position INTEGER PRIMARY KEY REFERENCES stream_entry (position) ON DELETE CASCADE,
+        bytes BLOB NOT NULL
+      ) STRICT;
+      INSERT INTO packed_entry (position, bytes)
+        SELECT position, packed FROM stream_entry WHERE packed IS NOT NULL;
+      ALTER TABLE stream_entry DROP COLUMN packed;
+    `,
+  },
 ];

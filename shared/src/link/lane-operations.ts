@@ -5,7 +5,12 @@ import { forgetInFlight, inboxOperations, pruneInbox } from "./inbox-operations.
 import { adoptCursors, lastSeqs, pruneStreams, streamOperations } from "./stream-operations.ts";
 
 export { laneMigrations } from "./lane-migrations.ts";
-export { appendLineToStream, appendToStream, lineOf } from "./stream-operations.ts";
+export {
+  appendPackedToStream,
+  appendToStream,
+  lineOf,
+  STORED_ENTRIES,
+} from "./stream-operations.ts";
 
 /** What a connector says of its own state in `hello`. */
 export interface LaneState {

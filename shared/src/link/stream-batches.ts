@@ -6,8 +6,8 @@ import { findStream, type StreamRow } from "./stream-rows.ts";
 export interface StreamBatch {
   readonly firstSeq: number;
   readonly lines: readonly string[];
-  /** In place of lines: one entry, compressed already. */
-  readonly packed?: Packed;
+  /** In place of lines: entries that are compressed already, each for a frame of its own. */
+  readonly packed: readonly Packed[];
   /** Whether entries between those asked for and these are gone by retention. */
   readonly isAfterPruned: boolean;
   /** Whether more entries wait behind these. */
@@ -16,7 +16,7 @@ export interface StreamBatch {
 
 /**
  * The entries after `afterSeq`: first those that have a seq, then new ones, which get theirs here, so that the order of
- * sending is the order of committing. At least one entry whatever its size, and a packed one alone; undefined when there is none.
+ * sending is the order of committing. At least one entry whatever its size, and packed ones without others; undefined when there is none.
  */
 export function takeStreamBatch(
   transaction: Transaction,
@@ -25,11 +25,14 @@ export function takeStreamBatch(
     readonly afterSeq: number;
     readonly maxEntries: number;
     readonly maxBytes: number;
+    /** Of packed entries; one where it is absent. */
+    readonly maxPacked?: number;
+    readonly maxPackedBytes?: number;
   },
 ): StreamBatch | undefined {
   const stream = findStream(transaction, of.stream);
   if (stream === undefined) return undefined;
-  const budget = new BatchBudget(of.maxEntries, of.maxBytes);
+  const budget = new BatchBudget(of);
   const firstSeq = takeSequenced(transaction, of, budget);
   const reached = firstSeq === undefined ? stream.lastSeq : firstSeq + budget.entries - 1;
   const given = reached === stream.lastSeq ? giveSeqs(transaction, of.stream, stream, budget) : 0;
@@ -43,34 +46,39 @@ export function takeStreamBatch(
   };
 }
 
-/** Counts entries while they fit, by their sizes: the texts are read once it is known which. */
+/** Counts entries while they fit, by their sizes: the texts are read once it is known which. All of a batch are packed, or none is. */
 class BatchBudget {
   entries = 0;
-  readonly #maxEntries: number;
-  #bytesLeft: number;
-  #isClosed = false;
+  readonly #of: Parameters<typeof takeStreamBatch>[1];
+  #bytes = 0;
+  #isPacked = false;
 
-  constructor(maxEntries: number, maxBytes: number) {
-    this.#maxEntries = maxEntries;
-    this.#bytesLeft = maxBytes;
+  constructor(of: Parameters<typeof takeStreamBatch>[1]) {
+    this.#of = of;
   }
 
   get entriesLeft(): number {
-    return this.#isClosed ? 0 : this.#maxEntries - this.entries;
+    const { maxEntries, maxPacked = 1 } = this.#of;
+    return (this.#isPacked ? maxPacked : maxEntries) - this.entries;
   }
 
   /** Whether the entry of this row goes with those before it. */
   add(row: Row): boolean {
-    const isPacked = row["raw_bytes"] !== null;
-    const bytes = Number(isPacked ? row["raw_bytes"] : row["bytes"]) + 1;
-    const fits = this.entries === 0 || (!isPacked && bytes <= this.#bytesLeft);
-    if (!fits || this.#isClosed) return false;
-    this.#isClosed = isPacked;
-    this.#bytesLeft -= bytes;
+    const isPacked = row["packed_bytes"] !== null;
+    const bytes = this.#bytes + Number(isPacked ? row["packed_bytes"] : row["bytes"]) + 1;
+    const { maxBytes, maxPackedBytes = 0 } = this.#of;
+    const goesWith = isPacked === this.#isPacked && this.entriesLeft > 0;
+    const fits = goesWith && bytes <= (isPacked ? maxPackedBytes : maxBytes);
+    if (this.entries > 0 && !fits) return false;
+    this.#isPacked = isPacked;
+    this.#bytes = bytes;
     this.entries += 1;
     return true;
   }
 }
+
+const SIZES = `octet_length(entry) AS bytes,
+  (SELECT octet_length(bytes) FROM packed_entry WHERE position = stream_entry.position) AS packed_bytes`;
 
 function takeSequenced(
   transaction: Transaction,
@@ -78,7 +86,7 @@ function takeSequenced(
   budget: BatchBudget,
 ): number | undefined {
   const rows = transaction.all(
-    `SELECT seq, raw_bytes, octet_length(entry) AS bytes FROM stream_entry
+    `SELECT seq, ${SIZES} FROM stream_entry
      WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?`,
     stream,
     afterSeq,
@@ -100,13 +108,14 @@ function giveSeqs(
 ): number {
   if (stream.unsequenced === 0 || budget.entriesLeft === 0) return 0;
   const rows = transaction.all(
-    `SELECT position, raw_bytes, octet_length(entry) AS bytes FROM stream_entry
+    `SELECT position, ${SIZES} FROM stream_entry
      WHERE stream = ? AND seq IS NULL ORDER BY position LIMIT ?`,
     name,
     budget.entriesLeft,
   );
   const overflow = rows.findIndex((row) => !budget.add(row));
   const taken = overflow === -1 ? rows : rows.slice(0, overflow);
+  if (taken.length === 0) return 0;
   for (const [index, row] of taken.entries()) {
     transaction.run(
       "UPDATE stream_entry SET seq = ? WHERE position = ?",
@@ -130,17 +139,18 @@ function readEntries(
   entries: number,
 ): Pick<StreamBatch, "lines" | "packed"> {
   const rows = transaction.all(
-    `SELECT entry, packed, raw_bytes FROM stream_entry
+    `SELECT entry, raw_bytes, bytes FROM stream_entry LEFT JOIN packed_entry USING (position)
      WHERE stream = ? AND seq >= ? AND seq < ? ORDER BY seq LIMIT ?`,
     stream,
     firstSeq,
     firstSeq + entries,
     entries,
   );
-  const [first] = rows;
-  const bytes = first?.["packed"];
-  if (bytes instanceof Uint8Array) {
-    return { lines: [], packed: { bytes, rawBytes: Number(first?.["raw_bytes"]) } };
+  const packed: Packed[] = [];
+  const lines: string[] = [];
+  for (const { entry, raw_bytes: rawBytes, bytes } of rows) {
+    if (bytes instanceof Uint8Array) packed.push({ bytes, rawBytes: Number(rawBytes) });
+    else lines.push(String(entry));
   }
-  return { lines: rows.map((row) => String(row["entry"])) };
+  return { lines, packed };
 }

@@ -10,7 +10,7 @@ import { findStream, streamOf } from "./stream-rows.ts";
 /** Own limit: entries of one stream that the control plane has not acknowledged. */
 export const MAX_UNACKED_ENTRIES = 1_000_000;
 /** Own choice: a longer line of a stream of bulk is worth being compressed by itself. */
-const MAX_PLAIN_CHARACTERS = 4_096;
+const MAX_PLAIN_BYTES = 4_096;
 /** Entries removed by one pruning. */
 const MAX_PRUNED = 10_000;
 const HOUR_MS = 3_600_000;
@@ -30,35 +30,41 @@ export function appendToStream(
 }
 
 /**
- * The same for an entry that is JSON text already: one line, as `JSON.stringify` gives it. One of more than 4 KiB is compressed here and goes up
- * by itself: what is written, read again and handed from thread to thread is a tenth of it then.
+ * The same for an entry that is JSON text already, one line as `JSON.stringify` gives it, in UTF-8. One of more than 4 KiB is compressed here and
+ * goes up by itself: what is written, read again and handed from thread to thread is a tenth of it then.
  */
-export function appendLineToStream(
+export function appendPackedToStream(
   transaction: Transaction,
-  of: { readonly stream: string; readonly at: number; readonly line: string },
+  { stream, at, raw }: { readonly stream: string; readonly at: number; readonly raw: Buffer },
 ): void {
-  const { stream, at, line } = of;
-  if (line.length <= MAX_PLAIN_CHARACTERS) {
-    insertEntry(transaction, { stream, at, line, bytes: Buffer.byteLength(line) });
+  const bytes = raw.length;
+  if (bytes <= MAX_PLAIN_BYTES) {
+    insertEntry(transaction, { stream, at, line: raw.toString(), bytes });
     return;
   }
-  const raw = Buffer.from(line);
-  refuseTooLarge(stream, raw.length);
+  refuseTooLarge(stream, bytes);
   const packed = packLine(raw);
   admit(transaction, stream);
-  transaction.run(
-    "INSERT INTO stream_entry (stream, at, entry, packed, raw_bytes) VALUES (?, ?, '', ?, ?)",
+  const { lastInsertRowid } = transaction.run(
+    "INSERT INTO stream_entry (stream, at, entry, raw_bytes) VALUES (?, ?, '', ?)",
     stream,
     at,
+    bytes,
+  );
+  transaction.run(
+    "INSERT INTO packed_entry (position, bytes) VALUES (?, ?)",
+    lastInsertRowid,
     packed,
-    raw.length,
   );
 }
 
-/** The JSON text of a row of `stream_entry`. */
-export function lineOf({ entry, packed }: Row): string {
-  if (!(packed instanceof Uint8Array)) return String(entry);
-  return zstdDecompressSync(packed, { maxOutputLength: MAX_ENTRY_BYTES }).toString("utf8");
+/** What `lineOf` reads: `SELECT entry, bytes FROM ...`. */
+export const STORED_ENTRIES = "stream_entry LEFT JOIN packed_entry USING (position)";
+
+/** The JSON text of a row of `STORED_ENTRIES`. */
+export function lineOf({ entry, bytes }: Row): string {
+  if (!(bytes instanceof Uint8Array)) return String(entry);
+  return zstdDecompressSync(bytes, { maxOutputLength: MAX_ENTRY_BYTES }).toString("utf8");
 }
 
 function insertEntry(

@@ -1,10 +1,11 @@
 import { codeOf } from "../errors.ts";
 import { makeBatchFrame } from "./batch-frame.ts";
-import { InFlight } from "./in-flight.ts";
+import { InFlight, type Room } from "./in-flight.ts";
 import { COMMANDS_STREAM } from "./inbox-operations.ts";
 import type { LaneStore } from "./lane-store.ts";
 import type { LinkLog } from "./link-log.ts";
 import { Pump } from "./pump.ts";
+import type { StreamBatch } from "./stream-batches.ts";
 
 /** Entries in one batch. */
 const BATCH_ENTRIES = 100;
@@ -133,42 +134,60 @@ export class UpLane {
     const stream = [...this.#waiting].find(
       (each) => isBulkStream(each) === isBulk && !attached.unsupported.has(each),
     );
-    if (room <= 0 || stream === undefined) return false;
+    if (room === undefined || stream === undefined) return false;
     await this.#sendBatch(attached, stream, room);
     return true;
   }
 
-  async #sendBatch(attached: Attached, stream: string, maxBytes: number): Promise<void> {
+  async #sendBatch(attached: Attached, stream: string, room: Room): Promise<void> {
     const afterSeq = attached.sentSeq.get(stream) ?? 0;
-    const batch = await this.#take(stream, afterSeq, maxBytes);
+    const batch = await this.#take(stream, afterSeq, room);
     if (batch === undefined) return;
     if (batch.hasMore) this.#waiting.add(stream);
-    const frame = await makeBatchFrame({ stream, ...batch });
-    if (this.#attached !== attached) return;
-    const entries = batch.packed === undefined ? batch.lines.length : 1;
-    const lastSeq = batch.firstSeq + entries - 1;
-    attached.sentSeq.set(stream, lastSeq);
-    const rawBytes =
-      batch.packed?.rawBytes ?? batch.lines.reduce((sum, line) => sum + line.length + 1, 0);
-    const isBulk = isBulkStream(stream);
-    attached.inFlight.add(
-      { stream, lastSeq, bytes: frame.length, isBulk, rawBytes },
-      this.#monotonicMs(),
-    );
-    attached.connection.send(frame);
+    let { firstSeq, isAfterPruned } = batch;
+    for (const part of framesOf(batch)) {
+      const frame = await makeBatchFrame({ stream, firstSeq, isAfterPruned, ...part });
+      if (this.#attached !== attached) return;
+      const lastSeq = firstSeq + part.entries - 1;
+      attached.sentSeq.set(stream, lastSeq);
+      const isBulk = isBulkStream(stream);
+      attached.inFlight.add(
+        { stream, lastSeq, bytes: frame.length, isBulk, rawBytes: part.rawBytes },
+        this.#monotonicMs(),
+      );
+      attached.connection.send(frame);
+      firstSeq = lastSeq + 1;
+      isAfterPruned = false;
+    }
   }
 
-  async #take(stream: string, afterSeq: number, maxBytes: number) {
+  async #take(stream: string, afterSeq: number, room: Room) {
     // Whoever wakes the stream from here on is heard again.
     this.#waiting.delete(stream);
     try {
-      const ask = { stream, afterSeq, maxEntries: BATCH_ENTRIES, maxBytes };
+      const ask = {
+        stream,
+        afterSeq,
+        maxEntries: BATCH_ENTRIES,
+        maxBytes: room.rawBytes,
+        maxPacked: room.batches,
+        maxPackedBytes: room.bytes,
+      };
       return await this.#store.run("takeStreamBatch", ask);
     } catch (error) {
       this.#waiting.add(stream);
       throw error;
     }
   }
+}
+
+/** All lines in one frame, or each entry that is packed in its own. */
+function framesOf({ lines, packed }: StreamBatch) {
+  if (lines.length === 0) {
+    return packed.map((each) => ({ lines, packed: each, entries: 1, rawBytes: each.rawBytes }));
+  }
+  const rawBytes = lines.reduce((sum, line) => sum + line.length + 1, 0);
+  return [{ lines, packed: undefined, entries: lines.length, rawBytes }];
 }
 
 function isBulkStream(stream: string): boolean {

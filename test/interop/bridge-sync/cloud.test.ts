@@ -1,7 +1,7 @@
 import { ConnectorFixture } from "@isthmus/control-plane/main/connector-fixture";
 import { ControlPlaneFixture } from "@isthmus/control-plane/main/control-plane-fixture";
 import { INVENTORY_STREAM, inventoryEntry } from "@isthmus/shared/link/inventory-messages";
-import { lineOf } from "@isthmus/shared/link/lane-operations";
+import { lineOf, STORED_ENTRIES } from "@isthmus/shared/link/lane-operations";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -44,7 +44,7 @@ let markers = 0;
 /** Hands on what the bridge has told since, and waits until it was taken. */
 async function tellAll(): Promise<void> {
   const rows = await synced.store.query(
-    "SELECT position, entry, packed FROM stream_entry WHERE stream = ? AND position > ? ORDER BY position LIMIT 1000",
+    `SELECT position, entry, bytes FROM ${STORED_ENTRIES} WHERE stream = ? AND position > ? ORDER BY position LIMIT 1000`,
     [INVENTORY_STREAM, position],
     1_000,
   );

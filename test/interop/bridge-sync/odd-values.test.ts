@@ -1,5 +1,5 @@
 import { InventoryInMemory } from "@isthmus/control-plane/testing/inventory-memory";
-import { lineOf } from "@isthmus/shared/link/lane-operations";
+import { lineOf, STORED_ENTRIES } from "@isthmus/shared/link/lane-operations";
 import { expect, test } from "vitest";
 import { FIRST, SyncedSite, type Told } from "./synced-site.ts";
 
@@ -40,7 +40,7 @@ test("no value of a column makes the two sides differ", async () => {
   synced.run();
   await synced.untilScans(3);
   const rows = await synced.store.query(
-    "SELECT entry, packed FROM stream_entry WHERE stream = 'inventory' ORDER BY position",
+    `SELECT entry, bytes FROM ${STORED_ENTRIES} WHERE stream = 'inventory' ORDER BY position`,
     [],
     5_000,
   );

@@ -9,7 +9,7 @@ import {
   inventoryEntry,
   type RecordKind,
 } from "@isthmus/shared/link/inventory-messages";
-import { lineOf } from "@isthmus/shared/link/lane-operations";
+import { lineOf, STORED_ENTRIES } from "@isthmus/shared/link/lane-operations";
 import { openStore, type Store } from "@isthmus/shared/store/store";
 import { newStorePlace } from "@isthmus/shared/testing/store-place";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
@@ -52,7 +52,7 @@ export class StoredSource implements AsyncDisposable {
   /** All entries, each as the wire's own schema reads it. */
   async entries(): Promise<InventoryEntry[]> {
     const rows = await this.store.query(
-      "SELECT entry, packed FROM stream_entry WHERE stream = ? ORDER BY position LIMIT 5000",
+      `SELECT entry, bytes FROM ${STORED_ENTRIES} WHERE stream = ? ORDER BY position LIMIT 5000`,
       [INVENTORY_STREAM],
       5_000,
     );

@@ -15,7 +15,7 @@ import {
   inventoryEntry,
   type RecordKind,
 } from "@isthmus/shared/link/inventory-messages";
-import { lineOf } from "@isthmus/shared/link/lane-operations";
+import { lineOf, STORED_ENTRIES } from "@isthmus/shared/link/lane-operations";
 import { systemRandom } from "@isthmus/shared/random";
 import { openStore, type Store } from "@isthmus/shared/store/store";
 import { newStorePlace } from "@isthmus/shared/testing/store-place";
@@ -201,7 +201,7 @@ export class SyncedSite implements AsyncDisposable {
 
   async #take(): Promise<void> {
     const rows = await this.store.query(
-      "SELECT position, entry, packed FROM stream_entry WHERE stream = ? AND position > ? ORDER BY position LIMIT 5000",
+      `SELECT position, entry, bytes FROM ${STORED_ENTRIES} WHERE stream = ? AND position > ? ORDER BY position LIMIT 5000`,
       [INVENTORY_STREAM, this.#position],
       5_000,
     );
