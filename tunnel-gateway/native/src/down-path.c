@@ -68,11 +68,16 @@ static void expect_answer(struct session *session, const uint8_t *packet, const 
   drain_mark(&session->dtls.drain, drain_flow(view->source_port, view->destination_port), end, session->worker->now_us);
 }
 
+/* In the midst of a large packet its client may have enough: the rest follows when it has taken some. */
 static void send_segments(struct session *session, struct segmenter *segmenter, const struct packet *view, uint16_t mtu) {
   struct worker *worker = session->worker;
   uint8_t *packet = worker->plain + CSTP_HEADER_BYTES;
   bool is_syn = view->protocol == PROTOCOL_TCP && (view->tcp_flags & TCP_SYN) != 0;
   for (size_t length; (length = segment_length(segmenter)) > 0;) {
+    if (pace_is_full(worker)) {
+      worker->rest = (struct rest){session, *view, *segmenter, mtu};
+      return;
+    }
     segment_next(segmenter, packet);
     if (is_syn && mss_clamp(packet, view, mtu)) count(worker, COUNT_MSS_CLAMPED);
     if (pace_tells(session, length) && !early_drop_mark(packet, length)) {
@@ -146,10 +151,17 @@ static void tun_failed(struct worker *worker, const char *error) {
   events_emit(event);
 }
 
+static void send_rest(struct worker *worker) {
+  struct rest rest = worker->rest;
+  worker->rest.session = NULL;
+  if (rest.session != NULL) send_segments(rest.session, &rest.segmenter, &rest.view, rest.mtu);
+}
+
 bool down_receive(struct worker *worker) {
   size_t bytes = 0;
-  uint32_t left_us;
   pace_reads(worker);
+  send_rest(worker);
+  if (pace_is_full(worker)) return true;
   for (int reads = 0; reads < TUN_READS_PER_WAKE && bytes < TUN_BYTES_PER_WAKE; reads++) {
     ssize_t length = read(worker->options.tun_fd, worker->tun_in, sizeof worker->tun_in);
     if (length < 0 && errno == EINTR) continue;
@@ -167,7 +179,7 @@ bool down_receive(struct worker *worker) {
     if ((size_t)length < sizeof header) continue;
     memcpy(&header, worker->tun_in, sizeof header);
     down_packet(worker, &header, worker->tun_in + sizeof header, (size_t)length - sizeof header);
-    if (pace_holds(worker, &left_us)) return true;
+    if (pace_is_full(worker)) return true;
   }
   return false;
 }

@@ -17,8 +17,6 @@
 #define UDP_GRO 104
 #endif
 
-/* Ours: more at once overflow the socket of a client that is a little busy (its default holds about 90). */
-#define SEGMENTS_PER_SEND 32
 /* Ours: a second's worth of queue at 30 Mbit/s, no more, as what is older is of no use. */
 #define SOCKET_BYTES (4 * 1024 * 1024)
 /* Of a DTLS 1.2 record with AES-GCM: header, explicit nonce, tag; and CSTP's type byte. */
@@ -115,6 +113,10 @@ void dtls_flush(struct worker *worker) {
   }
   for (size_t at = 0; at < length && session->dtls.failure == NULL; at += out->segment)
     send_one(session, out->bytes + at, length - at < out->segment ? length - at : out->segment);
+}
+
+void dtls_flush_due(struct worker *worker) {
+  if (!pace_keeps(worker)) dtls_flush(worker);
 }
 
 /* One datagram of libssl, put behind others that the kernel can cut apart again. */

@@ -41,5 +41,7 @@ void dtls_unreachable(struct session *session);
 /* Seals one frame; `payload` has at least one byte of room in front. False: dropped. */
 bool dtls_send(struct session *session, uint8_t type, uint8_t *payload, size_t length);
 void dtls_flush(struct worker *worker);
+/* Unless the client has enough for now (pace.h). */
+void dtls_flush_due(struct worker *worker);
 
 #endif

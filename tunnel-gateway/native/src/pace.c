@@ -4,9 +4,9 @@
 #include <time.h>
 #include "worker-state.h"
 
-/* Ours. A client's socket holds 93 full datagrams, these are 80: one large packet more (64 KiB) may lose some of itself where the client has taken
- * nothing meanwhile. With 48 KiB hardly anything was lost, and throughput fell by a quarter: batches are smaller then, and the client waits. */
-#define HELD_BYTES (112 * 1024)
+/* Ours. A client's socket holds 93 full datagrams, 70 while it is being read; these are 93, of which the client has taken some that TCP
+ * inside has not acknowledged yet. */
+#define HELD_BYTES (128 * 1024)
 /* Nobody else has had a packet for so long: the first of another waits for DRAIN_MOST_US at most. */
 #define ALONE_US 100000
 /* Ours: what one burst may have, and how long its client is waited for where other sessions wait with it. */
@@ -45,6 +45,7 @@ void pace_forget(const struct session *session) {
   struct pace *pace = &session->worker->pace;
   if (pace->session == session) pace->session = NULL;
   if (pace->last == session) pace->last = NULL;
+  if (session->worker->rest.session == session) session->worker->rest.session = NULL;
 }
 
 static bool is_alone(const struct worker *worker) {
@@ -61,6 +62,18 @@ bool pace_tells(struct session *session, size_t length) {
   return true;
 }
 
+bool pace_keeps(const struct worker *worker) {
+  const struct session *session = worker->dtls_out.session;
+  return session != NULL && session == worker->pace.last && session->is_dtls_active && is_alone(worker) &&
+         drain_waiting(&session->dtls.drain) >= HELD_BYTES;
+}
+
+bool pace_is_full(const struct worker *worker) {
+  const struct dtls_out *out = &worker->dtls_out;
+  return pace_keeps(worker) &&
+         (out->is_closed || out->length >= SEGMENTS_PER_SEND * out->segment || out->length + out->segment > sizeof out->bytes);
+}
+
 static uint64_t clock_us(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -69,7 +82,7 @@ static uint64_t clock_us(void) {
 
 bool pace_holds(struct worker *worker, uint32_t *left_us) {
   struct pace *pace = &worker->pace;
-  if (!is_alone(worker) || drain_waiting(&pace->last->dtls.drain) < HELD_BYTES) {
+  if (!pace_keeps(worker)) {
     pace->held_since_us = 0;
     return false;
   }
@@ -99,5 +112,5 @@ bool pace_wait(struct worker *worker) {
   pace->session = NULL;
   pace->bytes = 0;
   if (is_due) wait_for(session);
-  return is_due || pace->held_since_us != 0;
+  return is_due || pace_keeps(worker);
 }

@@ -2,8 +2,8 @@
  * pace.h: how fast one client is sent datagrams. Its socket holds some seventy (Linux has room for 93, and gives a quarter of it back
  * late), which a burst or two fill when the client is near and busy; what comes then is lost.
  *
- * A client that has the thread's network for itself is held back: nothing is read from the TUN while more than a little waits in its
- * socket, as TCP inside tells (drain.h). Where the TUN is never found empty meanwhile, TCP inside is told now and then, as by
+ * A client that has the thread's network for itself is held back: while more than a little waits in its socket, as TCP inside tells
+ * (drain.h), one send is sealed for it and kept, and no more is read from the TUN. Where the TUN is never found empty meanwhile, TCP inside is told now and then, as by
  * early-drop.h. Where others have packets too, they cannot wait for it: a client that was sent a burst is
  * waited for shortly, for a word, as clients empty their socket before they say anything.
  */
@@ -37,6 +37,9 @@ bool pace_tells(struct session *session, size_t length);
 void pace_sent(struct session *session, size_t length);
 /* The session or its DTLS ends. */
 void pace_forget(const struct session *session);
+/* Whether what is sealed for a client stays for now; and whether there is a whole send of it, so that no more is to be sealed. */
+bool pace_keeps(const struct worker *worker);
+bool pace_is_full(const struct worker *worker);
 /* Whether the TUN is not to be read now, for `*left_us` more at most. */
 bool pace_holds(struct worker *worker, uint32_t *left_us);
 /* After everything that a wake brought: waits where a client needs it. False: there was no reason to. */

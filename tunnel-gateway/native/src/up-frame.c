@@ -75,6 +75,7 @@ static void hear_answer(struct session *session, const uint8_t *bytes, const str
   if (session->dtls.ssl == NULL || (view->tcp_flags & TCP_ACK) == 0) return;
   uint32_t flow = drain_flow(view->destination_port, view->source_port);
   drain_answered(&session->dtls.drain, flow, drain_newest(bytes, view), session->worker->now_us);
+  if (session->worker->dtls_out.session == session) dtls_flush_due(session->worker);
 }
 
 static void up_packet(struct session *session, uint8_t *bytes, size_t length) {

@@ -15,6 +15,8 @@
 #include "flow-table.h"
 #include "mailbox.h"
 #include "pace.h"
+#include "packet.h"
+#include "segment.h"
 #include "session.h"
 #include "tun.h"
 #include "worker.h"
@@ -36,8 +38,9 @@
 /* Buffers a multiple of 4 KiB apart would share the same few lines of the cache. */
 #define DATAGRAM_STRIDE (DATAGRAM_BYTES + 1664)
 #define TUN_READS_PER_WAKE 64
-/* A large packet may come on top: together less than what a client's socket holds, see pace.h. */
 #define TUN_BYTES_PER_WAKE (24 * 1024)
+/* More at once overflow the socket of a client that is a little busy (its default holds about 90). */
+#define SEGMENTS_PER_SEND 32
 #define TICK_MS 250
 
 /* A policy's number and what is in force under it. Sessions keep pointing to it when the policy changes. */
@@ -60,6 +63,14 @@ struct dtls_out {
   size_t length, segment;
   bool is_closed; /* the last record was shorter than `segment` */
   uint8_t bytes[DTLS_OUT_BYTES];
+};
+
+/* What is left of the packet in `tun_in`, whose client has enough for now. */
+struct rest {
+  struct session *session; /* NULL: nothing */
+  struct packet view;
+  struct segmenter segmenter;
+  uint16_t mtu;
 };
 
 struct worker {
@@ -92,6 +103,7 @@ struct worker {
   struct coalescer coalescer;
   struct tls_out tls_out;
   struct dtls_out dtls_out;
+  struct rest rest;
 
   uint8_t received[TLS_RECEIVE_BYTES];
   uint8_t arena[ARENA_BYTES]; /* plaintext of one session, until the coalescer is flushed */

@@ -69,7 +69,7 @@ static bool handle(struct worker *worker, const struct epoll_event *event) {
     case WATCH_TUN: {
       bool is_drained = down_receive(worker);
       tls_flush(worker);
-      dtls_flush(worker);
+      dtls_flush_due(worker);
       if (worker->is_tun_broken) epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, worker->options.tun_fd, NULL);
       return !is_drained;
     }
@@ -79,7 +79,11 @@ static bool handle(struct worker *worker, const struct epoll_event *event) {
   }
 }
 
+/* A client that was held back may have what was kept for it. */
+static bool has_kept(const struct worker *worker) { return worker->dtls_out.length > 0 || worker->rest.session != NULL; }
+
 static int wait_ms(const struct worker *worker) {
+  if (has_kept(worker)) return 0;
   return worker->next_tick_ms > worker->now_ms ? (int)(worker->next_tick_ms - worker->now_ms) : 0;
 }
 
@@ -108,7 +112,7 @@ static bool handle_all(struct worker *worker, const struct epoll_event *events, 
   /* A client that was held back may have been heard. */
   static const struct epoll_event held = {.events = EPOLLIN, .data.u64 = (uint64_t)WATCH_TUN << 56};
   uint32_t left_us;
-  if (worker->is_network_off && !worker->is_tun_broken && !pace_holds(worker, &left_us)) network = &held;
+  if ((worker->is_network_off || has_kept(worker)) && !worker->is_tun_broken && !pace_holds(worker, &left_us)) network = &held;
   if (network != NULL && !worker->is_stopping) has_more |= handle(worker, network);
   return has_more;
 }
@@ -145,7 +149,7 @@ static void *run(void *argument) {
     bool has_more = handle_all(worker, events, number);
     /* Answers that the sessions' own packets have caused. */
     tls_flush(worker);
-    dtls_flush(worker);
+    dtls_flush_due(worker);
     sessions_settle(worker);
     timers_tick(worker);
     nap(worker, has_more);

@@ -7,8 +7,10 @@
 
 #define BURST (20 * 1024)
 #define LEAST_US 100
-#define HELD (112 * 1024)
+#define HELD (128 * 1024)
 #define ALONE_US 100000
+#define DATAGRAM 1400
+#define DATAGRAMS_PER_SEND 32
 
 static struct worker worker;
 static struct session near, other;
@@ -25,6 +27,8 @@ static void open_session(struct session *session, int *peer) {
 
 static void set_up(void) {
   memset(&worker.pace, 0, sizeof worker.pace);
+  memset(&worker.dtls_out, 0, sizeof worker.dtls_out);
+  memset(&worker.rest, 0, sizeof worker.rest);
   open_session(&near, &client);
   open_session(&other, &other_client);
 }
@@ -86,10 +90,13 @@ static void a_word_ends_the_wait(void) {
   tear_down();
 }
 
-/* All that the network had lately was for `near`, of TCP, and `bytes` of it lie in the client's socket. */
+/* All that the network had lately was for `near`, of TCP, `bytes` of it lie in the client's socket, and one more datagram is sealed. */
 static void hold(size_t bytes) {
   set_up();
   near.dtls.ssl = (SSL *)&near; /* never followed */
+  near.is_dtls_active = true;
+  worker.dtls_out.session = &near;
+  worker.dtls_out.length = worker.dtls_out.segment = DATAGRAM;
   worker.now_us = 1000000;
   pace_packet(&near);
   worker.now_us += ALONE_US;
@@ -118,6 +125,33 @@ static void a_client_alone_is_held_back_until_it_answers(void) {
 static void little_holds_nobody_back(void) {
   hold(HELD - 1);
   HOLDS(!is_held());
+  tear_down();
+}
+
+static void what_is_sealed_for_who_is_held_back_stays_until_a_send_is_full(void) {
+  hold(HELD);
+  struct dtls_out *out = &worker.dtls_out;
+  HOLDS(pace_keeps(&worker) && !pace_is_full(&worker));
+  out->length = DATAGRAMS_PER_SEND * DATAGRAM;
+  HOLDS(pace_is_full(&worker));
+  out->length = 3 * DATAGRAM + 1;
+  HOLDS(!pace_is_full(&worker));
+  out->is_closed = true;
+  HOLDS(pace_is_full(&worker));
+  *out = (struct dtls_out){.session = &near, .length = 60000, .segment = 6000};
+  HOLDS(pace_is_full(&worker));
+  drain_answered(&near.dtls.drain, 7, 1000, worker.now_us);
+  HOLDS(!pace_keeps(&worker) && !pace_is_full(&worker));
+  tear_down();
+}
+
+static void nothing_stays_for_others_or_over_tls(void) {
+  hold(HELD);
+  worker.dtls_out.session = &other;
+  HOLDS(!pace_keeps(&worker) && !is_held());
+  worker.dtls_out.session = &near;
+  near.is_dtls_active = false;
+  HOLDS(!pace_keeps(&worker) && !is_held());
   tear_down();
 }
 
@@ -163,7 +197,6 @@ static unsigned told_in(uint64_t us, size_t length) {
 
 static void where_a_queue_stands_one_sender_is_told_now_and_then(void) {
   hold(0);
-  near.is_dtls_active = true;
   HOLDS(told_in(STANDING_US, LONG_PACKET) == 0);
   HOLDS(told_in(1000, LONG_PACKET) == 1);
   HOLDS(told_in(10 * STANDING_US, LONG_PACKET) == 10);
@@ -173,7 +206,6 @@ static void where_a_queue_stands_one_sender_is_told_now_and_then(void) {
 
 static void a_tun_that_is_empty_at_times_tells_nobody(void) {
   hold(0);
-  near.is_dtls_active = true;
   for (int times = 0; times < 5; times++) {
     HOLDS(told_in(STANDING_US, LONG_PACKET) == 0);
     pace_empty(&worker);
@@ -186,7 +218,7 @@ static void a_tun_that_is_empty_at_times_tells_nobody(void) {
 
 static void who_is_held_back_finds_the_queue_as_it_was(void) {
   hold(0);
-  near.is_dtls_active = worker.is_network_off = true;
+  worker.is_network_off = true;
   pace_empty(&worker);
   worker.now_us += STANDING_US;
   HOLDS(told_in(1000, LONG_PACKET) == 1);
@@ -196,7 +228,6 @@ static void who_is_held_back_finds_the_queue_as_it_was(void) {
 
 static void nobody_is_told_where_others_have_packets_or_over_tls(void) {
   hold(0);
-  near.is_dtls_active = true;
   pace_packet(&other);
   HOLDS(told_in(5 * STANDING_US, LONG_PACKET) == 0);
   tear_down();
@@ -209,8 +240,11 @@ static void nobody_is_told_where_others_have_packets_or_over_tls(void) {
 static void nobody_holds_a_session_that_has_left(void) {
   hold(HELD);
   HOLDS(is_held());
+  worker.rest.session = &near;
+  pace_forget(&other);
+  HOLDS(worker.rest.session == &near);
   pace_forget(&near);
-  HOLDS(!is_held());
+  HOLDS(!is_held() && worker.rest.session == NULL);
   tear_down();
 }
 
@@ -230,6 +264,8 @@ int main(void) {
   RUN(a_word_ends_the_wait);
   RUN(a_client_alone_is_held_back_until_it_answers);
   RUN(little_holds_nobody_back);
+  RUN(what_is_sealed_for_who_is_held_back_stays_until_a_send_is_full);
+  RUN(nothing_stays_for_others_or_over_tls);
   RUN(who_is_held_back_is_not_waited_for_in_place);
   RUN(a_client_that_never_answers_is_let_go);
   RUN(nobody_is_held_back_where_others_have_packets);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include "cases.h"
 #include "checksum.h"
@@ -116,6 +117,50 @@ static void one_large_udp_write_is_cut_up(void) {
   close_client(tls, 28);
 }
 
+#define LONG_ENOUGH_US 300000 /* to count as alone, and be held back for some time */
+
+/* Each in its place, but for those that were dropped to tell their sender. */
+static void receive_in_order(struct client *client, uint64_t number, uint64_t dropped) {
+  uint64_t received = 0;
+  int last = -1;
+  for (;;) {
+    bool is_there = false;
+    UNTIL((is_there = client_poll(client, &frame_type, payload, &payload_length)) ||
+          received + counter(COUNT_DROPPED_BACKLOG) - dropped >= number);
+    if (!is_there) return;
+    CHECK(payload_length == 1228 && payload[28] > last && payload[1227] == payload[28]);
+    last = payload[28];
+    received++;
+  }
+}
+
+/* Nothing answers for UDP: the client is let go again and again, in the midst of large packets. */
+static void a_client_that_is_held_back_gets_all_in_the_end(void) {
+  struct client *tls = open_client(29, 5), *dtls = open_dtls(29);
+  int fd = udp_socket(), segment = 1200, room = 4 << 20;
+  static uint8_t bytes[40 * 1200];
+  CHECK(setsockopt(dtls->fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) == 0);
+  client_send(dtls, CSTP_DATA, packet, udp_packet(packet, 5));
+  CHECK(recv(fd, bytes, sizeof bytes, 0) == 0);
+  CHECK(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) == 0);
+  struct timespec began, now;
+  clock_gettime(CLOCK_MONOTONIC, &began);
+  long us = 0;
+  while (us < LONG_ENOUGH_US) {
+    uint64_t dropped = counter(COUNT_DROPPED_BACKLOG);
+    for (int large = 0; large < 5; large++) {
+      for (int at = 0; at < 40; at++) memset(bytes + at * 1200, large * 40 + at, 1200);
+      send_udp(fd, 5, bytes, sizeof bytes);
+    }
+    receive_in_order(dtls, 200, dropped);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    us = (now.tv_sec - began.tv_sec) * 1000000 + (now.tv_nsec - began.tv_nsec) / 1000;
+  }
+  close(fd);
+  client_free(dtls);
+  close_client(tls, 29);
+}
+
 static void a_client_without_tls_is_served(void) {
   struct client *tls = open_client(25, 5), *dtls = open_dtls(25);
   ping(dtls, 5, 1);
@@ -169,6 +214,7 @@ void dtls_cases(void) {
   RUN(tls_carries_on_where_udp_is_refused);
   RUN(many_datagrams_leave_in_one_send);
   RUN(one_large_udp_write_is_cut_up);
+  RUN(a_client_that_is_held_back_gets_all_in_the_end);
   RUN(a_client_without_tls_is_served);
   RUN(a_silent_peer_is_asked_then_given_up);
   RUN(a_rate_is_kept);
