@@ -26,6 +26,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
 /** The parts of shared, lowest first: each imports itself and lower ranks. Files beside the folders are the lowest. */
 const SHARED_RANK: Readonly<Record<string, number>> = {
   x509: 1,
+  cmpivot: 1,
   store: 1,
   directory: 2,
   link: 2,
@@ -37,7 +38,7 @@ const SHARED_RANK: Readonly<Record<string, number>> = {
 const PURE = ["protocol", "core"];
 const PURE_MODULES = /^(node:(buffer|crypto|util|zlib|assert|net)|zod|ipaddr\.js|fast-xml-parser)$/;
 const PURE_SHARED =
-  /^@isthmus\/shared\/(x509\/|link\/(messages|inventory-messages|inventory-digest|site-messages|client-events)$|(errors|clock|random|bytes|limits)$)/;
+  /^@isthmus\/shared\/(x509\/|cmpivot\/|link\/(messages|inventory-messages|inventory-digest|site-messages|client-events)$|(errors|clock|random|bytes|limits)$)/;
 const HIDDEN_DOORS =
   /\b(Math\.random|randomBytes|randomUUID|setInterval|setImmediate|performance|WebSocket|globalThis|getBuiltinModule|require)\b|\bimport\s*\(/;
 
@@ -97,7 +98,7 @@ function refusalOfModule(from: Place, target: string): string | undefined {
 }
 
 function isPure(at: Place): boolean {
-  if (at.root === "shared") return at.folder === "x509";
+  if (at.root === "shared") return at.folder === "x509" || at.folder === "cmpivot";
   return PURE.includes(at.folder);
 }
 

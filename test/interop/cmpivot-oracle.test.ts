@@ -1,9 +1,9 @@
-import { parseQuery } from "@isthmus/comgmt-bridge/protocol/cmpivot/parser";
-import { readsOf } from "@isthmus/comgmt-bridge/protocol/cmpivot/reads";
-import { brokenQueries } from "@isthmus/comgmt-bridge/testing/broken-queries";
-import { generatedQueries } from "@isthmus/comgmt-bridge/testing/generated-queries";
+import { parseQuery } from "@isthmus/shared/cmpivot/parser";
+import { readsOf } from "@isthmus/shared/cmpivot/reads";
 import { codeOf } from "@isthmus/shared/errors";
+import { brokenQueries } from "@isthmus/shared/testing/broken-queries";
 import { fuzzRuns } from "@isthmus/shared/testing/fuzz-runs";
+import { generatedQueries } from "@isthmus/shared/testing/generated-queries";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type KustoFault, loadKusto } from "./cmpivot/kusto-adapter.ts";

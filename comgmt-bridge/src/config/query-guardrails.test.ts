@@ -1,5 +1,5 @@
+import { MAX_JOINS, MAX_NESTING, MAX_QUERY_CHARACTERS } from "@isthmus/shared/cmpivot/limits";
 import { expect, test } from "vitest";
-import { MAX_JOINS, MAX_NESTING, MAX_QUERY_CHARACTERS } from "../protocol/cmpivot/limits.ts";
 import { guardrails } from "./bridge-configuration.ts";
 
 test("without a section nothing is listed", () => {

@@ -6,7 +6,7 @@ const MAX_PATTERNS = 100;
 const MAX_FUNCTIONS = 100;
 const MAX_PATTERN_CHARACTERS = 260;
 const MAX_WINDOW_HOURS = 8_760;
-/** Those of the language: `protocol/cmpivot/limits.ts`. */
+/** Those of the language: `shared/src/cmpivot/limits.ts`. */
 const LANGUAGE_LIMITS = { characters: 4_000, joins: 5, nesting: 24 };
 
 const name = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, "is no name");

@@ -1,11 +1,11 @@
+import { parseQuery } from "@isthmus/shared/cmpivot/parser";
+import { type QueryReads, readsOf } from "@isthmus/shared/cmpivot/reads";
 import { codeOf, RefusalError } from "@isthmus/shared/errors";
 import { type CliCommand, EXIT_FAILED } from "@isthmus/shared/kernel/command";
 import { readGuardrails } from "@isthmus/shared/kernel/connector-foundation";
 import { CONFIG_OPTION, loadLocalConfiguration } from "@isthmus/shared/kernel/local-configuration";
 import { guardrails, localConfiguration } from "../config/bridge-configuration.ts";
 import { judgeQuery } from "../core/query-allowance.ts";
-import { parseQuery } from "../protocol/cmpivot/parser.ts";
-import { type QueryReads, readsOf } from "../protocol/cmpivot/reads.ts";
 
 /** What the guardrails say to a query; undefined where none were asked. */
 type Verdict =

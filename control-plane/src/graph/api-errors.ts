@@ -74,6 +74,8 @@ const STATUSES: Readonly<Record<string, number>> = {
 
 /** Codes of one family by their end or beginning. */
 const FAMILIES: readonly (readonly [RegExp, number])[] = [
+  // Of a query's text: a column that is unknown is a fault of the request.
+  [/^query-/, 400],
   [/-unknown$/, 404],
   [/-(exists|in-use|conflict)$/, 409],
   [/^odata-/, 400],

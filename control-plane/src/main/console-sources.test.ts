@@ -334,6 +334,27 @@ describe("a CMPivot query", () => {
     await browser.page(path.replace(/[^/]+$/, "none"), 404);
   });
 
+  test.each([
+    [
+      "Service | project Device, State | where Stat == 'x'",
+      "line 1, column 41: where names the column Stat, but before it there are Device, State; did you mean State?",
+    ],
+    [
+      "Service | wher Name == 'x'",
+      "line 1, column 11: CMPivot has no operator wher; did you mean where?",
+    ],
+  ])("with a slip of the pen, %s, is not sent: the form says where it is", async (typed, words) => {
+    const form = hiddenIn(await browser.page(`${SOURCE}/queries`));
+    const answer = await browser.submit(`${SOURCE}/queries`, {
+      ...form,
+      query: typed,
+      device: "PC0",
+    });
+    expect(answer.status).toBe(400);
+    expect(answer.body).toContain(words);
+    expect(answer.body).toContain("Service |");
+  });
+
   test("has a form that asks once for the same, and again for something else", async () => {
     const form = { ...hiddenIn(await browser.page(`${SOURCE}/queries`)), device: "PC0" };
     const [first, again, other] = [

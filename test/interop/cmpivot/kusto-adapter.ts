@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
-import { ENTITY_NAMES, entityOf } from "@isthmus/comgmt-bridge/protocol/cmpivot/entities";
-import { GENERATED_COLUMNS } from "@isthmus/comgmt-bridge/testing/generated-queries";
+import { ENTITY_NAMES, entityOf } from "@isthmus/shared/cmpivot/entities";
+import { GENERATED_COLUMNS } from "@isthmus/shared/testing/generated-queries";
 
 /**
  * All casts around Kusto's language service, which the tests use as a second opinion on our own parser. The package is

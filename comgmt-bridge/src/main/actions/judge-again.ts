@@ -1,3 +1,5 @@
+import { parseQuery } from "@isthmus/shared/cmpivot/parser";
+import { readsOf } from "@isthmus/shared/cmpivot/reads";
 import { RefusalError } from "@isthmus/shared/errors";
 import {
   judgeDevices,
@@ -6,8 +8,6 @@ import {
 } from "../../core/actions/action-allowance.ts";
 import type { DeviceNews, StoredAction } from "../../core/actions/action-state.ts";
 import { judgeQuery } from "../../core/query-allowance.ts";
-import { parseQuery } from "../../protocol/cmpivot/parser.ts";
-import { readsOf } from "../../protocol/cmpivot/reads.ts";
 import type { Asking } from "../../site/admin-service-client.ts";
 import type { ActionParts } from "./action-parts.ts";
 import { knownMembers } from "./targets.ts";

@@ -1,10 +1,10 @@
+import { parseQuery } from "@isthmus/shared/cmpivot/parser";
+import { readsOf } from "@isthmus/shared/cmpivot/reads";
 import type { siteCommandPayloads } from "@isthmus/shared/link/site-messages";
 import type { z } from "zod";
 import { judgeQueries } from "../../core/actions/action-allowance.ts";
 import { judgeQuery } from "../../core/query-allowance.ts";
 import { queryRequest } from "../../protocol/admin-service/action-requests.ts";
-import { parseQuery } from "../../protocol/cmpivot/parser.ts";
-import { readsOf } from "../../protocol/cmpivot/reads.ts";
 import type { ActionParts } from "./action-parts.ts";
 import type { ActionKind } from "./action-runner.ts";
 

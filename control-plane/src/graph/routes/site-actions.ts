@@ -1,3 +1,5 @@
+import { columnsOf } from "@isthmus/shared/cmpivot/columns";
+import { parseQuery } from "@isthmus/shared/cmpivot/parser";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { APPLICATION_ACTIONS, GUID, notification } from "@isthmus/shared/link/site-messages";
 import { z } from "zod";
@@ -83,12 +85,16 @@ const ASKED: readonly Asked[] = [
     path: "queries",
     permission: "actions.query",
     shape: { query: z.string().min(1).max(4_000) },
-    wanted: ({ query }) => ({
-      kind: "site.query",
-      action: "runQuery",
-      subject: String(query),
-      payload: { query },
-    }),
+    wanted: ({ query }) => {
+      // A slip of the pen is heard of at once; what may be read the bridge judges.
+      columnsOf(parseQuery(String(query)));
+      return {
+        kind: "site.query",
+        action: "runQuery",
+        subject: String(query),
+        payload: { query },
+      };
+    },
   },
   ...APPLICATION_ACTIONS.map(
     (action): Asked => ({

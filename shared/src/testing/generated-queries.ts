@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { MAX_JOINS } from "../protocol/cmpivot/limits.ts";
+import { MAX_JOINS } from "../cmpivot/limits.ts";
 import { generatedExpression, type Scope } from "./generated-expressions.ts";
 
 /** Columns that every entity has in generated queries; a real entity has others. */

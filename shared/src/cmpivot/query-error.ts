@@ -1,4 +1,4 @@
-import { ProtocolError } from "@isthmus/shared/errors";
+import { ProtocolError } from "../errors.ts";
 
 /** A place in the text of a query. Lines and columns are counted from 1, columns in UTF-16 code units. */
 export interface Position {
@@ -19,6 +19,7 @@ export type QueryErrorCode =
   | "query-arguments-wrong"
   | "query-aggregate-misplaced"
   | "query-column-repeated"
+  | "query-column-unknown"
   | "query-type-wrong"
   | "query-too-many-joins"
   | "query-too-many-columns"

@@ -1,9 +1,10 @@
-import { fuzzRuns } from "@isthmus/shared/testing/fuzz-runs";
-import { thrownCode } from "@isthmus/shared/testing/thrown-code";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { brokenQueries, shuffledWords } from "../../testing/broken-queries.ts";
-import { generatedQueries } from "../../testing/generated-queries.ts";
+import { brokenQueries, shuffledWords } from "../testing/broken-queries.ts";
+import { fuzzRuns } from "../testing/fuzz-runs.ts";
+import { generatedQueries } from "../testing/generated-queries.ts";
+import { thrownCode } from "../testing/thrown-code.ts";
+import { columnsOf } from "./columns.ts";
 import { MAX_NESTING, MAX_QUERY_CHARACTERS } from "./limits.ts";
 import { parseQuery } from "./parser.ts";
 import { printQuery } from "./printer.ts";
@@ -49,6 +50,15 @@ test("every entity that a query was made of is among what it reads, and nothing 
     fc.property(generatedQueries(), ({ text, entities }) => {
       const reads = readsOf(parseQuery(text)).entities.map(({ entity }) => entity);
       expect([...new Set(reads)].sort()).toEqual(entities);
+    }),
+    { numRuns: fuzzRuns(3_000) },
+  );
+});
+
+test("no query whose columns are all there is refused for a column", () => {
+  fc.assert(
+    fc.property(generatedQueries(), ({ text }) => {
+      expect(() => columnsOf(parseQuery(text))).not.toThrow();
     }),
     { numRuns: fuzzRuns(3_000) },
   );

@@ -1,5 +1,5 @@
-import { thrownCode } from "@isthmus/shared/testing/thrown-code";
 import { expect, test } from "vitest";
+import { thrownCode } from "../testing/thrown-code.ts";
 import { entityOf } from "./entities.ts";
 import { MAX_COLUMNS, MAX_JOINS, MAX_NESTING, MAX_QUERY_CHARACTERS } from "./limits.ts";
 import { parseQuery } from "./parser.ts";
