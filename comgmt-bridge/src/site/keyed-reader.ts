@@ -14,6 +14,8 @@ import type { TableFaults } from "./table-faults.ts";
 /** Own limits: keys in one filter, bounded by the length of a request line; rows of one device in one page. */
 const MOST_KEYS = 100;
 const MAX_TOP = 100_000;
+/** Own limit: keys of one reading that are asked for alone, since the site has none of them among the others. */
+const MOST_DOUBTED = 3;
 
 export interface KeyedReaderOptions {
   readonly client: RawPages;
@@ -22,6 +24,14 @@ export interface KeyedReaderOptions {
   readonly onRows?: (rows: number) => void;
   /** Notes whose answers can be used. */
   readonly faults?: TableFaults;
+  /** Told once, of a site that passes over some of the keys of one filter. */
+  readonly onOneAtATime?: (why: ConnectorError) => void;
+}
+
+interface Wanted {
+  readonly kind: KindOfSite;
+  readonly tables: readonly LaidOutTable[];
+  readonly scope: CollectionScope;
 }
 
 /** Reads single records by their numeric keys, many in one request as far as the site bears it. */
@@ -35,25 +45,46 @@ export class KeyedReader {
   }
 
   /** Records of these keys with the facets of these tables of their kind. Throws what the client throws. */
-  async read(
-    {
-      kind,
-      tables,
-      scope,
-    }: {
-      readonly kind: KindOfSite;
-      readonly tables: readonly LaidOutTable[];
-      readonly scope: CollectionScope;
-    },
+  async read(of: Wanted, keys: readonly number[], asking: Asking): Promise<KeyedReading> {
+    const { reading, spine } = await this.#read(of, keys, asking);
+    const passedOver = await this.#passedOver(spine, keys, asking);
+    if (passedOver === undefined) return reading;
+    if (this.#keysPerFilter > 1) this.#options.onOneAtATime?.(passedOver);
+    this.#keysPerFilter = 1;
+    return (await this.#read(of, keys, asking)).reading;
+  }
+
+  /**
+   * Keys that are missing may be gone. Where one is found when it is asked for alone, and is missing once more among the others, the site
+   * answers for some of a filter only, and so it does in each table.
+   */
+  async #passedOver(
+    spine: TableRows & LaidOutTable,
     keys: readonly number[],
     asking: Asking,
-  ): Promise<KeyedReading> {
+  ): Promise<ConnectorError | undefined> {
+    const size = this.#batchOf(spine);
+    if (size === 1) return undefined;
+    const has = (rows: readonly Row[], key: number) =>
+      rows.some((row) => row[spine.keyName] === key);
+    const missing = keys.filter((key) => !has(spine.rows, key));
+    for (const key of missing.slice(0, MOST_DOUBTED)) {
+      const at = keys.indexOf(key);
+      const batch = keys.slice(at - (at % size), at - (at % size) + size);
+      if (batch.length === 1) continue;
+      if (!has(await this.#batch(spine, [key], asking), key)) continue;
+      if (!has(await this.#batch(spine, batch, asking), key)) return passedOver(spine, key);
+    }
+    return undefined;
+  }
+
+  async #read({ kind, tables, scope }: Wanted, keys: readonly number[], asking: Asking) {
     const facets = facetsOfTables(tables);
     const needed = [kind.spine, ...kind.others].filter(
       (each) => each === kind.spine || tables.includes(each) || isForScope(each, scope),
     );
     const read = await Promise.all(
-      needed.map(async (table): Promise<TableRows> => {
+      needed.map(async (table): Promise<TableRows & LaidOutTable> => {
         const read = () => this.#rowsOf(table, keys, asking);
         const { faults } = this.#options;
         const of = { kind, scope, table, stage: "looked-into" } as const;
@@ -69,7 +100,8 @@ export class KeyedReader {
     const assembly = new RecordAssembly({ spine, facets: wanted });
     for (const table of others) assembly.add(table);
     const records = inScope(assembly.records(), scope, facets);
-    return { facets: [...facets], records, pages: tables.map(({ table }) => table.id) };
+    const pages = tables.map(({ table }) => table.id);
+    return { reading: { facets: [...facets], records, pages }, spine };
   }
 
   async #rowsOf(
@@ -139,6 +171,11 @@ export class KeyedReader {
       return undefined;
     }
   }
+}
+
+function passedOver({ table, keyName }: LaidOutTable, key: number): ConnectorError {
+  const words = `${table.of.name} has a row of ${keyName} ${key}, and gives none where it is asked for other keys beside it`;
+  return new ConnectorError("page-short", words, { isRetryable: true });
 }
 
 function isForScope({ table }: LaidOutTable, { collections }: CollectionScope): boolean {

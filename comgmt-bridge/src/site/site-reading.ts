@@ -28,7 +28,7 @@ const UNREADABLE = new Set([
 ]);
 
 const ONE_AT_A_TIME =
-  "the site does not answer filters over several ranges as it answers them one by one, so it is asked for one range at a time, which takes more requests";
+  "the site does not answer filters over several ranges, or keys, as it answers them one by one, so it is asked for one at a time, which takes more requests";
 
 export interface SiteWanted extends DeviceTablesWanted {
   /** Only members of these collections; all devices where there are none. */
@@ -73,6 +73,7 @@ export class SiteReading {
   readonly #probed = new Map<RecordKind, KindOfSite>();
   /** Those of which the last probe could not say what they are like. */
   readonly #unsure = new Set<RecordKind>();
+  #isOneAtATime = false;
   readonly #expected = new Map<RecordKind, number>();
 
   constructor(options: SiteReadingOptions, capabilities: SiteCapabilities) {
@@ -98,13 +99,20 @@ export class SiteReading {
     });
     const shared = { client: this.#pages, pageRows, isOrdered, onRead };
     this.wholeReader = shared;
-    const onOneAtATime = ({ message }: Error) =>
-      observer.event?.("filters.one-range-at-a-time", `${ONE_AT_A_TIME}: ${message}`);
+    const onOneAtATime = ({ message }: Error) => this.#tellOneAtATime(message);
     this.#tables = new TableReader({ ...shared, onOneAtATime });
     this.#faults = new TableFaults(onTable);
     const onRows = (rows: number) => observer.rows(rows);
-    this.keyed = new KeyedReader({ ...shared, onRows, faults: this.#faults });
+    this.keyed = new KeyedReader({ ...shared, onRows, onOneAtATime, faults: this.#faults });
     this.#scripts = new ScriptContents(client);
+  }
+
+  /** Once, of ranges or of keys, whichever it shows at first. */
+  #tellOneAtATime(why: string): void {
+    if (this.#isOneAtATime) return;
+    this.#isOneAtATime = true;
+    const { observer } = this.#options;
+    observer.event?.("filters.one-range-at-a-time", `${ONE_AT_A_TIME}: ${why}`);
   }
 
   /** Looks at the tables of a kind: undefined where the site has none for us. Not done where its answers cannot be used. */

@@ -61,6 +61,28 @@ test.each(refusals)(
   },
 );
 
+test.each<Fault>([
+  { kind: "parts-passed-over", answered: "first" },
+  { kind: "parts-passed-over", answered: "first-and-last" },
+])(
+  "changes of all devices are told where filters over many keys are answered for the $answered",
+  async (fault) => {
+    await using synced = await SyncedSite.start({
+      ...{ inventoryClasses: [], truthMs: 3_600_000, hotMs: 50 },
+    });
+    synced.run();
+    await synced.untilScans(1);
+    synced.site.fault({ path: "ResourceI[dD] eq \\d+ or ", fault, times: "always" });
+    for (let at = 0; at < 12; at += 1) {
+      synced.site.change({ kind: "rename", resourceId: FIRST + at, name: `RENAMED-${at}` });
+    }
+    for (let at = 0; at < 12; at += 1) {
+      await synced.untilTold(FIRST + at, (device) => nameOf(device) === `RENAMED-${at}`);
+    }
+    expect(synced.said).toEqual([ONE_AT_A_TIME]);
+  },
+);
+
 test("a site that takes such filters is asked with them, and nothing is said", async () => {
   await using synced = await SyncedSite.start({ inventoryClasses: [] });
   synced.run();
