@@ -33,15 +33,16 @@ test("gaps reach from the lowest number to the highest, and neighbours have none
   });
 });
 
-test("parts are due one after the other over the whole span, those beyond it and those of a first scan at once", () => {
-  const pace = { beganAt: 1_000, spanMs: 100, parts: 4 };
-  expect([0, 1, 2, 4, 9].map((done) => dueAt(pace, done))).toEqual([
-    1_000, 1_025, 1_050, 1_100, 1_100,
+test("parts are due four at a time over the whole span, those beyond it and those of a first scan at once", () => {
+  const pace = { beganAt: 1_000, spanMs: 100, parts: 16 };
+  expect([0, 3, 4, 7, 8, 15, 16, 19, 99].map((done) => dueAt(pace, done))).toEqual([
+    ...[1_000, 1_000, 1_025, 1_025, 1_050, 1_075],
+    ...[1_100, 1_100, 1_100],
   ]);
   expect(dueAt({ ...pace, parts: 0 }, 3)).toBe(1_000);
 });
 
 test("a scan that is taken up again keeps its pace for what is left of it", () => {
-  const pace = resumedPace({ spanMs: 100, parts: 4 }, 2, 5_000);
-  expect([dueAt(pace, 2), dueAt(pace, 3)]).toEqual([5_000, 5_025]);
+  const pace = resumedPace({ spanMs: 100, parts: 16 }, 8, 5_000);
+  expect([dueAt(pace, 8), dueAt(pace, 12)]).toEqual([5_000, 5_025]);
 });

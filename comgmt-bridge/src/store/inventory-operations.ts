@@ -6,7 +6,7 @@ import { tellEvent } from "./inventory-entries.ts";
 import { applyChanges, applyRange, passOverRange } from "./inventory-readings.ts";
 import { sourceState, takeLease } from "./inventory-telling.ts";
 import { kindState, pagesOf } from "./kind-state.ts";
-import { approveDeletions, endScan, waitingDeletions } from "./scan-end.ts";
+import { approveDeletions, endScan, MISSING, waitingDeletions } from "./scan-end.ts";
 
 /** Own limit: kinds of all sources, far above what any site has. */
 const MAX_KINDS = 1_000;
@@ -47,7 +47,7 @@ function figuresOf(transaction: Transaction, source: string, kind: RecordKind): 
   const { lease = 0, revision = 0 } = sourceState(transaction, source) ?? {};
   const count = (which: string) =>
     Number(transaction.get(`SELECT count(*) AS count FROM ${which}`, state.id)?.["count"]);
-  const missing = "record_state WHERE kind_id = ? AND missed_after IS NOT NULL";
+  const missing = `${MISSING} WHERE kind_id = ? AND missed_after IS NOT NULL`;
   return {
     source,
     kind,

@@ -143,7 +143,7 @@ export function missAgain(
   at: number,
 ): void {
   transaction.run(
-    `UPDATE record_state SET missed_at = ?
+    `UPDATE record_state INDEXED BY record_state_missing SET missed_at = ?
      WHERE kind_id = ? AND number > ? AND number <= ? AND missed_after IS NOT NULL`,
     at,
     kindId,
