@@ -2,7 +2,7 @@ import type { ClientRequest, ClientRequestArgs, IncomingMessage } from "node:htt
 import { WebSocket } from "ws";
 import { ConnectorError } from "../errors.ts";
 import type { CloudAddress } from "./cloud-address.ts";
-import { connectToCloud } from "./cloud-address.ts";
+import { connectToCloud, isEncrypted } from "./cloud-address.ts";
 import type { Frame } from "./frame-list.ts";
 import type { LinkTransport, TransportListener } from "./link-transport.ts";
 import { MAX_TEXT_FRAME_BYTES } from "./messages.ts";
@@ -10,6 +10,15 @@ import { MAX_TEXT_FRAME_BYTES } from "./messages.ts";
 const UPGRADE_TIMEOUT_MS = 10_000;
 /** After this a peer that does not answer a closing frame is cut off. */
 const CLOSE_TIMEOUT_MS = 2_000;
+
+/**
+ * The mask of a frame within TLS, where it protects nobody: it is there so that a script in a browser cannot choose what an intermediary reads that
+ * takes the octets of an unencrypted WebSocket for HTTP (RFC 6455, 10.3). Section 5.3 asks for a random one all the same; whoever receives a frame
+ * goes by the mask that it has. `ws` leaves out its loop over each octet where it is zero, as the mask that it hands over is, and so does its receiver.
+ */
+function leaveZero(): void {
+  // Nothing to do: it is zero.
+}
 
 /**
  * Opens a WebSocket to the control plane. Throws `websocket-refused` (retryable) where something on the way does not let
@@ -29,6 +38,7 @@ export async function openWebSocket(
     handshakeTimeout: UPGRADE_TIMEOUT_MS,
     closeTimeout: CLOSE_TIMEOUT_MS,
     followRedirects: false,
+    ...(isEncrypted(address.url) && { generateMask: leaveZero }),
   };
   const webSocket = new WebSocket(address.url, options);
   const transport = new WebSocketTransport(webSocket, listener);
