@@ -94,8 +94,10 @@ export class RecordAssembly {
     const facets = facetsOf(table.table);
     const texts = facets.map((facet) => this.#textsOf(facet, table));
     for (const [piece, of] of texts.entries()) if (of) this.#addRows(of, table, facets[piece]);
-    if (texts.every((of) => of === undefined)) return;
-    for (const cut of table.cut ?? []) this.#addCut(texts, table, cut);
+    for (const cut of table.cut ?? []) {
+      this.#given.push(cut.octets);
+      if (texts.some((of) => of !== undefined)) this.#addCut(texts, table, cut);
+    }
   }
 
   /** Undefined for a facet that is not to be made. */
@@ -159,7 +161,6 @@ export class RecordAssembly {
   #addCut(texts: readonly (FacetTexts | undefined)[], { table }: TableRows, cut: CutRows): void {
     const { keys, groups, places, octets } = cut;
     const isGrouped = table.content.kind === "rows";
-    this.#given.push(octets);
     this.#length += (places.at(-1) ?? 0) + 1;
     let place = 0;
     for (let row = 0; row < keys.length; row += 1) {

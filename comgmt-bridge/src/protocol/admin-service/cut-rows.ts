@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { giveBack } from "@isthmus/shared/give-back";
 import { isAnnotation } from "./answer.ts";
 import { LIST, LIST_END, MAX_HEAD } from "./page-rows.ts";
 import { groupEnd, isNull, keyEnd, textEnd, valueEnd, wholeNumber } from "./plain-json.ts";
@@ -205,6 +206,12 @@ class RowCut {
 
   /** Undefined where one is not plain, or of other columns. */
   rows(from: number, end: number): CutRows | undefined {
+    const rows = this.#rows(from, end);
+    if (rows === undefined) giveBack(this.#octets);
+    return rows;
+  }
+
+  #rows(from: number, end: number): CutRows | undefined {
     const { key, group } = this.#columns;
     const keys: number[] = [];
     const groups: number[] = [];
