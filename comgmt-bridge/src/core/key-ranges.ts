@@ -27,8 +27,8 @@ export function gapBetween(
 }
 
 /**
- * Own choice: parts that are read one behind the other, before the next pause. To wake up for each alone costs about as much as reading it; more of
- * them would be felt by a site that is slow.
+ * Own choice: parts that are read one behind the other, before the next pause. To wake up for each alone costs a good part of what reading it
+ * does; more of them would be felt by a site that is slow.
  */
 const PARTS_TOGETHER = 4;
 
