@@ -3,6 +3,7 @@ import type { SqlValue } from "@isthmus/shared/store/transaction";
 import { type RawBuilder, sql } from "kysely";
 import { recordIdOfGuid } from "../core/record-guid.ts";
 import { factIn } from "./facet-fact.ts";
+import { recordsEndingAs } from "./inventory-identifiers.ts";
 import type { ResourceArm } from "./resource-arm.ts";
 
 /** Devices as co-management lists them: administrators' own entries, and what sources tell. Properties: core/co-management-resources.ts. */
@@ -18,7 +19,7 @@ const guid = (id: Sql) => sql`printf('00000000-0000-4000-8000-%012x', ${id})`;
 /** The device that an administrator's entry `d` is: the one that was named, or the one with its Entra id that was heard of last. */
 const recordOfEntry = sql`
   coalesce(d.record_id, (SELECT e.id FROM inventory_record e
-    WHERE substr(e.entra_device_id, -6) COLLATE NOCASE = substr(d.link_key, -6) AND e.entra_device_id = d.link_key
+    WHERE e.id IN (${sql.raw(recordsEndingAs("d.link_key"))}) AND e.entra_device_id = d.link_key
       AND e.kind = 'device' AND e.deleted_at IS NULL AND ${isListed(sql`e`)}
     ORDER BY e.management_agent IS NULL, e.last_seen_at DESC, e.id LIMIT 1))`;
 

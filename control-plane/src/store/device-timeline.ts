@@ -3,6 +3,7 @@ import type { Transaction } from "@isthmus/shared/store/transaction";
 import { z } from "zod";
 import type { TimelineKind } from "../core/timeline.ts";
 import type { IngestContext } from "./ingest-context.ts";
+import { recordsEndingAs } from "./inventory-identifiers.ts";
 import { recordTimeline } from "./timeline-operations.ts";
 
 /** Lines in the timelines of devices about what other connectors tell: certificates and tunnels. */
@@ -13,11 +14,9 @@ const MAX_RECORDS = 10;
 /** The devices that an id stands for: Entra's, Intune's, or the client's own. A name stands for none. */
 export function recordsOfDevice(transaction: Transaction, deviceId: string): number[] {
   const rows = transaction.all(
-    `SELECT id FROM inventory_record WHERE kind = 'device' AND deleted_at IS NULL AND id IN (
-       SELECT id FROM inventory_record WHERE substr(entra_device_id, -6) COLLATE NOCASE = substr(?1, -6) AND entra_device_id = ?1
-       UNION SELECT id FROM inventory_record WHERE managed_device_id IS NOT NULL AND managed_device_id = ?1
-       UNION SELECT id FROM inventory_record WHERE substr(smsid, -6) COLLATE NOCASE IN (substr(?1, -6), substr(?2, -6))
-         AND smsid IN (?1, ?2))
+    `SELECT id FROM inventory_record WHERE kind = 'device' AND deleted_at IS NULL AND id IN (${recordsEndingAs("?1", "?2")}
+       UNION ALL SELECT id FROM inventory_record WHERE managed_device_id IS NOT NULL AND managed_device_id = ?1)
+       AND (entra_device_id = ?1 OR managed_device_id = ?1 OR smsid IN (?1, ?2))
      ORDER BY id LIMIT ${MAX_RECORDS}`,
     deviceId,
     // The client's id as the site writes it, for those who leave its prefix out.

@@ -9,6 +9,7 @@ import {
 } from "./inventory-columns.ts";
 import { insertDocuments } from "./inventory-documents.ts";
 import { COLLECTIONS_FACET, insertMemberships } from "./inventory-facets.ts";
+import { arrangeIdentifiers } from "./inventory-identifiers.ts";
 import type { RecordsTarget } from "./inventory-records.ts";
 import { tellAppearances } from "./inventory-timeline.ts";
 import type { ToldFacet, ToldRecord } from "./told-records.ts";
@@ -23,9 +24,11 @@ const NAME_AT = 8 + LASTING_COLUMNS.indexOf("name");
 
 /** Writes records that are new; all of them together cost half of what one after the other does. */
 export function insertRecords(target: RecordsTarget, records: readonly ToldRecord[]): void {
+  if (records.length === 0) return;
   const { transaction, sourceId } = target;
   const rows = records.map((record) => rowOf(sourceId, record));
   const ids = RECORDS.run(transaction, rows);
+  arrangeIdentifiers(transaction, ids[0] ?? 0, ids.at(-1) ?? 0);
   const made = records.map((record, index) => ({
     record,
     id: ids[index] as number,

@@ -202,4 +202,50 @@ export const inventoryMigrations: readonly Migration[] = [
         WHERE entra_device_id IS NOT NULL;
     `,
   },
+  {
+    id: "inventory-5-identifiers",
+    sql: `
+      -- The ends of ids that come in no order. An index over all of them has a page to be written for nearly each new record. Here what is new
+      -- goes into a small table, and from there thousands at once into the large one (inventory-identifiers.ts).
+      CREATE TABLE inventory_identifier (
+        ending TEXT NOT NULL COLLATE NOCASE,
+        record_id INTEGER NOT NULL,
+        PRIMARY KEY (ending, record_id)
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE inventory_fresh_identifier (
+        ending TEXT NOT NULL COLLATE NOCASE,
+        record_id INTEGER NOT NULL,
+        PRIMARY KEY (ending, record_id)
+      ) STRICT, WITHOUT ROWID;
+      INSERT INTO inventory_identifier
+        SELECT substr(smsid, -6) COLLATE NOCASE AS ending, id FROM inventory_record WHERE smsid IS NOT NULL
+        UNION SELECT substr(entra_device_id, -6) COLLATE NOCASE, id FROM inventory_record WHERE entra_device_id IS NOT NULL
+        ORDER BY 1, 2;
+      DROP INDEX inventory_record_by_smsid_end;
+      DROP INDEX inventory_record_by_entra_device_end;
+
+      CREATE TRIGGER inventory_record_has_smsid AFTER INSERT ON inventory_record WHEN NEW.smsid IS NOT NULL BEGIN
+        INSERT OR IGNORE INTO inventory_fresh_identifier VALUES (substr(NEW.smsid, -6), NEW.id);
+      END;
+      CREATE TRIGGER inventory_record_has_entra_device AFTER INSERT ON inventory_record WHEN NEW.entra_device_id IS NOT NULL BEGIN
+        INSERT OR IGNORE INTO inventory_fresh_identifier VALUES (substr(NEW.entra_device_id, -6), NEW.id);
+      END;
+      CREATE TRIGGER inventory_record_identified_anew AFTER UPDATE OF smsid, entra_device_id ON inventory_record
+      WHEN OLD.smsid IS NOT NEW.smsid OR OLD.entra_device_id IS NOT NEW.entra_device_id BEGIN
+        DELETE FROM inventory_fresh_identifier
+          WHERE ending IN (substr(OLD.smsid, -6), substr(OLD.entra_device_id, -6)) AND record_id = OLD.id;
+        DELETE FROM inventory_identifier
+          WHERE ending IN (substr(OLD.smsid, -6), substr(OLD.entra_device_id, -6)) AND record_id = OLD.id;
+        INSERT OR IGNORE INTO inventory_identifier SELECT substr(NEW.smsid, -6), NEW.id WHERE NEW.smsid IS NOT NULL;
+        INSERT OR IGNORE INTO inventory_identifier
+          SELECT substr(NEW.entra_device_id, -6), NEW.id WHERE NEW.entra_device_id IS NOT NULL;
+      END;
+      CREATE TRIGGER inventory_record_ends AFTER DELETE ON inventory_record BEGIN
+        DELETE FROM inventory_fresh_identifier
+          WHERE ending IN (substr(OLD.smsid, -6), substr(OLD.entra_device_id, -6)) AND record_id = OLD.id;
+        DELETE FROM inventory_identifier
+          WHERE ending IN (substr(OLD.smsid, -6), substr(OLD.entra_device_id, -6)) AND record_id = OLD.id;
+      END;
+    `,
+  },
 ];

@@ -4,6 +4,7 @@ import type { Row, Transaction } from "@isthmus/shared/store/transaction";
 import { recordGuid, recordIdOfGuid } from "../core/record-guid.ts";
 import type { WantedTarget } from "../core/site-action-records.ts";
 import { deviceStatement, RESOURCE_ID } from "./co-management-selects.ts";
+import { recordsEndingAs } from "./inventory-identifiers.ts";
 
 /** What an action is done on, found in the inventory. For use inside other operations. */
 
@@ -125,7 +126,7 @@ function deviceRow(transaction: Transaction, managedDeviceId: string): Row {
 function requireOneSite(transaction: Transaction, managedDeviceId: string): void {
   const sites = transaction.all(
     `SELECT DISTINCT s.name FROM managed_device d
-       JOIN inventory_record r ON substr(r.entra_device_id, -6) COLLATE NOCASE = substr(d.link_key, -6)
+       JOIN inventory_record r ON r.id IN (${recordsEndingAs("d.link_key")})
          AND r.entra_device_id = d.link_key AND r.kind = 'device' AND r.deleted_at IS NULL
        JOIN inventory_source s ON s.id = r.source_id AND s.type = 'configmgr'
      WHERE d.id = ? ORDER BY s.name LIMIT 10`,
