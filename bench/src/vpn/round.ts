@@ -44,7 +44,13 @@ export interface SmallPackets {
   readonly cpuSecondsPerMillion: number;
 }
 
-/** One turn of one side. */
+/** What one side does before the other has its turn: short, as machines change their speed within minutes. */
+export interface Part {
+  readonly transport: Transport;
+  readonly direction: Direction;
+}
+
+/** What one side did in a round, or in a part of it. */
 export interface Round {
   readonly cells: ReadonlyMap<string, Sample>;
   /** By transport and direction. */
@@ -56,33 +62,38 @@ export const CELLS: readonly Cell[] = TRANSPORTS.flatMap((transport) =>
   DIRECTIONS.flatMap((direction) => [1, 4].map((streams) => ({ transport, direction, streams }))),
 );
 
-/** Every cell, and small packets, through one side; throws with what its client said last. */
-export async function measureSide(
+export const PARTS: readonly Part[] = TRANSPORTS.flatMap((transport) =>
+  DIRECTIONS.map((direction) => ({ transport, direction })),
+);
+
+/** The cells of a part, and small packets, through one side; throws with what its client said last. */
+export async function measurePart(
   lab: Lab,
   side: Side,
-  certificates: TlsCertificates,
-  options: BenchOptions,
+  { transport, direction }: Part,
+  options: BenchOptions & { readonly certificates: TlsCertificates },
 ): Promise<Round> {
   const cells = new Map<string, Sample>();
-  const smallPackets = new Map<string, SmallPackets>();
   const seconds = Math.max(1, Math.round(TRANSFER_SECONDS * options.scale));
-  for (const transport of TRANSPORTS) {
-    const { folder } = options;
-    await using client = await connectTo(lab, side, transport, { folder, certificates });
-    try {
-      if (transport === "dtls") await client.until(/Established DTLS connection/);
-      for (const cell of CELLS.filter((one) => one.transport === transport)) {
-        cells.set(nameOf(cell), await measureCell(lab, side, client, { ...cell, seconds }));
-      }
-      for (const direction of DIRECTIONS) {
-        const measured = await measureSmallPackets(lab, side, direction, seconds);
-        smallPackets.set(`${transport} ${direction}`, measured);
-      }
-    } catch (cause) {
-      throw new Error(`over ${transport}; the client:\n${lastLines(client.output())}`, { cause });
+  await using client = await connectTo(lab, side, transport, options);
+  try {
+    if (transport === "dtls") await client.until(/Established DTLS connection/);
+    for (const cell of CELLS) {
+      if (cell.transport !== transport || cell.direction !== direction) continue;
+      cells.set(nameOf(cell), await measureCell(lab, side, client, { ...cell, seconds }));
     }
+    const small = await measureSmallPackets(lab, side, direction, seconds);
+    return { cells, smallPackets: new Map([[`${transport} ${direction}`, small]]) };
+  } catch (cause) {
+    throw new Error(`over ${transport}; the client:\n${lastLines(client.output())}`, { cause });
   }
-  return { cells, smallPackets };
+}
+
+export function wholeRound(parts: readonly Round[]): Round {
+  return {
+    cells: new Map(parts.flatMap(({ cells }) => [...cells])),
+    smallPackets: new Map(parts.flatMap(({ smallPackets }) => [...smallPackets])),
+  };
 }
 
 async function measureCell(

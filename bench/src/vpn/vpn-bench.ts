@@ -8,7 +8,7 @@ import { neededTool } from "../peers/tool.ts";
 import { handshakes } from "./handshakes.ts";
 import { startIperfServer } from "./iperf.ts";
 import { manySessions } from "./many-sessions.ts";
-import { measureSide, type Round, TRANSPORTS } from "./round.ts";
+import { measurePart, PARTS, type Part, type Round, TRANSPORTS, wholeRound } from "./round.ts";
 import { roundFigures } from "./round-figures.ts";
 import { CLIENT_DEVICES, idleRoundTrips } from "./round-trip.ts";
 import { type Side, startGatewaySide, startOcservSide } from "./sides.ts";
@@ -51,18 +51,19 @@ async function runVpnBench(options: BenchOptions): Promise<BenchOutcome> {
     const words = () => of.map(lastWords).join("\n");
     return tryTwice(what, work, { mend, words, progress: options.progress });
   };
-  const turn = (side: Side) => (round: number) =>
-    attempt(`round ${round + 1}/${options.runs}: ${side.name}`, [side], () =>
-      measureSide(lab, side, certificates, options),
-    );
-  const turns = await interleave<Round | Failure>(options.runs, [
-    { name: "gateway", run: turn(gateway) },
-    { name: "ocserv", run: turn(ocserv) },
-  ]);
-  const { own, theirs, failures } = pairsOf(turns.get("gateway"), turns.get("ocserv"));
+  const both = { ...options, certificates };
+  const turn = (side: Side, part: Part) => (round: number) => {
+    const what = `${part.transport} ${part.direction}, round ${round + 1}/${options.runs}`;
+    return attempt(`${what}: ${side.name}`, [side], () => measurePart(lab, side, part, both));
+  };
+  const parts: Turns[] = [];
+  for (const part of PARTS) {
+    const subjects = sides.map((side) => ({ name: side.name, run: turn(side, part) }));
+    parts.push(await interleave<Round | Failure>(options.runs, subjects));
+  }
+  const { own, theirs, failures } = pairsOf(parts, options.runs);
   if (own.length === 0) throw new Error(`no round came off: ${failures[0]?.why}`);
   const { figures, notes } = roundFigures(own, theirs);
-  const both = { ...options, certificates };
   const others = [
     ...TRANSPORTS.map((transport) => ({
       what: `idle round trips: ${transport}`,
@@ -81,19 +82,27 @@ async function runVpnBench(options: BenchOptions): Promise<BenchOutcome> {
   return { figures: [...figures, ...further, ...missing(failures)], notes: [...notes, ...left] };
 }
 
-/** Rounds in which both sides came off. */
+type Turns = ReadonlyMap<string, readonly (Round | Failure)[]>;
+
+const isRound = (one: Round | Failure): one is Round => !isFailure(one);
+
+/** Rounds in which both sides came off in each part. */
 function pairsOf(
-  gateway: readonly (Round | Failure)[] = [],
-  ocserv: readonly (Round | Failure)[] = [],
+  parts: readonly Turns[],
+  rounds: number,
 ): { own: Round[]; theirs: Round[]; failures: Failure[] } {
   const [own, theirs]: [Round[], Round[]] = [[], []];
-  for (const [round, one] of gateway.entries()) {
-    const other = ocserv[round];
-    if (other === undefined || isFailure(one) || isFailure(other)) continue;
-    own.push(one);
-    theirs.push(other);
+  const failures: Failure[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const of = (side: Side["name"]) => parts.flatMap((part) => part.get(side)?.[round] ?? []);
+    const [ones, others] = [of("gateway"), of("ocserv")];
+    const failed = [...ones, ...others].filter(isFailure);
+    failures.push(...failed);
+    if (failed.length > 0) continue;
+    own.push(wholeRound(ones.filter(isRound)));
+    theirs.push(wholeRound(others.filter(isRound)));
   }
-  return { own, theirs, failures: [...gateway, ...ocserv].filter(isFailure) };
+  return { own, theirs, failures };
 }
 
 /** What was not measured keeps no budget. */
