@@ -1,4 +1,4 @@
-import { recordDigest, VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
+import { digestOfLines, VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
 
 /**
  * What is known of a record's facets, packed into the text of one column: for each facet, in the order of its code,
@@ -45,19 +45,52 @@ export function facetAt(packed: string, at: number): FacetState {
   };
 }
 
-/** Digest of a record as the control plane has it once it was told all that is packed here. */
-export function packedDigest(
-  key: string,
-  packed: string,
-  nameOf: (code: string) => string,
-): string {
-  const hashes: Record<string, string> = {};
-  for (let at = 0; at < packed.length; at += STATE_LENGTH) {
-    const { code, state, hash } = facetAt(packed, at);
-    const name = nameOf(code);
-    if (state !== REFUSED && name !== VOLATILE_FACET) hashes[name] = hash;
+/** Digests of records as the control plane has them once it was told all that is packed of them. */
+export class PackedDigests {
+  readonly #nameOf: (code: string) => string;
+  /** Nearly all records of a kind have the same facets: each one's code, and those that count in the order of their names. */
+  #facets: readonly { readonly code: string; readonly isRefused: boolean }[] = [];
+  #lines: readonly { readonly at: number; readonly head: string }[] = [];
+
+  constructor(nameOf: (code: string) => string) {
+    this.#nameOf = nameOf;
   }
-  return recordDigest(key, hashes);
+
+  of(key: string, packed: string): string {
+    if (!this.#areThoseOf(packed)) this.#take(packed);
+    const lines = this.#lines.map(
+      ({ at, head }) => head + packed.slice(at + HASH_AT, at + STATE_LENGTH),
+    );
+    return digestOfLines(key, lines);
+  }
+
+  #areThoseOf(packed: string): boolean {
+    if (packed.length !== this.#facets.length * STATE_LENGTH) return false;
+    return this.#facets.every(({ code, isRefused }, index) => {
+      const at = index * STATE_LENGTH;
+      return packed.startsWith(code, at) && isRefusedAt(packed, at) === isRefused;
+    });
+  }
+
+  #take(packed: string): void {
+    const facets = [];
+    const named = [];
+    for (let at = 0; at < packed.length; at += STATE_LENGTH) {
+      const code = packed.slice(at, at + CODE_LENGTH);
+      const isRefused = isRefusedAt(packed, at);
+      facets.push({ code, isRefused });
+      const name = this.#nameOf(code);
+      if (!isRefused && name !== VOLATILE_FACET) named.push({ at, name });
+    }
+    this.#facets = facets;
+    this.#lines = named
+      .sort((one, other) => (one.name < other.name ? -1 : 1))
+      .map(({ at, name }) => ({ at, head: `${name}:` }));
+  }
+}
+
+function isRefusedAt(packed: string, at: number): boolean {
+  return packed[at + CODE_LENGTH] === REFUSED;
 }
 
 /** All that was told is to be told again. */

@@ -48,7 +48,7 @@ export class RecordEntries {
   /** `facets` are members of the record's object of facets, each `"name":{"hash":...,"value":...}`, and together `characters` long. */
   add(key: string, isWhole: boolean, facets: readonly string[], characters: number): void {
     if (characters <= SURE_RECORD_CHARACTERS && facets.length <= MAX_FACETS) {
-      this.#append(key, isWhole, facets.join(","));
+      this.#append(key, isWhole, joined(facets));
       return;
     }
     // What comes first replaces all that the control plane has of a whole record, what follows adds to it.
@@ -92,6 +92,11 @@ export class RecordEntries {
     this.#bytes = 0;
     this.#count = 0;
   }
+}
+
+/** Not copied together before the whole record is. */
+function joined(facets: readonly string[]): string {
+  return facets.reduce((before, facet) => (before === "" ? facet : `${before},${facet}`), "");
 }
 
 /** Facets of a large record in groups that fit an entry; each alone does, `MAX_FACET_BYTES` has seen to it. */

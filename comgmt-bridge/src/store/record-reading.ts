@@ -4,7 +4,7 @@ import type { ReadChanges, ReadRange, ReadRecord } from "../core/inventory-state
 import { type PackedRecords, type RecordTexts, unpacked } from "../core/packed-records.ts";
 import { FacetNames } from "./facet-names.ts";
 import { type ComparedRecord, compareRecord, type ReadingRules } from "./facet-reading.ts";
-import { packedDigest } from "./facet-states.ts";
+import { PackedDigests } from "./facet-states.ts";
 import { RecordEntries } from "./inventory-entries.ts";
 import { Telling } from "./inventory-telling.ts";
 import { countRecords, type KindState, kindState } from "./kind-state.ts";
@@ -29,6 +29,7 @@ export class RecordReading {
   readonly #transaction: Transaction;
   readonly #entries: RecordEntries;
   readonly #rules: ReadingRules;
+  readonly #digests: PackedDigests;
   #changed = 0;
   #found = 0;
   #hasFound = false;
@@ -47,6 +48,7 @@ export class RecordReading {
       areShallow: "areShallow" in argument && argument.areShallow === true,
       nameOf: names.nameOf,
     };
+    this.#digests = new PackedDigests(names.nameOf);
   }
 
   /** Records that were new or differed. */
@@ -78,7 +80,7 @@ export class RecordReading {
     const isSameDigest = compared.packed === row.facets && !row.isSuspected;
     const { number } = row;
     const facets = compared.packed;
-    const digest = isSameDigest ? row.digest : packedDigest(key, facets, this.#rules.nameOf);
+    const digest = isSameDigest ? row.digest : this.#digests.of(key, facets);
     updateFoundRecord(this.#transaction, this.kind.id, { number, key, facets, digest, isWanted });
     return true;
   }
@@ -94,7 +96,7 @@ export class RecordReading {
     insertRecord(this.#transaction, this.kind.id, {
       key,
       facets,
-      digest: packedDigest(key, facets, this.#rules.nameOf),
+      digest: this.#digests.of(key, facets),
       bucket: bucketOf(key),
       isSuspected: false,
       isWanted: false,

@@ -1,4 +1,8 @@
-import { facetName, MAX_FACET_NESTING, recordKey } from "@isthmus/shared/link/inventory-messages";
+import {
+  facetName,
+  MAX_FACET_NESTING,
+  MAX_KEY_CHARACTERS,
+} from "@isthmus/shared/link/inventory-messages";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import { isTextNestedAtMost } from "../core/inventory-facet-text.ts";
 import { MAX_FACET_BYTES, SURE_FACET_CHARACTERS, tellEvent } from "./inventory-entries.ts";
@@ -20,7 +24,7 @@ type RefusalCode = keyof typeof REASONS;
 
 /** SQLite would keep two keys of broken UTF-16 as one, here as in the control plane. */
 export const isRecordKey = (key: string): boolean =>
-  recordKey.safeParse(key).success && key.isWellFormed();
+  key !== "" && key.length <= MAX_KEY_CHARACTERS && key.isWellFormed();
 export const isFacetName = (name: string): boolean => facetName.safeParse(name).success;
 
 /** Why the wire does not carry a facet; undefined where it does. */

@@ -24,6 +24,11 @@ export function facetHash(text: string): string {
 export function recordDigest(key: string, facets: Readonly<Record<string, string>>): string {
   const names = Object.keys(facets).filter((name) => name !== VOLATILE_FACET);
   const lines = names.sort().map((name) => `${name}:${facets[name]}`);
+  return digestOfLines(key, lines);
+}
+
+/** The same for whoever has `<facet>:<hash>` of each facet but `volatile` in the order of their names. */
+export function digestOfLines(key: string, lines: readonly string[]): string {
   return sha256(`${key}\n${lines.join("\n")}`);
 }
 

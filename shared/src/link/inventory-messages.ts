@@ -51,8 +51,9 @@ export const RECORD_KINDS = [
 export const recordKind = z.enum(RECORD_KINDS);
 export type RecordKind = z.infer<typeof recordKind>;
 
+export const MAX_KEY_CHARACTERS = 256;
 /** A ResourceID in decimal, a GUID, a CollectionID, a SID: unique within source and kind, and never a name. */
-export const recordKey = z.string().min(1).max(256);
+export const recordKey = z.string().min(1).max(MAX_KEY_CHARACTERS);
 
 /** `identity`, `stable`, `volatile`, or a class by its name (`SMS_G_System_LOGICAL_DISK`): one word each. */
 export const facetName = z.string().regex(/^[A-Za-z][A-Za-z0-9_.-]{0,127}$/);
