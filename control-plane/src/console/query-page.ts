@@ -15,6 +15,8 @@ import { targetWords } from "./target.ts";
 
 /** Own limit of one page; the next one goes on. */
 const MAX_ROWS = 1_000;
+/** As many as a query has (CMPivot's own limit). Each row has a cell for each of them, and the first row may say that there are 100,000. */
+const MAX_COLUMNS = 64;
 /** Where the rows go. Nothing that is escaped can be it. */
 const ROWS_HERE = new Html("<!--rows-->");
 
@@ -108,7 +110,8 @@ class RowTable {
     const row = (event["row"] ?? {}) as Entity;
     if (this.#columns === undefined) {
       // The site names the device of a row itself; here it is a link.
-      this.#columns = Object.keys(row).filter((name) => name !== "Device");
+      const names = Object.keys(row).filter((name) => name !== "Device");
+      this.#columns = names.slice(0, MAX_COLUMNS);
       this.#text += this.#begin().text;
     }
     this.#text += rowOf(event, row, this.#columns).text;

@@ -173,8 +173,10 @@ export async function runScript(
 function parametersIn(typed: string): readonly { readonly name: string; readonly value: string }[] {
   const lines = typed.split(/\r?\n/).filter((line) => line.trim() !== "");
   return lines.map((line, n) => {
-    const [, name = "", value = ""] = /^\s*([^=]*[^=\s])\s*=(.*)$/.exec(line) ?? [];
-    if (name !== "") return { name, value };
+    // No pattern: one that leaves out spaces on both sides takes seconds for a line of 60,000.
+    const at = line.indexOf("=");
+    const name = line.slice(0, Math.max(0, at)).trim();
+    if (name !== "") return { name, value: line.slice(at + 1) };
     const message = `Line ${n + 1} of the parameters is no Name=value.`;
     throw new ApiRefusal(400, "body-invalid", message);
   });
