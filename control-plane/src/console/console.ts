@@ -53,7 +53,7 @@ export interface ConsoleDependencies {
     response: Response,
     status: number,
     stream: ApiStream,
-    signal: AbortSignal,
+    how: { readonly signal: AbortSignal; readonly mayGoOn: () => Promise<boolean> },
   ) => Promise<void>;
 }
 
@@ -122,7 +122,8 @@ function bindPage(router: Router, of: ConsoleDependencies, page: Page): void {
     if ("seeOther" in answer) response.redirect(303, answer.seeOther);
     else if ("chunks" in answer) {
       const stream = { contentType: "text/html; charset=utf-8", chunks: answer.chunks };
-      await of.sendStream(response, answer.status, stream, gone.signal);
+      const mayGoOn = () => signIn.goesOn(tokenOf(request) ?? "", session);
+      await of.sendStream(response, answer.status, stream, { signal: gone.signal, mayGoOn });
     } else send(response, answer.status, answer.page);
   };
   if (page.method === "get") router.get(page.path, handle);

@@ -74,6 +74,12 @@ export class SignIn {
     return this.#records.session(hashOf(token));
   }
 
+  /** Whether a session that was found before goes on, and may what it might. */
+  async goesOn(token: string, { roles }: Session): Promise<boolean> {
+    const now = await this.find(token);
+    return now !== undefined && roles.every((role) => now.roles.includes(role));
+  }
+
   async close(token: string, session: Session): Promise<void> {
     await this.#records.run("closeSession", {
       tokenHash: hashOf(token),

@@ -99,8 +99,10 @@ function bind(router: Router, api: ApiDependencies, route: Route): void {
       route,
       requestOf(api, request, session, gone.signal),
     );
-    if (stream !== undefined) await sendStream(response, status, stream, gone.signal);
-    else if (body === undefined) response.status(status).end();
+    if (stream !== undefined) {
+      const mayGoOn = () => api.signIn.goesOn(bearerOf(request) ?? "", session);
+      await sendStream(response, status, stream, { signal: gone.signal, mayGoOn });
+    } else if (body === undefined) response.status(status).end();
     else response.status(status).json(body);
   });
 }

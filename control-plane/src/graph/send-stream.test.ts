@@ -9,16 +9,20 @@ import { sendStream } from "./send-stream.ts";
 
 let server: Server;
 let chunks: AsyncIterable<string>;
+let isSignedIn = true;
 const errors: unknown[] = [];
 
 beforeEach(async () => {
   errors.length = 0;
+  isSignedIn = true;
   const app = express();
   app.get("/", async (_request, response) => {
     const gone = new AbortController();
     response.once("close", () => gone.abort());
     const stream: ApiStream = { contentType: "application/x-ndjson", chunks };
-    await sendStream(response, 200, stream, gone.signal).catch((error: unknown) => {
+    const mayGoOn = async () => isSignedIn;
+    const how = { signal: gone.signal, mayGoOn };
+    await sendStream(response, 200, stream, how).catch((error: unknown) => {
       errors.push(error);
       if (!response.headersSent) response.status(500).end();
     });
@@ -98,4 +102,23 @@ test("a fault after it cuts the connection", async () => {
   })();
   await expect(ask().then(textOf)).rejects.toThrow(/aborted|hang up/);
   expect(errors).toHaveLength(1);
+});
+
+test("nothing more is sent to somebody who is signed in no more, and the source is closed", async () => {
+  let isClosed = false;
+  chunks = (async function* () {
+    try {
+      yield "1\n";
+      isSignedIn = false;
+      yield "2\n";
+    } finally {
+      isClosed = true;
+    }
+  })();
+  let text = "";
+  const reading = ask().then(async (response) => {
+    for await (const chunk of response) text += String(chunk);
+  });
+  await expect(reading).rejects.toThrow(/aborted|hang up/);
+  expect([text.includes("2"), isClosed, errors]).toEqual([false, true, []]);
 });

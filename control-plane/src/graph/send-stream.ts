@@ -7,13 +7,14 @@ const STALLED_MS = 60_000;
 
 /**
  * Sends an answer piece by piece, as fast as the client takes it. What goes wrong before the first piece is thrown and so becomes an
- * error answer; after it the connection is cut, which tells the client that something is missing.
+ * error answer; after it the connection is cut, which tells the client that something is missing. So it is where whoever asked is signed in no
+ * more: `mayGoOn` is asked before each piece but the first.
  */
 export async function sendStream(
   response: Response,
   status: number,
   stream: ApiStream,
-  signal: AbortSignal,
+  { signal, mayGoOn }: { readonly signal: AbortSignal; readonly mayGoOn: () => Promise<boolean> },
 ): Promise<void> {
   const chunks = stream.chunks[Symbol.asyncIterator]();
   let next = await chunks.next();
@@ -22,6 +23,10 @@ export async function sendStream(
     while (next.done !== true && !signal.aborted) {
       if (!response.write(next.value)) await drained(response, signal);
       next = await chunks.next();
+      if (next.done !== true && !(await mayGoOn())) {
+        response.destroy();
+        return;
+      }
     }
     response.end();
   } catch (error) {

@@ -18,6 +18,8 @@ const UNESCAPED: Readonly<Record<string, string>> = {
 export interface FollowedPage {
   readonly text: () => string;
   readonly isEnded: () => boolean;
+  /** It was ended without its end. */
+  readonly isCut: () => boolean;
   readonly leave: () => void;
 }
 
@@ -65,7 +67,12 @@ export class ConsoleBrowser {
       isEnded = true;
     });
     response.on("error", () => {});
-    return { text: () => text, isEnded: () => isEnded, leave: () => response.destroy() };
+    return {
+      text: () => text,
+      isEnded: () => isEnded,
+      isCut: () => response.closed && !isEnded,
+      leave: () => response.destroy(),
+    };
   }
 
   submit(
