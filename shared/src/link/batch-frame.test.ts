@@ -85,6 +85,7 @@ describe("a payload", () => {
     ["of zeros far beyond what was announced", 100, zstdCompressSync(Buffer.alloc(16_000_000))],
     ["that is no zstd", 2, Buffer.from("hello")],
     ["that is cut off", 1_000, zstdCompressSync(Buffer.alloc(1_000)).subarray(0, 12)],
+    ["that is no UTF-8", 3, zstdCompressSync(Buffer.from([0x22, 0xff, 0x22]))],
   ])("%s is refused", (_what, rawBytes, payload) => {
     const { compressed } = readBatchFrame(frameOf({ rawBytes, payload }));
     expect(thrownCode(() => openBatch(compressed, rawBytes))).toBe("batch-payload");

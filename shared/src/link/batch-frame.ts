@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { promisify } from "node:util";
 import { constants, zstdCompress, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { ProtocolError } from "../errors.ts";
@@ -105,6 +106,8 @@ export function openBatch(compressed: Uint8Array, rawBytes: number): string {
     "batch-payload",
     `payload has ${raw.length} bytes, not ${rawBytes}`,
   );
+  // Each octet that is none would become three, of which the sender's quota counts one.
+  check(isUtf8(raw), "batch-payload", "payload is no UTF-8");
   const text = raw.toString("utf8");
   giveBack(raw);
   return text;
