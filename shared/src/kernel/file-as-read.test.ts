@@ -24,3 +24,7 @@ test("a file is told as changed by its bytes alone, also where it is gone, until
   for (const path of [one, other]) writeFileSync(path, "{}");
   expect(changedFiles(files)).toEqual([]);
 });
+
+test("what took the place of a file and has no end is told as changed, and not read", () => {
+  expect(changedFiles([{ path: "/dev/zero", sha256: "" }])).toEqual(["/dev/zero"]);
+});

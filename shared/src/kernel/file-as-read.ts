@@ -36,7 +36,8 @@ function hashOfFile(path: string): string {
 
 function isAsRead({ path, sha256 }: FileAsRead): boolean {
   try {
-    return hashOfFile(path) === sha256;
+    // What took its place may have no end.
+    return statSync(path).isFile() && hashOfFile(path) === sha256;
   } catch {
     return false;
   }
