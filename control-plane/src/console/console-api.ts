@@ -1,4 +1,4 @@
-import { ConnectorError } from "@isthmus/shared/errors";
+import { ConnectorError, codeOf } from "@isthmus/shared/errors";
 import type { Session } from "../core/admin-records.ts";
 import type { ApiOperations, ApiStream } from "../core/api-operations.ts";
 
@@ -78,9 +78,15 @@ export class ConsoleApi {
       this.#signal,
     );
     if (stream === undefined) throw refusalOf(status, body);
-    for await (const chunk of stream.chunks) {
-      const lines = String(chunk).split("\n").slice(0, -1);
-      yield lines.map((line) => JSON.parse(line) as Entity);
+    try {
+      for await (const chunk of stream.chunks) {
+        const lines = String(chunk).split("\n").slice(0, -1);
+        yield lines.map((line) => JSON.parse(line) as Entity);
+      }
+    } catch (error) {
+      // That there are too many is found when the first piece is asked for.
+      if (codeOf(error) !== "streams-limit") throw error;
+      throw new ApiRefusal(429, "streams-limit", (error as Error).message);
     }
   }
 

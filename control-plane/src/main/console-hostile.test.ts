@@ -75,3 +75,16 @@ test("a page that goes on is cut when who looks at it signs out, or loses a role
     expect(live.text()).not.toContain("told too late");
   }
 });
+
+test("one page too many that goes on says so, and is whole", async () => {
+  const { path } = await ask();
+  const pages = await Promise.all(Array.from({ length: 20 }, () => browser.follow(path)));
+  await until(
+    () => pages.every((page) => page.text().includes("waits for the bridge")),
+    "how far it is",
+  );
+  const refused = await browser.page(path);
+  expect(refused).toContain("You have 20 streams open already");
+  expect(refused).toMatch(/<\/html>\s*$/);
+  for (const page of pages) page.leave();
+});
