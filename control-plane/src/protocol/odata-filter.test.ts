@@ -128,6 +128,7 @@ test.each([
     "Function endswith at character 1 is none of startswith and contains",
   ],
   ['deviceName eq "a"', "Nothing known begins at character 15"],
+  ["deviceName eq 'a", "The string that begins at character 15 has no end"],
 ])("what is wrong with %s is said with its place and what may stand there", (text, words) => {
   expect(() => parseFilter(text)).toThrow(words);
 });

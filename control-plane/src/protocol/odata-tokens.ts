@@ -78,6 +78,12 @@ function literalOrWordAt(text: string, at: number): { token: ODataWord; length: 
   }
   const word = matchAt(WORD, text, at);
   if (word !== undefined) return { token: { kind: "word", text: word }, length: word.length };
+  if (text[at] === "'") {
+    throw new ProtocolError(
+      "odata-syntax",
+      `The string that begins at character ${at + 1} has no end: its closing single quotation mark is missing; one within it is written twice`,
+    );
+  }
   throw new ProtocolError(
     "odata-syntax",
     `Nothing known begins at character ${at + 1}, with ${JSON.stringify(text.slice(at, at + 16))}: a property, a string in single quotation marks, a number, a time such as 2026-01-31T12:00:00Z, ( or )`,
