@@ -140,7 +140,7 @@ async function answerPage(page: Page, request: PageRequest): Promise<PageAnswer>
   } catch (error) {
     if (!(error instanceof ApiRefusal)) throw error;
     const { status, message } = error;
-    return { status, page: refusalPage(message, request.api.session) };
+    return { status, page: refusalPage(message, request.api.session, page.path) };
   }
 }
 

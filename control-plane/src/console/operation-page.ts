@@ -129,7 +129,13 @@ export async function deviceStates(
   });
   const { here } = of;
   const caption = of.$filter === undefined ? undefined : html`<h3>${of.caption}</h3>`;
-  if (here === undefined) return html`${caption}${list}`;
+  if (here === undefined) {
+    const more =
+      found.skipToken === undefined
+        ? undefined
+        : html`<p class="quiet">These are the first ${ROWS}; <code>deviceStates</code> of the API has all.</p>`;
+    return html`${caption}${list}${more}`;
+  }
   const next = found.skipToken && address(here, { page: found.skipToken });
   return html`${caption}${list}${pageLinks(of.page === undefined ? undefined : here, next)}`;
 }

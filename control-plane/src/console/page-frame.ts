@@ -34,11 +34,12 @@ export function signedInPage(
   );
 }
 
-/** What the API refuses, in its own words. */
-export function refusalPage(message: string, session: Session): Html {
+/** What the API refuses, in its own words, with a way back to the list that the page at this path belongs to. */
+export function refusalPage(message: string, session: Session, path: string): Html {
+  const back = path.startsWith("/sources") ? PLACES[2] : PLACES[1];
   return signedInPage(
-    { title: "Refused", place: "/devices", session },
-    html`<p class="bad" role="alert">${message}</p><p><a href="/devices">Devices</a></p>`,
+    { title: "Refused", place: back.path, session },
+    html`<p class="bad" role="alert">${message}</p><p><a href="${back.path}">${back.name}</a></p>`,
   );
 }
 

@@ -53,6 +53,11 @@ function ofDevice(
     path: `${DEVICE}${below}`,
     answer: async (request) => {
       const device = await shownDevice(request.api, request.parameters["id"] ?? "");
+      // The API, too, has nothing below it, and says so in the words of a device that is not there at all.
+      if (below !== "" && !device.isSynced) {
+        const words = `No source tells of ${device.name}: there is its overview alone`;
+        throw new ApiRefusal(404, "not-found", words);
+      }
       return { status: 200, page: await show(request, device) };
     },
   };

@@ -265,6 +265,15 @@ describe("an action", () => {
   });
 });
 
+test("a device that no source tells of has an overview, and its other pages say why they are not there", async () => {
+  const entry = await site.admin.post("/managedDevices", { deviceName: "Anna's laptop" }, 201);
+  expect(await browser.page(`/devices/${entry.id}`)).toContain("administrators&#39; own entry");
+  for (const below of ["/applications", "/inventory", "/timeline", "/actions"]) {
+    const page = await browser.page(`/devices/${entry.id}${below}`, 404);
+    expect(page).toContain("No source tells of Anna&#39;s laptop: there is its overview alone");
+  }
+});
+
 test("a stranger signs in and sees the page that was asked for, and no other site's", async () => {
   const stranger = new ConsoleBrowser(site.plane);
   const form = await stranger.page(`${device}/timeline?search=x`, 401);

@@ -70,7 +70,9 @@ describe("sources", () => {
     const page = await browser.page("/sources");
     expect(rowsIn(page)[0]?.slice(0, 2)).toEqual(["CM1", "configmgr"]);
     expect(linkIn(page, "CM1")).toBe(SOURCE);
-    await browser.page("/sources/none", 404);
+    expect(await browser.page("/sources/none", 404)).toContain(
+      '<p><a href="/sources">Sources</a></p>',
+    );
   });
 
   test("tell what happened without what happens all the time, until it is asked for", async () => {
