@@ -147,11 +147,11 @@ export function guardrailsOf(service: Service, ports: Ports): Json {
   }
 }
 
-/** One script by its very text, queries about three entities, and notifications that disturb nobody. */
+/** One script by its very text, queries about four entities, and notifications that disturb nobody. */
 function bridgeGuardrails(): Json {
   const { siteCode, collectionId, script } = DEMO_SITE;
   return {
-    queries: { entities: ["Device", "OperatingSystem", "LogicalDisk"] },
+    queries: { entities: ["Device", "OperatingSystem", "LogicalDisk", "Service"] },
     actions: {
       targets: { [siteCode]: { collections: [collectionId] } },
       notifications: ["refreshMachinePolicy", "refreshUserPolicy", "hardwareInventory"],

@@ -29,6 +29,14 @@ const ENTITIES: Readonly<Record<string, (device: Device, argument?: string) => P
     { ObjectClass: "Group", Name: "CORP\\Workstation Admins", PrincipalSource: "ActiveDirectory" },
   ],
   installedsoftware: (device) => installedSoftware(device),
+  service: (device) => [
+    { Name: "CcmExec", State: "Running", StartMode: "Auto" },
+    {
+      Name: "Spooler",
+      State: device.bits(190) % 8 === 0 ? "Stopped" : "Running",
+      StartMode: "Auto",
+    },
+  ],
   registry: (device, key) => [
     { Property: "ProductId", Value: `00330-${device.serialNumber}-AAOEM`, Key: key ?? "" },
   ],
