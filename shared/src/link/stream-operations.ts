@@ -9,6 +9,8 @@ import { findStream, streamOf } from "./stream-rows.ts";
 
 /** Own limit: entries of one stream that the control plane has not acknowledged. */
 export const MAX_UNACKED_ENTRIES = 1_000_000;
+/** Own limit: rejected entries of one stream that are noted, to be counted; what is above it is in the log alone. */
+export const MAX_REJECTED_NOTED = 10_000;
 /** Own choice: a longer line of a stream of bulk is worth being compressed by itself. */
 const MAX_PLAIN_BYTES = 4_096;
 /** Entries removed by one pruning. */
@@ -131,13 +133,25 @@ function acknowledgeStream(
   if (KEPT_UNTIL_ACKNOWLEDGED.has(of.stream)) {
     transaction.run("DELETE FROM stream_entry WHERE stream = ? AND seq <= ?", of.stream, of.seq);
   }
-  for (const { seq, code } of of.rejected) {
+  noteRejected(transaction, of);
+}
+
+function noteRejected(
+  transaction: Transaction,
+  { stream, seq: last, rejected, at }: Parameters<typeof acknowledgeStream>[1],
+): void {
+  if (rejected.length === 0) return;
+  const sql = "SELECT count(*) AS n FROM stream_rejected WHERE stream = ?";
+  const room = MAX_REJECTED_NOTED - Number(transaction.get(sql, stream)?.["n"]);
+  for (const { seq, code } of rejected
+    .filter(({ seq }) => seq <= last)
+    .slice(0, Math.max(0, room))) {
     transaction.run(
       "INSERT INTO stream_rejected (stream, seq, code, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-      of.stream,
+      stream,
       seq,
       code,
-      of.at,
+      at,
     );
   }
 }
