@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { collectDefaultMetrics, Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import { systemClock } from "../clock.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
@@ -16,14 +16,12 @@ import {
 } from "./guardrails-file.ts";
 import { HealthBoard } from "./health.ts";
 import type { Lifetime } from "./lifetime.ts";
+import { processMetrics } from "./process-metrics.ts";
 import type { ServiceDefinition } from "./service-definition.ts";
 import { holdStateFolder, type StateFolder, stateFolderAt } from "./state-folder.ts";
 import { storePlaceOf } from "./store-place.ts";
 import { Trust } from "./trust.ts";
 import { SUITE_VERSION } from "./version.ts";
-
-/** Not every 10 ms, as it would be otherwise: that wakes a service that has nothing to do, which costs more than what it then does. */
-const EVENT_LOOP_LOOK_MS = 1_000;
 
 /** What stands before a service is started. */
 export interface Foundation<Rules> {
@@ -74,9 +72,6 @@ export async function layFoundation<Local, Desired, Rules, Ops extends Operation
   });
   lifetime.resources.use(store);
   void store.failed.then((reason) => lifetime.fail(reason));
-  const metrics = new Registry();
-  metrics.setDefaultLabels({ service });
-  collectDefaultMetrics({ register: metrics, eventLoopMonitoringPrecision: EVENT_LOOP_LOOK_MS });
   const startedAt = systemClock.now();
   await store.run("recordAudit", {
     at: startedAt,
@@ -106,7 +101,7 @@ export async function layFoundation<Local, Desired, Rules, Ops extends Operation
     files: [configuration, rules].filter((file) => file !== undefined),
     store,
     board: new HealthBoard(systemClock),
-    metrics,
+    metrics: processMetrics(service),
     startedAt,
   };
 }
