@@ -61,7 +61,6 @@ function refusedSession(): LinkSession {
     ended: Promise.resolve(refusal),
     begin: (transport: { close(): void }) => transport.close(),
     close: () => {},
-    tick: () => {},
     onFrame: () => {},
     onClose: () => {},
   };

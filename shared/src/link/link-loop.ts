@@ -25,7 +25,6 @@ interface LoopOptions {
 }
 
 const OPENERS = { websocket: openWebSocket, "long-poll": openLongPoll };
-const TICK_MS = 1_000;
 
 /**
  * The one owner of connecting and reconnecting: one session at a time, until a stop. A refusal that needs a person only
@@ -92,7 +91,6 @@ export class LinkLoop {
   async #lived(kind: TransportKind, session: LinkSession): Promise<ConnectorError | undefined> {
     const { address, signal, hooks, log } = this.#options;
     const onAbort = () => session.close();
-    const ticking = setInterval(() => session.tick(), TICK_MS);
     signal.addEventListener("abort", onAbort);
     this.#session = session;
     try {
@@ -106,7 +104,6 @@ export class LinkLoop {
       return asConnectorError(error);
     } finally {
       this.#session = undefined;
-      clearInterval(ticking);
       signal.removeEventListener("abort", onAbort);
     }
   }

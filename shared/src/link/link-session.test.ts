@@ -1,8 +1,9 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { makeStore } from "../testing/kernel-store-fixture.ts";
 import { sessionFixture } from "../testing/link-session-fixture.ts";
 import { until } from "../testing/until.ts";
 import { PING_INTERVAL_MS, SILENCE_LIMIT_MS } from "./messages.ts";
+import { SECOND_REPORT_MS } from "./reports.ts";
 
 test("a command that comes in one breath with the welcome is taken, after the lanes are reconciled", async () => {
   await using made = await makeStore();
@@ -44,6 +45,35 @@ test("a session that hears nothing for longer is held for dead", async () => {
   expect(ended()).toBeUndefined();
   session.tick(heardAt + SILENCE_LIMIT_MS + 1_000);
   expect(ended()?.reason).toMatchObject({ code: "link-silent", isRetryable: true });
+});
+
+test("a session looks by itself when something is due, with one timer, and with none once it has ended", async () => {
+  await using made = await makeStore();
+  const { session, sent, happened, open, ended } = sessionFixture(made.store);
+  await open();
+  await until(() => happened.includes("attached"));
+  const count = (of: string) => sent.filter(({ type }) => type === of).length;
+  await until(() => count("state") > 0, "the first report");
+  const set = vi.spyOn(globalThis, "setTimeout");
+  const cleared = vi.spyOn(globalThis, "clearTimeout");
+  try {
+    session.tick();
+    const [look, afterMs] = set.mock.calls.at(-1) ?? [];
+    // The second report is what comes next.
+    expect(afterMs).toBeGreaterThan(1_000);
+    expect(afterMs).toBeLessThanOrEqual(SECOND_REPORT_MS + 1);
+    expect(set).toHaveBeenCalledTimes(1);
+    look?.();
+    expect(set).toHaveBeenCalledTimes(2);
+    session.close();
+    expect(cleared).toHaveBeenLastCalledWith(set.mock.results.at(-1)?.value);
+    session.tick();
+    expect(set).toHaveBeenCalledTimes(2);
+  } finally {
+    set.mockRestore();
+    cleared.mockRestore();
+  }
+  expect(ended()).toBeDefined();
 });
 
 test.each([

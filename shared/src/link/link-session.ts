@@ -21,6 +21,9 @@ import type { UpLane } from "./up-lane.ts";
 const MAX_WAITING_MESSAGES = 256;
 const NONCE_TIMEOUT_MS = 10_000;
 const WELCOME_TIMEOUT_MS = 30_000;
+/** Own choice: how soon it looks again, at the earliest. */
+const LOOK_MS = 1_000;
+const SILENCE_MS = { nonce: NONCE_TIMEOUT_MS, welcome: WELCOME_TIMEOUT_MS, open: SILENCE_LIMIT_MS };
 
 export interface SessionOptions {
   readonly identity: LinkIdentity;
@@ -69,12 +72,14 @@ export class LinkSession implements TransportListener {
   /** Done when every statement about a tenant key so far is followed: a command may be the first that the next key signed. */
   #trusted: Promise<void> = Promise.resolve();
   #refusal: ConnectorError | undefined;
+  #looking: NodeJS.Timeout | undefined;
 
   constructor(options: SessionOptions) {
     const { promise, resolve } = Promise.withResolvers<ConnectorError | undefined>();
     this.ended = promise;
     this.#end = resolve;
     this.#options = options;
+    this.#lookWhenDue();
   }
 
   /** Gives the session its transport, of which it is the listener. */
@@ -100,21 +105,37 @@ export class LinkSession implements TransportListener {
     return true;
   }
 
-  /** To be called about every second. */
+  /** Ends a connection that is silent, asks for a sign of life, and reports, each where it is due. */
   tick(now = performance.now()): void {
-    const silentMs = now - this.#heardAt;
-    const limit = { nonce: NONCE_TIMEOUT_MS, welcome: WELCOME_TIMEOUT_MS, open: SILENCE_LIMIT_MS };
     if (this.#stage === "ended") return;
-    if (silentMs > limit[this.#stage]) {
+    const silentMs = now - this.#heardAt;
+    if (silentMs > SILENCE_MS[this.#stage]) {
       this.#leave(silent(this.#stage, silentMs));
       return;
     }
-    if (this.#stage !== "open") return;
-    if (silentMs > PING_INTERVAL_MS && now - this.#pingedAt > PING_INTERVAL_MS) {
-      this.#pingedAt = now;
-      this.#send({ type: "ping", id: Math.floor(now) });
+    if (this.#stage === "open") {
+      if (now > this.#pingAt()) {
+        this.#pingedAt = now;
+        this.#send({ type: "ping", id: Math.floor(now) });
+      }
+      this.#report((to) => to.tick());
     }
-    this.#report((to) => to.tick());
+    this.#lookWhenDue(now);
+  }
+
+  #pingAt(): number {
+    return Math.max(this.#heardAt, this.#pingedAt) + PING_INTERVAL_MS;
+  }
+
+  /** Sets the one timer for what is due next: one that looked each second woke a connector that has nothing to do, all day. */
+  #lookWhenDue(now = performance.now()): void {
+    clearTimeout(this.#looking);
+    if (this.#stage === "ended") return;
+    const ends = this.#heardAt + SILENCE_MS[this.#stage];
+    const next =
+      this.#stage === "open" ? Math.min(ends, this.#pingAt(), this.#reports?.nextAt ?? now) : ends;
+    // One more, since a time that is just reached is not over.
+    this.#looking = setTimeout(() => this.tick(), Math.max(next - now + 1, LOOK_MS));
   }
 
   onFrame(frame: Frame): void {
@@ -169,6 +190,7 @@ export class LinkSession implements TransportListener {
     });
     if (this.#stage === "ended") return;
     this.#stage = "welcome";
+    this.#lookWhenDue();
     this.#helloSentAt = clock.now();
     this.#helloSentMonotonic = performance.now();
     this.#send(hello);
@@ -297,6 +319,7 @@ export class LinkSession implements TransportListener {
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#reportsUnderWay -= 1;
+        this.#lookWhenDue();
       });
   }
 
@@ -324,6 +347,7 @@ export class LinkSession implements TransportListener {
   #finish(reason: ConnectorError | undefined): void {
     if (this.#stage === "ended") return;
     this.#stage = "ended";
+    clearTimeout(this.#looking);
     this.#options.upLane.detach();
     this.#options.downLane.detach();
     this.#options.onEnded(reason);

@@ -30,13 +30,18 @@ export class Reports {
     this.#send = options.send;
   }
 
+  /** When the next report is due by `performance.now()`; undefined for the first, which is due at once. */
+  get nextAt(): number | undefined {
+    return this.#nextAt;
+  }
+
   /** Sends what is due. */
   async tick(): Promise<void> {
     const now = performance.now();
     if (now < (this.#nextAt ?? now)) return;
     this.#nextAt = now + (this.#nextAt === undefined ? SECOND_REPORT_MS : REPORT_INTERVAL_MS);
-    await this.health(false);
-    await this.#auditHead();
+    // At the same time, so that they wake the store once for both.
+    await Promise.all([this.health(false), this.#auditHead()]);
   }
 
   /** Sends the health snapshot where it has changed or `isForced`, its digest else. */
