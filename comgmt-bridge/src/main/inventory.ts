@@ -100,7 +100,8 @@ function checkOf(
   const reasons = [
     scan === undefined
       ? progressWords(observer)
-      : `last read whole ${Math.round((now - scan.endedAt) / 1_000)} s ago`,
+      : // A time and not how long ago: health is told in full only where it is another than a minute before.
+        `last read whole at ${new Date(scan.endedAt).toISOString().slice(0, 19)}Z`,
   ];
   const remedies: string[] = [];
   const fault = observer.lastFault;

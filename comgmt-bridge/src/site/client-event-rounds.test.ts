@@ -19,6 +19,7 @@ async function roundsOver(
     readonly history?: string;
     readonly onPause?: (rounds: ClientEventRounds, elapsedMs: number) => void;
     readonly perHour?: number;
+    readonly onReady?: (elapsedMs: number) => void;
     /** Told how many were asked for by then. */
     readonly onApply?: (asked: number) => void;
   } = {},
@@ -69,7 +70,14 @@ async function roundsOver(
     observer: { requests: () => {}, fault: (code) => void faults.push(code) },
     perHour: of.perHour ?? 360,
   });
-  const sink = { ...rememberingSink(), clientEvents };
+  const sink = {
+    ...rememberingSink(),
+    clientEvents,
+    ready: async (signal: AbortSignal) => {
+      signal.throwIfAborted();
+      of.onReady?.(clock.now() - beganAt);
+    },
+  };
   sink.cursors.set("scans", of.history ?? SCANNED);
   await expect(rounds.run(sink, ending.signal)).rejects.toThrow("enough");
   return { rounds, asked, applied, notes, faults, clientEvents };
@@ -93,6 +101,14 @@ test("a device that is heard of all the time is read once a day", async () => {
   const times = asked.filter(({ key }) => key === 3).map(({ atMs }) => Math.floor(atMs / DAY_MS));
   expect(times).toEqual([0, 1, 2]);
   expect(asked.some(({ key }) => key === 99)).toBe(false);
+});
+
+test("where nobody was heard of and all were looked up, the store is asked for nothing until the next walk", async () => {
+  const looked: number[] = [];
+  await roundsOver(5, 3 * HOUR_MS - 60_000, { onReady: (atMs) => looked.push(atMs) });
+  const walks = new Set(looked.map((atMs) => Math.floor(atMs / HOUR_MS)));
+  expect(walks).toEqual(new Set([0, 1, 2]));
+  expect(looked.length).toBeLessThan(12);
 });
 
 test("so many are read in an hour and no more", async () => {

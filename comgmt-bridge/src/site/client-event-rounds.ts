@@ -16,7 +16,9 @@ const ACTIVE_EVERY_MS = DAY_MS;
 const SILENT_EVERY_MS = 7 * DAY_MS;
 /** Own limits. */
 const SWEEP_EVERY_MS = HOUR_MS;
-const IDLE_MS = 5_000;
+const STEP_MS = 5_000;
+/** How soon it is seen that a device was heard of, where nothing is left to do. */
+const IDLE_MS = 30_000;
 const MAX_ACTIVE = 200_000;
 const LOOKED_UP_AT_ONCE = 500;
 const MAX_AT_ONCE = 50;
@@ -81,11 +83,11 @@ export class ClientEventRounds {
     const { perHour, parts } = this.#options;
     await this.#untilAllWasRead(sink, signal);
     for (;;) {
-      await sink.ready(signal);
+      // Whoever has nothing to look for leaves the store's thread asleep, too.
+      if (this.#mayBeDue()) await sink.ready(signal);
       const asked = await this.#readSome(clientEvents, signal);
-      const isIdle = asked === 0 && (this.#isLeftAlone() || this.#active.size === 0);
-      const ms = isIdle ? IDLE_MS : Math.ceil((HOUR_MS / perHour) * Math.max(1, asked));
-      await parts.pause(ms, signal);
+      const paceMs = Math.ceil((HOUR_MS / perHour) * Math.max(1, asked));
+      await parts.pause(asked > 0 ? paceMs : this.#restMs(paceMs), signal);
     }
   }
 
@@ -110,6 +112,18 @@ export class ClientEventRounds {
     }
     await this.#applyAll(read, sink);
     return asked;
+  }
+
+  /** How long it waits after it found no device to ask for. */
+  #restMs(paceMs: number): number {
+    if (!this.#mayBeDue()) return IDLE_MS;
+    return this.#active.size > 0 ? paceMs : STEP_MS;
+  }
+
+  #mayBeDue(): boolean {
+    if (this.#isLeftAlone()) return false;
+    const isSwept = this.#options.parts.clock.now() < this.#sweepAt;
+    return this.#due.length > 0 || this.#active.size > 0 || !isSwept;
   }
 
   #isLeftAlone(): boolean {
@@ -141,7 +155,7 @@ export class ClientEventRounds {
   /** A first reading of the inventory is waited for by people; nobody waits for events of last month. */
   async #untilAllWasRead(sink: InventorySink, signal: AbortSignal): Promise<void> {
     const { pause } = this.#options.parts;
-    while (readHistory(await sink.cursor("scans")).endedAt === 0) await pause(IDLE_MS, signal);
+    while (readHistory(await sink.cursor("scans")).endedAt === 0) await pause(STEP_MS, signal);
   }
 
   async #more(sink: ClientEventSink): Promise<readonly number[]> {
