@@ -57,6 +57,8 @@ export interface Site extends AsyncDisposable {
 export type Backup = ReturnType<SiteState["backup"]>;
 
 const DAY_MS = 86_400_000;
+/** As http.sys, which the AdminService stands on; Node's own would be 5 s. */
+const IDLE_CONNECTION_MS = 120_000;
 
 export async function startSite(options: SiteOptions = {}): Promise<Site> {
   const state = new SiteState(options);
@@ -68,6 +70,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     {
       cert: derToPem(identity.certificate.der, "CERTIFICATE"),
       key: identity.key.export({ type: "pkcs8", format: "pem" }),
+      keepAliveTimeout: IDLE_CONNECTION_MS,
     },
     (request, response) => {
       provider.serve(request, response).catch((error: unknown) => {
