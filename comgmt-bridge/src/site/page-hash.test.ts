@@ -42,3 +42,13 @@ test("one octet that is another makes another hash, wherever it is", () => {
   }
   expect(hashes.size).toBe(1 + Math.ceil((page.length - 25) / 97));
 });
+
+test("a list that goes on elsewhere is another than one of the same rows, wherever it says so", () => {
+  const key = Buffer.alloc(16, 7);
+  const next = '"@odata.nextLink":"x"';
+  const pages = [`{"value":[{}]}`, `{${next},"value":[{}]}`, `{"value":[{}],${next}}`];
+  const hashes = pages.map((page) => {
+    return pageHash(key, "layout", [new AnswerBody([Buffer.from(page)])]).hash;
+  });
+  expect(new Set(hashes).size).toBe(3);
+});

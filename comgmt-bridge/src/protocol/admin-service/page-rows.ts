@@ -8,6 +8,7 @@ export const LIST_END = "]}";
 export const MAX_HEAD = 4_096;
 const VALUE = Buffer.from(LIST);
 const END = Buffer.from(LIST_END);
+const NEXT = "nextLink";
 
 /**
  * The bytes of a list's rows without what stands around them, `{"@odata.context":...,"value":[` and `]}`: the same whether the rows came
@@ -15,8 +16,10 @@ const END = Buffer.from(LIST_END);
  * pieces it came in, and so are the bytes; none where there are no rows.
  */
 export function rowBytes(body: readonly Buffer[]): readonly Buffer[] {
-  const head = firstBytes(body, MAX_HEAD).indexOf(VALUE);
-  const isPlain = head >= 0 && lastBytes(body, END.length).equals(END);
+  const begin = firstBytes(body, MAX_HEAD);
+  const head = begin.indexOf(VALUE);
+  const isPlain =
+    head >= 0 && !begin.subarray(0, head).includes(NEXT) && lastBytes(body, END.length).equals(END);
   const length = body.reduce((sum, { length }) => sum + length, 0);
   const pieces = isPlain ? cut(body, head + VALUE.length, length - END.length) : body;
   return pieces.filter(({ length }) => length > 0);
