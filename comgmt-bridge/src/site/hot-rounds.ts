@@ -48,6 +48,8 @@ export class HotRounds {
   readonly #onActive: ((keys: readonly number[]) => void) | undefined;
   #seen = new SeenRows();
   #stamps: HotStamps = readStamps(undefined);
+  /** Whether there is something that a later run must not read again. */
+  #isToKeep = false;
   #hasScanStatus: boolean | undefined;
 
   constructor(
@@ -96,7 +98,9 @@ export class HotRounds {
       const tables = await this.#reading.tablesOf(kind, signal);
       if (tables !== undefined) await this.#lookAtList(tables, asking);
     }
+    if (!this.#isToKeep) return;
     await this.#sink.keepCursor(STAMPS, JSON.stringify(this.#stamps));
+    this.#isToKeep = false;
   }
 
   async #lookAtDevices(devices: KindOfSite, asking: Asking): Promise<void> {
@@ -191,6 +195,8 @@ export class HotRounds {
     const found = await unless([CLASS_SILENT], read);
     // The stamp stays where it was: what moves meanwhile is found once the class answers.
     if (found === undefined) return [];
+    // Where nothing moved, a later run finds nothing either that begins at the stamp of before.
+    this.#isToKeep ||= found.rows.length > 0 || this.#stamps.at[look] === undefined;
     const at = { ...this.#stamps.at, [look]: found.servedAt ?? clock.now() };
     this.#stamps = { ...this.#stamps, at };
     return found.rows;
@@ -220,6 +226,7 @@ export class HotRounds {
       (key) => key <= MAX_KEY,
     );
     const highest = Math.max(known ?? 0, ...keys);
+    this.#isToKeep ||= highest !== known;
     this.#stamps = { ...this.#stamps, highest: { ...this.#stamps.highest, [kind]: highest } };
     return known === undefined ? [] : keys;
   }

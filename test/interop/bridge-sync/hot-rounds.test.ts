@@ -53,6 +53,23 @@ test("rounds in which nothing moved ask for no device, and change nothing", asyn
   expect(synced.observer.totals.changed).toBe(before.changed);
 });
 
+test("the stamps are written down when something moved, and only then", async () => {
+  await using synced = await settled();
+  const kept = () =>
+    synced.store
+      .query<{ value: string }>("SELECT value FROM source_cursor WHERE name = 'hot'", [], 1)
+      .then(([row]) => row?.value);
+  const rounds = async () => {
+    const { requests } = synced.observer.totals;
+    await until(() => synced.observer.totals.requests > requests + 20, "rounds", 60_000);
+  };
+  const first = await until(kept, "the first stamps", 60_000);
+  await rounds();
+  expect(await kept()).toBe(first);
+  synced.site.change({ kind: "online", resourceId: FIRST + 1, isOnline: false });
+  await until(async () => (await kept()) !== first, "the next stamps", 60_000);
+});
+
 test("a report that is stamped half a minute before it comes is seen", async () => {
   await using synced = await settled();
   const key = String(FIRST + 8);
