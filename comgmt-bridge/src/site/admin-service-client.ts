@@ -19,10 +19,10 @@ import { type Asked, errorOfAnswer } from "../protocol/admin-service/answer-erro
 import { type ClassName, classPath, type Key, objectPath } from "../protocol/admin-service/path.ts";
 import { type Query, queryText } from "../protocol/admin-service/query.ts";
 import type { AnswerBody } from "./answer-body.ts";
-import { exchange, outcomeUnknown, type RawAnswer } from "./exchange.ts";
+import { exchange, outcomeUnknown } from "./exchange.ts";
 import { givenUpWith } from "./given-up-with.ts";
 import { type Lane, type Pause, RequestLanes } from "./request-lanes.ts";
-import { SiteAgent } from "./site-connection.ts";
+import { type RawAnswer, SiteConnections } from "./site-connection.ts";
 import type { PresentedCredential } from "./site-credential.ts";
 import type { SiteSettings } from "./site-settings.ts";
 
@@ -77,7 +77,7 @@ export class AdminServiceClient implements Disposable {
   readonly #pause: Pause;
   readonly #lanes: RequestLanes;
   readonly #stop = new AbortController();
-  readonly #agent: SiteAgent;
+  readonly #connections: SiteConnections;
   #breaker: BreakerState = CLOSED;
   /** What opened the breaker, in words. */
   #lastFailure = "";
@@ -89,7 +89,7 @@ export class AdminServiceClient implements Disposable {
     this.#parts = parts;
     this.#pause = parts.pause ?? ((ms, signal) => pauseFor(ms, undefined, { signal }));
     this.#lanes = new RequestLanes(settings.limits, { clock: parts.clock, pause: this.#pause });
-    this.#agent = new SiteAgent(settings, parts.clock, this.#stop.signal);
+    this.#connections = new SiteConnections(settings, parts.clock, this.#stop.signal);
   }
 
   get breaker(): BreakerState {
@@ -113,7 +113,7 @@ export class AdminServiceClient implements Disposable {
   async page(of: ClassName, query: Query, asking: Asking): Promise<RawPage> {
     const path = `${classPath(of)}${queryText(query)}`;
     const { body, headers } = await this.#get({ ...asking, method: "GET", path, asked: "rows" });
-    const servedAt = Date.parse(headers.date ?? "");
+    const servedAt = Date.parse(headers["date"] ?? "");
     return { body, servedAt: Number.isFinite(servedAt) ? servedAt : undefined };
   }
 
@@ -149,7 +149,7 @@ export class AdminServiceClient implements Disposable {
   [Symbol.dispose](): void {
     this.#stop.abort(new ConnectorError("site-closed", "the connection to the site was closed"));
     this.#lanes[Symbol.dispose]();
-    this.#agent.destroy();
+    this.#connections[Symbol.dispose]();
   }
 
   async #get(request: Request): Promise<RawAnswer> {
@@ -200,15 +200,24 @@ export class AdminServiceClient implements Disposable {
     const { method, body } = request;
     const { authorization } = presented;
     const isKept = method === "GET";
-    const agent = isKept
-      ? this.#agent
-      : new SiteAgent(this.#settings, this.#parts.clock, this.#stop.signal);
+    const connections = isKept
+      ? this.#connections
+      : new SiteConnections(this.#settings, this.#parts.clock, this.#stop.signal);
     const path = `${credential.basePath}${request.path}`;
     const { host } = new URL(url);
     try {
-      return await exchange({ agent, host, method, path, authorization, body, limits, signal });
+      return await exchange({
+        connections,
+        host,
+        method,
+        path,
+        authorization,
+        body,
+        limits,
+        signal,
+      });
     } finally {
-      if (!isKept) agent.destroy();
+      if (!isKept) connections[Symbol.dispose]();
     }
   }
 

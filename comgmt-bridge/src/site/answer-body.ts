@@ -1,5 +1,3 @@
-import type { IncomingMessage } from "node:http";
-import { ConnectorError } from "@isthmus/shared/errors";
 import { giveBack } from "@isthmus/shared/give-back";
 
 /**
@@ -32,24 +30,4 @@ export class AnswerBody {
     this.#chunks = [whole];
     return whole;
   }
-}
-
-/** Reads a body to its end. Throws ConnectorError `site-answer-too-large`, and what ended the connection before. */
-export async function readBody(response: IncomingMessage, maxBytes: number): Promise<AnswerBody> {
-  const end = Promise.withResolvers<AnswerBody>();
-  const chunks: Buffer[] = [];
-  let total = 0;
-  response.on("data", (chunk: Buffer) => {
-    total += chunk.length;
-    if (total > maxBytes) {
-      const words = `the body exceeds ${maxBytes} bytes`;
-      end.reject(new ConnectorError("site-answer-too-large", words));
-      return;
-    }
-    chunks.push(chunk);
-  });
-  response.once("end", () => end.resolve(new AnswerBody(chunks)));
-  response.once("error", end.reject);
-  response.once("close", () => end.reject(new Error("the connection was closed")));
-  return await end.promise;
 }

@@ -1,14 +1,9 @@
-import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
-import { request as httpRequest } from "node:http";
-import type { Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
-import { ConnectorError } from "@isthmus/shared/errors";
-import { type AnswerBody, readBody } from "./answer-body.ts";
-import type { SiteAgent } from "./site-connection.ts";
+import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
+import type { RawAnswer, SiteConnection, SiteConnections } from "./site-connection.ts";
 import type { SiteLimits } from "./site-settings.ts";
 
 export interface Exchange {
-  readonly agent: SiteAgent;
+  readonly connections: SiteConnections;
   readonly host: string;
   readonly method: "GET" | "POST";
   readonly path: string;
@@ -19,12 +14,6 @@ export interface Exchange {
   readonly signal: AbortSignal;
 }
 
-export interface RawAnswer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: AnswerBody;
-}
-
 /**
  * One request and its whole answer. Throws ConnectorError `site-unreachable`, `site-certificate`, `site-pin` where nothing was
  * sent; `site-timeout`, `site-interrupted` (retryable), `site-answer-too-large` where a GET was; `site-outcome-unknown` where a POST was; the
@@ -32,61 +21,38 @@ export interface RawAnswer {
  */
 export async function exchange(of: Exchange): Promise<RawAnswer> {
   of.signal.throwIfAborted();
-  const { limits } = of;
-  const request = httpRequest({
-    agent: of.agent,
-    method: of.method,
-    path: of.path,
-    setHost: false,
-    headers: headersOf(of),
-  });
-  using times = new Times((error) => request.destroy(error));
-  times.start(limits.timeoutMs, `${of.host} gave no whole answer in ${limits.timeoutMs} ms`);
-  const answer = Promise.withResolvers<IncomingMessage>();
-  request.once("response", answer.resolve);
-  request.on("error", answer.reject);
-  let isSent = false;
-  request.once("socket", (socket) => {
-    try {
-      // Only now is it known which server this is, and a ticket is for that one.
-      request.setHeader("authorization", of.authorization(certificateOf(socket)));
-    } catch (error) {
-      request.destroy(asError(error));
-      return;
-    }
-    isSent = true;
-    request.end(of.body);
-    const words = `${of.host} sent nothing for ${limits.firstByteTimeoutMs} ms`;
-    times.startFirst(limits.firstByteTimeoutMs, words);
-  });
-  const onAbort = () => request.destroy(asError(of.signal.reason));
+  const { connections, host, limits } = of;
+  const giving = new AbortController();
+  let connection: SiteConnection | undefined;
+  const end = (reason: unknown) => {
+    giving.abort(reason);
+    connection?.destroy(asError(reason));
+  };
+  using times = new Times(end);
+  times.start(limits.timeoutMs, `${host} gave no whole answer in ${limits.timeoutMs} ms`);
+  const onAbort = () => end(of.signal.reason);
   of.signal.addEventListener("abort", onAbort, { once: true });
+  let isSent = false;
   try {
-    const response = await answer.promise;
-    times.endFirst();
-    const body = await readBody(response, limits.maxAnswerBytes);
-    return { status: response.statusCode ?? 0, headers: response.headers, body };
+    connection = await connections.take(giving.signal);
+    giving.signal.throwIfAborted();
+    // Only now is it known which server this is, and a ticket is for that one.
+    const request = requestOf(of, of.authorization(connection.certificate));
+    isSent = true;
+    const onHead = () => times.endFirst();
+    const answer = connection.ask(request, { maxBytes: limits.maxAnswerBytes, onHead });
+    const words = `${host} sent nothing for ${limits.firstByteTimeoutMs} ms`;
+    times.startFirst(limits.firstByteTimeoutMs, words);
+    const whole = await answer;
+    connections.giveBack(connection);
+    return whole;
   } catch (cause) {
-    request.destroy();
-    const failure = of.signal.aborted
-      ? of.signal.reason
-      : (times.late ?? failureOf(of.host, cause));
-    throw isSent && of.method === "POST" ? outcomeUnknown(of.host, failure) : failure;
+    connection?.destroy();
+    const failure = of.signal.aborted ? of.signal.reason : (times.late ?? failureOf(host, cause));
+    throw isSent && of.method === "POST" ? outcomeUnknown(host, failure) : failure;
   } finally {
     of.signal.removeEventListener("abort", onAbort);
   }
-}
-
-/** Of connections that are kept: reading it anew for each request would cost more than many a request. */
-const certificates = new WeakMap<Socket, Buffer>();
-
-/** Not getPeerX509Certificate: of one connection Node 24 gives it once, and nothing for the next request. */
-function certificateOf(socket: Socket): Buffer | undefined {
-  const known = certificates.get(socket);
-  if (known !== undefined) return known;
-  const { raw } = (socket as TLSSocket).getPeerCertificate();
-  if (raw !== undefined) certificates.set(socket, raw);
-  return raw;
 }
 
 /** Nobody knows whether the site did it: to be looked up at the site before anything is repeated. */
@@ -98,20 +64,33 @@ export function outcomeUnknown(host: string, cause: unknown): ConnectorError {
   );
 }
 
-function headersOf({ host, body }: Exchange): Record<string, string | number> {
-  return {
-    host,
-    accept: "application/json",
-    "user-agent": "isthmus-comgmt-bridge",
-    ...(body !== undefined && {
-      "content-type": "application/json",
-      "content-length": body.length,
-    }),
-  };
+const TARGET = /^[\x21-\x7e]+$/;
+const FIELD_VALUE = /^[\x20-\x7e]*$/;
+
+/** In octets, one a character. What could end a line and begin another goes into none. */
+function requestOf({ host, method, path, body }: Exchange, authorization: string): string | Buffer {
+  if (!TARGET.test(path) || !FIELD_VALUE.test(`${host}${authorization}`)) {
+    throw new ConnectorError(
+      "site-request-invalid",
+      "the path, the host or the credential has characters that a request may not have",
+    );
+  }
+  const lines = [
+    `${method} ${path} HTTP/1.1`,
+    `host: ${host}`,
+    "accept: application/json",
+    "user-agent: isthmus-comgmt-bridge",
+    `authorization: ${authorization}`,
+    ...(body === undefined
+      ? []
+      : ["content-type: application/json", `content-length: ${body.length}`]),
+  ];
+  const head = `${lines.join("\r\n")}\r\n\r\n`;
+  return body === undefined ? head : Buffer.concat([Buffer.from(head, "latin1"), body]);
 }
 
 function failureOf(host: string, cause: unknown): ConnectorError {
-  if (cause instanceof ConnectorError) return cause;
+  if (cause instanceof ConnectorError && !(cause instanceof ProtocolError)) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new ConnectorError(
     "site-interrupted",

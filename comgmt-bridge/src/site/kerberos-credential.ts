@@ -7,7 +7,7 @@ import type {
 } from "@isthmus/shared/directory/kerberos-tickets";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { tlsServerEndPoint } from "@isthmus/shared/x509/channel-binding";
-import type { RawAnswer } from "./exchange.ts";
+import type { RawAnswer } from "./site-connection.ts";
 import type { PresentedCredential, SiteCredential } from "./site-credential.ts";
 
 /** RFC 4559 section 4.1: the server's token, alone or among other schemes. */
@@ -101,7 +101,7 @@ function errorIn(request: KerberosRequest | undefined, token: string | undefined
 
 /** The server's clock, from the answer's own date; ours where it has none. */
 function dateOf(headers: RawAnswer["headers"], clock: Clock): number {
-  const date = Date.parse(headers.date ?? "");
+  const date = Date.parse(headers["date"] ?? "");
   return Number.isFinite(date) ? date : clock.now();
 }
 

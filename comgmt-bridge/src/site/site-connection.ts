@@ -1,45 +1,173 @@
 import type { X509Certificate } from "node:crypto";
-import { Agent, type ClientRequestArgs } from "node:http";
-import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "@isthmus/shared/clock";
 import { ConnectorError, codeOf } from "@isthmus/shared/errors";
 import { connectToCloud, hostOf } from "@isthmus/shared/link/cloud-address";
+import type { AnswerHeaders } from "../protocol/http/answer-head.ts";
+import { AnswerReader } from "../protocol/http/answer-reader.ts";
+import { AnswerBody } from "./answer-body.ts";
 import { chainOf, requirePinned } from "./certificate-pin.ts";
 import type { SiteSettings } from "./site-settings.ts";
 
-/** What all connections are read through, one piece at a time: the HTTP parser copies what it hands on. A TLS record has 16 KiB. */
+/** What all connections are read through, one piece at a time: what is kept of an answer is copied. A TLS record has 16 KiB. */
 const READ = Buffer.alloc(65_536);
 /** Own limit: http.sys ends an idle connection after two minutes; ours ends first, so that no request meets its end. */
 const IDLE_MS = 30_000;
+/** How much earlier than the server a connection is ended that it keeps for a stated time. */
+const EARLIER_MS = 1_000;
 
 type ConnectionSettings = Pick<SiteSettings, "url" | "ca" | "pin"> & {
   readonly limits: Pick<SiteSettings["limits"], "connectTimeoutMs" | "maxInFlight">;
 };
 
-/** Kept connections to one provider. No byte of a request leaves before certificate and pin are checked. */
-export class SiteAgent extends Agent {
+export interface RawAnswer {
+  readonly status: number;
+  readonly headers: AnswerHeaders;
+  readonly body: AnswerBody;
+}
+
+interface Asked {
+  readonly reader: AnswerReader;
+  readonly answer: PromiseWithResolvers<RawAnswer>;
+  readonly onHead: () => void;
+}
+
+/** A connection to the server of a certificate that was checked. It carries one request at a time. */
+export class SiteConnection {
+  readonly #socket: TLSSocket;
+  #certificate: Buffer | undefined;
+  #asked: Asked | undefined;
+  #keptMs = 0;
+
+  constructor(socket: TLSSocket) {
+    this.#socket = socket;
+    socket.on("data", (bytes: Buffer) => this.#take(bytes));
+    socket.on("end", () => this.#end());
+    socket.on("error", (error) => this.destroy(error));
+    socket.on("timeout", () => this.destroy());
+    socket.on("close", () => this.#fail(new Error("the connection was closed")));
+  }
+
+  /** DER. */
+  get certificate(): Buffer | undefined {
+    // Not getPeerX509Certificate: of one connection Node 24 gives it once, and nothing for the next request.
+    this.#certificate ??= this.#socket.getPeerCertificate().raw;
+    return this.#certificate;
+  }
+
+  get isOpen(): boolean {
+    return !this.#socket.destroyed;
+  }
+
+  /** Sends a request. Rejects with what the answer's reader throws, and with what ended the connection. */
+  ask(
+    request: string | Buffer,
+    { maxBytes, onHead }: { readonly maxBytes: number; readonly onHead: () => void },
+  ): Promise<RawAnswer> {
+    const answer = Promise.withResolvers<RawAnswer>();
+    this.#asked = { reader: new AnswerReader(maxBytes), answer, onHead };
+    if (this.isOpen) this.#socket.write(request, "latin1");
+    else this.#fail(new Error("the connection was closed"));
+    return answer.promise;
+  }
+
+  /** Waits for another request as long as both sides keep it; whether they do. */
+  rest(): boolean {
+    if (!this.isOpen || this.#keptMs <= 0) return false;
+    this.#socket.setTimeout(this.#keptMs);
+    this.#socket.unref();
+    return true;
+  }
+
+  wake(): void {
+    this.#socket.setTimeout(0);
+    this.#socket.ref();
+  }
+
+  destroy(cause: Error = new Error("the connection was closed")): void {
+    this.#socket.destroy();
+    this.#fail(cause);
+  }
+
+  #take(bytes: Buffer): void {
+    // Nothing was asked: whatever it says, the next request is not what it answers.
+    if (this.#asked === undefined) {
+      this.destroy();
+      return;
+    }
+    const { reader, onHead } = this.#asked;
+    const hadHead = reader.head !== undefined;
+    try {
+      reader.push(bytes);
+      if (!hadHead && reader.head !== undefined) onHead();
+      if (reader.isWhole) this.#finish(reader);
+    } catch (error) {
+      this.destroy(error as Error);
+    }
+  }
+
+  #end(): void {
+    const reader = this.#asked?.reader;
+    try {
+      reader?.end();
+      if (reader !== undefined) this.#finish(reader);
+      this.destroy();
+    } catch (error) {
+      this.destroy(error as Error);
+    }
+  }
+
+  #finish(reader: AnswerReader): void {
+    const asked = this.#asked;
+    if (reader.head === undefined || asked === undefined) return;
+    this.#asked = undefined;
+    const { status, headers, keptMs = IDLE_MS + EARLIER_MS } = reader.head;
+    this.#keptMs = reader.hasMore ? 0 : Math.min(IDLE_MS, keptMs - EARLIER_MS);
+    asked.answer.resolve({ status, headers, body: new AnswerBody(reader.takeBody()) });
+  }
+
+  #fail(cause: Error): void {
+    const asked = this.#asked;
+    this.#asked = undefined;
+    asked?.answer.reject(cause);
+  }
+}
+
+/** Connections to one provider, kept for the next request. No byte of a request leaves before certificate and pin are checked. */
+export class SiteConnections implements Disposable {
   readonly #settings: ConnectionSettings;
   readonly #clock: Clock;
   readonly #stop: AbortSignal;
+  /** The one that was used last is used next, so that no more are kept than it takes. */
+  readonly #resting: SiteConnection[] = [];
 
   constructor(settings: ConnectionSettings, clock: Clock, stop: AbortSignal) {
-    super({ keepAlive: true, maxSockets: settings.limits.maxInFlight, timeout: IDLE_MS });
     this.#settings = settings;
     this.#clock = clock;
     this.#stop = stop;
   }
 
-  override createConnection(
-    _options: ClientRequestArgs,
-    callback?: (error: Error | null, stream: Duplex) => void,
-  ): null {
-    connectToSite(this.#settings, this.#clock, this.#stop).then(
-      (socket) => callback?.(null, socket),
-      // Node takes no stream beside an error, its types do.
-      (error: Error) => (callback as ((error: Error) => void) | undefined)?.(error),
-    );
-    return null;
+  /** One for a single request. Throws what `connectToSite` throws. */
+  async take(signal: AbortSignal): Promise<SiteConnection> {
+    for (let kept = this.#resting.pop(); kept !== undefined; kept = this.#resting.pop()) {
+      if (!kept.isOpen) continue;
+      kept.wake();
+      return kept;
+    }
+    const stop = AbortSignal.any([this.#stop, signal]);
+    return new SiteConnection(await connectToSite(this.#settings, this.#clock, stop));
+  }
+
+  /** Its answer came whole. */
+  giveBack(connection: SiteConnection): void {
+    const { maxInFlight } = this.#settings.limits;
+    const hasRoom = this.#resting.length < maxInFlight && !this.#stop.aborted;
+    if (hasRoom && connection.rest()) this.#resting.push(connection);
+    else connection.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    for (const connection of this.#resting.splice(0)) connection.destroy();
   }
 }
 

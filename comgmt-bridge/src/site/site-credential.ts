@@ -1,6 +1,6 @@
 import { ConnectorError } from "@isthmus/shared/errors";
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
-import type { RawAnswer } from "./exchange.ts";
+import type { RawAnswer } from "./site-connection.ts";
 
 /** How we show who we are to the AdminService. */
 export interface SiteCredential {
