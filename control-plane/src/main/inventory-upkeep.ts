@@ -1,5 +1,5 @@
-import type { InventoryRetention } from "../store/inventory-retention.ts";
 import { InventoryCount } from "../store/inventory-count.ts";
+import type { InventoryRetention } from "../store/inventory-retention.ts";
 import type { ControlPlaneStore } from "../store/records.ts";
 
 /** Own limits of a round: transactions that throw rows away, and slices of records that are counted. */
