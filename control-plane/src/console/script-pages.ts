@@ -84,8 +84,8 @@ export async function scriptPage(
 function factsOf(script: Entity): Html {
   const parameters = script["parameters"];
   const names = Array.isArray(parameters)
-    ? parameters.map((each) => text((each as Entity)["Name"] ?? each)).join(", ")
-    : "the site tells them of one script at a time alone; the bridge checks them before a run";
+    ? parameters.map((each) => parameterText(each as Entity)).join("; ") || "none"
+    : "the bridge could not read them";
   return facts([
     ["Approval", state(text(script["approvalState"]))],
     ["Version", text(script["scriptVersion"])],
@@ -98,6 +98,26 @@ function factsOf(script: Entity): Html {
     ["Last changed at the site", time(script["lastUpdateTime"])],
     ["This version known since", time(script["lastModifiedDateTime"])],
   ]);
+}
+
+/** "Days (Int32, required, at least 1, at most 90)". */
+function parameterText(of: Entity): string {
+  const bound = (words: string, name: string, unit = "") =>
+    typeof of[name] === "number" ? `${words} ${of[name]}${unit}` : "";
+  const { values } = of;
+  const words = [
+    text(of["type"]).replace(/^System\./, ""),
+    of["isRequired"] === true ? "required" : "",
+    of["isHidden"] === true ? "hidden" : "",
+    Array.isArray(values) ? `one of ${values.map((value) => text(value)).join(", ")}` : "",
+    bound("at least", "minimum"),
+    bound("at most", "maximum"),
+    bound("at least", "minLength", " characters"),
+    bound("at most", "maxLength", " characters"),
+    text(of["pattern"]) && `like ${text(of["pattern"])}`,
+    text(of["defaultValue"]) && `${text(of["defaultValue"])} unless given`,
+  ];
+  return `${text(of["name"])} (${words.filter((word) => word !== "").join(", ")})`;
 }
 
 function runForm(

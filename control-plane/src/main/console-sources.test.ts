@@ -113,6 +113,9 @@ describe("a script", () => {
     const list = await browser.page(`${SOURCE}/scripts?device=PC0`);
     const page = await browser.page(linkIn(list, "Clean up"));
     expect(page).toContain('name="device" value="PC0"');
+    expect(page).toContain(
+      "Days (Int32, required, at least 1, at most 90); Name (String, one of a = b, c)",
+    );
     const [, confirm = ""] = /action="([^"]*\/confirm)"/.exec(page) ?? [];
     return { confirm, answer: await browser.submit(confirm, typed) };
   };

@@ -60,15 +60,7 @@ const NAMES = [
     "DatePosted",
     "ScriptVersion",
   ],
-  ...[
-    "Author",
-    "ApprovalState",
-    "Approver",
-    "ScriptHash",
-    "Parameters",
-    "LastUpdateTime",
-    "Description",
-  ],
+  ...["Author", "ApprovalState", "Approver", "ScriptHash", "LastUpdateTime", "Description"],
   ...[
     "SMSID",
     "SID",
@@ -130,6 +122,7 @@ beforeAll(async () => {
       const facets = {
         ...{ identity: facet, stable: { ...facet, Client: 1 }, volatile: facet, health: facet },
         ...{ collections: value, updateCompliance: [value] },
+        content: { parameters: at % 2 === 0 ? value : [value, facet] },
       };
       // Each by itself: together they are longer than an entry may be.
       await site.tell(kind, { [String(100 + at)]: facets });

@@ -43,7 +43,15 @@ describe("other kinds of records", () => {
       "5F1A2B3C-7D4E-4C55-9A61-0C2D4E6F8A10": {
         identity: { ScriptName: "Disk", ScriptVersion: "1", Author: "CORP\\a" },
         stable: { ApprovalState: 3, ScriptHash: "AB", ScriptHashAlgorithm: "SHA256" },
+        content: {
+          sha256: "ab",
+          parameters: [
+            { name: "Days", type: "System.Int32", isRequired: true, isHidden: false, minimum: 1 },
+            { name: "Key", isHidden: true, defaultValue: "secret", values: ["a", "b"] },
+          ],
+        },
       },
+      "5F1A2B3C-7D4E-4C55-9A61-0C2D4E6F8A11": { identity: { ScriptName: "Unread" }, content: {} },
     });
     await site.tell("application", {
       A: {
@@ -93,7 +101,14 @@ describe("other kinds of records", () => {
       { key: "78", displayName: null, softwareUpdateId: null, state: "installed" },
     ]);
     expect(await list("configurationManagerScripts")).toMatchObject([
-      { displayName: "Disk", approvalState: "approved", hash: "AB", scriptVersion: "1" },
+      {
+        ...{ displayName: "Disk", approvalState: "approved", hash: "AB", scriptVersion: "1" },
+        parameters: [
+          { name: "Days", type: "System.Int32", isRequired: true, minimum: 1, defaultValue: null },
+          { name: "Key", isHidden: true, defaultValue: null, values: ["a", "b"] },
+        ],
+      },
+      { displayName: "Unread", parameters: null },
     ]);
     const [application] = await list("configurationManagerApplications");
     expect(application).toMatchObject({

@@ -14,6 +14,19 @@ const identity = (name: string) => factIn(sql`d.identity`, `$.${name}`);
 const stable = (name: string) => factIn(sql`d.stable`, `$.${name}`);
 const moving = (name: string) => factIn(sql`d.volatile`, `$.${name}`);
 
+/**
+ * What a bridge read of a script's definition. NULL where it could not; a value that people are not to see when they run the script is not shown
+ * to them here either.
+ */
+const scriptParameters = sql`CASE json_type(d.others, '$.content.parameters') WHEN 'array' THEN
+  (SELECT json_group_array(json_object('name', p.value ->> '$.name', 'type', p.value ->> '$.type',
+      'isRequired', json(p.value -> '$.isRequired'), 'isHidden', json(p.value -> '$.isHidden'),
+      'defaultValue', CASE json_type(p.value, '$.isHidden') WHEN 'false' THEN p.value ->> '$.defaultValue' END,
+      'values', json(p.value -> '$.values'), 'minimum', json(p.value -> '$.minimum'), 'maximum', json(p.value -> '$.maximum'),
+      'minLength', json(p.value -> '$.minLength'), 'maxLength', json(p.value -> '$.maxLength'),
+      'pattern', p.value ->> '$.pattern'))
+    FROM json_each(d.others, '$.content.parameters') p WHERE p.type = 'object') END`;
+
 /** Records of a kind, with more columns out of their facets (d). */
 function recordsOf(kind: string, columns: Sql): Sql {
   return sql`
@@ -104,7 +117,7 @@ export const inventorySelects = {
         CASE CAST(${stable("ApprovalState")} AS TEXT) WHEN '0' THEN 'waiting' WHEN '1' THEN 'denied' WHEN '3' THEN 'approved'
           ELSE 'unknown' END AS approvalState,
         ${stable("Approver")} AS approver, ${stable("Comment")} AS comment, ${stable("ScriptHash")} AS hash,
-        ${stable("ScriptHashAlgorithm")} AS hashAlgorithm, d.stable -> '$.Parameters' AS parameters,
+        ${stable("ScriptHashAlgorithm")} AS hashAlgorithm, ${scriptParameters} AS parameters,
         ${stable("LastUpdateTime")} AS lastUpdateTime`,
     ),
   configurationManagerBoundaryGroups: () =>

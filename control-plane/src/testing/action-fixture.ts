@@ -30,6 +30,12 @@ export function siteRecords(): InventoryRecord[] {
       ApprovalState: 3,
       Approver: "CORP\\grace",
     },
+    content: {
+      parameters: [
+        { name: "Days", type: "System.Int32", isRequired: true, minimum: 1, maximum: 90 },
+        { name: "Name", type: "System.String", isRequired: false, values: ["a = b", "c"] },
+      ],
+    },
   };
   const application = {
     LocalizedDisplayName: "Editor",
