@@ -55,7 +55,9 @@ export class LoginScores {
   #pointsOf(key: string): number {
     const score = this.#scores.get(key);
     if (score === undefined) return 0;
-    return Math.max(0, score.points - (this.#clock.now() - score.at) / POINT_DECAY_MS);
+    // A clock that was set back gives nobody points.
+    const elapsedMs = Math.max(0, this.#clock.now() - score.at);
+    return Math.max(0, score.points - elapsedMs / POINT_DECAY_MS);
   }
 
   #add(key: string, points: number): void {

@@ -164,7 +164,10 @@ export class Scene implements AsyncDisposable {
 
   /** The control plane's API as an administrator. */
   graph(): Promise<GraphClient> {
-    this.#graph ??= this.#signIn();
+    this.#graph ??= this.#signIn().catch((error: unknown) => {
+      this.forgetSession();
+      throw error;
+    });
     return this.#graph;
   }
 
