@@ -63,7 +63,7 @@ test("the stamps are written down when something moved, and only then", async ()
     const { requests } = synced.observer.totals;
     await until(() => synced.observer.totals.requests > requests + 20, "rounds", 60_000);
   };
-  let first = await until(kept, "the first stamps", 60_000);
+  let first: string | undefined = await until(kept, "the first stamps", 60_000);
   // What moved when the site began may be told over several rounds.
   const stays = async () => {
     await rounds();

@@ -108,11 +108,19 @@ async function kept(name, inputs, command) {
   const hash = createHash("sha256");
   for (const input of [COMPILER, ...FLAGS, ...inputs]) hash.update(`${input}\0`);
   const path = join(KEPT, `${hash.digest("hex").slice(0, 16)}-${name}`);
-  if (existsSync(path)) return path;
+  if (!making.has(path)) making.set(path, make(path, command));
+  await making.get(path);
+  return path;
+}
+
+/** By its path what is made or was: several programs have the same sources, and are made side by side. */
+const making = new Map();
+
+async function make(path, command) {
+  if (existsSync(path)) return;
   const output = `${path}.${process.pid}`;
   await compile(command(output));
   renameSync(output, path);
-  return path;
 }
 
 async function compile(argv, input) {
