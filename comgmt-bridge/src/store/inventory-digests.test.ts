@@ -77,6 +77,42 @@ test("a digest is that of what was told; a bucket that differs is listed, and wh
   expect(cloud.isEqual).toBe(true);
 });
 
+test("a record that neither the site nor the control plane has is forgotten without an approval", () => {
+  const { store, cloud, whose, scan, deliver, records } = world();
+  scan(10);
+  scan(20);
+  const all = records.splice(0, 2);
+  const mayNone = { maxDeletedShare: 0, minDeleted: 0 };
+  for (const at of [30, 40, 50]) {
+    const reading = { range: undefined, facets: FACETS, records, pages: { all: `${at}` } };
+    store.run("applyRange", { ...whose(at), ...reading });
+    store.run("endScan", { ...whose(at + 1), beganAt: at, ...mayNone });
+  }
+  deliver();
+  // Another bridge, where somebody approved it, deleted one of the two that wait here.
+  cloud.records.delete("1");
+  const differ = () => {
+    store.run("tellDigest", whose(60));
+    deliver();
+    return cloud.takeDiffers();
+  };
+  const buckets = differ();
+  if (buckets !== undefined) store.run("takeDifferences", { ...buckets, lease: 1, at: 61 });
+  deliver();
+  const wanted = cloud.takeDiffers();
+  expect(wanted).toMatchObject({ wanted: ["1"] });
+  if (wanted === undefined) return;
+  expect(store.run("takeDifferences", { ...wanted, lease: 1, at: 62 }).toRead).toEqual([]);
+  expect(differ()).toBeUndefined();
+  expect([...cloud.records.keys()].sort()).toEqual(["2", "3"]);
+  // Back at the site, it is told whole.
+  records.unshift(...all);
+  scan(70);
+  deliver();
+  expect([...cloud.records.keys()].sort()).toEqual(["1", "2", "3"]);
+  expect(cloud.isEqual).toBe(true);
+});
+
 test("a wanted record that is read in parts is told in parts", () => {
   const { store, whose, scan, deliver } = world();
   scan(10);

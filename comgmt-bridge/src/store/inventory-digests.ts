@@ -5,8 +5,15 @@ import type { InventoryState } from "../core/inventory-state.ts";
 import { withFacetsWanted } from "./facet-states.ts";
 import { tell, tellEvent } from "./inventory-entries.ts";
 import { Telling } from "./inventory-telling.ts";
-import { forgetPagesAt, type KindState, kindState, NO_NUMBER, numberOf } from "./kind-state.ts";
-import { findRecord, insertRecord } from "./record-rows.ts";
+import {
+  countRecords,
+  forgetPagesAt,
+  type KindState,
+  kindState,
+  NO_NUMBER,
+  numberOf,
+} from "./kind-state.ts";
+import { deleteRecord, findRecord, insertRecord } from "./record-rows.ts";
 import { isRecordKey } from "./refusals.ts";
 
 /** Scans before a digest says anything: in the first one the state is still coming to be, and in the second deletions are. */
@@ -90,7 +97,7 @@ export function takeDifferences(
   const kind = kindState(transaction, argument);
   const { buckets, wanted, unknown } = argument;
   if (buckets.length > 0) listBuckets(transaction, telling, kind, buckets);
-  for (const key of wanted) want(transaction, kind, key);
+  const toRead = wanted.filter((key) => want(transaction, kind, key));
   const suspected = suspectAll(transaction, kind, unknown);
   if (wanted.length + suspected > 0) {
     const figures = { wanted: wanted.length, unknown: suspected };
@@ -98,7 +105,7 @@ export function takeDifferences(
     tellEvent(transaction, telling, { event: "repair.began", message, kind: kind.kind, figures });
   }
   telling.end();
-  return { toRead: wanted };
+  return { toRead };
 }
 
 /** One entry for each bucket, also for one that is empty here. One pass over the kind finds them all: there is no index by bucket. */
@@ -143,11 +150,19 @@ function tellBucket(
   }
 }
 
-/** The record is told whole when it is next read, and its range is read even if it comes in the bytes of before. */
-function want(transaction: Transaction, { id }: KindState, key: string): void {
+/**
+ * The record is told whole when it is next read, and its range is read even if it comes in the bytes of before. Whether it is worth looking for: one
+ * that the site has not either is nobody's. It is forgotten, and no approval is awaited to delete what is gone, as where another bridge deleted it.
+ */
+function want(transaction: Transaction, { id }: KindState, key: string): boolean {
   const row = findRecord(transaction, id, key);
   forgetPagesAt(transaction, id, numberOf(key));
-  if (row === undefined) return;
+  if (row === undefined) return true;
+  if (row.missedAfter !== undefined && !row.isSuspected) {
+    deleteRecord(transaction, id, row);
+    countRecords(transaction, id, -1);
+    return false;
+  }
   transaction.run(
     "UPDATE record_state SET facets = ?, is_wanted = 1 WHERE kind_id = ? AND number = ? AND key = ?",
     withFacetsWanted(row.facets),
@@ -155,6 +170,7 @@ function want(transaction: Transaction, { id }: KindState, key: string): void {
     row.number,
     key,
   );
+  return true;
 }
 
 /** How many of them are looked for from now on. */
