@@ -1,6 +1,7 @@
+import type { QueryReads } from "@isthmus/shared/cmpivot/reads";
 import { RefusalError } from "@isthmus/shared/errors";
 import { expect, test } from "vitest";
-import { judgeQuery, type QueryAllowance, type QueryToJudge } from "./query-allowance.ts";
+import { judgeQuery, type QueryAllowance } from "./query-allowance.ts";
 
 const limits = { maxCharacters: 100, maxJoins: 2, maxNesting: 3, maxWindowHours: 24 };
 const allowance: QueryAllowance = {
@@ -26,7 +27,7 @@ function read(entity: string, argument?: string, windowMs?: number) {
   };
 }
 
-const good: QueryToJudge = {
+const good: QueryReads = {
   text: "Bios | count",
   entities: [read("Bios")],
   functions: ["count"],
@@ -34,7 +35,7 @@ const good: QueryToJudge = {
   nesting: 0,
 };
 
-function verdict(change: Partial<QueryToJudge>, rules = allowance) {
+function verdict(change: Partial<QueryReads>, rules = allowance) {
   try {
     judgeQuery({ ...good, ...change }, rules);
     return "allowed";

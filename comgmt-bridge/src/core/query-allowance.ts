@@ -1,3 +1,4 @@
+import type { EntityRead, QueryReads } from "@isthmus/shared/cmpivot/reads";
 import { RefusalError } from "@isthmus/shared/errors";
 import { allowsArgument } from "./argument-pattern.ts";
 
@@ -28,25 +29,6 @@ export interface QueryLimits {
   readonly maxWindowHours: number;
 }
 
-/** What is judged: the query as it will be sent, and what it reads. */
-export interface QueryToJudge {
-  readonly text: string;
-  readonly entities: readonly EntityToJudge[];
-  readonly functions: readonly string[];
-  readonly joins: number;
-  readonly nesting: number;
-}
-
-export interface EntityToJudge {
-  readonly entity: string;
-  readonly isDocumented: boolean;
-  readonly argument: string | undefined;
-  /** How far back a log is read; undefined for what is no log. */
-  readonly windowMs: number | undefined;
-  readonly text: string;
-  readonly suggestion: string | undefined;
-}
-
 const HOUR_MS = 3_600_000;
 const RULE = "guardrails.comgmt-bridge.queries";
 
@@ -56,7 +38,7 @@ const RULE = "guardrails.comgmt-bridge.queries";
  * @throws RefusalError `query-limit-exceeded`, `query-entity-refused`, `query-argument-refused`,
  * `query-function-refused`, each with the key of the guardrails that decided.
  */
-export function judgeQuery(query: QueryToJudge, allowance: QueryAllowance): void {
+export function judgeQuery(query: QueryReads, allowance: QueryAllowance): void {
   judgeLimits(query, allowance.limits);
   for (const read of query.entities) judgeEntity(read, allowance);
   const { functions } = allowance;
@@ -68,7 +50,7 @@ export function judgeQuery(query: QueryToJudge, allowance: QueryAllowance): void
   }
 }
 
-function judgeLimits(query: QueryToJudge, limits: QueryLimits): void {
+function judgeLimits(query: QueryReads, limits: QueryLimits): void {
   const measured = [
     ["maxCharacters", query.text.length, limits.maxCharacters, "characters"],
     ["maxJoins", query.joins, limits.maxJoins, "joins"],
@@ -80,7 +62,7 @@ function judgeLimits(query: QueryToJudge, limits: QueryLimits): void {
   }
 }
 
-function judgeEntity(read: EntityToJudge, { entities, limits }: QueryAllowance): void {
+function judgeEntity(read: EntityRead, { entities, limits }: QueryAllowance): void {
   const rules = entities.filter((rule) => isAbout(rule, read));
   if (rules.length === 0) {
     const hint = read.suggestion === undefined ? "" : `; did you mean ${read.suggestion}?`;
@@ -96,7 +78,7 @@ function judgeEntity(read: EntityToJudge, { entities, limits }: QueryAllowance):
   }
 }
 
-function judgeArgument({ argument, text }: EntityToJudge, rules: readonly EntityRule[]): void {
+function judgeArgument({ argument, text }: EntityRead, rules: readonly EntityRule[]): void {
   if (argument === undefined) return;
   const patterns = rules.flatMap((rule) => rule.arguments);
   if (patterns.some((pattern) => allowsArgument(pattern, argument))) return;
@@ -105,7 +87,7 @@ function judgeArgument({ argument, text }: EntityToJudge, rules: readonly Entity
   throw refusal("query-argument-refused", "entities", message);
 }
 
-function isAbout({ entity }: EntityRule, read: EntityToJudge): boolean {
+function isAbout({ entity }: EntityRule, read: EntityRead): boolean {
   if (entity === "*") return read.isDocumented && read.argument === undefined;
   return entity.toLowerCase() === read.entity.toLowerCase();
 }

@@ -1,4 +1,5 @@
 import { hash as digest } from "node:crypto";
+import { fuzzRuns } from "@isthmus/shared/testing/fuzz-runs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AnswerBody } from "./answer-body.ts";
@@ -44,6 +45,7 @@ test("a range has one hash however it was divided into requests and into pieces"
       expect(hash).toBe(pageHash(KEY, LAYOUT, pagesOf(texts, [], [])).hash);
       expect(isEmpty).toBe(texts.length === 0);
     }),
+    { numRuns: fuzzRuns(200) },
   );
 });
 
@@ -58,5 +60,6 @@ test("other rows, another order of them, another layout and another key have ano
       expect(of(texts, Buffer.alloc(16, 1))).not.toBe(known);
       expect(of(texts, KEY, digest("sha256", "other"))).not.toBe(known);
     }),
+    { numRuns: fuzzRuns(200) },
   );
 });

@@ -1,4 +1,5 @@
 import { ConnectorError, codeOf } from "@isthmus/shared/errors";
+import { fuzzRuns } from "@isthmus/shared/testing/fuzz-runs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AnswerReader } from "./answer-reader.ts";
@@ -75,6 +76,7 @@ test("an answer is the same in whatever pieces it comes, and its body is the one
       if (typeof outcome === "string") return;
       expect(outcome.head?.headers).toMatchObject(sent);
     }),
+    { numRuns: fuzzRuns(2_000) },
   );
 });
 
@@ -93,5 +95,6 @@ test("a damaged answer is read alike in whatever pieces it comes, or refused wit
     fc.property(fc.oneof(damaged, body), shares, (bytes, cuts) => {
       expect(outcomeOf(bytes, cuts)).toEqual(outcomeOf(bytes, []));
     }),
+    { numRuns: fuzzRuns(2_000) },
   );
 });
