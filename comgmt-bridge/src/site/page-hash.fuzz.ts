@@ -15,7 +15,10 @@ const rows = fc.array(
   { maxLength: 60 },
 );
 /** Where something is divided, as shares of its length. */
-const cuts = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 6 });
+const cuts = fc.array(
+  fc.integer({ min: 0, max: 1_000 }).map((part) => part / 1_000),
+  { maxLength: 6 },
+);
 
 function divided<List extends { readonly length: number; subarray?: unknown }>(
   list: List,
