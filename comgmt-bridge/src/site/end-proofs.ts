@@ -1,4 +1,5 @@
 import type { ConnectorError } from "@isthmus/shared/errors";
+import { LearntLimit } from "../core/learnt-limit.ts";
 import { endsAtOnce, faultOfEnds, type OpenEnd, rowsOf } from "../core/range-ends.ts";
 import { readPlainRows } from "../protocol/admin-service/page-rows.ts";
 import type { Filter } from "../protocol/admin-service/query.ts";
@@ -20,15 +21,14 @@ type Ask = (
 
 /**
  * Asks whether parts of a range really end where they seem to: of many at once, as long as the site answers such filters as it answers
- * those for one part. One that does not is asked for one part at a time for as long as this lives.
+ * those for one part. One that does not is asked for one part at a time for a long while.
  */
 export class EndProofs {
   readonly #ask: Ask;
   readonly #onOneAtATime: (why: ConnectorError) => void;
-  /** What the site was seen to answer. */
-  #mostEnds = MOST_ENDS;
+  readonly #mostEnds = new LearntLimit(MOST_ENDS);
 
-  /** `onOneAtATime` is told once, with what showed that the site has to be asked so. */
+  /** `onOneAtATime` is told what showed that the site has to be asked so. */
   constructor(ask: Ask, onOneAtATime: (why: ConnectorError) => void = () => {}) {
     this.#ask = ask;
     this.#onOneAtATime = onOneAtATime;
@@ -41,7 +41,7 @@ export class EndProofs {
     asking: Asking,
   ): Promise<ConnectorError | undefined> {
     for (let at = 0; at < ends.length; ) {
-      const together = endsAtOnce(ends.slice(at), { ends: this.#mostEnds, rows: mostRows });
+      const together = endsAtOnce(ends.slice(at), { ends: this.#mostEnds.now, rows: mostRows });
       const isOne = together.length === 1;
       const fault = await (isOne
         ? this.#faultOf(table, together, asking)
@@ -64,8 +64,8 @@ export class EndProofs {
       const fault = await this.#faultOf(table, [end], asking);
       if (fault !== undefined) return fault;
     }
-    if (this.#mostEnds > 1) this.#onOneAtATime(doubt);
-    this.#mostEnds = 1;
+    this.#onOneAtATime(doubt);
+    this.#mostEnds.lower(1);
     return undefined;
   }
 
@@ -93,6 +93,7 @@ export class EndProofs {
     const [only = { kind: "or", parts }] = parts.length === 1 ? parts : [];
     const body = await this.#ask({ ...table, select: [keyName] }, only, rowsOf(ends) + 1, asking);
     const { rows, hasMore } = readPlainRows(body.whole);
+    this.#mostEnds.answered();
     const keys = rows.map((row) => row[keyName]);
     return hasMore ? ends.at(-1)?.fault : faultOfEnds(ends, keys);
   }

@@ -1,4 +1,6 @@
 import { ConnectorError } from "@isthmus/shared/errors";
+import { aFewAtATime } from "../core/a-few-at-a-time.ts";
+import { LearntLimit } from "../core/learnt-limit.ts";
 import type { KeyedReading } from "../core/ports.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { readPlainRows } from "../protocol/admin-service/page-rows.ts";
@@ -24,7 +26,7 @@ export interface KeyedReaderOptions {
   readonly onRows?: (rows: number) => void;
   /** Notes whose answers can be used. */
   readonly faults?: TableFaults;
-  /** Told once, of a site that passes over some of the keys of one filter. */
+  /** Told of a site that passes over some of the keys of one filter. */
   readonly onOneAtATime?: (why: ConnectorError) => void;
 }
 
@@ -37,8 +39,7 @@ interface Wanted {
 /** Reads single records by their numeric keys, many in one request as far as the site bears it. */
 export class KeyedReader {
   readonly #options: KeyedReaderOptions;
-  /** What a site that refuses long filters was seen to take. */
-  #keysPerFilter = MOST_KEYS;
+  readonly #keysPerFilter = new LearntLimit(MOST_KEYS);
 
   constructor(options: KeyedReaderOptions) {
     this.#options = options;
@@ -49,8 +50,8 @@ export class KeyedReader {
     const { reading, spine } = await this.#read(of, keys, asking);
     const passedOver = await this.#passedOver(spine, keys, asking);
     if (passedOver === undefined) return reading;
-    if (this.#keysPerFilter > 1) this.#options.onOneAtATime?.(passedOver);
-    this.#keysPerFilter = 1;
+    this.#options.onOneAtATime?.(passedOver);
+    this.#keysPerFilter.lower(1);
     return (await this.#read(of, keys, asking)).reading;
   }
 
@@ -112,13 +113,13 @@ export class KeyedReader {
     const batches: (readonly number[])[] = [];
     const size = this.#batchOf(table);
     for (let at = 0; at < keys.length; at += size) batches.push(keys.slice(at, at + size));
-    const rows = await Promise.all(batches.map((batch) => this.#batch(table, batch, asking)));
+    const rows = await aFewAtATime(batches, (batch) => this.#batch(table, batch, asking));
     return rows.flat();
   }
 
   #batchOf({ table }: LaidOutTable): number {
     const fitting = Math.floor(this.#options.pageRows / table.rowsPerKey);
-    return Math.max(1, Math.min(this.#keysPerFilter, fitting));
+    return Math.max(1, Math.min(this.#keysPerFilter.now, fitting));
   }
 
   async #batch(
@@ -132,8 +133,7 @@ export class KeyedReader {
       if (rows === undefined) {
         const halves = await this.#halves(table, keys, asking);
         // Only now it is known that it was the filter: a table that is refused as a whole says nothing of the others.
-        const most = Math.max(1, Math.ceil(keys.length / 2));
-        this.#keysPerFilter = Math.min(this.#keysPerFilter, most);
+        this.#keysPerFilter.lower(Math.ceil(keys.length / 2));
         return halves;
       }
       if (rows.length >= top && keys.length > 1) return await this.#halves(table, keys, asking);
@@ -163,6 +163,7 @@ export class KeyedReader {
     const query = { filter: anyOf(keyName, keys), top, ...(select !== undefined && { select }) };
     try {
       const { rows } = readPlainRows((await client.page(table.of, query, asking)).body.whole);
+      this.#keysPerFilter.answered();
       const wanted = new Set<unknown>(keys);
       return rows.filter((row) => wanted.has(row[keyName]));
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { ConnectorError } from "@isthmus/shared/errors";
+import { aFewAtATime } from "../core/a-few-at-a-time.ts";
 import type { KeyBounds } from "../core/inventory-state.ts";
 import { lastKeyOf, shortPage } from "../core/key-page.ts";
 import { RANGE_KEYS } from "../core/key-ranges.ts";
@@ -83,13 +84,11 @@ export class TableReader {
     for (let { after } = range; after < range.through; after += keysPerRequest) {
       bounds.push({ after, through: Math.min(after + keysPerRequest, range.through) });
     }
-    const parts = await Promise.all(
-      bounds.map(async (part) => ({
-        ...part,
-        top,
-        body: await this.#ask(table, within(table.keyName, part), top, asking),
-      })),
-    );
+    const parts = await aFewAtATime(bounds, async (part) => ({
+      ...part,
+      top,
+      body: await this.#ask(table, within(table.keyName, part), top, asking),
+    }));
     return { table, range, parts };
   }
 

@@ -83,6 +83,22 @@ test.each<Fault>([
   },
 );
 
+test("changes of a whole fleet are told by a site that has to be asked for one device at a time", async () => {
+  await using synced = await SyncedSite.start({ truthMs: 3_600_000, hotMs: 50 });
+  synced.run();
+  await synced.untilScans(1);
+  const fault = { kind: "parts-passed-over", answered: "first" } as const;
+  synced.site.fault({ path: "ResourceI[dD] eq \\d+ or ", fault, times: "always" });
+  for (let at = 0; at < 700; at += 1) {
+    synced.site.change({ kind: "rename", resourceId: FIRST + at, name: `RENAMED-${at}` });
+    synced.site.change({ kind: "inventory", resourceId: FIRST + at });
+  }
+  for (const at of [0, 350, 699]) {
+    await synced.untilTold(FIRST + at, (device) => nameOf(device) === `RENAMED-${at}`);
+  }
+  expect(synced.faults).not.toContain("site-busy");
+});
+
 test("a site that takes such filters is asked with them, and nothing is said", async () => {
   await using synced = await SyncedSite.start({ inventoryClasses: [] });
   synced.run();
