@@ -111,6 +111,7 @@ int SSL_export_keying_material(SSL *s, unsigned char *out, size_t olen, const ch
 #define SSL_CTRL_MODE 33
 #define SSL_CTRL_SET_READ_AHEAD 41
 #define SSL_CTRL_SET_SESS_CACHE_MODE 44
+#define SSL_CTRL_SET_MAX_CERT_LIST 51
 #define SSL_CTRL_SET_MAX_SEND_FRAGMENT 52
 #define SSL_CTRL_CHAIN_CERT 89
 #define SSL_CTRL_SET_GROUPS_LIST 92

@@ -77,6 +77,19 @@ describe.skipIf(whyNoEngine !== undefined)("the native engine", () => {
     });
   });
 
+  test("refuses a chain of more than 32 KiB", async () => {
+    await using front = await startEngine();
+    const { length } = new X509Certificate(deviceAuthority.pem).raw;
+    const more = deviceAuthority.pem.repeat(Math.ceil(32_768 / length));
+    // By TLS 1.3 a client learns of it after its own handshake.
+    const dialled = front.open({ maxVersion: "TLSv1.2", cert: chain.cert + more, key: chain.key });
+    await expect(dialled).rejects.toThrow();
+    expect(await until(() => front.record.failures[0])).toEqual({
+      remoteAddress: "127.0.0.1",
+      reason: "handshake: excessive message size",
+    });
+  });
+
   test("refuses TLS 1.1, and suites without forward secrecy", async () => {
     await using front = await startEngine();
     const suite = { maxVersion: "TLSv1.2", ciphers: "AES128-GCM-SHA256" } as const;
