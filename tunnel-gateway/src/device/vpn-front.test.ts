@@ -145,6 +145,9 @@ describe("a connection", () => {
     expect((await under.ask(get("/svc", "Connection: TE, close"))).head).toContain(
       "Connection: close",
     );
+    expect((await under.ask(get("/svc", "Connection: TE   ,\t Close"))).head).toContain(
+      "Connection: close",
+    );
     expect(engine.ended.get(1)).toBe("clean");
     expect(front.open).toBe(0);
   });
