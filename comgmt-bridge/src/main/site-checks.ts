@@ -1,5 +1,5 @@
 import type { TLSSocket } from "node:tls";
-import { codeOf } from "@isthmus/shared/errors";
+import { type ConnectorError, codeOf } from "@isthmus/shared/errors";
 import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import { DEFAULT_INVENTORY_CLASSES } from "@isthmus/shared/link/desired-sites";
 import { MAX_CLOCK_OFFSET_MS } from "@isthmus/shared/link/messages";
@@ -179,7 +179,8 @@ async function checkRights(
   try {
     ({ rows } = await client.rows(of, { top: 1 }, asking));
   } catch (error) {
-    if (codeOf(error) === "site-timeout" && !isRequired) return silent(of);
+    const isUnanswered = codeOf(error) === "site-timeout" || codeOf(error) === "site-unavailable";
+    if (isUnanswered && !isRequired) return silent(of, error as ConnectorError);
     const failed = failedSiteCheck(error);
     const isOnlyLacking = !isRequired && codeOf(error) === "site-not-found";
     return isOnlyLacking ? { ...failed, status: "warning" } : failed;
@@ -195,11 +196,15 @@ async function checkRights(
 }
 
 /** The site itself has answered by then. */
-function silent({ name }: ClassName): CheckResult {
+function silent({ name }: ClassName, { code, message }: ConnectorError): CheckResult {
+  const how =
+    code === "site-timeout"
+      ? "did not answer in time"
+      : `does not answer behind the site's front (${message})`;
   return {
     status: "warning",
-    reason: `${name} did not answer in time, and the site does`,
-    remedy: `look at ${name} at the site (Resource Explorer, SMSProv.log); as long as it hangs it is left out, or the scan is not complete without it`,
+    reason: `${name} ${how}, and the site does`,
+    remedy: `look at ${name} at the site (Resource Explorer, SMSProv.log); as long as it is so it is left out, or the scan is not complete without it`,
   };
 }
 

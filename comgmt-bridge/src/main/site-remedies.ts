@@ -8,6 +8,9 @@ const REMEDIES: Readonly<Record<string, string>> = {
   "site-pin": "compare the keys with the provider's own, and correct site.pin if they are its",
   "site-timeout": "restart or repair the SMS provider (SMS_REST_PROVIDER)",
   "site-class-silent": "look at this class at the site (Resource Explorer, SMSProv.log)",
+  "site-class-unavailable":
+    "look at this class at the site (SMSProv.log), and at what stands in front of the provider",
+  "site-unavailable": "restart or repair the SMS provider (SMS_REST_PROVIDER)",
   "site-interrupted": "look for what ends connections on the way: firewall, proxy, provider",
   "site-unauthorized": "renew the token, and see that its account is an administrator of the site",
   "site-forbidden": "give the account's security role the right to read this class",

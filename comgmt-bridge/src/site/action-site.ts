@@ -30,6 +30,7 @@ import { DEVICE, MEMBERSHIP } from "../protocol/admin-service/rows.ts";
 import type { AdminServiceClient, Asking } from "./admin-service-client.ts";
 import { probeCapabilities } from "./probe-capabilities.ts";
 import { readKeyRange } from "./read-key-range.ts";
+import { SilentClasses } from "./silent-classes.ts";
 
 /** Own limits: keys asked for in one request, and how far apart devices may be to be read in one range. */
 const KEYS_AT_ONCE = 20;
@@ -58,12 +59,13 @@ export interface TargetDevice {
 
 /** What actions read of a site. Every method throws what the client throws, and ProtocolError. */
 export class ActionSite {
-  readonly #client: AdminServiceClient;
+  readonly #client: SilentClasses;
   readonly #pageRows: number;
   #isOrdered: boolean | undefined;
 
   constructor(client: AdminServiceClient, pageRows: number) {
-    this.#client = client;
+    // What hangs for one action is asked for by one at a time, and keeps the places free for the others.
+    this.#client = new SilentClasses(client);
     this.#pageRows = pageRows;
   }
 

@@ -160,6 +160,87 @@ test("after failures in a row the site is left alone, then tried once, then used
   expect([await codeOfAsking(), client.breaker.kind]).toEqual(["nothing", "closed"]);
 });
 
+const OTHERS = { route: "wmi", name: "SMS_Collection" } as const;
+const EMPTY = answerOf(200, { value: [] });
+const hang = { kind: "hang" } as const;
+
+/** A site that answers for all classes but one. */
+async function siteWith(ill: Behaviour): Promise<StrictAdminService> {
+  const service = await siteThat();
+  service.behave = ({ path }) => (path.includes(OTHERS.name) ? ill : { kind: "serve" });
+  return service;
+}
+
+test.each([
+  ["hangs", hang, "site-timeout"],
+  ["is away behind the front", answerOf(503), "site-unavailable"],
+] as const)(
+  "a class that %s closes the site to nobody, however often it is asked",
+  async (_what, ill, code) => {
+    await using service = await siteWith(ill);
+    using client = clientOf(service, { limits: { breakerFailures: 2, firstByteTimeoutMs: 200 } });
+    for (let round = 1; round <= 3; round += 1) {
+      for (let times = 0; times < 2; times += 1) {
+        expect(await rejectedCode(() => client.rows(OTHERS, {}, asking()))).toBe(code);
+      }
+      // The witness: one row of another class.
+      const isClosed = () => JSON.stringify(client.breaker) === '{"kind":"closed","failures":0}';
+      await until(isClosed);
+    }
+    const witnesses = service.requests.filter(({ path }) => path === "wmi/SMS_R_System?$top=1");
+    expect([witnesses.length, service.requests.length]).toEqual([3, 9]);
+  },
+);
+
+test("where the witness is not answered either the site is left alone, and a hung class does not keep it so", async () => {
+  const clock = new FakeClock(Date.now());
+  await using service = await siteThat(hang, hang, hang, hang);
+  const limits = { breakerFailures: 2, firstByteTimeoutMs: 200 };
+  using client = clientOf(service, { limits, parts: { clock } });
+  const ask = () => rejectedCode(() => client.rows(OTHERS, {}, asking()));
+  expect([await ask(), await ask()]).toEqual(["site-timeout", "site-timeout"]);
+  await until(() => client.breaker.kind === "open");
+  expect([await ask(), service.requests.length]).toEqual(["site-circuit-open", 3]);
+  clock.advance(1_000);
+  expect(await ask()).toBe("site-timeout");
+  await until(() => client.breaker.kind === "closed");
+  expect(service.requests).toHaveLength(5);
+});
+
+test("actions that hang close the site to nobody either", async () => {
+  await using service = await siteThat();
+  service.behave = ({ method }) => (method === "POST" ? hang : { kind: "serve" });
+  using client = clientOf(service, { limits: { breakerFailures: 1, firstByteTimeoutMs: 200 } });
+  const call = () => client.call(CMPIVOT, {}, { ...asking("command"), asked: "action" });
+  for (let times = 0; times < 3; times += 1) {
+    expect(await rejectedCode(call)).toBe("site-outcome-unknown");
+    expect((await client.rows(SYSTEM, {}, asking())).rows.length).toBeGreaterThan(0);
+  }
+  expect(client.breaker.kind).toBe("closed");
+});
+
+test("a class that asks to be left alone keeps no other waiting, and a site that throttles keeps all", async () => {
+  const waits: number[] = [];
+  const clock = new FakeClock(Date.parse("2026-01-01"));
+  const pause = async (ms: number) => {
+    waits.push(ms);
+    clock.advance(ms);
+  };
+  const wait = { "retry-after": "60" };
+  await using service = await siteThat(
+    ...[answerOf(503, "", wait), EMPTY, EMPTY, answerOf(429, "", wait), EMPTY],
+  );
+  using client = clientOf(service, { parts: { clock, pause } });
+  const code = () => rejectedCode(() => client.rows(OTHERS, {}, asking()));
+  expect(await code()).toBe("site-unavailable");
+  await client.rows(SYSTEM, {}, asking());
+  expect(waits).toEqual([]);
+  await client.rows(OTHERS, {}, asking());
+  expect([waits, await code()]).toEqual([[60_000], "site-throttled"]);
+  await client.rows(SYSTEM, {}, asking());
+  expect(waits).toEqual([60_000, 60_000]);
+});
+
 test("refusals leave the breaker closed: the provider is there", async () => {
   await using service = await siteThat(...Array.from({ length: 3 }, () => answerOf(401)));
   using client = clientOf(service, { limits: { breakerFailures: 1 } });

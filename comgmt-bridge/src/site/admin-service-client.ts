@@ -3,12 +3,7 @@ import type { Clock } from "@isthmus/shared/clock";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { BackOff } from "@isthmus/shared/link/back-off";
 import type { Random } from "@isthmus/shared/random";
-import {
-  type BreakerEvent,
-  type BreakerState,
-  breakerStep,
-  CLOSED,
-} from "../core/circuit-breaker.ts";
+import type { BreakerState } from "../core/circuit-breaker.ts";
 import {
   type Row,
   type RowsAnswer,
@@ -16,22 +11,28 @@ import {
   readRows,
 } from "../protocol/admin-service/answer.ts";
 import { type Asked, errorOfAnswer } from "../protocol/admin-service/answer-error.ts";
-import { type ClassName, classPath, type Key, objectPath } from "../protocol/admin-service/path.ts";
+import {
+  type ClassName,
+  classPath,
+  type Key,
+  objectPath,
+  pathWithoutKeys,
+} from "../protocol/admin-service/path.ts";
 import { type Query, queryText } from "../protocol/admin-service/query.ts";
+import { DEVICE, SYSTEM } from "../protocol/admin-service/rows.ts";
 import type { AnswerBody } from "./answer-body.ts";
 import { exchange, outcomeUnknown } from "./exchange.ts";
 import { givenUpWith } from "./given-up-with.ts";
 import { type Lane, type Pause, RequestLanes } from "./request-lanes.ts";
+import { SiteBreaker } from "./site-breaker.ts";
 import { type RawAnswer, SiteConnections } from "./site-connection.ts";
 import type { PresentedCredential } from "./site-credential.ts";
 import type { SiteSettings } from "./site-settings.ts";
 
-/** Own limit: the longest that a site which keeps failing is left alone at a time. */
-const MAX_OPEN_MS = 300_000;
 /** Own limit on what a `Retry-After` may ask for. */
 const MAX_RETRY_AFTER_MS = 300_000;
-/** What says that the provider is gone, as against an answer that we do not like. */
-const GONE = new Set(["site-timeout", "site-unreachable", "site-interrupted", "site-unavailable"]);
+/** What a wait is noted under that is for all that is asked. */
+const EVERYTHING = "";
 /** Retryable for whoever asked, but of no use at once. */
 const NOT_AT_ONCE = new Set(["site-busy", "site-circuit-open", "cmpivot-not-ready"]);
 
@@ -65,6 +66,8 @@ interface Request extends Asking {
   readonly path: string;
   readonly asked: Asked;
   readonly body?: Buffer;
+  /** Whether it finds out for the breaker. */
+  readonly isWitness?: boolean;
 }
 
 /**
@@ -78,11 +81,11 @@ export class AdminServiceClient implements Disposable {
   readonly #lanes: RequestLanes;
   readonly #stop = new AbortController();
   readonly #connections: SiteConnections;
-  #breaker: BreakerState = CLOSED;
-  /** What opened the breaker, in words. */
-  #lastFailure = "";
-  /** The provider asked to be left alone until then; commands are sent all the same. */
-  #notBefore = 0;
+  readonly #breaker: SiteBreaker;
+  /** The class of which rows came last. */
+  #answering: ClassName | undefined;
+  /** Until when the provider asked to be left alone, by path or for everything; commands are sent all the same. */
+  readonly #notBefore = new Map<string, number>();
 
   constructor(settings: SiteSettings, parts: AdminServiceClientParts) {
     this.#settings = settings;
@@ -90,10 +93,12 @@ export class AdminServiceClient implements Disposable {
     this.#pause = parts.pause ?? ((ms, signal) => pauseFor(ms, undefined, { signal }));
     this.#lanes = new RequestLanes(settings.limits, { clock: parts.clock, pause: this.#pause });
     this.#connections = new SiteConnections(settings, parts.clock, this.#stop.signal);
+    const callWitness = (path: string) => this.#callWitness(path);
+    this.#breaker = new SiteBreaker({ limits: settings.limits, ...parts, callWitness });
   }
 
   get breaker(): BreakerState {
-    return this.#breaker;
+    return this.#breaker.state;
   }
 
   get inFlight(): number {
@@ -113,6 +118,7 @@ export class AdminServiceClient implements Disposable {
   async page(of: ClassName, query: Query, asking: Asking): Promise<RawPage> {
     const path = `${classPath(of)}${queryText(query)}`;
     const { body, headers } = await this.#get({ ...asking, method: "GET", path, asked: "rows" });
+    this.#answering = of;
     const servedAt = Date.parse(headers["date"] ?? "");
     return { body, servedAt: Number.isFinite(servedAt) ? servedAt : undefined };
   }
@@ -168,17 +174,17 @@ export class AdminServiceClient implements Disposable {
 
   async #once(request: Request): Promise<RawAnswer> {
     const signal = AbortSignal.any([request.signal, this.#stop.signal]);
-    await this.#waitAsAsked(request.lane, signal);
+    await this.#waitAsAsked(request, signal);
     using _place = await this.#lanes.enter(request.lane, signal);
     // Made before the breaker is asked: a token that cannot be read says nothing about the site.
     const presented = await givenUpWith(signal, this.#present());
-    this.#askBreaker();
+    this.#breaker.ask();
     try {
       const raw = await this.#exchange(request, presented, signal);
       judge(presented, request, raw, this.#settings.url);
       if (raw.status < 200 || raw.status > 299) {
         const { path, asked } = request;
-        this.#heed(raw);
+        this.#heed(path, raw);
         throw errorOfAnswer({
           ...raw,
           body: raw.body.whole,
@@ -186,10 +192,10 @@ export class AdminServiceClient implements Disposable {
           asked,
         });
       }
-      this.#tell({ kind: "succeeded" });
+      this.#breaker.succeeded();
       return raw;
     } catch (error) {
-      this.#tell(this.#eventOf(error));
+      this.#breaker.failed(error, request.path, request.isWitness ?? false);
       throw error;
     }
   }
@@ -225,52 +231,37 @@ export class AdminServiceClient implements Disposable {
     return this.#settings.credential.present(new URL(this.#settings.url).hostname);
   }
 
-  /** RFC 9110 section 10.2.3, with 429 and 503. */
-  #heed({ status, headers }: RawAnswer): void {
+  /** RFC 9110 section 10.2.3, with 429 for everything, and with 503 for the class that was asked for. */
+  #heed(path: string, { status, headers }: RawAnswer): void {
     if (status !== 429 && status !== 503) return;
     const text = headers["retry-after"] ?? "";
     const now = this.#parts.clock.now();
     const ms = /^\d{1,9}$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - now;
     if (!(ms > 0)) return;
-    this.#notBefore = Math.max(this.#notBefore, now + Math.min(ms, MAX_RETRY_AFTER_MS));
+    const of = status === 429 ? EVERYTHING : pathWithoutKeys(path);
+    const until = now + Math.min(ms, MAX_RETRY_AFTER_MS);
+    this.#notBefore.set(of, Math.max(this.#notBefore.get(of) ?? 0, until));
   }
 
-  async #waitAsAsked(lane: Lane, signal: AbortSignal): Promise<void> {
-    if (lane === "command") return;
-    const left = this.#notBefore - this.#parts.clock.now();
+  async #waitAsAsked({ lane, path, isWitness }: Request, signal: AbortSignal): Promise<void> {
+    if (lane === "command" || isWitness) return;
+    const [all = 0, own = 0] = [EVERYTHING, pathWithoutKeys(path)].map((of) =>
+      this.#notBefore.get(of),
+    );
+    const left = Math.max(all, own) - this.#parts.clock.now();
     if (left > 0 && left <= MAX_RETRY_AFTER_MS) await this.#pause(left, signal);
   }
 
-  #askBreaker(): void {
-    const before = this.#breaker;
-    if (this.#tell({ kind: "asked" })) return;
-    const left = before.kind === "open" ? before.until - this.#parts.clock.now() : 0;
-    const when =
-      left > 0 ? `again in ${Math.ceil(left / 1_000)} s` : "one request is finding out about it";
-    throw new ConnectorError(
-      "site-circuit-open",
-      `the site has not answered for a while and is left alone; ${when}. The last attempt: ${this.#lastFailure}`,
-      { isRetryable: true },
-    );
-  }
-
-  #eventOf(error: unknown): BreakerEvent {
-    if (!(error instanceof ConnectorError)) return { kind: "given-up" };
-    const cause = error.code === "site-outcome-unknown" ? error.cause : error;
-    if (!(cause instanceof ConnectorError) || cause.code === "site-closed") {
-      return { kind: "given-up" };
-    }
-    if (!GONE.has(cause.code)) return { kind: "succeeded" };
-    this.#lastFailure = cause.message;
-    return { kind: "failed", share: this.#parts.random.bytes(4).readUInt32BE() / 2 ** 32 };
-  }
-
-  #tell(event: BreakerEvent): boolean {
-    const { breakerFailures, breakerOpenMs } = this.#settings.limits;
-    const limits = { failures: breakerFailures, openMs: breakerOpenMs, maxOpenMs: MAX_OPEN_MS };
-    const step = breakerStep(this.#breaker, event, this.#parts.clock.now(), limits);
-    this.#breaker = step.state;
-    return step.isAllowed;
+  /** One row of a class that was answered before, or of one that every site has. */
+  async #callWitness(failedPath: string): Promise<void> {
+    const failed = pathWithoutKeys(failedPath);
+    const candidates = [this.#answering, SYSTEM, DEVICE].filter((of) => of !== undefined);
+    const of = candidates.find((each) => classPath(each) !== failed) ?? SYSTEM;
+    const path = `${classPath(of)}${queryText({ top: 1 })}`;
+    const { signal } = this.#stop;
+    const request = { method: "GET", path, asked: "rows", lane: "hint", signal } as const;
+    // The breaker hears of it, and nobody else asked.
+    await this.#once({ ...request, isWitness: true }).catch(() => {});
   }
 }
 

@@ -4,8 +4,10 @@ import type { InventorySink } from "../core/ports.ts";
 import { readHistory } from "../core/scan-progress.ts";
 import { readClientEvents } from "../protocol/admin-service/client-events.ts";
 import { objectPath } from "../protocol/admin-service/path.ts";
-import type { AdminServiceClient, Asking } from "./admin-service-client.ts";
+import type { Asking } from "./admin-service-client.ts";
 import { type PatienceParts, patiently } from "./patience.ts";
+import type { Calls } from "./raw-pages.ts";
+import { isClassIll } from "./silent-classes.ts";
 
 const DEVICE = { route: "v1.0", name: "Device" } as const;
 const HOUR_MS = 3_600_000;
@@ -34,13 +36,17 @@ const MAX_EVENTS_IN_GROUP = 5_000;
 /** So many devices one behind the other whose events cannot be had say that nobody's can; a release before 2002 has none. */
 const REFUSALS = 3;
 const LEFT_ALONE_MS = DAY_MS;
+/** Where they do not come although the rest of the site is there, which may be mended at any time. */
+const SILENT_ALONE_MS = HOUR_MS;
+/** Own choice: a device whose events do not come so often is passed over, though those of others do. */
+const UNANSWERED = 2;
 const REFUSED = new Set([
   ...["site-not-found", "site-forbidden", "site-bad-request", "site-failed", "site-status"],
   ...["site-security-exception", "site-mfa-demanded"],
 ]);
 
 export interface ClientEventRoundsOptions {
-  readonly client: Pick<AdminServiceClient, "ask">;
+  readonly client: Calls;
   readonly parts: Omit<PatienceParts, "onFault">;
   readonly observer: {
     requests(count: number): void;
@@ -184,31 +190,39 @@ export class ClientEventRounds {
   ): Promise<EventsOfDevice | undefined> {
     const { parts, observer } = this.#options;
     const onFault = (code: string, message: string) => observer.fault(code, message);
-    const step = () => this.#unlessRefused(this.#ask(key, { lane: "snapshot", signal }));
+    let unanswered = 0;
+    let silence: Error | undefined;
+    const step = async (): Promise<EventsOfDevice | undefined> => {
+      try {
+        return await this.#ask(key, { lane: "snapshot", signal });
+      } catch (error) {
+        if (isClassIll(error)) silence = error as Error;
+        if (silence !== undefined || REFUSED.has(codeOf(error))) return undefined;
+        if (isUnanswered(error)) unanswered += 1;
+        if (unanswered < UNANSWERED) throw error;
+        return undefined;
+      }
+    };
     const outcome = await patiently(step, { ...parts, onFault }, signal);
     const read = outcome.isDone ? outcome.value : undefined;
     if (read !== undefined) {
       this.#refusals = 0;
       return read;
     }
+    // Its turn comes again; whether it is the device or the site nobody can say yet.
+    if (unanswered >= UNANSWERED) return undefined;
     this.#refusals += 1;
     if (this.#refusals < REFUSALS) return undefined;
     this.#refusals = 0;
-    this.#leftAloneUntil = parts.clock.now() + LEFT_ALONE_MS;
-    await sink.note(
-      "client-events.left-alone",
-      `the site gives no events of devices (Device(${key})/Events), and is asked again in a day: it needs release 2002 or later, and the account Read Resource`,
-    );
+    const forMs = silence === undefined ? LEFT_ALONE_MS : SILENT_ALONE_MS;
+    this.#leftAloneUntil = parts.clock.now() + forMs;
+    const why = `the site gives no events of devices (Device(${key})/Events), and is asked again in`;
+    const words =
+      silence === undefined
+        ? `${why} a day: it needs release 2002 or later, and the account Read Resource`
+        : `${why} an hour: ${silence.message}`;
+    await sink.note("client-events.left-alone", words);
     return undefined;
-  }
-
-  async #unlessRefused(asked: Promise<EventsOfDevice>): Promise<EventsOfDevice | undefined> {
-    try {
-      return await asked;
-    } catch (error) {
-      if (REFUSED.has(codeOf(error))) return undefined;
-      throw error;
-    }
   }
 
   async #ask(key: number, asking: Asking): Promise<EventsOfDevice> {
@@ -233,6 +247,10 @@ export class ClientEventRounds {
       `device ${key} has ${events.length} events, of which the newest ${newest.length} are told`,
     );
   }
+}
+
+function isUnanswered(error: unknown): boolean {
+  return codeOf(error) === "site-timeout" || codeOf(error) === "site-unavailable";
 }
 
 function wordsOf(error: unknown): string {

@@ -10,8 +10,7 @@ import { compare, type Filter } from "../protocol/admin-service/query.ts";
 import type { Asking } from "./admin-service-client.ts";
 import { patiently } from "./patience.ts";
 import { RecordAssembly } from "./record-assembly.ts";
-import { SCRIPT_CONTENT_FACET } from "./script-contents.ts";
-import { CLASS_SILENT } from "./silent-classes.ts";
+import { isClassIll } from "./silent-classes.ts";
 import type { SiteReading } from "./site-reading.ts";
 import { facetsOfTables, type KindOfSite, type LaidOutTable, tablesOf } from "./site-tables.ts";
 import { readWhole, recordsOf } from "./whole-reading.ts";
@@ -159,7 +158,7 @@ export class HotRounds {
       ...{ keyName, select: [keyName, stamp], layout: "" },
     };
     const moved = this.#moved(of.name, laid, [stamp], asking);
-    const found = await unless(["site-not-found", "site-forbidden"], moved);
+    const found = await unless(isNotForUs, moved);
     this.#hasScanStatus = found !== undefined;
     const news = (found ?? []).filter((row) => this.#isNews(of.name, laid, row));
     return keysOf(news, keyName);
@@ -172,10 +171,11 @@ export class HotRounds {
     const rows = await this.#moved(kind, spine, stamps, asking);
     const news = rows.filter((row) => this.#isNews(kind, spine, row));
     if (news.length === 0) return;
-    const records = await this.#reading.completed(kind, recordsOf(tables, news), asking);
-    const facets = [...facetsOfTables([spine])];
-    if (kind === "script") facets.push(SCRIPT_CONTENT_FACET);
-    await this.#sink.applyChanges(kind, { facets, records, pages: [spine.table.id] });
+    const records = recordsOf(tables, news);
+    const pages = [spine.table.id];
+    const [whole, rest] = await this.#reading.completed(kind, tables, records, asking);
+    await this.#sink.applyChanges(kind, { ...whole, pages });
+    if (rest !== undefined) await this.#sink.applyChanges(kind, { ...rest, pages });
   }
 
   /** Rows of which a stamp is newer than the last look, or was close to it. */
@@ -192,7 +192,7 @@ export class HotRounds {
     if (first === undefined) return [];
     const where: Filter = parts.length === 1 ? first : { kind: "or", parts };
     const read = readWhole(this.#reading.wholeReader, table, asking, where);
-    const found = await unless([CLASS_SILENT], read);
+    const found = await unless(isClassIll, read);
     // The stamp stays where it was: what moves meanwhile is found once the class answers.
     if (found === undefined) return [];
     // Where nothing moved, a later run finds nothing either that begins at the stamp of before.
@@ -252,15 +252,19 @@ function keysOf(rows: readonly Row[], keyName: string): number[] {
   return [...new Set(keys)].filter(Number.isSafeInteger);
 }
 
-/** Undefined where it ends with one of these codes. */
+function isNotForUs(error: unknown): boolean {
+  return codeOf(error) === "site-not-found" || codeOf(error) === "site-forbidden";
+}
+
+/** Undefined where it ends with such an error. */
 async function unless<Value>(
-  codes: readonly string[],
+  isSuch: (error: unknown) => boolean,
   asked: Promise<Value>,
 ): Promise<Value | undefined> {
   try {
     return await asked;
   } catch (error) {
-    if (codes.includes(codeOf(error))) return undefined;
+    if (isSuch(error)) return undefined;
     throw error;
   }
 }

@@ -3,7 +3,7 @@ import { ConnectorError, codeOf, ProtocolError } from "@isthmus/shared/errors";
 import { BackOff } from "@isthmus/shared/link/back-off";
 import type { Random } from "@isthmus/shared/random";
 import type { Pause } from "./request-lanes.ts";
-import { CLASS_SILENT } from "./silent-classes.ts";
+import { isClassIll } from "./silent-classes.ts";
 
 /** Own limits: how often pages that cannot be trusted, or do not come, are asked for again, and the wait where a person has to act. */
 const UNTRUSTED_READINGS = 3;
@@ -56,5 +56,5 @@ function bearable(error: unknown): ConnectorError {
 
 function isUntrusted(error: ConnectorError): boolean {
   const isPage = error.code.startsWith("page-") || error instanceof ProtocolError;
-  return isPage || error.code === CLASS_SILENT;
+  return isPage || isClassIll(error);
 }

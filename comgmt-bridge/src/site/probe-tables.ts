@@ -5,7 +5,7 @@ import { isAnnotation } from "../protocol/admin-service/answer.ts";
 import { readPlainRows } from "../protocol/admin-service/page-rows.ts";
 import type { Asking } from "./admin-service-client.ts";
 import type { RawPages } from "./raw-pages.ts";
-import { CLASS_SILENT } from "./silent-classes.ts";
+import { isClassIll } from "./silent-classes.ts";
 
 /** A table as this site has it. */
 export interface ProbedTable {
@@ -33,7 +33,6 @@ const MISSING = new Set([
   "site-forbidden",
   "site-bad-request",
   "site-mfa-demanded",
-  CLASS_SILENT,
 ]);
 
 /**
@@ -61,7 +60,8 @@ async function look(
     const { rows } = readPlainRows((await client.page(table.of, { top: 1 }, asking)).body.whole);
     return tableOf(table, rows[0]);
   } catch (error) {
-    const isBearable = error instanceof ConnectorError && MISSING.has(error.code);
+    const isBearable =
+      error instanceof ConnectorError && (MISSING.has(error.code) || isClassIll(error));
     // An answer that is none is no reason to go without the others; what is wrong with it is found when it is read.
     const isBroken =
       error instanceof ProtocolError ||

@@ -12,3 +12,11 @@ export interface RawPages {
 export interface Objects {
   one(of: ClassName, key: Key, asking: Asking): Promise<Row>;
 }
+
+/** Of those who ask for what has a path of its own. */
+export interface Calls {
+  ask(
+    path: string,
+    asking: Asking & { readonly asked: "rows" | "cmpivot-result" },
+  ): Promise<Buffer>;
+}

@@ -5,6 +5,7 @@ import type { Row } from "../protocol/admin-service/answer.ts";
 import { readParamsDefinition, storedBytes } from "../protocol/admin-service/script-definition.ts";
 import type { Asking } from "./admin-service-client.ts";
 import type { Objects } from "./raw-pages.ts";
+import { isClassIll } from "./silent-classes.ts";
 
 /** Of a script: SHA-256 of what is stored, and its parameters. The text itself stays at the site. */
 export const SCRIPT_CONTENT_FACET = "content";
@@ -14,9 +15,23 @@ const SCRIPTS = { route: "wmi", name: "SMS_Scripts" } as const;
 const MAX_REMEMBERED = 10_000;
 const AT_ONCE = 4;
 
+/** Of one script, or of all of them, while the list of scripts comes. */
+const UNANSWERED = new Set(["site-timeout", "site-unavailable"]);
+
 interface Remembered {
   readonly stamp: string;
   readonly text: string;
+}
+
+export interface WithContents {
+  readonly records: readonly ReadRecord[];
+  readonly unread: ReadonlySet<string>;
+}
+
+const notAsked = new ConnectorError("site-timeout", "another script was not answered before");
+
+function isUnread(error: unknown): boolean {
+  return isClassIll(error) || UNANSWERED.has(codeOf(error));
 }
 
 /** Contents come only by key, so they are read when a script's stamp has moved since they were. */
@@ -28,17 +43,34 @@ export class ScriptContents {
     this.#client = client;
   }
 
-  /** Adds the facet to records of scripts. Throws what the client throws. */
-  async addTo(records: readonly ReadRecord[], asking: Asking): Promise<readonly ReadRecord[]> {
+  /**
+   * Adds the facet to records of scripts; `unread` are the keys of those whose content did not come, though the site is there. Throws what
+   * the client throws otherwise.
+   */
+  async addTo(records: readonly ReadRecord[], asking: Asking): Promise<WithContents> {
     const added: ReadRecord[] = [];
+    const unread = new Set<string>();
+    let isIll = false;
     for (let at = 0; at < records.length; at += AT_ONCE) {
-      const some = records.slice(at, at + AT_ONCE);
-      added.push(...(await Promise.all(some.map((record) => this.#withContent(record, asking)))));
+      const some = records.slice(at, at + AT_ONCE).map(async (record) => {
+        try {
+          return await this.#withContent(record, isIll ? undefined : asking);
+        } catch (error) {
+          asking.signal.throwIfAborted();
+          if (!isUnread(error)) throw error;
+          // Each further one would be waited for as long.
+          isIll ||= isClassIll(error);
+          unread.add(record.key);
+          return record;
+        }
+      });
+      added.push(...(await Promise.all(some)));
     }
-    return added;
+    return { records: added, unread };
   }
 
-  async #withContent(record: ReadRecord, asking: Asking): Promise<ReadRecord> {
+  /** Not asked for, but what is remembered, where there is no `asking`. */
+  async #withContent(record: ReadRecord, asking: Asking | undefined): Promise<ReadRecord> {
     const { key, facets } = record;
     const stamp = `${facets["identity"] ?? ""}${facets["stable"] ?? ""}`;
     const known = this.#known.get(key);
@@ -48,7 +80,8 @@ export class ScriptContents {
       : { key, facets: { ...facets, [SCRIPT_CONTENT_FACET]: text } };
   }
 
-  async #read(key: string, stamp: string, asking: Asking): Promise<string | undefined> {
+  async #read(key: string, stamp: string, asking: Asking | undefined): Promise<string | undefined> {
+    if (asking === undefined) throw notAsked;
     let row: Row;
     try {
       row = await this.#client.one(SCRIPTS, key, asking);

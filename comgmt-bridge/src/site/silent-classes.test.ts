@@ -34,7 +34,13 @@ beforeEach(() => {
     });
     return end.promise;
   };
-  classes = new SilentClasses({ page }, (name, fault) => told.push([name, fault?.code]));
+  const one = (of: { readonly name: string }, key: unknown, asking: Asking) =>
+    page({ name: `${of.name}(${key})` }, undefined, asking) as Promise<never>;
+  const calls = (path: string, asking: Asking) =>
+    page({ name: path }, undefined, asking) as Promise<never>;
+  classes = new SilentClasses({ page, one, ask: calls }, (name, fault) =>
+    told.push([name, fault?.code]),
+  );
 });
 
 const forever = new AbortController().signal;
@@ -88,6 +94,46 @@ async function away(of: typeof hung | typeof fine) {
   witness.fail();
   return await asked;
 }
+
+/** A request for the events of a device, of which nothing comes, and then one row of a class. */
+async function letEventsPass(device: number, code: string) {
+  const asking = { lane: "snapshot", signal: forever, asked: "rows" } as const;
+  const asked = classes.ask(`v1.0/Device(${device})/Events?x=1`, asking).then(
+    () => "events",
+    (error: { readonly code?: string }) => error.code,
+  );
+  await settled();
+  const request = last();
+  await answerOf(fine);
+  request.fail(code);
+  return await asked;
+}
+
+test("a call is a class of its own, whichever object it is of, and is named so", async () => {
+  expect(await letEventsPass(1, "site-timeout")).toBe("site-timeout");
+  expect(await letEventsPass(2, "site-timeout")).toBe("site-class-silent");
+  expect(told).toEqual([["v1.0/Device()/Events", "site-class-silent"]]);
+  expect(await answerOf(hung)).toBe("page");
+  const script = classes.one({ route: "wmi", name: "HUNG" }, "A)b", {
+    ...{ lane: "command", signal: forever },
+  });
+  await settled();
+  last().answer();
+  await expect(script).resolves.toBe(PAGE);
+});
+
+test("a refusal from behind the front is an answer", async () => {
+  await letEventsPass(1, "site-timeout");
+  expect(await letEventsPass(1, "cmpivot-not-ready")).toBe("cmpivot-not-ready");
+  expect(await letEventsPass(1, "site-timeout")).toBe("site-timeout");
+  expect(told).toEqual([]);
+});
+
+test("where the front alone answers for a class, the class is away and the site is not", async () => {
+  expect(await letEventsPass(1, "site-unavailable")).toBe("site-unavailable");
+  expect(await letEventsPass(1, "site-unavailable")).toBe("site-class-unavailable");
+  expect(told).toEqual([["v1.0/Device()/Events", "site-class-unavailable"]]);
+});
 
 test("where nothing is answered, no class is at fault", async () => {
   for (let times = 0; times < 5; times += 1) {

@@ -1,29 +1,53 @@
 import { ConnectorError, codeOf } from "@isthmus/shared/errors";
-import type { ClassName } from "../protocol/admin-service/path.ts";
+import { type Row, readRows } from "../protocol/admin-service/answer.ts";
+import {
+  type ClassName,
+  classPath,
+  type Key,
+  objectPath,
+  pathWithoutKeys,
+} from "../protocol/admin-service/path.ts";
 import type { Query } from "../protocol/admin-service/query.ts";
 import { DEVICE, SYSTEM } from "../protocol/admin-service/rows.ts";
-import type { Asking, RawPage } from "./admin-service-client.ts";
+import type { AdminServiceClient, Asking, Page, RawPage } from "./admin-service-client.ts";
 import { givenUpWith } from "./given-up-with.ts";
-import type { RawPages } from "./raw-pages.ts";
+import type { Calls, Objects, RawPages } from "./raw-pages.ts";
+import type { RowSource } from "./read-key-range.ts";
 
+/** What says of a class that it is not answered: nothing came, or the front said that nothing is behind it (502, 503, 504). */
 const TIMEOUT = "site-timeout";
-export const CLASS_SILENT = "site-class-silent";
+const UNAVAILABLE = "site-unavailable";
+const CLASS_SILENT = "site-class-silent";
+const CLASS_UNAVAILABLE = "site-class-unavailable";
+/** A refusal that comes from behind the front. */
+const ANSWERS = new Set([
+  ...["site-bad-request", "site-forbidden", "site-not-found", "cmpivot-not-ready"],
+]);
 /** Own choice: requests of a class, one behind the other, that nobody answers while others are answered. */
-const TIMEOUTS = 2;
+const UNANSWERED = 2;
 /** Asked before this has seen any answer: the list of devices in both of its forms. */
 const FIRST_ASKED: readonly ClassName[] = [SYSTEM, DEVICE];
+
+/** What is thrown for a class that alone is not answered: it goes on without it, and it is tried again later. */
+export function isClassIll(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === CLASS_SILENT || code === CLASS_UNAVAILABLE;
+}
 
 /** A class of which the last request, and all beside it, were not answered. */
 interface Silence {
   /** Those in a row at whose end other classes had been answered. */
-  readonly timeouts: number;
-  /** Answers of other classes, when it last timed out. */
+  readonly unanswered: number;
+  /** Answers of other classes, when it last was not answered. */
   readonly others: number;
   readonly fault: ConnectorError;
 }
 
+/** A class whose rows are asked for, or a call that has a path of its own, whichever object it is of: one may hang without the other. */
 interface ClassState {
-  readonly of: ClassName;
+  readonly name: string;
+  /** Undefined for a call. */
+  readonly of: ClassName | undefined;
   answers: number;
   silence: Silence | undefined;
   /** Ends what is under way. */
@@ -31,6 +55,9 @@ interface ClassState {
   /** The one request that finds out. */
   trial: Promise<void> | undefined;
 }
+
+type AnsweringClient = Pick<AdminServiceClient, "page" | "one" | "ask">;
+type Ask<Value> = (asking: Asking) => Promise<Value>;
 
 /**
  * Keeps a class that hangs at the provider from holding the places of all others. Each request waits for a class as long as for any other,
@@ -43,10 +70,10 @@ interface ClassState {
  * ```
  *
  * Where nothing else was asked for meanwhile, another class is. Where none answers nothing is said of any of them: that is the site, and the
- * client's breaker sees to it.
+ * client's breaker sees to it. A class for which the front alone says 502, 503 or 504 is one like that (`site-class-unavailable`).
  */
-export class SilentClasses implements RawPages {
-  readonly #client: RawPages;
+export class SilentClasses implements RawPages, RowSource, Objects, Calls {
+  readonly #client: AnsweringClient;
   readonly #onSilent: (of: string, fault: ConnectorError | undefined) => void;
   /** As many as the catalogue has. */
   readonly #classes = new Map<string, ClassState>();
@@ -56,98 +83,116 @@ export class SilentClasses implements RawPages {
 
   /** `onSilent` is told of a class that alone does not answer, and, without a fault, once it does. */
   constructor(
-    client: RawPages,
+    client: AnsweringClient,
     onSilent: (of: string, fault: ConnectorError | undefined) => void = () => {},
   ) {
     this.#client = client;
     this.#onSilent = onSilent;
   }
 
-  /** Throws what the client throws, and ConnectorError `site-class-silent` (retryable). */
+  /** Throws what the client throws, and ConnectorError `site-class-silent`, `site-class-unavailable` (retryable); so do the others. */
   async page(of: ClassName, query: Query, asking: Asking): Promise<RawPage> {
-    const state = this.#stateOf(of);
+    const state = this.#stateOf(classPath(of), of);
+    return await this.#whole(state, (how) => this.#client.page(of, query, how), asking);
+  }
+
+  async rows(of: ClassName, query: Query, asking: Asking): Promise<Page> {
+    const page = await this.page(of, query, asking);
+    return { ...readRows(page.body.whole), ...page };
+  }
+
+  async one(of: ClassName, key: Key, asking: Asking): Promise<Row> {
+    const state = this.#stateOf(pathWithoutKeys(objectPath(of, key)));
+    return await this.#whole(state, (how) => this.#client.one(of, key, how), asking);
+  }
+
+  async ask(path: string, asking: Parameters<Calls["ask"]>[1]): Promise<Buffer> {
+    const state = this.#stateOf(pathWithoutKeys(path));
+    const ask = (how: Asking) => this.#client.ask(path, { ...how, asked: asking.asked });
+    return await this.#whole(state, ask, asking);
+  }
+
+  async #whole<Value>(state: ClassState, ask: Ask<Value>, asking: Asking): Promise<Value> {
     while (state.silence !== undefined) {
-      if (state.trial === undefined) return await this.#try(state, of, query, asking);
+      if (state.trial === undefined) return await this.#try(state, ask, asking);
       const { fault } = state.silence;
       await givenUpWith(asking.signal, state.trial);
       // It waited as long as the one that was sent, and for the same.
       if (state.silence !== undefined && state.silence.fault !== fault) throw state.silence.fault;
     }
-    return await this.#ask(state, of, query, asking);
+    return await this.#ask(state, ask, asking);
   }
 
-  #stateOf(of: ClassName): ClassState {
-    const key = `${of.route}/${of.name}`;
+  #stateOf(key: string, of?: ClassName): ClassState {
     const known = this.#classes.get(key);
     if (known !== undefined) return known;
     const state: ClassState = {
-      ...{ of, answers: 0, silence: undefined, trial: undefined },
+      ...{ name: of?.name ?? key, of, answers: 0, silence: undefined, trial: undefined },
       ending: new AbortController(),
     };
     this.#classes.set(key, state);
     return state;
   }
 
-  async #try(state: ClassState, of: ClassName, query: Query, asking: Asking): Promise<RawPage> {
+  async #try<Value>(state: ClassState, ask: Ask<Value>, asking: Asking): Promise<Value> {
     const trial = Promise.withResolvers<void>();
     state.trial = trial.promise;
     try {
-      return await this.#ask(state, of, query, asking);
+      return await this.#ask(state, ask, asking);
     } finally {
       state.trial = undefined;
       trial.resolve();
     }
   }
 
-  async #ask(state: ClassState, of: ClassName, query: Query, asking: Asking): Promise<RawPage> {
+  async #ask<Value>(state: ClassState, ask: Ask<Value>, asking: Asking): Promise<Value> {
     const { answers, ending } = state;
     const others = this.#answers - answers;
     const signal = AbortSignal.any([asking.signal, ending.signal]);
     const mayRepeat = (fault: ConnectorError) => fault.code !== TIMEOUT || state.answers > answers;
     try {
-      const page = await this.#client.page(of, query, { ...asking, signal, mayRepeat });
-      this.#answered(state, of);
-      return page;
+      const value = await ask({ ...asking, signal, mayRepeat });
+      this.#answered(state);
+      return value;
     } catch (error) {
       asking.signal.throwIfAborted();
       if (ending.signal.aborted) throw state.silence?.fault ?? error;
-      const isSilent = codeOf(error) === TIMEOUT && state.answers === answers;
-      if (!isSilent) throw error;
-      throw await this.#silent(state, of, others, error as ConnectorError, asking);
+      if (ANSWERS.has(codeOf(error))) this.#answered(state);
+      if (!isUnanswered(error) || state.answers !== answers) throw error;
+      throw await this.#silent(state, others, error, asking);
     }
   }
 
-  #answered(state: ClassState, of: ClassName): void {
+  #answered(state: ClassState): void {
     this.#answers += 1;
     state.answers += 1;
-    const { silence } = state;
+    const { silence, name } = state;
     state.silence = undefined;
-    if (silence !== undefined && silence.timeouts >= TIMEOUTS) this.#onSilent(of.name, undefined);
+    if (silence !== undefined && silence.unanswered >= UNANSWERED) this.#onSilent(name, undefined);
   }
 
   /** The fault that whoever asked is to hear of. */
   async #silent(
     state: ClassState,
-    of: ClassName,
     othersBefore: number,
     cause: ConnectorError,
     asking: Asking,
   ): Promise<ConnectorError> {
-    const { silence, ending } = state;
+    const { silence, ending, name } = state;
     const since = silence?.others ?? othersBefore;
     const others = this.#answers - state.answers;
-    state.silence = { timeouts: silence?.timeouts ?? 0, others, fault: cause };
+    state.silence = { unanswered: silence?.unanswered ?? 0, others, fault: cause };
     state.ending = new AbortController();
     // Only now: each takes the fault from there.
-    ending.abort(new Error(`${of.name} does not answer`));
+    ending.abort(new Error(`${name} does not answer`));
     const isAlone = others > since || (await this.#doesAnotherAnswer(state, asking));
     // It may have answered somebody meanwhile.
     if (!isAlone || state.silence === undefined) return cause;
-    const timeouts = state.silence.timeouts + 1;
-    const isKnown = timeouts >= TIMEOUTS;
-    const fault = isKnown ? silentFault(of, timeouts, cause) : cause;
-    state.silence = { timeouts, others: this.#answers - state.answers, fault };
-    if (isKnown) this.#onSilent(of.name, fault);
+    const unanswered = state.silence.unanswered + 1;
+    const isKnown = unanswered >= UNANSWERED;
+    const fault = isKnown ? illFault(name, unanswered, cause) : cause;
+    state.silence = { unanswered, others: this.#answers - state.answers, fault };
+    if (isKnown) this.#onSilent(name, fault);
     return fault;
   }
 
@@ -155,7 +200,9 @@ export class SilentClasses implements RawPages {
   async #doesAnotherAnswer(state: ClassState, { lane, signal }: Asking): Promise<boolean> {
     const known = [...this.#classes.values()].filter((each) => each !== state);
     const answering = known.filter(({ answers, silence }) => answers > 0 && silence === undefined);
-    const of = answering[0]?.of ?? FIRST_ASKED.find(({ name }) => name !== state.of.name);
+    const of =
+      answering.find((each) => each.of !== undefined)?.of ??
+      FIRST_ASKED.find(({ name }) => name !== state.of?.name);
     if (of === undefined) return false;
     const asking = { lane, signal, mayRepeat: () => false };
     this.#witness ??= this.#client.page(of, { top: 1 }, asking).then(
@@ -170,10 +217,22 @@ export class SilentClasses implements RawPages {
   }
 }
 
-function silentFault({ name }: ClassName, timeouts: number, cause: ConnectorError): ConnectorError {
+function isUnanswered(error: unknown): error is ConnectorError {
+  const code = codeOf(error);
+  return code === TIMEOUT || code === UNAVAILABLE;
+}
+
+function illFault(name: string, times: number, cause: ConnectorError): ConnectorError {
+  const isAway = cause.code === UNAVAILABLE;
+  const what = isAway
+    ? `${name} was answered ${times} times, one behind the other, with a status that says that nothing is behind the site's front`
+    : `${name} did not answer ${times} requests one behind the other`;
+  const why = isAway
+    ? `look at what stands in front of the provider, and at SMSProv.log; the last answer: ${cause.message}`
+    : "it hangs at the provider (SMSProv.log says in what), or its pages take longer than site.limits.firstByteTimeoutMs and timeoutMs allow; lower site.limits.pageRows then";
   return new ConnectorError(
-    CLASS_SILENT,
-    `${name} did not answer ${timeouts} requests one behind the other, while other classes of the site did: it hangs at the provider (SMSProv.log says in what), or its pages take longer than site.limits.firstByteTimeoutMs and timeoutMs allow; lower site.limits.pageRows then`,
+    isAway ? CLASS_UNAVAILABLE : CLASS_SILENT,
+    `${what}, while other classes of the site were in order: ${why}`,
     { isRetryable: true, cause },
   );
 }

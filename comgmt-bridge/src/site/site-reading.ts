@@ -3,6 +3,7 @@ import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
 import { type DeviceTablesWanted, deviceTables } from "../core/device-tables.ts";
 import type { ReadRecord } from "../core/inventory-state.ts";
 import { OTHER_KINDS } from "../core/list-tables.ts";
+import type { KeyedReading } from "../core/ports.ts";
 import type { KindTables } from "../core/site-table.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import type { AdminServiceClient, Asking } from "./admin-service-client.ts";
@@ -10,9 +11,9 @@ import { KeyedReader } from "./keyed-reader.ts";
 import { type Outcome, type PatienceParts, patiently } from "./patience.ts";
 import { probeCapabilities, type SiteCapabilities } from "./probe-capabilities.ts";
 import type { CollectionScope, RangeReader } from "./range-reading.ts";
-import { ScriptContents } from "./script-contents.ts";
+import { SCRIPT_CONTENT_FACET, ScriptContents } from "./script-contents.ts";
 import { SilentClasses } from "./silent-classes.ts";
-import { type KindOfSite, probeKind } from "./site-tables.ts";
+import { facetsOfTables, type KindOfSite, probeKind } from "./site-tables.ts";
 import { TableFaults } from "./table-faults.ts";
 import { TableReader } from "./table-reader.ts";
 import type { WholeReader } from "./whole-reading.ts";
@@ -104,7 +105,7 @@ export class SiteReading {
     this.#faults = new TableFaults(onTable);
     const onRows = (rows: number) => observer.rows(rows);
     this.keyed = new KeyedReader({ ...shared, onRows, onOneAtATime, faults: this.#faults });
-    this.#scripts = new ScriptContents(client);
+    this.#scripts = new ScriptContents(this.#pages);
   }
 
   /** Once, of ranges or of keys, whichever it shows at first. */
@@ -152,13 +153,26 @@ export class SiteReading {
     return { kind: this.#faults.without(kind), scope, reader, pageKey, onRows };
   }
 
-  /** Adds what comes only by key. */
+  /**
+   * Adds what comes only by key. Where that cannot be had of all of them, the first part has every record without it, and the second those
+   * of which it could.
+   */
   async completed(
     kind: RecordKind,
+    { spine }: KindOfSite,
     records: readonly ReadRecord[],
     asking: Asking,
-  ): Promise<readonly ReadRecord[]> {
-    return kind === "script" ? await this.#scripts.addTo(records, asking) : records;
+  ): Promise<readonly [KeyedReading, KeyedReading?]> {
+    const facets = [...facetsOfTables([spine])];
+    if (kind !== "script") return [{ facets, records }];
+    const added = await this.#scripts.addTo(records, asking);
+    const whole = { facets: [...facets, SCRIPT_CONTENT_FACET], records: added.records };
+    if (added.unread.size === 0) return [whole];
+    const read = added.records.filter(({ key }) => !added.unread.has(key));
+    return [
+      { facets, records },
+      { ...whole, records: read },
+    ];
   }
 
   /** Takes from collections how many devices and users there are. */

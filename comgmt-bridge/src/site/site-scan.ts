@@ -23,9 +23,8 @@ import { nextKeyBehind } from "./next-key.ts";
 import { pageKeyOf } from "./page-hash.ts";
 import { type Outcome, patiently } from "./patience.ts";
 import { type RangeOutcome, readRange } from "./range-reading.ts";
-import { SCRIPT_CONTENT_FACET } from "./script-contents.ts";
 import type { SiteReading } from "./site-reading.ts";
-import { facetsOfTables, type KindOfSite } from "./site-tables.ts";
+import type { KindOfSite } from "./site-tables.ts";
 import { readWhole, recordsOf } from "./whole-reading.ts";
 
 const PROGRESS = "scan";
@@ -146,10 +145,17 @@ export class SiteScan {
       await this.#sink.passOverRange(kind, undefined);
       return;
     }
-    const records = await this.#reading.completed(kind, recordsOf(tables, rows), asking);
-    const facets = [...facetsOfTables([spine])];
-    if (kind === "script") facets.push(SCRIPT_CONTENT_FACET);
-    await this.#sink.applyRange(kind, { range: undefined, facets, records, pages });
+    const [whole, rest] = await this.#reading.completed(
+      kind,
+      tables,
+      recordsOf(tables, rows),
+      asking,
+    );
+    // What could not be completed is looked into again in the next scan.
+    const isComplete = rest === undefined;
+    const range = { ...whole, range: undefined, pages: isComplete ? pages : {} };
+    await this.#sink.applyRange(kind, range);
+    if (!isComplete) await this.#sink.applyChanges(kind, { ...rest, pages: [] });
     this.#reading.learn(kind, rows);
   }
 

@@ -4,10 +4,10 @@ import type { InventorySink, InventorySource, KeyedReading } from "../core/ports
 import { ClientEventRounds } from "./client-event-rounds.ts";
 import { HotRounds } from "./hot-rounds.ts";
 import { patiently } from "./patience.ts";
-import { SCRIPT_CONTENT_FACET } from "./script-contents.ts";
+import { SilentClasses } from "./silent-classes.ts";
 import { openReading, type SiteReading, type SiteReadingOptions } from "./site-reading.ts";
 import { type ScanPeriods, SiteScan } from "./site-scan.ts";
-import { facetsOfTables, tablesOf } from "./site-tables.ts";
+import { tablesOf } from "./site-tables.ts";
 import { readWhole, recordsOf } from "./whole-reading.ts";
 
 export interface SiteSourceOptions extends SiteReadingOptions {
@@ -34,7 +34,11 @@ export class SiteSource implements InventorySource {
     this.name = options.name;
     this.kinds = options.kinds;
     const { client, parts, observer, clientEventsPerHour: perHour = 0 } = options;
-    if (perHour > 0) this.#events = new ClientEventRounds({ client, parts, observer, perHour });
+    // Their lists may hang while everything else is answered, and the other way round.
+    const calls = new SilentClasses(client);
+    if (perHour > 0) {
+      this.#events = new ClientEventRounds({ client: calls, parts, observer, perHour });
+    }
   }
 
   async run(sink: InventorySink, signal: AbortSignal): Promise<void> {
@@ -96,10 +100,8 @@ export class SiteSource implements InventorySource {
     const { rows } = await readWhole(reading.wholeReader, tables.spine, asking);
     const wanted = new Set(keys);
     const records = recordsOf(tables, rows).filter(({ key }) => wanted.has(key));
-    const facets = [...facetsOfTables([tables.spine])];
-    if (kind === "script") facets.push(SCRIPT_CONTENT_FACET);
-    const completed = await reading.completed(kind, records, asking);
-    return { facets, records: completed, pages: [tables.spine.table.id] };
+    const [whole] = await reading.completed(kind, tables, records, asking);
+    return { ...whole, pages: [tables.spine.table.id] };
   }
 
   async #open(signal: AbortSignal): Promise<SiteReading> {

@@ -5,7 +5,7 @@ import { facetsOf, mayDoWithout } from "../core/site-table.ts";
 import type { Asking } from "./admin-service-client.ts";
 import { type ProbedTable, probeTables } from "./probe-tables.ts";
 import type { RawPages } from "./raw-pages.ts";
-import { CLASS_SILENT } from "./silent-classes.ts";
+import { isClassIll } from "./silent-classes.ts";
 
 /** Own number, raised when the same columns come to other facets, so that unchanged pages are looked into once more. */
 const ASSEMBLY = 1;
@@ -30,7 +30,7 @@ export interface KindOfSite {
 }
 
 /**
- * `scope` is whatever else decides what records come of the tables. Throws what `probeTables` does, and `site-class-silent` for a table without
+ * `scope` is whatever else decides what records come of the tables. Throws what `probeTables` does, and `site-class-silent` or `site-class-unavailable` for a table without
  * which nothing may be told.
  */
 export async function probeKind(
@@ -41,7 +41,7 @@ export async function probeKind(
 ): Promise<KindOfSite> {
   const all = [spine, ...others];
   const { found, missing } = await probeTables(client, all, asking);
-  const silent = missing.filter(({ code }) => code === CLASS_SILENT);
+  const silent = missing.filter(({ fault }) => isClassIll(fault));
   const needed = silent.find(({ table }) => !mayDoWithout(spine, table, scope.length > 0));
   if (needed !== undefined) throw needed.fault;
   const [first, ...rest] = found.map((each) => ({ ...each, layout: layoutOf(each, scope) }));

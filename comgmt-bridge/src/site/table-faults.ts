@@ -1,7 +1,7 @@
 import { ConnectorError, codeOf, ProtocolError } from "@isthmus/shared/errors";
 import { mayDoWithout } from "../core/site-table.ts";
 import type { CollectionScope } from "./range-reading.ts";
-import { CLASS_SILENT } from "./silent-classes.ts";
+import { isClassIll } from "./silent-classes.ts";
 import type { KindOfSite, LaidOutTable } from "./site-tables.ts";
 import type { TableReader } from "./table-reader.ts";
 
@@ -10,7 +10,7 @@ const FAILURES = 2;
 /** What says that the table's answer is at fault: not that the site is away, busy, or does not let us in. */
 const OF_THE_TABLE = new Set([
   ...["site-failed", "site-bad-request", "site-forbidden", "site-not-found", "site-status"],
-  ...["site-page", "site-table-key", CLASS_SILENT],
+  ...["site-page", "site-table-key"],
 ]);
 
 /** Where a reading fails: a page that comes may still be none that can be used. */
@@ -123,5 +123,5 @@ export class TableFaults {
 function isOfTheTable(error: unknown): error is ConnectorError {
   if (error instanceof ProtocolError) return true;
   if (!(error instanceof ConnectorError)) return false;
-  return error.code.startsWith("page-") || OF_THE_TABLE.has(codeOf(error));
+  return error.code.startsWith("page-") || isClassIll(error) || OF_THE_TABLE.has(codeOf(error));
 }

@@ -40,6 +40,90 @@ describe.each([
   });
 });
 
+describe("a class for which the site's front alone answers", () => {
+  test("is left out: nothing waits for it or is deleted, and it comes once it is back", async () => {
+    await using synced = await SyncedSite.start(options);
+    synced.run();
+    await synced.untilScans(2);
+    const before = (await synced.told()).get(String(FIRST))?.[DISKS];
+    const fault = { kind: "status", status: 504, body: "" } as const;
+    const mend = synced.site.fault({ path: DISKS, fault, times: "always" });
+    await until(() => isLeftOut(synced), "the class to be left out", 60_000);
+    expect(synced.observer.tableFaults.get(DISKS)?.code).toBe("site-class-unavailable");
+    await synced.untilScans((await synced.scans()) + 2);
+    const told = await synced.told();
+    expect([told.size, told.get(String(FIRST))?.[DISKS]]).toEqual([60, before]);
+    expect(synced.faults).not.toContain("site-circuit-open");
+    mend();
+    await until(() => !isLeftOut(synced), "the class to be read again", 60_000);
+  });
+
+  test("is missing, where it is the list of devices, and no device is gone for it", async () => {
+    await using synced = await SyncedSite.start(options);
+    synced.run();
+    await synced.untilScans(2);
+    const fault = { kind: "status", status: 502, body: "" } as const;
+    const path = "wmi/SMS_R_System\\?.*filter";
+    const mend = synced.site.fault({ path, fault, times: "always" });
+    const ofOthers = await synced.scans("boundary-group");
+    const scans = await synced.scans();
+    synced.site.change({ kind: "remove", resourceId: FIRST + 1 });
+    await synced.untilScans(ofOthers + 2, "boundary-group");
+    expect((await synced.scans()) - scans).toBeLessThanOrEqual(1);
+    expect((await synced.told()).size).toBe(60);
+    mend();
+    await synced.untilTold(FIRST + 1, (device) => device === undefined);
+  });
+});
+
+test("where the front answers 503 for everything no class is at fault, and it is read once it is back", async () => {
+  await using synced = await SyncedSite.start(options);
+  synced.run();
+  await synced.untilScans(1);
+  const fault = { kind: "status", status: 503, body: "" } as const;
+  const mend = synced.site.fault({ fault, times: "always" });
+  await until(() => synced.faults.includes("site-circuit-open"), "a site left alone", 60_000);
+  expect([...synced.observer.tableFaults.keys()]).toEqual([]);
+  synced.site.change({ kind: "rename", resourceId: FIRST, name: "RENAMED" });
+  mend();
+  await synced.untilTold(FIRST, (device) => nameOf(device) === "RENAMED");
+});
+
+test("events that hang are left alone for a while, and everything else goes on", async () => {
+  await using synced = await SyncedSite.start({ ...options, clientEventsPerHour: 36_000 });
+  synced.site.fault({ path: "/Events$", fault: HANG, times: "always" });
+  synced.run();
+  const isOver = async () => {
+    await synced.told();
+    return synced.events.includes("client-events.left-alone");
+  };
+  await until(isOver, "events to be left alone", 60_000);
+  const asked = synced.site.requests().filter(({ path }) => path.endsWith("/Events")).length;
+  expect(asked).toBeLessThanOrEqual(6);
+  synced.site.change({ kind: "rename", resourceId: FIRST, name: "RENAMED" });
+  await synced.untilTold(FIRST, (device) => nameOf(device) === "RENAMED");
+  expect(synced.faults).not.toContain("site-circuit-open");
+});
+
+test("contents of scripts that hang take nothing from the list of scripts, and come once they are answered", async () => {
+  const scripts = ["1", "2", "3", "4", "5"].map((name) => ({
+    ...{ guid: `11111111-1111-1111-1111-11111111111${name}`, name, text: "Get-Date" },
+  }));
+  const site = { ...options.site, scripts };
+  await using synced = await SyncedSite.start({ ...options, site, hotMs: 3_600_000 });
+  const path = "wmi/SMS_Scripts\\('";
+  const mend = synced.site.fault({ path, fault: HANG, times: "always" });
+  synced.run();
+  await synced.untilScans(1, "script");
+  const contents = async () =>
+    [...(await synced.told("script")).values()].map((script) => script["content"] !== undefined);
+  expect(await contents()).toEqual(scripts.map(() => false));
+  mend();
+  const areWhole = async () => !(await contents()).includes(false);
+  await until(areWhole, "the contents", 60_000);
+  expect(synced.faults).not.toContain("site-circuit-open");
+});
+
 test("what a class told before it hung stays, changes elsewhere are told, and what is gone goes", async () => {
   await using synced = await SyncedSite.start(options);
   synced.run();

@@ -29,6 +29,11 @@ export function objectPath(of: ClassName, key: Key): string {
   return `${classPath(of)}(${keyText(key)})`;
 }
 
+/** What is asked for, whichever object it is asked of: `v1.0/Device()/Events` of `v1.0/Device(16777220)/Events?$top=1`. */
+export function pathWithoutKeys(path: string): string {
+  return (path.split("?", 1)[0] ?? path).replace(/\((?:'(?:[^']|'')*'|[^)']*)\)/g, "()");
+}
+
 /** A name of the provider's, as it may stand in a path or a query. */
 export function checkedName(name: string): string {
   if (NAME.test(name)) return name;
