@@ -31,7 +31,7 @@ function credentialOf(
   { tokenFile, kerberos }: SiteConfiguration,
   { clock, random, stateFolder }: SiteParts,
 ): SiteCredential {
-  if (tokenFile !== undefined) return tokenCredential(tokenFile);
+  if (tokenFile !== undefined) return tokenCredential(tokenFile, clock);
   useKeytab(kerberos?.keytabFile, stateFolder);
   return kerberosCredential({
     tickets: new KerberosTickets({

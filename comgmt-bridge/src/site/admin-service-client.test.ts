@@ -1,7 +1,10 @@
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
+import { join } from "node:path";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
+import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import { until } from "@isthmus/shared/testing/until";
 import { expect, test } from "vitest";
@@ -12,6 +15,7 @@ import {
   type StrictAdminService,
   startStrictAdminService,
 } from "../testing/strict-admin-service.ts";
+import { tokenCredential } from "./site-credential.ts";
 
 const CMPIVOT = "v1.0/Device(16777220)/AdminService.RunCMPivot";
 
@@ -248,6 +252,24 @@ test("refusals leave the breaker closed: the provider is there", async () => {
     expect(await rejectedCode(() => client.rows(SYSTEM, {}, asking()))).toBe("site-unauthorized");
   }
   expect(client.breaker.kind).toBe("closed");
+});
+
+test("a token that was renewed while the old one was still known is used at once, by an action too", async () => {
+  using folder = temporaryFolder();
+  const file = join(folder.path, "token");
+  writeFileSync(file, "first");
+  await using service = await siteThat(answerOf(200, {}), answerOf(200, {}));
+  using client = clientOf(service, { credential: tokenCredential(file, new FakeClock(1)) });
+  const call = () => client.call(CMPIVOT, {}, { ...asking(), asked: "action" });
+  service.token = "first";
+  await call();
+  writeFileSync(file, "second");
+  service.token = "second";
+  await call();
+  expect(service.requests).toHaveLength(3);
+  service.token = "third";
+  expect(await rejectedCode(call)).toBe("site-unauthorized");
+  expect(service.requests).toHaveLength(4);
 });
 
 test("where nobody listens nothing was sent, and even an action may be repeated", async () => {

@@ -26,7 +26,7 @@ import { givenUpWith } from "./given-up-with.ts";
 import { type Lane, type Pause, RequestLanes } from "./request-lanes.ts";
 import { SiteBreaker } from "./site-breaker.ts";
 import { type RawAnswer, SiteConnections } from "./site-connection.ts";
-import type { PresentedCredential } from "./site-credential.ts";
+import { isTokenRenewed, type PresentedCredential } from "./site-credential.ts";
 import type { SiteSettings } from "./site-settings.ts";
 
 /** Own limit on what a `Retry-After` may ask for. */
@@ -172,7 +172,17 @@ export class AdminServiceClient implements Disposable {
     }
   }
 
+  /** What was refused was not begun, so even an action goes again. */
   async #once(request: Request): Promise<RawAnswer> {
+    try {
+      return await this.#sent(request);
+    } catch (error) {
+      if (isTokenRenewed(error)) return await this.#sent(request);
+      throw error;
+    }
+  }
+
+  async #sent(request: Request): Promise<RawAnswer> {
     const signal = AbortSignal.any([request.signal, this.#stop.signal]);
     await this.#waitAsAsked(request, signal);
     using _place = await this.#lanes.enter(request.lane, signal);

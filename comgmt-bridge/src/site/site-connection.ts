@@ -7,6 +7,7 @@ import type { AnswerHeaders } from "../protocol/http/answer-head.ts";
 import { AnswerReader } from "../protocol/http/answer-reader.ts";
 import { AnswerBody } from "./answer-body.ts";
 import { chainOf, requirePinned } from "./certificate-pin.ts";
+import { Deadline } from "./deadline.ts";
 import type { SiteSettings } from "./site-settings.ts";
 
 /** What all connections are read through, one piece at a time: what is kept of an answer is copied. A TLS record has 16 KiB. */
@@ -178,7 +179,9 @@ export async function connectToSite(
   stop: AbortSignal,
 ): Promise<TLSSocket> {
   const url = new URL(text);
-  const signal = AbortSignal.any([stop, AbortSignal.timeout(limits.connectTimeoutMs)]);
+  // Over with the handshake, unlike AbortSignal.timeout: a connection may live long, and there may be many.
+  using deadline = new Deadline(limits.connectTimeoutMs);
+  const signal = AbortSignal.any([stop, deadline.signal]);
   // The pin alone decides where no CA is given: requirePinned checks signatures, dates and name itself.
   const isUnverified = pin !== undefined && ca === undefined;
   let socket: TLSSocket;
@@ -206,7 +209,8 @@ export async function shownChain(
   { url, limits }: ConnectionSettings,
   stop: AbortSignal,
 ): Promise<X509Certificate[]> {
-  const signal = AbortSignal.any([stop, AbortSignal.timeout(limits.connectTimeoutMs)]);
+  using deadline = new Deadline(limits.connectTimeoutMs);
+  const signal = AbortSignal.any([stop, deadline.signal]);
   const address = { url: new URL(url), isUnverified: true };
   try {
     const socket = (await connectToCloud(address, signal)) as TLSSocket;

@@ -58,7 +58,18 @@ export function hostOf(url: URL): string {
  * (retryable), `cloud-certificate` and what `connectThroughProxy` throws.
  */
 export async function connectToCloud(address: CloudAddress, signal: AbortSignal): Promise<Socket> {
-  const timely = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_TIMEOUT_MS)]);
+  // Over with the handshake, unlike AbortSignal.timeout: whoever connects often has not a timer for each.
+  const late = new AbortController();
+  const words = `not connected within ${CONNECT_TIMEOUT_MS} ms`;
+  const timer = setTimeout(() => late.abort(new Error(words)), CONNECT_TIMEOUT_MS);
+  try {
+    return await connectedTo(address, AbortSignal.any([signal, late.signal]));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function connectedTo(address: CloudAddress, timely: AbortSignal): Promise<Socket> {
   const host = hostOf(address.url);
   const port = Number(address.url.port || (isEncrypted(address.url) ? 443 : 80));
   const { proxy, readThrough } = address;
