@@ -133,6 +133,36 @@ const UPDATE_COMPLIANCE: SiteTable = {
   content: { kind: "rows", facet: "updateCompliance", columns: ["CI_ID", "Status"] },
 };
 
+/** States of the applications that are deployed to a device, a row for each deployment type; `StartTime` is that of the deployment. */
+const APPLICATION_STATES: SiteTable = {
+  ...wmiTable("SMS_AppDeploymentAssetDetails", ["MachineID"]),
+  reading: "seldom",
+  rowsPerKey: 16,
+  content: {
+    kind: "rows",
+    facet: "applicationStates",
+    columns: [
+      ...["AppCI", "AppName", "AppStatusType", "AssignmentID", "CollectionID", "DeploymentIntent"],
+      ...["DTCI", "DTName", "EnforcementState", "InstalledState", "StartTime", "UserName"],
+    ],
+  },
+};
+
+/** Codes of those that failed: a facet of its own, so that states come where these rows do not. */
+const APPLICATION_ERRORS: SiteTable = {
+  ...wmiTable("SMS_AppDeploymentErrorAssetDetails", ["MachineID"]),
+  reading: "seldom",
+  rowsPerKey: 2,
+  content: {
+    kind: "rows",
+    facet: "applicationErrors",
+    columns: ["AppCI", "AppName", "AssignmentID", "DTCI", "ErrorCode", "UserName"],
+  },
+};
+
+/** Tables that the summaries of application deployments tell news of. */
+export const APPLICATION_TABLES: readonly string[] = [APPLICATION_STATES.id, APPLICATION_ERRORS.id];
+
 /** What tables of /wmi have in common that a site may lack. */
 function wmiTable(
   name: string,
@@ -154,6 +184,7 @@ function inventoryTable(name: string): SiteTable {
 export interface DeviceTablesWanted {
   readonly inventoryClasses: readonly string[];
   readonly isUpdateComplianceRead: boolean;
+  readonly areApplicationStatesRead: boolean;
 }
 
 export function deviceTables(wanted: DeviceTablesWanted): KindTables {
@@ -164,6 +195,7 @@ export function deviceTables(wanted: DeviceTablesWanted): KindTables {
     others: [
       ...[DEVICE, CO_MANAGEMENT, CLIENT_HEALTH, MEMBERSHIP, CUSTOM_PROPERTIES, DEVICE_ACTIVITY],
       ...(wanted.isUpdateComplianceRead ? [UPDATE_COMPLIANCE] : []),
+      ...(wanted.areApplicationStatesRead ? [APPLICATION_STATES, APPLICATION_ERRORS] : []),
       ...classes.map(inventoryTable),
     ],
     isInRanges: true,

@@ -15,7 +15,7 @@ import {
   localConfiguration,
 } from "../config/bridge-configuration.ts";
 import type { BridgeOperations } from "../store/module.ts";
-import { siteCommands } from "./actions/site-commands.ts";
+import { type SiteCommandOptions, siteCommands } from "./actions/site-commands.ts";
 import { deletionControls } from "./deletion-controls.ts";
 import { deletionsCommand } from "./deletions-command.ts";
 import { Inventory } from "./inventory.ts";
@@ -81,9 +81,17 @@ async function startBridge(
   if (hasSources) {
     kernel.health.register({ name: "inventory", run: () => inventory.check() });
   }
+  /** What became of an application stands in the inventory at once; the next reading brings it where this one fails. */
+  const readAgain: SiteCommandOptions["readAgain"] = async (source, resourceIds, signal) => {
+    try {
+      await inventory.refresh(source, "device", resourceIds.map(String), signal);
+    } catch (err) {
+      log.info({ source, err }, "inventory.not-read-again");
+    }
+  };
   publishSync(kernel.metrics, inventory, store);
   await inventory.apply(others.wanted);
-  const actions = siteCommands(kernel, sites.all);
+  const actions = siteCommands(kernel, sites.all, { readAgain });
   actions.start();
   return {
     async applyConfiguration(desired) {

@@ -11,6 +11,7 @@ import { DEVICE, readRow, WORKSTATION_STATUS } from "../protocol/admin-service/r
 import type { AdminServiceClient, Asking, Page } from "../site/admin-service-client.ts";
 import { chainOf, chainWords, pinOf } from "../site/certificate-pin.ts";
 import { Deadline } from "../site/deadline.ts";
+import { DEPLOYMENT_SUMMARY } from "../site/deployment-summaries.ts";
 import { connectToSite, shownChain } from "../site/site-connection.ts";
 import { openSite, type SiteParts, siteSettings } from "./site.ts";
 import { failedSiteCheck } from "./site-remedies.ts";
@@ -28,10 +29,15 @@ interface ReadClass {
 /** Every class the bridge reads unless asked for others, each of which may be beyond the account's rights. */
 const READ_CLASSES: readonly ReadClass[] = [
   ...[
-    deviceTables({ inventoryClasses: DEFAULT_INVENTORY_CLASSES, isUpdateComplianceRead: true }),
+    deviceTables({
+      inventoryClasses: DEFAULT_INVENTORY_CLASSES,
+      isUpdateComplianceRead: true,
+      areApplicationStatesRead: true,
+    }),
     ...OTHER_KINDS,
   ].flatMap(({ spine, others }) => [spine, ...others]),
   { of: WORKSTATION_STATUS, isRequired: false },
+  { of: DEPLOYMENT_SUMMARY, isRequired: false },
 ].filter(({ of }, index, all) => all.findIndex((each) => each.of.name === of.name) === index);
 
 type Act = (client: AdminServiceClient, asking: Asking) => Promise<CheckResult>;

@@ -65,6 +65,7 @@ function sourceOf(
     wanted: {
       inventoryClasses: wanted.inventoryClasses,
       isUpdateComplianceRead: wanted.updateCompliance,
+      areApplicationStatesRead: wanted.applicationStates,
       collections: wanted.collections,
     },
     parts: { clock, random, pause: (ms, signal) => pauseFor(ms, undefined, { signal }) },

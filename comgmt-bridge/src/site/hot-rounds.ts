@@ -8,6 +8,7 @@ import type { Row } from "../protocol/admin-service/answer.ts";
 import { readPlainRows } from "../protocol/admin-service/page-rows.ts";
 import { compare, type Filter } from "../protocol/admin-service/query.ts";
 import type { Asking } from "./admin-service-client.ts";
+import { DeploymentSummaries } from "./deployment-summaries.ts";
 import { patiently } from "./patience.ts";
 import { RecordAssembly } from "./record-assembly.ts";
 import { isClassIll } from "./silent-classes.ts";
@@ -44,6 +45,7 @@ export class HotRounds {
   readonly #reading: SiteReading;
   readonly #sink: InventorySink;
   readonly #everyMs: number;
+  readonly #summaries: DeploymentSummaries;
   readonly #onActive: ((keys: readonly number[]) => void) | undefined;
   #seen = new SeenRows();
   #stamps: HotStamps = readStamps(undefined);
@@ -62,6 +64,7 @@ export class HotRounds {
     this.#sink = sink;
     this.#everyMs = everyMs;
     this.#onActive = onActive;
+    this.#summaries = new DeploymentSummaries(reading.wholeReader);
   }
 
   /** Until the signal aborts. */
@@ -115,6 +118,11 @@ export class HotRounds {
       const scanned = await this.#lookAtScans(asking);
       await this.#readDevices(devices, classes, scanned, asking);
     }
+    await this.#summaries.look({
+      ...{ devices, asking },
+      moved: (table, stamps) => this.#moved(table.table.id, table, stamps, asking),
+      read: (tables, keys) => this.#readDevices(devices, tables, keys, asking),
+    });
     await this.#readDevices(devices, all, await this.#newKeys(devices, asking), asking);
   }
 

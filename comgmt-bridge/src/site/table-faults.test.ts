@@ -11,6 +11,7 @@ const DISKS = "SMS_G_System_LOGICAL_DISK";
 const { spine, others } = deviceTables({
   inventoryClasses: [BIOS, DISKS],
   isUpdateComplianceRead: true,
+  areApplicationStatesRead: true,
 });
 const laidOut = (table: LaidOutTable["table"]): LaidOutTable => ({
   ...{ table, keyName: SYSTEM_KEYS[0] ?? "", select: undefined, layout: table.id },

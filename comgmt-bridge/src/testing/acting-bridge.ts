@@ -8,7 +8,7 @@ import { storedScriptSha256 } from "../../../test/simulators/configmgr/scripts.t
 import { startSite } from "../../../test/simulators/configmgr/site.ts";
 import type { SiteOptions } from "../../../test/simulators/configmgr/site-options.ts";
 import { guardrails } from "../config/bridge-configuration.ts";
-import { siteCommands } from "../main/actions/site-commands.ts";
+import { type SiteCommandOptions, siteCommands } from "../main/actions/site-commands.ts";
 import type { BridgeOperations } from "../store/module.ts";
 import { clientOf, LIMITS } from "./site-under-test.ts";
 import { TOKEN } from "./strict-admin-service.ts";
@@ -61,6 +61,7 @@ export async function startActingBridge(
     readonly actions?: object;
     readonly queries?: object;
     readonly site?: Partial<SiteOptions>;
+    readonly commands?: Pick<SiteCommandOptions, "readAgain">;
     readonly limits?: Readonly<Record<string, WindowLimit>>;
   } = {},
 ) {
@@ -92,7 +93,7 @@ export async function startActingBridge(
     siteCommands(
       Object.assign(Object.create(kernel), { guardrails: under }),
       [{ configuration, client }],
-      SETTLE_MS,
+      { settleMs: SETTLE_MS, ...of.commands },
     );
   let commands = open();
   const handlerOf = (kind: string) => {

@@ -35,6 +35,8 @@ const desiredSite = z.strictObject({
     .default([...DEFAULT_INVENTORY_CLASSES]),
   /** Which software updates each device has and lacks: many rows for a device. */
   updateCompliance: z.boolean().default(true),
+  /** The state of each application that is deployed to a device, and the error codes of those that failed. */
+  applicationStates: z.boolean().default(true),
   /** Only devices that are in one of these collections; all that the account sees where there are none. */
   collections: z
     .array(z.string().regex(COLLECTION_ID, "has to be a CollectionID"))

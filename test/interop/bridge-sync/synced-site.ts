@@ -33,6 +33,7 @@ export interface SyncedSiteOptions {
   readonly site?: SiteOptions;
   readonly inventoryClasses?: readonly string[];
   readonly collections?: readonly string[];
+  readonly areApplicationStatesRead?: boolean;
   readonly pageRows?: number;
   readonly timeoutMs?: number;
   readonly breakerFailures?: number;
@@ -120,6 +121,7 @@ export class SyncedSite implements AsyncDisposable {
       wanted: {
         inventoryClasses: this.#options.inventoryClasses ?? DEFAULT_INVENTORY_CLASSES,
         isUpdateComplianceRead: true,
+        areApplicationStatesRead: this.#options.areApplicationStatesRead ?? false,
         collections: this.#options.collections ?? [],
       },
       // Waits are shortened: what is waited for in a test is seen, never timed.

@@ -1,3 +1,4 @@
+import type { InstallState } from "./application-classes.ts";
 import { Changes } from "./changes.ts";
 import { Collections } from "./collections.ts";
 import type { Device } from "./device.ts";
@@ -8,7 +9,7 @@ import { operationClasses } from "./operation-classes.ts";
 import { type Operation, Operations, type Outcome } from "./operations.ts";
 import { Scripts } from "./scripts.ts";
 import type { Principal, SiteOptions } from "./site-options.ts";
-import { type InstallState, Software } from "./software-classes.ts";
+import { Software } from "./software-classes.ts";
 import { systemClasses } from "./system-classes.ts";
 
 /** Types of client notification that leave a trace in the site's data (community, two sources). */
@@ -53,7 +54,7 @@ export class SiteState {
     );
     this.scripts = new Scripts(options.scripts ?? [], now);
     const { users = Math.ceil(devices / 2), applications = 20, updates = 50 } = options;
-    this.software = new Software(this.fleet, { users, applications, updates }, this.#installs);
+    this.software = new Software(this.fleet, { users, applications, updates }, this.#installs, now);
     this.changes = new Changes({
       ...{ fleet: this.fleet, collections: this.collections, operations: this.operations },
       ...{ now, script: options.changes },
@@ -80,6 +81,11 @@ export class SiteState {
 
   askForApplication(key: string): void {
     this.#installs.set(key, "Installing");
+  }
+
+  /** As if the device had done it by itself, or a person on it. */
+  applicationComesTo(resourceId: number, application: number, state: InstallState): void {
+    this.#installs.set(`${resourceId}/${application}`, state);
   }
 
   backup() {

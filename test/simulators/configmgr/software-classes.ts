@@ -1,3 +1,10 @@
+import {
+  applicationStateClasses,
+  FIRST_CI,
+  type InstallStates,
+  isDeployed,
+  NOT_DETECTED,
+} from "./application-classes.ts";
 import type { Device } from "./device.ts";
 import { alphabetical, date, type EntityClass, flag, int, lazy, text } from "./entity-class.ts";
 import type { Fleet } from "./fleet.ts";
@@ -11,14 +18,6 @@ interface OnDevice extends Listed {
   readonly device: Device;
 }
 
-/** What an installation that was asked for has come to, by `<device>/<application>`. */
-export type InstallStates = ReadonlyMap<string, InstallState>;
-export type InstallState = "Installing" | "Installed" | "Uninstalled" | "Failed";
-
-/** "The application was not detected after installation completed", signed. */
-const NOT_DETECTED = 0x87d00324 | 0;
-
-const FIRST_CI = 16_777_300;
 const UPDATES_PER_DEVICE = 8;
 const LOCATIONS = ["Berlin", "Dublin", "Lyon", "Oslo", "Porto", "Turin", "Vienna", "Zagreb"];
 
@@ -31,12 +30,15 @@ export class Software {
     readonly updates: number;
   };
   readonly #states: InstallStates;
+  readonly #now: () => number;
 
   constructor(
     fleet: Fleet,
     counts: { readonly users: number; readonly applications: number; readonly updates: number },
     states: InstallStates,
+    now: () => number,
   ) {
+    this.#now = now;
     this.#fleet = fleet;
     this.#counts = counts;
     this.#states = states;
@@ -85,7 +87,15 @@ export class Software {
   installState(device: Device, number: number): string {
     const asked = this.#states.get(`${device.id}/${number}`);
     if (asked !== undefined) return asked === "Uninstalled" ? "Not installed" : asked;
-    return device.bits(80 + number) % 3 === 0 ? "Available" : "Installed";
+    return firstState(device, number);
+  }
+
+  *#moved(number: number): Generator<readonly [Device, string]> {
+    for (const key of this.#states.keys()) {
+      const [id, application] = key.split("/").map(Number);
+      const device = application === number ? this.#fleet.device(id ?? 0) : undefined;
+      if (device !== undefined) yield [device, this.installState(device, number)];
+    }
   }
 
   #numbers(count: number): Listed[] {
@@ -200,29 +210,12 @@ export class Software {
       ]),
       rows: () => all,
     };
-    const assets: EntityClass<OnDevice> = {
-      name: "SMS_AppDeploymentAssetDetails",
-      route: "wmi",
-      keys: ["MachineID"],
-      columns: alphabetical<OnDevice>([
-        int("MachineID", ({ device }) => device.id),
-        text("MachineName", ({ device }) => device.name),
-        text("AppName", ({ number }) => applicationName(number)),
-        int("AppCI", ({ number }) => FIRST_CI + number),
-        text("CollectionID", () => "SMS00001"),
-        int("StatusType", ({ device, number }) =>
-          this.installState(device, number) === "Installed" ? 1 : 2,
-        ),
-        date("StatusTime", ({ device }) => device.lastHeartbeat),
-      ]),
-      rows: function* (ranges) {
-        for (const device of devicesIn(fleet, ranges)) {
-          for (const { number } of all) if (isDeployed(device, number)) yield { device, number };
-        }
-      },
-      deviceOf: ({ device }) => device,
-    };
-    return [deployments, assets] as unknown as EntityClass[];
+    const states = applicationStateClasses({
+      ...{ fleet, count: all.length, now: this.#now, nameOf: applicationName, firstState },
+      stateOf: (device, number) => this.installState(device, number),
+      moved: (number) => this.#moved(number),
+    });
+    return [deployments as unknown as EntityClass, ...states];
   }
 
   #updates(): EntityClass[] {
@@ -314,8 +307,8 @@ export class Software {
   }
 }
 
-function isDeployed(device: Device, number: number): boolean {
-  return (device.bits(79) + number) % 4 !== 0;
+function firstState(device: Device, number: number): string {
+  return device.bits(80 + number) % 3 === 0 ? "Available" : "Installed";
 }
 
 function applicationName(number: number): string {

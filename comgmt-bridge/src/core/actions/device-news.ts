@@ -1,4 +1,4 @@
-import { errorSentence } from "../error-words.ts";
+import { errorSentence } from "@isthmus/shared/configmgr/error-words";
 import type { ActionPlan, DeviceNews, DeviceState } from "./action-state.ts";
 
 /** What the site's own words about an operation mean for its devices. */

@@ -28,6 +28,8 @@ export interface ActionParts {
   /** How long after a request without an answer its operation may still turn up at the site. */
   readonly settleMs: number;
   readonly locks: ActionLocks;
+  /** Reads the inventory of devices on which an application has come to its end. */
+  readonly readAgain: (resourceIds: readonly number[], signal: AbortSignal) => Promise<void>;
 }
 
 /** One at a time for each action: what a command, its reconciliation and the watcher do to it. */

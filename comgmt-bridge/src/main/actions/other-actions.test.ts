@@ -30,13 +30,13 @@ async function applicationsOf(it: ActingBridge) {
   return { installed: by("Installed"), available: by("Available") };
 }
 
-async function bridgeWithApplications(site: object = {}) {
+async function bridgeWithApplications(site: object = {}, commands: object = {}) {
   const probe = await startActingBridge({ site });
   const ids = await applicationsOf(probe);
   await probe[Symbol.asyncDispose]();
   const actions = ["install", "uninstall", "repair", "reevaluate"];
   const it = await startActingBridge({
-    site,
+    ...{ site, commands },
     actions: {
       applications: [
         { applicationId: ids.available, actions },
@@ -69,6 +69,21 @@ describe("an application", () => {
     expect(it.site.executions().map(({ what }) => what.split(" ")[0])).toEqual([
       ...["Install", "Uninstall", "Repair"],
     ]);
+  });
+
+  test("that came to its end on a device has the device's inventory read again, once", async () => {
+    const read: (readonly [string, readonly number[]])[] = [];
+    const readAgain = async (source: string, resourceIds: readonly number[]) => {
+      read.push([source, resourceIds]);
+    };
+    const { it, available } = await bridgeWithApplications({}, { readAgain });
+    await using _ = it;
+    const payload = { target: devices(0), applicationId: available, action: "install" };
+    await it.run("site.application", payload);
+    await it.look(500);
+    expect(read).toEqual([]);
+    for (let looks = 0; looks < 3; looks += 1) await it.look();
+    expect(read).toEqual([["CM1", [FIRST]]]);
   });
 
   test("that fails tells the code in words and what to do", async () => {

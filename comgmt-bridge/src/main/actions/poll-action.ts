@@ -207,6 +207,7 @@ async function pollApplication(
   asking: Asking,
 ): Promise<void> {
   const asked = action.open.filter(({ request }) => request > 0).slice(0, APPLICATIONS_AT_ONCE);
+  const ended: number[] = [];
   for (const { resourceId, state } of asked) {
     const all = await parts.site.applications(resourceId, asking);
     const found = all.find(({ id }) => id === plan.applicationId);
@@ -214,8 +215,11 @@ async function pollApplication(
       ...{ resourceId, status: found?.status, errorCode: found?.errorCode },
       hasMoved: state === "running",
     });
-    if (news !== undefined) await note(parts, action, [news]);
+    if (news === undefined) continue;
+    await note(parts, action, [news]);
+    if (news.state !== "running") ended.push(resourceId);
   }
+  if (ended.length > 0) await parts.readAgain(ended, asking.signal);
 }
 
 export function isExpired(status: OperationStatus | undefined): boolean {

@@ -39,14 +39,28 @@ export interface SiteCommands extends Disposable {
   start(): void;
 }
 
+export interface SiteCommandOptions {
+  readonly settleMs?: number;
+  /** Reads devices of a site into the inventory; it throws nothing that an action would fail with. */
+  readonly readAgain?: (
+    source: string,
+    resourceIds: readonly number[],
+    signal: AbortSignal,
+  ) => Promise<void>;
+}
+
 /** What a bridge does at its sites when it is asked to. The connections are the caller's. */
 export function siteCommands(
   kernel: BridgeKernel,
   sites: readonly ActedSite[],
-  settleMs = SETTLE_MS,
+  { settleMs = SETTLE_MS, readAgain = async () => {} }: SiteCommandOptions = {},
 ): SiteCommands {
   const all = new Map(
-    sites.map((site) => [site.configuration.siteCode, commandsOf(kernel, site, settleMs)]),
+    sites.map((site) => {
+      const { siteCode } = site.configuration;
+      const again: ActionParts["readAgain"] = (...of) => readAgain(siteCode, ...of);
+      return [siteCode, commandsOf(kernel, site, { settleMs, readAgain: again })];
+    }),
   );
   const watches = [...all.values()].map(({ watch }) => watch);
   kernel.health.figure("site-actions-open", () => watches.reduce((sum, { open }) => sum + open, 0));
@@ -103,7 +117,11 @@ function bySource(kind: Kind, all: ReadonlyMap<string, CommandsOfSite>): Command
   };
 }
 
-function commandsOf(kernel: BridgeKernel, site: ActedSite, settleMs: number): CommandsOfSite {
+function commandsOf(
+  kernel: BridgeKernel,
+  site: ActedSite,
+  waits: Pick<ActionParts, "settleMs" | "readAgain">,
+): CommandsOfSite {
   const { siteCode, limits, scriptParameterHash } = site.configuration;
   const { actions, queries } = kernel.guardrails;
   const none = { collections: [], devices: [], never: [] };
@@ -119,7 +137,7 @@ function commandsOf(kernel: BridgeKernel, site: ActedSite, settleMs: number): Co
     queries: { functions: undefined, ...queries },
     matches: matchesWithin,
     parameterHashCase: scriptParameterHash,
-    settleMs,
+    ...waits,
     locks: new ActionLocks(),
   };
   const watch = new ActionWatch(parts);

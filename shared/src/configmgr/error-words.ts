@@ -188,15 +188,77 @@ const WORDS: ReadonlyMap<number, readonly [message: string, remedy: string]> = n
   ],
   [0x80070652, ["another installation was running", "try again once it has ended"]],
   [0x80070bc2, ["it is installed once the device restarts", "restart the device"]],
+  [
+    0x80070669,
+    [
+      "the installation restarts the device",
+      "nothing; suppress its restart (/norestart) where the client is to ask for it",
+    ],
+  ],
+  [
+    0x80070002,
+    ["a file was not found", "see that the content has the file that the command line names"],
+  ],
+  [
+    0x80070003,
+    ["a path was not found", "see that the content has the folder that the command line names"],
+  ],
+  [
+    0x80070645,
+    [
+      "the product is not installed",
+      "correct the product code in the command that uninstalls or repairs",
+    ],
+  ],
+  [
+    0x8007064c,
+    [
+      "Windows Installer does not find the product's source",
+      "distribute the content, and keep it where the product was installed from",
+    ],
+  ],
+  [
+    0x80070653,
+    [
+      "the installation package could not be opened",
+      "see that the content is whole and the command line names it",
+    ],
+  ],
+  [
+    0x80070654,
+    [
+      "the installation package is not valid",
+      "try the package on a device by hand, and distribute the content again",
+    ],
+  ],
+  [
+    0x80070659,
+    [
+      "a policy forbids the installation",
+      "look at the policies for Windows Installer and AppLocker",
+    ],
+  ],
+  [
+    0x80070661,
+    [
+      "the package is not for this platform",
+      "add a requirement for the platform to the deployment type",
+    ],
+  ],
+  [
+    0x80070666,
+    [
+      "another version of the product is installed",
+      "uninstall it first, or let the application supersede it",
+    ],
+  ],
 ]);
 
 /** What Windows Installer and scripts end with, as a plain number. */
 const EXIT_CODES: ReadonlyMap<number, number> = new Map([
-  [1601, 0x80070641],
-  [1602, 0x80070642],
-  [1603, 0x80070643],
-  [1618, 0x80070652],
-  [3010, 0x80070bc2],
+  ...[1601, 1602, 1603, 1605, 1612, 1618, 1619, 1620, 1625, 1633, 1638, 1641, 3010].map(
+    (code): [number, number] => [code, 0x8007_0000 + code],
+  ),
 ]);
 
 /** The words of a code in any of its forms; of one that is not known its hexadecimal form and where to look. */

@@ -25,6 +25,15 @@ test("each documented code has words and a remedy, signed and unsigned", () => {
   }
 });
 
+test("what Windows Installer ends with has words as a number and as an HRESULT", () => {
+  for (const code of [
+    1601, 1602, 1603, 1605, 1612, 1618, 1619, 1620, 1625, 1633, 1638, 1641, 3010,
+  ]) {
+    expect(errorWords(code).message).not.toMatch(/does not explain/);
+    expect(errorWords(0x8007_0000 + code).message).toBe(errorWords(code).message);
+  }
+});
+
 test("a code is told in one sentence, one that nobody knows too", () => {
   expect(errorSentence(-2016410844)).toMatch(/^0x87D00324: the application was not detected/);
   expect(errorSentence(1603)).toMatch(/^0x00000643: Windows Installer failed/);
