@@ -161,6 +161,53 @@ static void a_client_that_is_held_back_gets_all_in_the_end(void) {
   close_client(tls, 29);
 }
 
+static uint64_t now_us(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* More than the client takes: packets wait in the TUN, one is half sent, and a send is kept sealed. */
+static void flood(int fd, uint64_t for_us) {
+  static uint8_t bytes[40 * 1200];
+  for (uint64_t until_us = now_us() + for_us; now_us() < until_us;) send_udp(fd, 5, bytes, sizeof bytes);
+}
+
+enum leaving { LEAVES_WHOLLY, LEAVES_DTLS_FOR_ANOTHER, IS_REPLACED, COMES_ANEW_BY_TLS, LEAVINGS };
+
+static void leave(enum leaving how, uint32_t id) {
+  struct session_options next = options(id + LEAVINGS, 5);
+  struct client *another = NULL;
+  if (how == LEAVES_WHOLLY) worker_close_session(0, id, CSTP_TERMINATE, "bye");
+  else if (how == IS_REPLACED) worker_open_session(0, &next);
+  else another = how == COMES_ANEW_BY_TLS ? client_connect_tls(id, NULL, 0) : client_connect_dtls(id);
+  if (another != NULL) client_free(another);
+}
+
+static void a_client_that_is_held_back_may_leave_as_it_likes(void) {
+  int fd = udp_socket(), segment = 1200;
+  uint8_t byte;
+  for (uint32_t how = 0; how < LEAVINGS; how++) {
+    uint32_t id = 60 + how;
+    struct client *tls = open_client(id, 5), *dtls = open_dtls(id);
+    client_send(dtls, CSTP_DATA, packet, udp_packet(packet, 5));
+    CHECK(recv(fd, &byte, 1, 0) == 0);
+    CHECK(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) == 0);
+    flood(fd, LONG_ENOUGH_US);
+    leave(how, id);
+    flood(fd, LONG_ENOUGH_US / 10);
+    worker_close_session(0, id, CSTP_TERMINATE, "bye");
+    worker_close_session(0, id + LEAVINGS, CSTP_TERMINATE, "bye");
+    UNTIL(find_event(EVENT_SESSION_CLOSED, id) != NULL);
+    client_free(dtls);
+    client_free(tls);
+    struct client *next = open_client(id + 2 * LEAVINGS, 5);
+    ping(next, 5, 1);
+    close_client(next, id + 2 * LEAVINGS);
+  }
+  close(fd);
+}
+
 static void a_client_without_tls_is_served(void) {
   struct client *tls = open_client(25, 5), *dtls = open_dtls(25);
   ping(dtls, 5, 1);
@@ -215,6 +262,7 @@ void dtls_cases(void) {
   RUN(many_datagrams_leave_in_one_send);
   RUN(one_large_udp_write_is_cut_up);
   RUN(a_client_that_is_held_back_gets_all_in_the_end);
+  RUN(a_client_that_is_held_back_may_leave_as_it_likes);
   RUN(a_client_without_tls_is_served);
   RUN(a_silent_peer_is_asked_then_given_up);
   RUN(a_rate_is_kept);
