@@ -39,7 +39,16 @@ export interface AcceptedConnection {
 export type ProtocolFront = (connection: AuthenticatedSocket) => void;
 
 /** Why a connection ended before it reached a front; a closed set, fit for a metric label. */
-export type HandshakeFailure = "too-many" | "handshake" | "protocol";
+export type HandshakeFailure = "too-many" | "handshake" | "certificate" | "protocol";
+
+/** A connection that never became one. */
+export interface FailedConnection {
+  readonly kind: HandshakeFailure;
+  /** The client's, where it is still known. */
+  readonly address: string | undefined;
+  /** What Node or OpenSSL calls it. */
+  readonly code: string | undefined;
+}
 
 export interface TlsListenerOptions {
   readonly address: string;
@@ -51,11 +60,7 @@ export interface TlsListenerOptions {
   readonly fronts: ReadonlyMap<string, ProtocolFront>;
   /** Of `fronts`: serves clients that name no protocol. */
   readonly otherwise: string;
-  readonly onFailure: (
-    failure: HandshakeFailure,
-    socket: Socket | TLSSocket,
-    error?: Error,
-  ) => void;
+  readonly onFailure: (failed: FailedConnection) => void;
 }
 
 /** Own limit on connections that the system has accepted and we have not seen. */
@@ -87,6 +92,8 @@ export class TlsListener implements AsyncDisposable {
   readonly #listener: Server;
   readonly #tls: TlsServer;
   readonly #admission: Admission;
+  /** Addresses by accepted socket, which alone is still there when a handshake has failed. */
+  readonly #clients = new WeakMap<Socket, string>();
   /** By `endpointsOf`: the TLS server does not say which socket a TLS socket was made of. */
   readonly #accepted = new Map<string, { readonly socket: Socket; readonly place: PendingPlace }>();
 
@@ -102,7 +109,7 @@ export class TlsListener implements AsyncDisposable {
     });
     this.#tls.on("secureConnection", (socket) => this.#onSecure(socket));
     this.#tls.on("tlsClientError", (error, socket) => {
-      this.#options.onFailure("handshake", socket, error);
+      this.#options.onFailure(this.#failureOf(error, socket));
       socket.destroy();
     });
     this.#listener = createServer({ allowHalfOpen: true, noDelay: true });
@@ -155,16 +162,32 @@ export class TlsListener implements AsyncDisposable {
   }
 
   #onConnection(socket: Socket, remoteAddress?: string): void {
-    const place = this.#admission.enter(socket, remoteAddress);
+    const address = remoteAddress ?? socket.remoteAddress;
+    const place = this.#admission.enter(socket, address);
     if (!place) {
-      this.#options.onFailure("too-many", socket);
+      this.#options.onFailure({ kind: "too-many", address, code: undefined });
       socket.resetAndDestroy();
       return;
     }
+    if (address !== undefined) this.#clients.set(socket, address);
     const endpoints = endpointsOf(socket);
     this.#accepted.set(endpoints, { socket, place });
     socket.once("close", () => this.#accepted.delete(endpoints));
     this.#tls.emit("connection", socket);
+  }
+
+  #failureOf(error: NodeJS.ErrnoException, socket: TLSSocket): FailedConnection {
+    // The code of a certificate that was refused; Node then says of the connection that it was reset.
+    const refused: unknown = socket.authorizationError;
+    const address = this.#clientOf(socket);
+    if (typeof refused === "string") return { kind: "certificate", address, code: refused };
+    return { kind: "handshake", address, code: error.code };
+  }
+
+  #clientOf(socket: TLSSocket): string | undefined {
+    // Node's own name for it; a TLS socket that has failed knows no address any more.
+    const { _parent: accepted } = socket as { readonly _parent?: Socket };
+    return (accepted && this.#clients.get(accepted)) ?? socket.remoteAddress;
   }
 
   #onSecure(socket: TLSSocket): void {
@@ -174,7 +197,8 @@ export class TlsListener implements AsyncDisposable {
     const { fronts, otherwise } = this.#options;
     const front = fronts.get(socket.alpnProtocol || otherwise);
     if (!socket.authorized || !accepted || !front) {
-      this.#options.onFailure("protocol", socket);
+      const address = this.#clientOf(socket);
+      this.#options.onFailure({ kind: "protocol", address, code: undefined });
       socket.destroy();
       return;
     }

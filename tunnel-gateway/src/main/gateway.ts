@@ -36,6 +36,7 @@ import { type RelayMetrics, relayMetrics } from "./relay-metrics.ts";
 import { cutRecorder } from "./relay-observer.ts";
 import { type RelayParts, relayParts } from "./relay-parts.ts";
 import { deviceStore, revocationStore } from "./stores.ts";
+import { StrangerLog } from "./stranger-log.ts";
 import {
   egressOf,
   type LocalDestinations,
@@ -54,6 +55,7 @@ type LoadEngine = () => VpnEngine | { readonly reason: string };
 const MINUTE_MS = 60_000;
 /** Own choices: how often time alone may end connections, and how often the last contact is stored. */
 const ENFORCE_EVERY_MS = 1_000;
+const SWEEP_STRANGERS_EVERY_MS = 1_000;
 const KEEP_CONTACT_EVERY_MS = 60_000;
 
 /** A running gateway: everything constructed and connected. */
@@ -75,6 +77,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   /** Undefined where the local configuration has no VPN, or the data path is not built. */
   readonly #vpn: VpnGateway | undefined;
   readonly #probe: NetworkProbe;
+  readonly #strangers: StrangerLog;
   #desired: DesiredConfiguration = desiredConfiguration.parse({});
   #trust: Trust;
   #peers: PeerCertificates;
@@ -103,6 +106,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       knowledge: this.#knowledge,
       deviceFreshness: () => this.#states.freshness(),
     });
+    this.#strangers = new StrangerLog(log, clock);
     this.#metrics = relayMetrics(kernel.metrics, {
       open: () => this.#connections.size,
       pending: () => this.#relay.listener.pending,
@@ -143,6 +147,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       access: this.#access,
       connections: this.#connections,
       metrics: this.#metrics,
+      strangers: this.#strangers,
       revocation: this.#revocation,
       resolver,
       peers: () => this.#peers,
@@ -186,6 +191,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
     const lists = listFiles(trustAnchors);
     this.#resources.use(await watchFiles(lists, () => this.#revocation.refresh()));
     this.#every(ENFORCE_EVERY_MS, () => this.#enforceTime());
+    this.#every(SWEEP_STRANGERS_EVERY_MS, () => this.#strangers.sweep());
     this.#every(KEEP_CONTACT_EVERY_MS, () => void this.#keepContact());
     for (const check of this.#checks()) health.register(check);
     reportHealth({
@@ -256,6 +262,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       engine,
       access: this.#access,
       revocation: this.#revocation,
+      strangers: this.#strangers,
       peers: () => this.#peers,
       material,
       onRelay: (request) => void this.#relay.relays.serve(request),

@@ -9,14 +9,16 @@ import { Http2Front } from "../device/http2-front.ts";
 import { RelayService } from "../device/relay-service.ts";
 import { TlsListener, type TlsMaterial } from "../device/tls-listener.ts";
 import type { GatewayKernel } from "./gateway-kernel.ts";
-import type { RelayMetrics } from "./relay-metrics.ts";
+import { handshakeReason, type RelayMetrics } from "./relay-metrics.ts";
 import { relayObserver } from "./relay-observer.ts";
+import type { StrangerLog } from "./stranger-log.ts";
 
 export interface RelayPartsOptions {
   readonly kernel: GatewayKernel;
   readonly access: AccessControl;
   readonly connections: OpenConnections<RelayedConnection>;
   readonly metrics: RelayMetrics;
+  readonly strangers: StrangerLog;
   readonly revocation: RevocationAsker;
   readonly resolver: Resolver;
   readonly peers: () => PeerCertificates;
@@ -34,7 +36,7 @@ const SECOND_MS = 1_000;
 
 /** Constructs the relay. The port is opened by the caller, or by the VPN's engine, which hands its connections over. */
 export function relayParts(options: RelayPartsOptions): RelayParts {
-  const { kernel, metrics, desired, material } = options;
+  const { kernel, metrics, strangers, desired, material } = options;
   const { local, log, clock } = kernel;
   const relays = new RelayService({
     access: options.access,
@@ -57,7 +59,7 @@ export function relayParts(options: RelayPartsOptions): RelayParts {
     onConnect: (request) => void relays.serve(request),
     onMalformed: (code) => {
       metrics.malformed.inc({ code });
-      log.info({ code }, "relay.malformed");
+      strangers.info({ code }, "relay.malformed");
     },
   };
   const http1 = new ConnectFront(front);
@@ -72,10 +74,10 @@ export function relayParts(options: RelayPartsOptions): RelayParts {
       ["http/1.1", (connection) => http1.serve(connection)],
     ]),
     otherwise: "http/1.1",
-    onFailure: (kind, socket, error) => {
-      metrics.handshakeFailures.inc({ kind });
-      const { code } = (error ?? {}) as NodeJS.ErrnoException;
-      log.info({ kind, code, address: socket.remoteAddress }, "handshake.failed");
+    onFailure: ({ kind, code, address }) => {
+      const reason = handshakeReason(kind, code);
+      metrics.handshakeFailures.inc({ reason });
+      strangers.info({ kind, reason, code, address }, "handshake.failed", address);
     },
   });
   return { relays, listener };

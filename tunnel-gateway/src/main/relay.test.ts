@@ -225,7 +225,7 @@ describe("limits", () => {
     const third = connect({ port: all.gateway.port, host: "127.0.0.1" });
     expect((await once(third.resume(), "error"))[0]).toMatchObject({ code: "ECONNRESET" });
     const metrics = await all.gateway.kernel.metrics.metrics();
-    expect(metrics).toContain('tunnel_gateway_handshakes_failed_total{kind="too-many"} 1');
+    expect(metrics).toContain('tunnel_gateway_handshakes_failed_total{reason="too-many"} 1');
     for (const socket of strangers) socket.destroy();
   });
 });

@@ -24,7 +24,7 @@ export function vpnObserver(options: {
       metrics.logins.inc({ outcome: login.isBanned ? "banned" : code });
       // An attempt costs its address points, and all else nothing.
       const lines = login.isAttempt ? log : strangers;
-      lines.info({ ...login, code, rule }, "vpn.login-refused");
+      lines.info({ ...login, code, rule }, "vpn.login-refused", login.remoteAddress);
     },
     loginAccepted(session) {
       metrics.logins.inc({ outcome: "accepted" });
@@ -41,6 +41,7 @@ export function vpnObserver(options: {
       lines.info(
         { ...(session && who(session)), remoteAddress, code, rule },
         "vpn.connect-refused",
+        remoteAddress,
       );
     },
     connected(session, isReturn) {

@@ -22,7 +22,7 @@ import { engineMetrics } from "./engine-metrics.ts";
 import type { GatewayKernel } from "./gateway-kernel.ts";
 import { TUNNEL_MTU } from "./host-setup.ts";
 import { oneTimeSteps, sessionStore } from "./stores.ts";
-import { StrangerLog } from "./stranger-log.ts";
+import type { StrangerLog } from "./stranger-log.ts";
 import { vpnControls } from "./vpn-controls.ts";
 import { vpnCore } from "./vpn-core.ts";
 import { addressesByTunnel, bansInForce, sessionsByTransport } from "./vpn-figures.ts";
@@ -44,6 +44,7 @@ export interface VpnGatewayOptions {
   readonly onRelay: (request: ConnectRequest) => void;
   /** A connection for the relay's own TLS server. */
   readonly onHanded: (socket: HandedSocket) => void;
+  readonly strangers: StrangerLog;
   readonly logsDestinations: () => boolean;
 }
 
@@ -73,7 +74,7 @@ export class VpnGateway implements AsyncDisposable {
     const { kernel, local, engine, access, logsDestinations } = options;
     const { clock, random, log } = kernel;
     this.#options = options;
-    this.#strangers = new StrangerLog(log, clock);
+    this.#strangers = options.strangers;
     this.#slices = tunnelSlices(local);
     this.#site = vpnSite(options.material.certificate, local.profileFile);
     this.#metrics = vpnMetrics(kernel.metrics, {
@@ -233,7 +234,11 @@ export class VpnGateway implements AsyncDisposable {
       handed: onHanded,
       handshakeFailed: (address, port, reason) => {
         this.#metrics.handshakeFailures.inc({ reason: handshakeReason(reason) });
-        this.#strangers.info({ kind: "handshake", address, port, reason }, "handshake.failed");
+        this.#strangers.info(
+          { kind: "handshake", address, port, reason },
+          "handshake.failed",
+          address,
+        );
       },
       sessionEvent: (event) => this.#parts.sessions.onEvent(event),
       failed: (reason) => {

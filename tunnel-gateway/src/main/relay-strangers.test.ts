@@ -1,0 +1,52 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { until } from "@isthmus/shared/testing/until";
+import { expect, test } from "vitest";
+import { type GatewayUnderTest, startGateway } from "../testing/gateway-under-test.ts";
+import { deviceUri, issueTo, makeDeviceAuthority } from "../testing/test-certificates.ts";
+import { handshakeReason } from "./relay-metrics.ts";
+
+const other = await issueTo(await makeDeviceAuthority(), [deviceUri("d1")]);
+
+async function sayRaw({ port }: GatewayUnderTest, text: string): Promise<void> {
+  const socket = connect({ port, host: "127.0.0.1" });
+  socket.on("error", () => {});
+  socket.write(text);
+  await once(socket.resume(), "close");
+}
+
+async function sayTls({ port }: GatewayUnderTest, options: object): Promise<void> {
+  const socket = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options });
+  socket.on("error", () => {});
+  await once(socket.resume(), "close");
+}
+
+test("failed handshakes are counted by why", async () => {
+  await using gateway = await startGateway();
+  await sayRaw(gateway, "GET / HTTP/1.1\r\n\r\n");
+  await sayTls(gateway, {});
+  await sayTls(gateway, { cert: other.certificate, key: other.key });
+  const old = { minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" };
+  await sayTls(gateway, old);
+  await sayTls(gateway, { ALPNProtocols: ["other"] });
+  const counted = { "no-tls": 1, certificate: 2, version: 1, protocol: 1 };
+  await until(async () => {
+    const text = await gateway.kernel.metrics.metrics();
+    return Object.entries(counted).every(([reason, count]) =>
+      text.includes(`tunnel_gateway_handshakes_failed_total{reason="${reason}"} ${count}`),
+    );
+  });
+});
+
+test.each([
+  ["too-many", undefined, "too-many"],
+  ["certificate", "CERT_HAS_EXPIRED", "certificate"],
+  ["handshake", "ERR_TLS_HANDSHAKE_TIMEOUT", "timeout"],
+  ["handshake", "ECONNRESET", "closed"],
+  ["handshake", "ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE", "alert"],
+  ["handshake", "ERR_SSL_UNEXPECTED_MESSAGE", "handshake"],
+  ["handshake", undefined, "other"],
+] as const)("%s with %s is counted as %s", (kind, code, reason) => {
+  expect(handshakeReason(kind, code)).toBe(reason);
+});
