@@ -42,6 +42,11 @@ const group = z.strictObject({
   members: z.array(z.string().min(1).max(128)).min(1).max(100).optional(),
   /** Added to the groups by which policies are chosen. */
   policyGroups: z.array(z.string().min(1).max(128)).max(100).default([]),
+  /** Whose addresses its sessions get: a pool of the local configuration; those of no pool unless given. */
+  pool: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,49}$/)
+    .optional(),
   /** Networks that go through the tunnel; all where empty. */
   routesInclude: z.array(cidr).max(MAX_ROUTES).default([]),
   routesExclude: z.array(cidr).max(MAX_ROUTES).default([]),

@@ -3,6 +3,8 @@ import { z } from "zod";
 
 /** Own limit: each is a health check. */
 const MAX_AUTHENTICATORS = 32;
+/** Own limit: each is a few rules of the firewall's, and a label of metrics. */
+const MAX_POOLS = 32;
 
 const cidr = z.string().min(2).max(64);
 const seconds = (least: number, most: number, otherwise: number) =>
@@ -73,6 +75,23 @@ const oidc = z.strictObject({
   timeoutSeconds: seconds(1, 60, 10),
 });
 
+const interfaceName = z
+  .string()
+  .regex(/^[A-Za-z0-9_.:@-]{1,15}$/, "expected the name of an interface");
+
+/** `masquerade`: the address of the way out; `none`: the client's own; or an address that leads back to the gateway. */
+const sourceAddress = z.string().min(2).max(64);
+
+/** A part of the clients' addresses, which groups of the desired configuration name; what no pool has is for all others. */
+const pool = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,49}$/),
+  /** IPv4, within `network`; the same slots of `ipv6Network` go with them. */
+  networks: z.array(cidr).min(1).max(64),
+  /** As `nat.masquerade` says unless given. */
+  sourceAddress: sourceAddress.optional(),
+  ipv6SourceAddress: sourceAddress.optional(),
+});
+
 const authenticatorConfiguration = z.discriminatedUnion("type", [users, totp, ldap, radius, oidc]);
 
 /** The VPN's part of the local configuration file; without it the gateway serves the relay alone. */
@@ -80,6 +99,7 @@ export const vpnLocalConfiguration = z.strictObject({
   /** Addresses of clients; the first of every tunnel's slice is the gateway's own. Not 169.254.0.0/16. */
   network: cidr,
   ipv6Network: cidr.optional(),
+  pools: z.array(pool).max(MAX_POOLS).default([]),
   /** TUN devices `<name>0`, `<name>1`, ... made by `host-setup`; one packet thread each, a power of two. */
   tunnels: z
     .strictObject({
@@ -127,11 +147,10 @@ export const vpnLocalConfiguration = z.strictObject({
     .strictObject({
       /** Translate client addresses to the gateway's own on the way out; off where routes lead back to `network`. */
       masquerade: z.boolean().default(true),
-      /** Interfaces to the internal network; all but the tunnels unless given. */
-      interfaces: z
-        .array(z.string().regex(/^[A-Za-z0-9_.:@-]{1,15}$/, "expected the name of an interface"))
-        .max(16)
-        .optional(),
+      /** Interfaces to the internal network, alone let through to and from clients; all but the tunnels unless given. */
+      interfaces: z.array(interfaceName).min(1).max(16).optional(),
+      /** What becomes of packets that are neither from a client nor to one, which forwarding lets through as well. */
+      otherTraffic: z.enum(["drop", "leave"]).default("drop"),
     })
     .prefault({}),
 });

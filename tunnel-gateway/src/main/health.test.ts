@@ -82,6 +82,20 @@ describe("the gateway's health", () => {
     expect(await all.check("vpn-addresses")).toMatchObject({ status: "healthy" });
   });
 
+  test("warns of a pool that is full, while there are other addresses", async () => {
+    const pools = [{ name: "staff", networks: ["10.98.0.8/31"] }];
+    const vpn = { network: "10.98.0.0/28", tunnels: { count: 1 }, pools };
+    await using all = await start({ local: { vpn } });
+    const groups = [deviceGroup({ pool: "staff" })];
+    await all.gateway.configure({ vpn: { groups }, devices: listOf(...ids) });
+    for (const identity of identities.slice(0, 2)) await openTestTunnel(all.engine, identity);
+    expect(all.gateway.kernel.figures.get("connections-percent")?.()).toBe(100);
+    expect(await all.check("vpn-addresses")).toMatchObject({
+      status: "warning",
+      reason: "2 of 13 addresses are in use; of pool staff 2 of 2",
+    });
+  });
+
   test("asks the internal network's probe when it is configured, and takes any answer for one", async () => {
     await using all = await start();
     using site = await startSite();

@@ -4,6 +4,7 @@ import { loadConfiguration } from "@isthmus/shared/kernel/configuration";
 import { CONFIG_OPTION } from "@isthmus/shared/kernel/local-configuration";
 import { z } from "zod";
 import { vpnLocalConfiguration } from "../config/vpn-local-configuration.ts";
+import { addressPools } from "../core/vpn/address-pools.ts";
 import { tunnelSlices } from "../core/vpn/tunnel-slices.ts";
 import { hostPlan, removalPlan } from "../packets/host-plan.ts";
 import { asScript, carryOut } from "../packets/host-setup.ts";
@@ -18,6 +19,7 @@ const needed = z.object({
     .object({
       network: shape.network,
       ipv6Network: shape.ipv6Network,
+      pools: shape.pools,
       tunnels: shape.tunnels,
       nat: shape.nat,
     })
@@ -28,7 +30,7 @@ const needed = z.object({
 export const hostSetup: CliCommand = {
   name: "host-setup",
   summary:
-    "make the tunnels, addresses, forwarding and address translation of the VPN (as root, once per boot)",
+    "make tunnels, addresses, forwarding and translation of the VPN (as root, once per boot)",
   options: {
     config: CONFIG_OPTION,
     user: {
@@ -44,7 +46,9 @@ export const hostSetup: CliCommand = {
     const steps = stepsOf(call);
     if (call.flag("print")) return { text: asScript(steps), value: steps };
     carryOut(steps, (line) => call.note(line));
-    const done = call.flag("remove") ? "removed" : "the gateway can start now";
+    const done = call.flag("remove")
+      ? "removed; forwarding is left as it is, for others may need it"
+      : "the gateway can start now";
     return { text: `${steps.length} steps: ${done}`, value: { steps: steps.length } };
   },
 };
@@ -56,6 +60,8 @@ function stepsOf(call: CliCall) {
   }
   const slices = tunnelSlices(vpn);
   if (call.flag("remove")) return removalPlan(slices);
-  const { masquerade, interfaces } = vpn.nat;
-  return hostPlan({ slices, user: call.required("user"), mtu: TUNNEL_MTU, masquerade, interfaces });
+  const { masquerade, interfaces, otherTraffic } = vpn.nat;
+  const pools = addressPools(vpn.pools, slices);
+  const nat = { masquerade, interfaces, otherTraffic };
+  return hostPlan({ slices, pools, user: call.required("user"), mtu: TUNNEL_MTU, ...nat });
 }

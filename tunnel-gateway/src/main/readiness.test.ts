@@ -35,6 +35,23 @@ test("a host without the tunnels is not ready, and is told what makes them", asy
   expect([...found.keys()]).toEqual(expect.arrayContaining(["forwarding", "tun", "dns"]));
 });
 
+test("addresses that pools stand for are the host's own, or it is said which are not", async () => {
+  const pools = [
+    { name: "one", networks: ["10.98.0.0/24"], sourceAddress: "127.0.0.1" },
+    { name: "two", networks: ["10.98.1.0/24"], sourceAddress: "192.0.2.99" },
+    { name: "three", networks: ["10.98.2.0/24"], sourceAddress: "none" },
+  ];
+  const sources = async (count: number) =>
+    (await checksOf({ network: "10.98.0.0/16", pools: pools.slice(0, count) })).get(
+      "source-addresses",
+    );
+  expect(await sources(1)).toMatchObject({ status: "healthy" });
+  expect(await sources(3)).toMatchObject({
+    status: "warning",
+    reason: "192.0.2.99, of vpn.pools, are no addresses of this host",
+  });
+});
+
 test("a gateway without a VPN needs no tunnels", async () => {
   expect([...(await checksOf(undefined)).keys()]).toEqual(["node", "processors", "dns"]);
 });

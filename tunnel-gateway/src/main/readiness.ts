@@ -10,12 +10,14 @@ import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-de
 import { checkLines } from "@isthmus/shared/kernel/status-text";
 import { type LocalConfiguration, localConfiguration } from "../config/local-configuration.ts";
 import type { VpnLocalConfiguration } from "../config/vpn-local-configuration.ts";
+import { addressPools, translatedTo } from "../core/vpn/address-pools.ts";
 import { type TunnelSlice, tunnelSlices } from "../core/vpn/tunnel-slices.ts";
 import { forwarding } from "../packets/host-plan.ts";
 import { isSet } from "../packets/host-setup.ts";
 import { loadNativeAddon, type NativeAddon } from "../packets/native-addon.ts";
 import { deviceFlags, IFF_UP } from "../packets/network-device.ts";
 import { DESCRIPTORS_EACH, descriptorLimit } from "./descriptors.ts";
+import { currentAddresses } from "./host-addresses.ts";
 import { offlineChecks } from "./offline-checks.ts";
 
 const HOST_SETUP = "run tunnel-gateway host-setup as root, with --user naming who runs the gateway";
@@ -64,7 +66,8 @@ function vpnHostChecks(local: LocalConfiguration, vpn: VpnLocalConfiguration): H
       name: `tunnel-${slice.device}`,
       run: () => tunnelHealth(slice, addon),
     })),
-    { name: "forwarding", run: () => forwardingHealth(slices) },
+    { name: "forwarding", run: () => forwardingHealth(forwarding(slices, vpn.nat.interfaces)) },
+    { name: "source-addresses", run: () => sourceHealth(vpn, slices) },
     { name: "udp-port", run: () => udpHealth(local, vpn) },
     { name: "descriptors", run: () => descriptorHealth(slices) },
     { name: "kernel", run: () => kernelHealth(release(), vpn.udp) },
@@ -123,10 +126,24 @@ function tunnelHealth(
   return bad(fault);
 }
 
-function forwardingHealth(slices: readonly TunnelSlice[]): CheckResult {
-  const missing = forwarding(slices).filter((setting) => !isSet(setting));
+function forwardingHealth(settings: readonly string[]): CheckResult {
+  const missing = settings.filter((setting) => !isSet(setting));
   if (missing.length === 0) return { status: "healthy", reason: "packets may pass" };
   return { status: "unhealthy", reason: `${missing.join(", ")} is 0`, remedy: HOST_SETUP };
+}
+
+/** Answers to an address that nobody has go nowhere, unless the network routes it here. */
+function sourceHealth({ pools }: VpnLocalConfiguration, slices: readonly TunnelSlice[]) {
+  const wanted = addressPools(pools, slices).flatMap(translatedTo);
+  const own = new Set(currentAddresses().map((cidr) => cidr.split("/")[0]));
+  const missing = wanted.filter((address) => !own.has(address));
+  if (missing.length === 0) {
+    const reason = wanted.length === 0 ? "no pool has one" : `${wanted.join(", ")} are this host's`;
+    return { status: "healthy", reason } as const;
+  }
+  const reason = `${missing.join(", ")}, of vpn.pools, are no addresses of this host`;
+  const remedy = "give them to the internal interface, or see that the network routes them here";
+  return { status: "warning", reason, remedy } as const;
 }
 
 async function udpHealth(

@@ -127,6 +127,24 @@ describe("the operator's commands", () => {
     expect((await operator.run("vpn", "status")).printed).toContain("stopped: tun: EIO");
   });
 
+  test("show pools with their addresses, whom they stand for and how full they are", async () => {
+    const pool = { name: "staff", networks: ["10.98.0.32/29"], sourceAddress: "10.1.0.9" };
+    const vpn = { network: "10.98.0.0/24", ipv6Network: "fd98::/112", pools: [pool] };
+    await using operator = await start({ vpn });
+    const groups = [deviceGroup({ pool: "staff" })];
+    await operator.gateway.configure({ vpn: { groups }, devices: listOf("d1") });
+    await openTestTunnel(operator.engine, identity);
+    const status = await operator.run("vpn", "status");
+    expect(status.printed).toContain(
+      "pool staff: 10.98.0.32/29, fd98::20/125 as 10.1.0.9; 1 of 8\n",
+    );
+    expect((await operator.run("vpn", "groups")).printed).toContain("1 sessions\tpool staff");
+    const list = JSON.parse((await operator.run("vpn", "sessions", "--json")).printed);
+    expect(list.sessions).toMatchObject([{ pool: "staff", address: "10.98.0.32" }]);
+    const { printed } = await operator.run("vpn", "session", list.sessions[0].sessionId);
+    expect(printed).toContain("pool: staff\n");
+  });
+
   test("forgive one address, and everybody only when asked to", async () => {
     await using operator = await startWithSession();
     expect((await operator.run("bans", "list")).printed).toBe("0 banned\n");

@@ -16,6 +16,7 @@ interface ListedGroup {
   readonly label: string;
   readonly authentication: readonly (readonly string[])[];
   readonly requireDevice: boolean;
+  readonly pool?: string;
   readonly routesInclude: number;
   readonly routesExclude: number;
   readonly sessions: number;
@@ -109,6 +110,7 @@ export const vpnCommands: readonly CliCommand[] = [
               group.authentication.map((list) => list.join("+")).join(" or "),
               group.requireDevice ? "device required" : "users alone",
               `${group.sessions} sessions`,
+              ...(group.pool === undefined ? [] : [`pool ${group.pool}`]),
             ].join("\t"),
           );
           return { text: [...lines, `${value.groups.length} groups`].join("\n"), value };

@@ -4,6 +4,7 @@ import type { ControlHandlers } from "@isthmus/shared/kernel/control-socket";
 import { z } from "zod";
 import type { AccessControl } from "../core/access.ts";
 import type { Refusal } from "../core/refusal.ts";
+import { formatNetwork, type NamedPool } from "../core/vpn/address-pools.ts";
 import { type Ban, scoredAddress } from "../core/vpn/scores.ts";
 import { gatewayAddress, type TunnelSlice } from "../core/vpn/tunnel-slices.ts";
 import { groupNamed, type VpnGroup } from "../core/vpn/vpn-rules.ts";
@@ -46,6 +47,7 @@ export interface VpnControlsOptions {
   readonly access: AccessControl;
   readonly engine: VpnEngine;
   readonly slices: readonly TunnelSlice[];
+  readonly pools: readonly NamedPool[];
   readonly clock: Clock;
   readonly listeners: () => VpnListeners;
 }
@@ -54,7 +56,7 @@ export interface VpnControlsOptions {
 export function vpnControls(options: VpnControlsOptions): ControlHandlers {
   const { parts, access, engine, slices, clock } = options;
   const { table } = parts.sessions;
-  const listing = () => new VpnListing(slices, engine.sessions());
+  const listing = () => new VpnListing({ slices, addresses: parts.pool }, engine.sessions());
   return {
     async "vpn-sessions"(argument) {
       const { userName, deviceId } = sessionsArgument.parse(argument ?? {});
@@ -110,6 +112,7 @@ export function vpnControls(options: VpnControlsOptions): ControlHandlers {
         dtls,
         addresses,
         tunnels: tunnels(options),
+        pools: pools(options),
         bans,
         ...counts,
         counters: engine.counters(),
@@ -127,6 +130,16 @@ function tunnels({ slices, parts }: VpnControlsOptions) {
   }));
 }
 
+function pools({ pools: plans, parts }: VpnControlsOptions) {
+  const fills = parts.pool.ofPools();
+  return plans.map((plan) => {
+    const { name, ipv4, ipv6, sourceAddress, ipv6SourceAddress } = plan;
+    const { used, capacity } = fills.find(({ pool }) => pool === name) ?? NO_FILL;
+    const networks = [...ipv4, ...ipv6].map(formatNetwork);
+    return { name, networks, sourceAddress, ipv6SourceAddress, used, capacity };
+  });
+}
+
 function named({ sessions }: VpnParts, who: z.infer<typeof kickArgument>): VpnSession[] {
   const { table } = sessions;
   if ("userName" in who) return table.ofUser(who.userName);
@@ -142,7 +155,7 @@ function left(ban: Ban, now: number) {
 }
 
 function groupSummary(group: VpnGroup, sessions: readonly VpnSession[]) {
-  const { name, label, authentication, requireDevice, members, policyGroups } = group;
+  const { name, label, authentication, requireDevice, members, policyGroups, pool } = group;
   return {
     name,
     label,
@@ -150,6 +163,7 @@ function groupSummary(group: VpnGroup, sessions: readonly VpnSession[]) {
     requireDevice,
     members,
     policyGroups,
+    pool,
     routesInclude: group.routesInclude.length,
     routesExclude: group.routesExclude.length,
     sessions: sessions.filter((session) => session.group === name).length,
@@ -172,6 +186,8 @@ function toldToClients(group: VpnGroup) {
   const names = { dnsServers, defaultDomain, splitDns };
   return { group: name, ...routes, ...names, mtu, udp, banner, timeouts };
 }
+
+const NO_FILL = { used: 0, capacity: 0 };
 
 const KICKED: Refusal = {
   code: "cut-by-operator",

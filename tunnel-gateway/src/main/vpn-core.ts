@@ -6,6 +6,7 @@ import type { Authenticator } from "../core/authenticator.ts";
 import type { PeerCertificates } from "../core/peer-certificates.ts";
 import type { RevocationAsker } from "../core/ports.ts";
 import { AddressPool } from "../core/vpn/address-pool.ts";
+import { addressPools } from "../core/vpn/address-pools.ts";
 import { CertificateStep } from "../core/vpn/certificate-step.ts";
 import type { VpnFacilities } from "../core/vpn/compile-vpn-rules.ts";
 import { Login, type PendingLogin } from "../core/vpn/login.ts";
@@ -14,7 +15,7 @@ import { PendingLogins } from "../core/vpn/pending-logins.ts";
 import { PolicyLeases } from "../core/vpn/policy-leases.ts";
 import { Scores } from "../core/vpn/scores.ts";
 import { Sessions } from "../core/vpn/sessions.ts";
-import type { TunnelSlice } from "../core/vpn/tunnel-slices.ts";
+import { type TunnelSlice, tunnelSlices } from "../core/vpn/tunnel-slices.ts";
 import { Tunnels } from "../core/vpn/tunnels.ts";
 import { UserNames } from "../core/vpn/user-names.ts";
 import type { SessionStore, VpnObserver } from "../core/vpn/vpn-ports.ts";
@@ -40,7 +41,7 @@ export interface VpnCoreOptions {
 export function vpnCore(options: VpnCoreOptions): VpnParts {
   const { local, slices, engine, access, authenticators, store, observer, clock, random } = options;
   const names = new UserNames(local.userNameDomains);
-  const pool = new AddressPool(slices);
+  const pool = new AddressPool(slices, addressPools(local.pools, slices));
   const onFailure = (error: unknown) => observer.failed("policy", error);
   const leases = new PolicyLeases({ engine, access, onFailure });
   const kept = { engine, store, access, pool, clock, random, observer };
@@ -61,5 +62,12 @@ export function vpnFacilities(local: VpnLocalConfiguration): VpnFacilities {
   const authenticators = Object.entries(local.authenticators).map(
     ([name, { type }]) => [name, type === "totp" ? "second" : "first"] as const,
   );
-  return { authenticators: new Map(authenticators), hasIpv6: local.ipv6Network !== undefined };
+  const slices = tunnelSlices(local);
+  const fill = new AddressPool(slices, addressPools(local.pools, slices)).ofPools();
+  const pools = fill.flatMap(({ pool, capacity }) => (capacity > 0 ? [pool] : []));
+  return {
+    authenticators: new Map(authenticators),
+    hasIpv6: local.ipv6Network !== undefined,
+    pools: new Set(pools),
+  };
 }

@@ -1,5 +1,6 @@
 import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import type { AccessControl, AccessRules } from "../core/access.ts";
+import type { AddressPool } from "../core/vpn/address-pool.ts";
 import { namesWithin } from "../core/vpn/packet-rules.ts";
 import type { TunnelSlice } from "../core/vpn/tunnel-slices.ts";
 import type { VpnParts } from "../core/vpn/vpn-service.ts";
@@ -64,13 +65,28 @@ function tunnelHealth({ slices, deviceFlags: flagsOf = deviceFlags }: VpnHealthO
   return { status: "unhealthy", reason: faults.join("; "), remedy } as const;
 }
 
-function addressHealth({ pool }: VpnParts): CheckResult {
-  const { used, capacity } = pool;
+/** Nobody new gets in where all is in use; where only pools are, other groups go on. */
+function addressHealth({ pool: addresses }: VpnParts): CheckResult {
+  const { used, capacity } = addresses;
   const reason = `${used} of ${capacity} addresses are in use`;
   const remedy = "give vpn.network a larger network and run host-setup again";
   if (used >= capacity) return { status: "unhealthy", reason, remedy };
+  const full = fullPools(addresses);
+  if (full.length > 0) {
+    const named = `${reason}; ${shortened(full)}`;
+    return { status: "warning", reason: named, remedy: "give that pool more of vpn.network" };
+  }
   if (used >= capacity * ADDRESSES_WARNING) return { status: "warning", reason, remedy };
   return { status: "healthy", reason };
+}
+
+function fullPools(addresses: AddressPool): string[] {
+  const fills = addresses.ofPools().filter(({ capacity }) => capacity > 0);
+  if (fills.length < 2) return [];
+  return fills.flatMap(({ pool, used, capacity }) => {
+    if (used < capacity * ADDRESSES_WARNING) return [];
+    return `${pool === undefined ? "of no pool" : `of pool ${pool}`} ${used} of ${capacity}`;
+  });
 }
 
 /** Whether UDP reaches the gateway, as far as its clients show. */

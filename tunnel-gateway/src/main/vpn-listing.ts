@@ -1,4 +1,5 @@
 import { formatAddress } from "../core/ip-address.ts";
+import type { AddressPool } from "../core/vpn/address-pool.ts";
 import { addressOfSlot, type TunnelSlice } from "../core/vpn/tunnel-slices.ts";
 import type { VpnSession } from "../core/vpn/vpn-session.ts";
 import type { SessionTraffic } from "../core/vpn-engine.ts";
@@ -12,6 +13,8 @@ export interface ListedVpnSession {
   readonly userName: string;
   readonly deviceId: string | undefined;
   readonly group: string;
+  /** Whose address it has; undefined for one of no pool. */
+  readonly pool: string | undefined;
   readonly state: "waiting" | "connected" | "ended";
   readonly address: string | undefined;
   readonly ipv6Address: string | undefined;
@@ -60,10 +63,18 @@ export interface ListedUser {
 /** Shows sessions with what the engine counts of them. */
 export class VpnListing {
   readonly #slices: readonly TunnelSlice[];
+  readonly #addresses: Pick<AddressPool, "poolOf">;
   readonly #traffic: ReadonlyMap<number, SessionTraffic>;
 
-  constructor(slices: readonly TunnelSlice[], traffic: readonly SessionTraffic[]) {
-    this.#slices = slices;
+  constructor(
+    of: {
+      readonly slices: readonly TunnelSlice[];
+      readonly addresses: Pick<AddressPool, "poolOf">;
+    },
+    traffic: readonly SessionTraffic[],
+  ) {
+    this.#slices = of.slices;
+    this.#addresses = of.addresses;
     this.#traffic = new Map(traffic.map((one) => [one.sessionId, one]));
   }
 
@@ -78,6 +89,7 @@ export class VpnListing {
       userName: record.userName,
       deviceId: record.deviceId,
       group: record.group,
+      pool: place && this.#addresses.poolOf(place),
       state: state.kind,
       address: slice && place && formatAddress(addressOfSlot(slice.ipv4, place.slot)),
       ipv6Address: ipv6 && place && formatAddress(addressOfSlot(ipv6, place.slot)),

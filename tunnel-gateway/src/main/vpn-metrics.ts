@@ -1,5 +1,6 @@
 import { makeGauge } from "@isthmus/shared/kernel/gauge";
 import { Counter, Gauge, type Registry } from "prom-client";
+import type { Fill } from "../core/vpn/address-pool.ts";
 import type { Scored } from "../core/vpn/scores.ts";
 import type { TunnelSlice } from "../core/vpn/tunnel-slices.ts";
 
@@ -34,10 +35,15 @@ export interface VpnFigures {
     readonly used: number;
     readonly capacity: number;
   }[];
+  /** Of each pool, and of what is in none. */
+  readonly pools: () => readonly (Fill & { readonly pool: string | undefined })[];
   readonly pendingLogins: () => number;
   readonly policies: () => number;
   readonly bansInForce: () => Readonly<Record<Scored, number>>;
 }
+
+/** The label of addresses in no pool; a pool has a name. */
+const NO_POOL = "";
 
 /** Registers the metrics. `figures` are read when they are asked for. */
 export function vpnMetrics(registry: Registry, figures: VpnFigures): VpnMetrics {
@@ -94,6 +100,12 @@ function registerFigures(registry: Registry, figures: VpnFigures): void {
   );
   labelled("addresses", "Addresses that can be given out, by tunnel", "tunnel", () =>
     figures.addresses().map(({ slice, capacity }) => [slice.device, capacity] as const),
+  );
+  labelled("pool_addresses_used", "Addresses in use, by pool", "pool", () =>
+    figures.pools().map(({ pool, used }) => [pool ?? NO_POOL, used] as const),
+  );
+  labelled("pool_addresses", "Addresses that can be given out, by pool", "pool", () =>
+    figures.pools().map(({ pool, capacity }) => [pool ?? NO_POOL, capacity] as const),
   );
   gauge("logins_pending", "Logins that wait for an answer", figures.pendingLogins);
   gauge("policies", "Distinct policies of sessions in force", figures.policies);

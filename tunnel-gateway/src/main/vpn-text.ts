@@ -17,6 +17,14 @@ export interface VpnStatus {
     readonly used: number;
     readonly capacity: number;
   }[];
+  readonly pools: readonly {
+    readonly name: string;
+    readonly networks: readonly string[];
+    readonly sourceAddress?: string;
+    readonly ipv6SourceAddress?: string;
+    readonly used: number;
+    readonly capacity: number;
+  }[];
   readonly bans: number;
   readonly pendingLogins: number;
   readonly policies: number;
@@ -41,12 +49,20 @@ export function statusText(status: VpnStatus): string {
       ({ device, address: own, ipv6Address, used, capacity }) =>
         `  ${device}: ${[own, ipv6Address ?? []].flat().join(", ")}; ${used} of ${capacity}`,
     ),
+    ...status.pools.map(poolText),
     `logins under way: ${status.pendingLogins}; banned: ${status.bans}`,
     `policies in force: ${status.policies}; flows: ${counters["flows"] ?? 0}`,
     `packets: ${counters["packetsUp"] ?? 0} up, ${counters["packetsDown"] ?? 0} down`,
     `bytes: ${bytesText(counters["bytesUp"] ?? 0)} up, ${bytesText(counters["bytesDown"] ?? 0)} down`,
     `dropped: ${reasons.join(", ") || "none"}`,
   ].join("\n");
+}
+
+function poolText(pool: VpnStatus["pools"][number]): string {
+  const { name, networks, sourceAddress, ipv6SourceAddress, used, capacity } = pool;
+  const sources = [...new Set([sourceAddress, ipv6SourceAddress].flatMap((one) => one ?? []))];
+  const how = sources.length === 0 ? "" : ` as ${sources.join(", ")}`;
+  return `  pool ${name}: ${networks.join(", ")}${how}; ${used} of ${capacity}`;
 }
 
 /** One line of `vpn sessions`. */
@@ -83,6 +99,7 @@ export function detailText(session: DetailedVpnSession): string {
     ["group", session.group],
     ["state", session.state],
     ["kept until", time(session.keptUntil)],
+    ["pool", session.pool],
     ["address", session.address],
     ["IPv6 address", session.ipv6Address],
     ["tunnel", session.tunnel],

@@ -8,6 +8,8 @@ import type { PeerCertificate } from "../core/identity.ts";
 import { formatAddress } from "../core/ip-address.ts";
 import type { PeerCertificates } from "../core/peer-certificates.ts";
 import type { RevocationAsker } from "../core/ports.ts";
+import type { Fill } from "../core/vpn/address-pool.ts";
+import { addressPools } from "../core/vpn/address-pools.ts";
 import { gatewayAddress, type TunnelSlice, tunnelSlices } from "../core/vpn/tunnel-slices.ts";
 import { Vpn, type VpnParts } from "../core/vpn/vpn-service.ts";
 import type { EngineHandler, EngineTunnel, HandedSocket, VpnEngine } from "../core/vpn-engine.ts";
@@ -81,6 +83,7 @@ export class VpnGateway implements AsyncDisposable {
       sessions: () => this.sessions,
       byTransport: () => sessionsByTransport(this.#parts.sessions.table),
       addresses: () => addressesByTunnel(this.#parts, this.#slices),
+      pools: () => this.#parts.pool.ofPools(),
       pendingLogins: () => this.#parts.pending.size,
       policies: () => this.#parts.leases.size,
       bansInForce: () => bansInForce(this.#parts),
@@ -131,6 +134,7 @@ export class VpnGateway implements AsyncDisposable {
       access,
       engine,
       slices: this.#slices,
+      pools: addressPools(local.pools, this.#slices),
       clock,
       listeners,
     });
@@ -160,9 +164,12 @@ export class VpnGateway implements AsyncDisposable {
     return this.#parts.sessions.table.size;
   }
 
-  get addresses(): { readonly used: number; readonly capacity: number } {
-    const { used, capacity } = this.#parts.pool;
-    return { used, capacity };
+  /** Of the pool that is fullest. */
+  get addresses(): Fill {
+    const fills = this.#parts.pool.ofPools().filter(({ capacity }) => capacity > 0);
+    const share = ({ used, capacity }: Fill) => used / capacity;
+    const [first = { used: 0, capacity: 1 }, ...others] = fills;
+    return others.reduce<Fill>((most, one) => (share(one) > share(most) ? one : most), first);
   }
 
   /** Why the data path stopped; undefined while it goes on. */

@@ -1,6 +1,7 @@
 import { ConnectorError } from "@isthmus/shared/errors";
-import { formatAddress } from "../core/ip-address.ts";
+import type { NamedPool } from "../core/vpn/address-pools.ts";
 import { gatewayAddress, type TunnelSlice } from "../core/vpn/tunnel-slices.ts";
+import { ruleset, TABLE } from "./host-ruleset.ts";
 
 /** One thing that the host needs; `isDone` is asked first, so that the plan may be run again at any time. */
 export interface HostStep {
@@ -12,22 +13,25 @@ export interface HostStep {
   readonly input?: string;
   /** A TUN device that makes the step superfluous when it is already there for its user. */
   readonly unlessDevice?: { readonly name: string; readonly user: string };
+  /** A device without which there is nothing to do. */
+  readonly ifDevice?: string;
   /** Kernel settings that make it superfluous when all of them are 1: in a container they are read-only, and set by its engine. */
   readonly unlessSet?: readonly string[];
 }
 
 export interface HostPlanOptions {
   readonly slices: readonly TunnelSlice[];
+  readonly pools: readonly NamedPool[];
   /** Who will run the gateway: name or number. */
   readonly user: string;
   readonly mtu: number;
   readonly masquerade: boolean;
   /** Interfaces to the internal network; all but the tunnels where undefined. */
   readonly interfaces: readonly string[] | undefined;
+  /** Packets that are neither from a client nor to one. */
+  readonly otherTraffic: "drop" | "leave";
 }
 
-/** Our table in nftables; the plan replaces it whole and touches no other. */
-export const TABLE = "isthmus";
 /** useradd(8), and numbers. It stands in commands that root runs, and in the script that is printed. */
 const USER = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?$/;
 /** Packets that wait for a packet thread; more only adds delay. */
@@ -38,34 +42,34 @@ const QUEUE_PACKETS = 1_000;
  * addresses, forwarding, and address translation on the way out. @throws ConnectorError `user-malformed`
  */
 export function hostPlan(options: HostPlanOptions): readonly HostStep[] {
-  const { slices, user } = options;
+  const { slices, user, interfaces } = options;
   if (!USER.test(user)) {
     const message = `${JSON.stringify(user)} is no name of a user, nor a number`;
     throw new ConnectorError("user-malformed", message);
   }
   return [
     ...slices.flatMap((slice) => deviceSteps(slice, options)),
+    // The rules stand before anything is let through.
     {
-      why: "packets pass between clients and networks",
-      command: ["sysctl", "-q", "-w", ...forwarding(slices).map((setting) => `${setting}=1`)],
-      unlessSet: forwarding(slices),
-    },
-    {
-      why: options.masquerade
-        ? "clients appear under the gateway's own addresses"
-        : "clients keep their addresses; networks need a route back to them",
+      why: "who passes, and under which address",
       command: ["nft", "-f", "-"],
       input: ruleset(options),
+    },
+    {
+      why: "packets pass between clients and networks",
+      command: ["sysctl", "-q", "-w", ...forwarding(slices, interfaces).map((one) => `${one}=1`)],
+      unlessSet: forwarding(slices, interfaces),
     },
   ];
 }
 
-/** What takes all of it away again. */
+/** What takes all of it away again but forwarding, of which nobody knows who else needs it. */
 export function removalPlan(slices: readonly TunnelSlice[]): readonly HostStep[] {
   return [
     ...slices.map(({ device }) => ({
       why: `${device} goes`,
       command: ["ip", "link", "delete", device],
+      ifDevice: device,
     })),
     {
       why: "its rules go",
@@ -108,48 +112,17 @@ function deviceSteps(slice: TunnelSlice, { user, mtu }: HostPlanOptions): HostSt
   ];
 }
 
-/** The settings that let packets pass. */
-export function forwarding(slices: readonly TunnelSlice[]): string[] {
-  const ipv6 = slices.some((slice) => slice.ipv6) ? ["net.ipv6.conf.all.forwarding"] : [];
-  return ["net.ipv4.ip_forward", ...ipv6];
-}
-
-/** nftables' own language; what stands in it comes from checked configuration. */
-function ruleset({ slices, masquerade, interfaces }: HostPlanOptions): string {
-  const devices = slices.map(({ device }) => `"${device}"`).join(", ");
-  const out = interfaces
-    ? `oifname { ${interfaces.map((name) => `"${name}"`).join(", ")} }`
-    : `oifname != { ${devices} }`;
-  const sources = (family: "ipv4" | "ipv6") =>
-    slices
-      .flatMap((slice) => slice[family] ?? [])
-      .map((network) => `${formatAddress(network)}/${network.prefix}`)
-      .join(", ");
-  const ipv6 = sources("ipv6");
-  const spoofed = (field: string, networks: string) =>
-    `    iifname != { "lo", ${devices} } ${field} { ${networks} } drop`;
-  /** Else a neighbour of the gateway could write a client's address on its packets, and have them carried inside unjudged. */
-  const origin = [
-    "  chain origin {",
-    "    type filter hook prerouting priority raw; policy accept;",
-    spoofed("ip saddr", sources("ipv4")),
-    ...(ipv6 === "" ? [] : [spoofed("ip6 saddr", ipv6)]),
-    "  }",
-  ];
-  const translation = [
-    "  chain translation {",
-    "    type nat hook postrouting priority srcnat; policy accept;",
-    `    ip saddr { ${sources("ipv4")} } ${out} masquerade`,
-    ...(ipv6 === "" ? [] : [`    ip6 saddr { ${ipv6} } ${out} masquerade`]),
-    "  }",
-  ];
-  return [
-    `table inet ${TABLE}`,
-    `delete table inet ${TABLE}`,
-    `table inet ${TABLE} {`,
-    ...origin,
-    ...(masquerade ? translation : []),
-    "}",
-    "",
-  ].join("\n");
+/**
+ * The settings that let packets pass, as paths below /proc/sys: the name of an interface may have dots. IPv4 asks the interface
+ * that a packet comes in by, so where the internal ones are known no other becomes a way through. For IPv6 the kernel asks the
+ * host as a whole (`force_forwarding` of an interface came with Linux 6.17); there the rules alone hold others back.
+ */
+export function forwarding(
+  slices: readonly TunnelSlice[],
+  interfaces: readonly string[] | undefined,
+): string[] {
+  const devices = interfaces && [...slices.map(({ device }) => device), ...interfaces];
+  const ipv4 = devices?.map((device) => `net/ipv4/conf/${device}/forwarding`);
+  const ipv6 = slices.some((slice) => slice.ipv6) ? ["net/ipv6/conf/all/forwarding"] : [];
+  return [...(ipv4 ?? ["net/ipv4/ip_forward"]), ...ipv6];
 }

@@ -8,10 +8,14 @@ import { readTunDevice, tunDeviceFault } from "./tun-device.ts";
 /** Does the steps of a plan in order. @throws ConnectorError `host-setup-failed` with the command and what it said */
 export function carryOut(steps: readonly HostStep[], note: (line: string) => void): void {
   for (const step of steps) {
-    const { unlessDevice, unlessSet } = step;
+    const { unlessDevice, ifDevice, unlessSet } = step;
     if (unlessDevice !== undefined && deviceFlags(unlessDevice.name) !== undefined) {
       requireFit(unlessDevice);
       note(`already there: ${unlessDevice.name}`);
+      continue;
+    }
+    if (ifDevice !== undefined && deviceFlags(ifDevice) === undefined) {
+      note(`gone already: ${ifDevice}`);
       continue;
     }
     if (unlessSet?.every(isSet)) {
@@ -26,21 +30,25 @@ export function carryOut(steps: readonly HostStep[], note: (line: string) => voi
 /** A plan as a shell script, for those who would rather read it and run it themselves. */
 export function asScript(steps: readonly HostStep[]): string {
   const lines = steps.flatMap((step) => {
-    const line = commandLine(step);
-    const guarded =
-      step.unlessDevice === undefined
-        ? line
-        : `test -e /sys/class/net/${step.unlessDevice.name} || ${line}`;
+    const guarded = `${guardOf(step)}${commandLine(step)}`;
     const whole = step.input === undefined ? guarded : `${guarded} <<'RULES'\n${step.input}RULES`;
     return [`# ${step.why}`, whole];
   });
   return ["#!/bin/sh", "set -e", ...lines, ""].join("\n");
 }
 
-/** Whether a kernel setting, named as by sysctl(8), is 1. */
+function guardOf({ unlessDevice, ifDevice, unlessSet }: HostStep): string {
+  if (unlessDevice) return `test -e /sys/class/net/${unlessDevice.name} || `;
+  if (ifDevice !== undefined) return `test ! -e /sys/class/net/${ifDevice} || `;
+  if (!unlessSet) return "";
+  const files = unlessSet.map((setting) => `/proc/sys/${setting}`).join(" ");
+  return `! cat ${files} | grep -qvx 1 || `;
+}
+
+/** Whether a kernel setting, a path below /proc/sys, is 1. */
 export function isSet(setting: string): boolean {
   try {
-    return readFileSync(`/proc/sys/${setting.replaceAll(".", "/")}`, "utf8").trim() === "1";
+    return readFileSync(`/proc/sys/${setting}`, "utf8").trim() === "1";
   } catch {
     return false;
   }

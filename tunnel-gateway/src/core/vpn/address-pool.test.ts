@@ -56,20 +56,85 @@ describe("addresses of clients", () => {
   });
 });
 
+describe("addresses of pools", () => {
+  const halves = [{ name: "upper", slots: [0, 1].map((tunnel) => ({ tunnel, first: 4, end: 8 })) }];
+
+  test("are given to those who ask for the pool, the rest to all others", () => {
+    const pool = new AddressPool(slices, halves);
+    expect(pool.ofPools()).toEqual([
+      { pool: "upper", used: 0, capacity: 6 },
+      { pool: undefined, used: 0, capacity: 4 },
+    ]);
+    const upper = Array.from({ length: 7 }, (_, n) => pool.take(`u${n}`, "upper")?.slot);
+    expect(upper.toSorted()).toEqual([4, 4, 5, 5, 6, 6, undefined]);
+    const others = Array.from({ length: 5 }, (_, n) => pool.take(`o${n}`)?.slot);
+    expect(others.toSorted()).toEqual([2, 2, 3, 3, undefined]);
+    expect(pool.ofTunnels()).toEqual([
+      { used: 5, capacity: 5 },
+      { used: 5, capacity: 5 },
+    ]);
+  });
+
+  test("are spread by what every tunnel carries in all", () => {
+    const pool = new AddressPool(slices, halves);
+    expect(pool.take("a")?.tunnel).toBe(0);
+    expect(pool.take("b", "upper")?.tunnel).toBe(1);
+  });
+
+  test("of another pool are nobody's habit: who asks for this one gets one of it", () => {
+    const pool = new AddressPool(slices, halves);
+    const first = pool.take("a") as Place;
+    pool.release(first);
+    const second = pool.take("a", "upper") as Place;
+    expect([pool.poolOf(first), pool.poolOf(second)]).toEqual([undefined, "upper"]);
+    expect(pool.take("a", "no such pool")).toBeUndefined();
+  });
+
+  test("are found where a pool lies at the end of a slice, is all of it, or has gaps", () => {
+    const whole = new AddressPool(slices, [
+      { name: "one", slots: [{ tunnel: 1, first: 0, end: 8 }] },
+      {
+        name: "gaps",
+        slots: [
+          { tunnel: 0, first: 5, end: 6 },
+          { tunnel: 0, first: 3, end: 4 },
+        ],
+      },
+    ]);
+    const slots = (name?: string) =>
+      Array.from({ length: 6 }, (_, n) => whole.take(`${name}${n}`, name)).flatMap(
+        (place) => place ?? [],
+      );
+    expect(slots("one").map(({ slot }) => slot)).toEqual([2, 3, 4, 5, 6]);
+    expect(slots("gaps").map(({ slot }) => slot)).toEqual([3, 5]);
+    expect(slots().map(({ slot }) => slot)).toEqual([2, 4, 6]);
+  });
+});
+
+/** Odd numbers are of the pool `odd`, which is full exactly where nobody gets an address of it. */
+function checkedTake(pool: AddressPool, key: number): Place | undefined {
+  const wanted = key % 2 === 1 ? "odd" : undefined;
+  const before = pool.ofPools().find((fill) => fill.pool === wanted);
+  const place = pool.take(String(key), wanted);
+  expect(place === undefined).toBe(before?.used === before?.capacity);
+  if (place) expect(pool.poolOf(place)).toBe(wanted);
+  return place;
+}
+
 test("nobody ever shares an address, and every address can be had", () => {
   const act = fc.oneof(
     fc.record({ kind: fc.constant("take" as const), key: fc.nat({ max: 20 }) }),
     fc.record({ kind: fc.constant("release" as const), key: fc.nat({ max: 20 }) }),
   );
+  const range = { tunnel: 1, first: 3, end: 6 };
   fc.assert(
     fc.property(fc.array(act, { maxLength: 200 }), (acts) => {
-      const pool = new AddressPool(slices);
+      const pool = new AddressPool(slices, [{ name: "odd", slots: [range] }]);
       const held = new Map<number, Place>();
       for (const { kind, key } of acts) {
         const holding = held.get(key);
         if (kind === "take" && !holding) {
-          const place = pool.take(String(key));
-          expect(place === undefined).toBe(held.size === pool.capacity);
+          const place = checkedTake(pool, key);
           if (place) held.set(key, place);
         } else if (kind === "release" && holding) {
           pool.release(holding);

@@ -8,7 +8,7 @@ export interface VpnDocument {
   })[];
   readonly bans: BanRules;
 }
-type Optional = "label" | "members" | "defaultDomain" | "mtu" | "banner";
+type Optional = "label" | "members" | "defaultDomain" | "mtu" | "banner" | "pool";
 
 /** What the local configuration has for groups to use. */
 export interface VpnFacilities {
@@ -16,6 +16,8 @@ export interface VpnFacilities {
   readonly authenticators: ReadonlyMap<string, "first" | "second">;
   /** Whether clients get IPv6 addresses. */
   readonly hasIpv6: boolean;
+  /** Pools that have addresses to give out; undefined stands for what no pool has. */
+  readonly pools: ReadonlySet<string | undefined>;
 }
 
 /** Compiles groups; what is wrong with them is added to `faults` with its key. */
@@ -33,12 +35,13 @@ export function compileVpnRules(
       taken.add(name);
     }
     faults.push(...authenticationFaults(group, key, facilities), ...networkFaults(group, key));
-    const { members, defaultDomain, mtu, banner } = group;
+    faults.push(...poolFaults(group, key, facilities));
+    const { members, defaultDomain, mtu, banner, pool } = group;
     const dnsServers = group.dnsServers.filter((server) => isServed(server, facilities));
     if (dnsServers.length < group.dnsServers.length) {
       faults.push(`${key}.dnsServers: an IPv6 server needs vpn.ipv6Network in the local file`);
     }
-    return { ...group, label, members, defaultDomain, mtu, banner };
+    return { ...group, label, members, defaultDomain, mtu, banner, pool };
   });
   return { groups, bans: document.bans };
 }
@@ -62,6 +65,18 @@ function authenticationFaults(
     }
     return faults;
   });
+}
+
+function poolFaults(
+  { pool }: VpnDocument["groups"][number],
+  key: string,
+  { pools }: VpnFacilities,
+): string[] {
+  if (pools.has(pool)) return [];
+  const there = [...pools].filter((name) => name !== undefined).join(", ") || "none";
+  return pool === undefined
+    ? [`${key}.pool: vpn.pools of the local file have every address, name one: ${there}`]
+    : [`${key}.pool: the local file has no pool ${pool} with addresses; it has ${there}`];
 }
 
 function networkFaults(group: VpnDocument["groups"][number], key: string): string[] {

@@ -72,7 +72,8 @@ export class Sessions {
       const session = this.#sessionOf(record, read?.certificate);
       const because = record.place ? "lost" : "login";
       session.state = waitingState(because, clock.now(), this.timesOf(session));
-      if (record.place && !pool.claim(record.place, habitOf(record))) session.place = undefined;
+      const habit = record.place && habitOf(record, pool.poolOf(record.place));
+      if (habit && !pool.claim(record.place, habit)) session.place = undefined;
       this.table.add(session);
       const refusal = read?.refusal ?? this.#options.access.rejudge(session);
       if (refusal) this.#cut(session, refusal);
@@ -102,8 +103,8 @@ export class Sessions {
     };
     const refusal = this.#makeRoom(planned, group);
     if (refusal) return { refusal };
-    const habit = habitOf(planned);
-    const record = { ...planned, place: pool.take(habit) };
+    const habit = habitOf(planned, group.pool);
+    const record = { ...planned, place: pool.take(habit, group.pool) };
     const session = this.#sessionOf(record, of.certificate);
     this.table.add(session);
     try {
@@ -180,6 +181,14 @@ export class Sessions {
   leave(session: VpnSession): void {
     this.#engine.leave(session, "", () => {});
     this.#become(session, "user-disconnect");
+  }
+
+  /** Takes a session's address and tunnel: its group has others now. Clients find that out by themselves. */
+  vacate(session: VpnSession): void {
+    this.#engine.leave(session, "", () => {});
+    this.#become(session, "tunnel-lost");
+    if (session.place) this.#options.pool.release(session.place);
+    session.place = undefined;
   }
 
   #drop(session: VpnSession): void {

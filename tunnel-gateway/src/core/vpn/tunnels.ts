@@ -62,8 +62,8 @@ export class Tunnels {
       if (ending) session.cut(ending);
       return refuse(403, verdict.refusal);
     }
-    const isPlaced = await this.#place(session);
-    if (!isPlaced) return refuse(503, EXHAUSTED);
+    const isPlaced = await this.#place(session, verdict.group);
+    if (!isPlaced) return refuse(503, exhausted(verdict.group.pool));
     signal.throwIfAborted();
     // The time that the store took may have ended it, or changed what holds.
     const latest = access.admitSession(session);
@@ -83,11 +83,14 @@ export class Tunnels {
   }
 
   /** An address, the one that the session had where it had one; kept before the client hears of it. */
-  async #place(session: VpnSession): Promise<boolean> {
-    const { pool, store, clock } = this.#options;
+  async #place(session: VpnSession, group: VpnGroup): Promise<boolean> {
+    const { sessions, pool, store, clock } = this.#options;
+    // Of another pool: the group's was changed. What is just being written stays for this time.
+    const isElsewhere = session.place && pool.poolOf(session.place) !== group.pool;
+    if (isElsewhere && !session.placing) sessions.vacate(session);
     if (!session.place) {
-      const habit = habitOf(session.record);
-      const place = pool.take(habit);
+      const habit = habitOf(session.record, group.pool);
+      const place = pool.take(habit, group.pool);
       if (!place) return false;
       session.place = place;
       session.placing = store.place({ id: session.id, place, habit, at: clock.now() });
@@ -190,12 +193,15 @@ const UNKNOWN: Refusal = {
   rule: "vpn/session",
   message: "the session is over; log in again",
 };
-const EXHAUSTED: Refusal = {
-  code: "address-exhausted",
-  rule: "vpn/network",
-  message: "all addresses of the gateway are in use; try again in a while",
-  retryAfterSeconds: 60,
-};
+function exhausted(pool: string | undefined): Refusal {
+  const whose = pool === undefined ? "of the gateway" : `of the group's pool ${pool}`;
+  return {
+    code: "address-exhausted",
+    rule: pool === undefined ? "vpn/network" : `vpn/pools/${pool}`,
+    message: `all addresses ${whose} are in use; try again in a while`,
+    retryAfterSeconds: 60,
+  };
+}
 const NO_FAMILY: Refusal = {
   code: "address-family",
   rule: "vpn/network",

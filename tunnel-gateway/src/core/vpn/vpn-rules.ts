@@ -15,6 +15,8 @@ export interface VpnGroup {
   /** Groups of which the user or the device has to be in one; undefined for everyone. */
   readonly members: readonly string[] | undefined;
   readonly policyGroups: readonly string[];
+  /** Of the local configuration; undefined for the addresses of no pool. */
+  readonly pool: string | undefined;
   /** CIDR. */
   readonly routesInclude: readonly string[];
   readonly routesExclude: readonly string[];

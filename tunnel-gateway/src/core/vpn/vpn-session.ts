@@ -90,8 +90,16 @@ export function isEnded(session: VpnSession): boolean {
   return session.state.kind === "ended";
 }
 
-/** Who a session belongs to as far as addresses go: a device, or a user's client by its own number. */
-export function habitOf(record: SessionRecord): string {
+/**
+ * Who a session belongs to as far as addresses go: a device, or a user's client by its own number; in each pool on its own, so
+ * that who goes from one group to another and back has the former address again.
+ */
+export function habitOf(record: SessionRecord, pool: string | undefined): string {
+  const owner = ownerOf(record);
+  return pool === undefined ? owner : `pool:${pool}:${owner}`;
+}
+
+function ownerOf(record: SessionRecord): string {
   if (record.deviceId !== undefined) return `device:${record.deviceId}`;
   return `user:${record.userName.toLowerCase()}:${record.client.uniqueId ?? ""}`;
 }

@@ -1,0 +1,112 @@
+import type { Cidr } from "../core/ip-address.ts";
+import { formatNetwork, type NamedPool, type SourceAddress } from "../core/vpn/address-pools.ts";
+import type { TunnelSlice } from "../core/vpn/tunnel-slices.ts";
+
+/** Our table in nftables; the rules replace it whole and touch no other. */
+export const TABLE = "isthmus";
+
+export interface RulesetOptions {
+  readonly slices: readonly TunnelSlice[];
+  readonly pools: readonly NamedPool[];
+  readonly masquerade: boolean;
+  readonly interfaces: readonly string[] | undefined;
+  readonly otherTraffic: "drop" | "leave";
+}
+
+/** One family in nftables' words. */
+interface Family {
+  readonly key: "ipv4" | "ipv6";
+  readonly source: "ipv4Source" | "ipv6Source";
+  readonly word: "ip" | "ip6";
+}
+
+const FAMILIES: readonly Family[] = [
+  { key: "ipv4", source: "ipv4Source", word: "ip" },
+  { key: "ipv6", source: "ipv6Source", word: "ip6" },
+];
+
+/** nftables' own language; what stands in it comes from checked configuration. */
+export function ruleset(options: RulesetOptions): string {
+  return [
+    `table inet ${TABLE}`,
+    `delete table inet ${TABLE}`,
+    `table inet ${TABLE} {`,
+    ...origin(options),
+    ...passage(options),
+    ...translation(options),
+    "}",
+    "",
+  ].join("\n");
+}
+
+/** Else a neighbour of the gateway could write a client's address on its packets, and have them carried inside unjudged. */
+function origin({ slices }: RulesetOptions): string[] {
+  const devices = ["lo", ...slices.map(({ device }) => device)];
+  const rules = FAMILIES.flatMap(({ key, word }) => {
+    const networks = slices.flatMap((slice) => slice[key] ?? []);
+    if (networks.length === 0) return [];
+    return `iifname != ${names(devices)} ${word} saddr ${set(networks)} drop`;
+  });
+  return chain("origin", "filter hook prerouting priority raw", rules);
+}
+
+/** Forwarding would let through whatever the host is sent for others; what clients need is all that it is switched on for. */
+function passage({ slices, interfaces, otherTraffic }: RulesetOptions): string[] {
+  const tunnels = names(slices.map(({ device }) => device));
+  const inside = interfaces && names([...slices.map(({ device }) => device), ...interfaces]);
+  const rules = [
+    inside ? `iifname ${tunnels} oifname ${inside} accept` : `iifname ${tunnels} accept`,
+    inside ? `oifname ${tunnels} iifname ${inside} accept` : `oifname ${tunnels} accept`,
+  ];
+  const others =
+    otherTraffic === "drop" ? ["drop"] : [`iifname ${tunnels} drop`, `oifname ${tunnels} drop`];
+  return chain("passage", "filter hook forward priority filter", [...rules, ...others]);
+}
+
+/** Pools first: a packet goes by the first rule that speaks of its address. */
+function translation({ slices, pools, masquerade, interfaces }: RulesetOptions): string[] {
+  const out = interfaces
+    ? `oifname ${names(interfaces)}`
+    : `oifname != ${names(slices.map(({ device }) => device))}`;
+  const otherwise = masquerade ? "masquerade" : "none";
+  const parts = [
+    ...pools.map(({ ipv4, ipv6, sourceAddress, ipv6SourceAddress }) => ({
+      ipv4,
+      ipv6,
+      ipv4Source: sourceAddress ?? otherwise,
+      ipv6Source: ipv6SourceAddress ?? otherwise,
+    })),
+    {
+      ipv4: slices.map((slice) => slice.ipv4),
+      ipv6: slices.flatMap((slice) => slice.ipv6 ?? []),
+      ipv4Source: otherwise,
+      ipv6Source: otherwise,
+    },
+  ];
+  if (parts.every((part) => part.ipv4Source === "none" && part.ipv6Source === "none")) return [];
+  const rules = FAMILIES.flatMap(({ key, source, word }) =>
+    parts.flatMap((part) => {
+      if (part[key].length === 0) return [];
+      return `${word} saddr ${set(part[key])} ${out} ${verdict(part[source], word)}`;
+    }),
+  );
+  return chain("translation", "nat hook postrouting priority srcnat", rules);
+}
+
+function verdict(source: SourceAddress, word: string): string {
+  if (source === "none") return "accept";
+  return source === "masquerade" ? "masquerade" : `snat ${word} to ${source}`;
+}
+
+function chain(name: string, type: string, rules: readonly string[]): string[] {
+  const lines = [`type ${type}; policy accept;`, ...rules].map((line) => `    ${line}`);
+  return [`  chain ${name} {`, ...lines, "  }"];
+}
+
+function names(devices: readonly string[]): string {
+  return `{ ${devices.map((device) => `"${device}"`).join(", ")} }`;
+}
+
+function set(networks: readonly Cidr[]): string {
+  return `{ ${networks.map(formatNetwork).join(", ")} }`;
+}
