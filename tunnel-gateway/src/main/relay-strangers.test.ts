@@ -1,5 +1,4 @@
-import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { until } from "@isthmus/shared/testing/until";
 import { expect, test } from "vitest";
@@ -9,17 +8,22 @@ import { handshakeReason } from "./relay-metrics.ts";
 
 const other = await issueTo(await makeDeviceAuthority(), [deviceUri("d1")]);
 
+/** Whether by an error or not. */
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => void socket.resume().once("close", () => resolve()));
+}
+
 async function sayRaw({ port }: GatewayUnderTest, text: string): Promise<void> {
   const socket = connect({ port, host: "127.0.0.1" });
   socket.on("error", () => {});
   socket.write(text);
-  await once(socket.resume(), "close");
+  await closed(socket);
 }
 
 async function sayTls({ port }: GatewayUnderTest, options: object): Promise<void> {
   const socket = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options });
   socket.on("error", () => {});
-  await once(socket.resume(), "close");
+  await closed(socket);
 }
 
 test("failed handshakes are counted by why", async () => {
