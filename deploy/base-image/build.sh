@@ -35,7 +35,10 @@ echo '{ "private": true, "dependencies": { "node": "^24", "npm": "^11" }, "allow
 (cd "$work/packages" && npm install --no-audit --no-fund > "$work/npm.log" 2>&1) \
   || { tail -n 5 "$work/npm.log" >&2; exit 1; }
 install -m 755 "$work/packages/node_modules/node/bin/node" "$root/usr/local/bin/node"
-mkdir -p "$root/usr/local/lib/node_modules"
+# Its headers, as the official image has them: packages with a native part are compiled against them. Those of OpenSSL are 60 MB.
+mkdir -p "$root/usr/local/include" "$root/usr/local/lib/node_modules"
+cp -R "$work/packages/node_modules/node/node_modules/node-linux-"*/include/node "$root/usr/local/include/node"
+rm -rf "$root/usr/local/include/node/openssl"
 cp -R "$work/packages/node_modules/npm" "$root/usr/local/lib/node_modules/npm"
 ln -s ../lib/node_modules/npm/bin/npm-cli.js "$root/usr/local/bin/npm"
 ln -s ../lib/node_modules/npm/bin/npx-cli.js "$root/usr/local/bin/npx"

@@ -45,13 +45,19 @@ async function startEngine(say: (line: string) => void): Promise<string | undefi
 }
 
 function prepareBaseImage(say: (line: string) => void): string | undefined {
-  if (docker(["image", "inspect", BASE_IMAGE], 20_000) === 0) return undefined;
+  if (isBaseImageThere()) return undefined;
   if (docker(["pull", "--quiet", BASE_IMAGE], PULL_TIMEOUT_MS) === 0) return undefined;
   say(`no registry brings ${BASE_IMAGE}: building it from Debian packages`);
   const script = join(import.meta.dirname, "../../deploy/base-image/build.sh");
   const build = spawnSync("bash", [script], { timeout: BUILD_TIMEOUT_MS, encoding: "utf8" });
   if (build.status === 0) return undefined;
   return `${script} failed: ${build.error?.message ?? build.stderr.trim().split("\n").slice(-5).join("\n")}`;
+}
+
+/** One of before without Node's headers, against which the images compile, is built again. */
+function isBaseImageThere(): boolean {
+  const headers = ["test", "-e", "/usr/local/include/node/common.gypi"];
+  return docker(["run", "--rm", "--pull=never", BASE_IMAGE, ...headers], 20_000) === 0;
 }
 
 function docker(words: readonly string[], timeoutMs: number): number | null {

@@ -84,8 +84,8 @@ export const PARTNER_EXPLANATIONS: Explanations = {
     "check keytab, krb5.conf and clock, and that the server's account has the service principal name of the URL",
   ],
   "kerberos-unavailable": [
-    "Kerberos is asked for, and its optional package is not installed",
-    "install libkrb5-dev and a C++ compiler, then `npm install` again",
+    "Kerberos is asked for, and its optional package or the system's library is not there",
+    "build the image anew, or install libkrb5-dev and a C++ compiler, then `npm rebuild kerberos`",
   ],
   "kerberos-keytabs": [
     "two authorities name different keytabs, and a process has one",

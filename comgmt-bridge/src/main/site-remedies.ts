@@ -23,7 +23,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
   "site-token": "write a bearer token into site.tokenFile",
   "secret-unreadable":
     "write a bearer token into site.tokenFile, and let the service's user read it",
-  "kerberos-unavailable": "install libkrb5-dev and a C++ compiler, and run npm install again",
+  "kerberos-unavailable":
+    "build the image anew, or install libkrb5-dev and a C++ compiler and run npm rebuild kerberos",
   "kerberos-credentials": "see docs/comgmt-bridge/kerberos.md: keytab, principal, krb5.conf, KDC",
   "kerberos-cache": "see docs/comgmt-bridge/kerberos.md: krb5.conf and KRB5CCNAME",
   "kerberos-key": "let the provider's account have AES keys (msDS-SupportedEncryptionTypes)",

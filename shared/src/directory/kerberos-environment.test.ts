@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { thrownCode } from "../testing/thrown-code.ts";
-import { removeOwnCache, useKeytab } from "./kerberos-environment.ts";
+import { keytabFault, removeOwnCache, useKeytab } from "./kerberos-environment.ts";
 
 const NAMES = ["KRB5_CLIENT_KTNAME", "KRB5CCNAME"];
 const before = NAMES.map((name) => process.env[name]);
@@ -36,6 +36,16 @@ test("what the machine says counts where no keytab is named, and its cache alway
 test("a second keytab is refused: the library would use one of them for both", () => {
   useKeytab("/a.keytab", "/state");
   expect(thrownCode(() => useKeytab("/b.keytab", "/state"))).toBe("kerberos-keytabs");
+});
+
+test("a keytab that is gone is named, one that is there or none is no fault", () => {
+  using folder = temporaryFolder();
+  expect(keytabFault()).toBeUndefined();
+  const file = join(folder.path, "a.keytab");
+  useKeytab(file, folder.path);
+  expect(keytabFault()).toBe(`there is no keytab ${file}`);
+  writeFileSync(file, "keys");
+  expect(keytabFault()).toBeUndefined();
 });
 
 test("our own tickets can be thrown away, the machine's cannot", () => {

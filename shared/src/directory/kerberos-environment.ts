@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { accessSync, constants, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ConnectorError } from "../errors.ts";
 
@@ -28,6 +28,21 @@ export function useKeytab(keytabFile: string | undefined, stateFolder: string): 
     );
   }
   process.env[KEYTAB] = wanted;
+}
+
+/** Why the keytab cannot be read now, which the Kerberos library says as "no credentials"; undefined where it can be, or none is named. */
+export function keytabFault(): string | undefined {
+  const file = process.env[KEYTAB]?.replace(/^FILE:/, "");
+  if (file === undefined) return undefined;
+  try {
+    accessSync(file, constants.R_OK);
+    return undefined;
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    return isMissing
+      ? `there is no keytab ${file}`
+      : `the keytab ${file} may not be read by this user (uid ${process.getuid?.()})`;
+  }
 }
 
 /** Removes all tickets, unless the cache is the machine's and not ours. Returns whether it did. */

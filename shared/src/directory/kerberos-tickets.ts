@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import { ConnectorError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import { type CachedCredential, parseCredentialCache } from "./kerberos-credential-cache.ts";
-import { removeOwnCache } from "./kerberos-environment.ts";
+import { keytabFault, removeOwnCache } from "./kerberos-environment.ts";
 import { type KerberosReply, parseKerberosReply, requireProof } from "./kerberos-reply.ts";
 import { negotiateToken } from "./kerberos-request.ts";
 
@@ -137,7 +137,7 @@ export class KerberosTickets {
     } catch (cause) {
       throw new ConnectorError(
         "kerberos-credentials",
-        `no Kerberos ticket for HTTP/${host}: ${wordsOf(cause)}; check the keytab, krb5.conf, the clock and that the server's account has this service principal name`,
+        `no Kerberos ticket for HTTP/${host}: ${keytabFault() ?? wordsOf(cause)}; check the keytab, krb5.conf, the clock and that the server's account has this service principal name`,
         { cause, isRetryable: true },
       );
     }
@@ -158,7 +158,7 @@ export class KerberosTickets {
     } catch (cause) {
       throw new ConnectorError(
         "kerberos-unavailable",
-        "the package kerberos is not installed: install libkrb5-dev and a C++ compiler, then run npm install again",
+        "the package kerberos, or MIT's library (libgssapi-krb5-2) that it needs, is not there: install libkrb5-dev and a C++ compiler, then run `npm rebuild kerberos`; the images of deploy have both, so build an older one anew",
         { cause },
       );
     }

@@ -65,7 +65,7 @@ function faultOf(path: string, kind: PathKind): string | undefined {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return `there is no file ${path}`;
   if (!stat.isFile()) return `${path} is no regular file`;
-  if (!isReadable(path)) return `${path} may not be read by this user`;
+  if (!isReadable(path)) return `${path} may not be read by this user (uid ${process.getuid?.()})`;
   if (kind === "secret" && (stat.mode & FORBIDDEN_SECRET_MODE) !== 0) {
     const mode = (stat.mode & 0o777).toString(8);
     return `${path} holds a secret and has mode ${mode}: chmod 600 it, or 640 for a group that reads it`;
