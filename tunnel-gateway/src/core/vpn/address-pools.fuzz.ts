@@ -14,23 +14,23 @@ const slices = tunnelSlices({
 });
 
 const cidr = fc
-  .tuple(fc.integer({ min: 21, max: 32 }), fc.nat({ max: 1_023 }))
+  .tuple(fc.integer({ min: 22, max: 32 }), fc.nat({ max: 1_023 }))
   .map(([prefix, at]) => {
     const first = at - (at % 2 ** (32 - prefix));
     return `10.98.${first >> 8}.${first & 255}/${prefix}`;
   });
-const source = fc.constantFrom("masquerade", "none", "10.1.0.9", "fd01::9");
+const source = fc.constantFrom("masquerade", "none");
 const text = fc.oneof(fc.string(), fc.constantFrom('" } drop #', "10.98.0.0/16", "::/0"));
 const option = (arbitrary: fc.Arbitrary<string>) => fc.option(arbitrary, { nil: undefined });
 
 function documents(network: fc.Arbitrary<string>, from: fc.Arbitrary<string>) {
   const pool: fc.Arbitrary<PoolDocument> = fc.record({
     name: fc.constantFrom("a", "b", "c"),
-    networks: fc.array(network, { minLength: 1, maxLength: 4 }),
-    sourceAddress: option(from),
-    ipv6SourceAddress: option(from),
+    networks: fc.array(network, { minLength: 1, maxLength: 2 }),
+    sourceAddress: option(fc.oneof(from, fc.constant("10.1.0.9"))),
+    ipv6SourceAddress: option(fc.oneof(from, fc.constant("fd01::9"))),
   });
-  return fc.array(pool, { maxLength: 3 });
+  return fc.uniqueArray(pool, { selector: ({ name }) => name, maxLength: 3 });
 }
 
 function poolsOf(all: readonly PoolDocument[]) {
@@ -43,10 +43,12 @@ function poolsOf(all: readonly PoolDocument[]) {
 }
 
 test("every slot is in the pool whose networks have its addresses, in both families, and in no other", () => {
+  let taken = 0;
   fc.assert(
     fc.property(documents(cidr, source), (all) => {
       const pools = poolsOf(all);
       if (!pools) return;
+      taken += pools.length;
       const addresses = new AddressPool(slices, pools);
       for (const { index: tunnel, slots, ipv4, ipv6 } of slices) {
         for (let slot = 2; slot < slots - 1; slot += 1) {
@@ -60,8 +62,9 @@ test("every slot is in the pool whose networks have its addresses, in both famil
         }
       }
     }),
-    { numRuns: 50 },
   );
+  // Else what is drawn is refused for its overlaps, and nothing is seen.
+  expect(taken).toBeGreaterThan(10);
 });
 
 test("whatever is written for a pool, the firewall is given addresses and no other words", () => {
