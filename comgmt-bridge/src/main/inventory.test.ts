@@ -78,6 +78,23 @@ test("the check names a class whose answers cannot be used, until they can", asy
   expect(await it.inventory.check()).toMatchObject({ status: "healthy" });
 });
 
+test("the check names a drift that does not heal, and what is the same again no more", async () => {
+  await using it = await startInventory();
+  await it.scanned(20);
+  const drift = it.inventory.runners[0]?.observer.drift;
+  const differs = { type: "inventory-differs", source: "CM1", kind: "device" } as const;
+  for (let n = 0; n < 4; n += 1) {
+    drift?.digestTold("device");
+    drift?.without({ ...differs, buckets: [], wanted: ["7"], unknown: [] });
+  }
+  expect(await it.inventory.check()).toMatchObject({
+    status: "warning",
+    reason: expect.stringMatching(/a drift does not heal: 1 records of kind device .*: 7/),
+  });
+  for (let n = 0; n < 4; n += 1) drift?.digestTold("device");
+  expect(await it.inventory.check()).toMatchObject({ status: "healthy" });
+});
+
 test("the check warns of deletions that wait for an approval", async () => {
   await using it = await startInventory();
   for (const devices of [20, 10, 10]) await it.scanned(devices);

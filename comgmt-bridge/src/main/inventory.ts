@@ -1,6 +1,7 @@
 import type { CheckResult } from "@isthmus/shared/kernel/service-definition";
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
 import type { InventoryMessage } from "@isthmus/shared/link/link-hooks";
+import { driftWords } from "../core/drift-rounds.ts";
 import type { SourceFigures } from "../core/inventory-state.ts";
 import { SourceRunner, type SourceRunnerParts } from "./source-runner.ts";
 import type { WantedSource } from "./wanted-source.ts";
@@ -112,6 +113,12 @@ function checkOf(
   for (const [table, { message }] of observer.tableFaults) {
     reasons.push(`${table} is left out, and what it told stays as it was: ${message}`);
     remedies.push(`look at ${table} at the site, or take it out of inventoryClasses`);
+  }
+  for (const drift of observer.drift.unhealed()) {
+    reasons.push(`a drift does not heal: ${driftWords(drift)}`);
+    remedies.push(
+      "bring bridge and control plane to the same release; if they are, report it with these keys",
+    );
   }
   const waiting = kinds.reduce((sum, each) => sum + each.waiting, 0);
   if (waiting > 0) {

@@ -1,4 +1,5 @@
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
+import { DriftRounds, driftWords } from "../core/drift-rounds.ts";
 
 export interface KindProgress {
   readonly read: number;
@@ -20,6 +21,8 @@ export class SourceObserver {
   readonly scanEndedAt = new Map<RecordKind, number>();
   /** Tables that are left out, by name. */
   readonly tableFaults = new Map<string, SourceFault>();
+  /** What the control plane finds to differ after each digest. */
+  readonly drift: DriftRounds;
   lastFault: SourceFault | undefined;
   backlogEntries = 0;
   readonly #now: () => number;
@@ -35,6 +38,10 @@ export class SourceObserver {
     this.#now = now;
     this.#onFault = onFault;
     this.#onEvent = onEvent;
+    this.drift = new DriftRounds(now, (kind, drift) => {
+      if (drift !== undefined) this.event("drift.unhealed", driftWords(drift));
+      else this.event("drift.healed", `records of kind ${kind} differ no more`);
+    });
   }
 
   requests(count: number): void {
@@ -90,6 +97,7 @@ export class SourceObserver {
   scanEnded(kind: RecordKind): void {
     this.progressByKind.delete(kind);
     this.scanEndedAt.set(kind, this.#now());
+    this.drift.digestTold(kind);
     this.lastFault = undefined;
   }
 

@@ -60,17 +60,18 @@ async function startRunner() {
   });
   const figures = async () => (await store.query("SELECT * FROM source_state", [], 1))[0];
   /** As the wire reads them. */
-  const events = async () => {
+  const entries = async (type: string) => {
     const rows = await store.query(
       `SELECT entry, bytes FROM ${STORED_ENTRIES} ORDER BY position`,
       [],
       100,
     );
-    const entries = rows.map((row) => inventoryEntry.parse(JSON.parse(lineOf(row))));
-    return entries.filter(({ type }) => type === "event");
+    const told = rows.map((row) => inventoryEntry.parse(JSON.parse(lineOf(row))));
+    return told.filter((each) => each.type === type);
   };
+  const events = () => entries("event");
   return {
-    ...{ kernel, runner, seen, figures, events },
+    ...{ kernel, runner, seen, figures, entries, events },
     letRead: () => letRead(),
     async [Symbol.asyncDispose]() {
       letRead();
@@ -140,6 +141,29 @@ test("differences without end are looked into one after the other, and the site 
     it.letRead();
   }
   expect(it.seen.mostReading).toBe(1);
+});
+
+test("a control plane that finds differences without end sets no pace, and what does not heal is said with its evidence", async () => {
+  await using it = await startRunner();
+  it.runner.onLease(HELD);
+  await until(() => it.seen.running === 1);
+  for (let n = 0; n < 100; n += 1) it.runner.onDiffers({ ...DIFFERS, buckets: [n] });
+  await until(async () => (await it.entries("bucket")).length === 60);
+  it.kernel.clock.advance(20_000);
+  await until(async () => (await it.entries("bucket")).length === 62);
+  const { drift } = it.runner.observer;
+  for (let n = 0; n < 4; n += 1) {
+    drift.digestTold("device");
+    drift.without({ ...DIFFERS, wanted: ["7"] });
+  }
+  await until(async () => (await it.events()).length === 1);
+  expect(await it.events()).toMatchObject([
+    {
+      event: "drift.unhealed",
+      message: expect.stringMatching(/^1 records of kind device differ .* after 4 digests.*: 7$/),
+    },
+  ]);
+  expect(await it.entries("bucket")).toHaveLength(62);
 });
 
 test("what waits is bounded in memory, and the same is not kept twice", () => {

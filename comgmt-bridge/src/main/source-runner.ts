@@ -14,6 +14,7 @@ import type { LinkLog } from "@isthmus/shared/link/link-log";
 import type { Random } from "@isthmus/shared/random";
 import type { Store } from "@isthmus/shared/store/store";
 import type { InventorySource } from "../core/ports.ts";
+import { RepairPace } from "../core/repair-pace.ts";
 import type { BridgeOperations } from "../store/module.ts";
 import { LeaseClient, type LeaseState } from "./lease-client.ts";
 import { SourceObserver } from "./source-observer.ts";
@@ -22,6 +23,8 @@ import { WaitingRepairs } from "./waiting-repairs.ts";
 
 /** Own limits: how soon another lease is taken after one; entries that wait, above which a new lease brings no digest of its own. */
 const TAKE_EVERY_MS = 2_000;
+/** How long at most it waits before it looks again whether differences may be looked into. */
+const MEND_LOOK_MS = 1_000;
 const MAX_BACKLOG_ENTRIES = 200;
 /** What the wire takes of an event's words, which repeat some of the site's. */
 const MAX_EVENT_CHARACTERS = 1_024;
@@ -51,6 +54,7 @@ export class SourceRunner implements AsyncDisposable {
   readonly #lease: LeaseClient;
   readonly #stopping = new AbortController();
   readonly #repairs = new WaitingRepairs();
+  readonly #pace: RepairPace;
   #run: Run | undefined;
   /** The lease that is held, as far as anybody said; leases are taken and given back one after the other, those in between not at all. */
   #wanted: Lease | undefined;
@@ -61,6 +65,7 @@ export class SourceRunner implements AsyncDisposable {
 
   constructor(makeSource: (observer: SourceObserver) => InventorySource, parts: SourceRunnerParts) {
     this.#parts = parts;
+    this.#pace = new RepairPace(() => parts.clock.now());
     this.observer = new SourceObserver(
       () => parts.clock.now(),
       ({ code, message }) => {
@@ -175,6 +180,7 @@ export class SourceRunner implements AsyncDisposable {
     // What was told under the lease before may not have been taken: a digest shows it, at the latest that of the next scan.
     for (const kind of isNew && entries < MAX_BACKLOG_ENTRIES ? kinds : []) {
       await store.run("tellDigest", { source, kind, lease, at: clock.now() });
+      this.observer.drift.digestTold(kind);
     }
     log.info({ source, lease, isNew }, "inventory.lease-held");
     this.#start(lease);
@@ -230,7 +236,8 @@ export class SourceRunner implements AsyncDisposable {
       while (!signal.aborted) {
         const message = this.#repairs.take();
         if (message === undefined) return;
-        await this.#mend(message, run).catch((error: unknown) => {
+        await this.#mayMend(message, signal);
+        await this.#mend(this.observer.drift.without(message), run).catch((error: unknown) => {
           if (signal.aborted) return;
           log.warn({ source: this.source.name, err: error }, "inventory.mend-failed");
         });
@@ -241,13 +248,23 @@ export class SourceRunner implements AsyncDisposable {
     }
   }
 
+  /** A control plane that finds differences without end does not set the pace. */
+  async #mayMend({ buckets }: InventoryDiffers, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const { waitMs } = this.#pace.take(buckets.length > 0);
+      if (waitMs === 0 || signal.aborted) return;
+      await pauseFor(Math.min(waitMs, MEND_LOOK_MS), undefined, { signal }).catch(() => {});
+    }
+  }
+
   async #mend(message: InventoryDiffers, { lease, sink, ending }: Run): Promise<void> {
     const { store, clock, log } = this.#parts;
+    const { source, kind, buckets, wanted, unknown } = message;
+    if (buckets.length + wanted.length + unknown.length === 0) return;
     await sink.ready(ending.signal);
     const argument = { ...message, lease, at: clock.now() };
     const { toRead } = await store.run("takeDifferences", argument);
     this.#parts.wake("inventory");
-    const { source, kind, buckets, unknown } = message;
     const figures = { buckets: buckets.length, wanted: toRead.length, unknown: unknown.length };
     log.info({ source, kind, ...figures }, "inventory.differs");
     for (let at = 0; at < toRead.length; at += MAX_WANTED_KEYS) {

@@ -1,5 +1,6 @@
 import type { CliCommand } from "@isthmus/shared/kernel/command";
 import { CONFIG_OPTION } from "@isthmus/shared/kernel/local-configuration";
+import { driftWords } from "../core/drift-rounds.ts";
 import { askBridge } from "./ask-bridge.ts";
 import type { LeaseState } from "./lease-client.ts";
 import type { KindStatus, SourceStatus } from "./sync-status.ts";
@@ -26,6 +27,7 @@ function textOf({
   backlogEntries,
   lastFault,
   leftOut,
+  drift,
   kinds,
 }: SourceStatus): string {
   const lines = [
@@ -34,6 +36,7 @@ function textOf({
     ...Object.entries(leftOut).map(
       ([table, { message, code }]) => `  ${table} is left out: ${message} [${code}]`,
     ),
+    ...drift.map((each) => `  a drift does not heal: ${driftWords(each)}`),
     ...(lastFault === undefined
       ? []
       : [

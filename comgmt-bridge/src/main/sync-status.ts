@@ -1,5 +1,6 @@
 import type { ControlHandlers } from "@isthmus/shared/kernel/control-socket";
 import type { Store } from "@isthmus/shared/store/store";
+import type { UnhealedDrift } from "../core/drift-rounds.ts";
 import type { SourceFigures } from "../core/inventory-state.ts";
 import type { BridgeOperations } from "../store/module.ts";
 import type { Inventory } from "./inventory.ts";
@@ -16,6 +17,8 @@ export interface SourceStatus {
   readonly lastFault: SourceFault | undefined;
   /** Tables whose answers cannot be used, by name. */
   readonly leftOut: Readonly<Record<string, SourceFault>>;
+  /** Records that differ from those of the control plane however often they are sent. */
+  readonly drift: readonly UnhealedDrift[];
   readonly kinds: readonly KindStatus[];
 }
 
@@ -45,6 +48,7 @@ export function syncControls(
         totals: { ...observer.totals },
         lastFault: observer.lastFault,
         leftOut: Object.fromEntries(observer.tableFaults),
+        drift: observer.drift.unhealed(),
         kinds: source.kinds.map((kind) => {
           const found = figures.find((each) => each.source === source.name && each.kind === kind);
           const { records, missing, waiting, completeScans, lastScan } = found ?? NO_FIGURES;
