@@ -9,6 +9,13 @@ export interface InventoryQuota {
 /** A million devices with their users and collections, ten kilobytes each, stay below with as much history again. */
 export const DEFAULT_QUOTA: InventoryQuota = { records: 3_000_000, octets: 20_000_000_000 };
 
+/**
+ * What a record's row takes beside its values, with its columns and its places in indexes, and what a membership takes beside its key, about. Both
+ * the count and the estimate take them, so that nothing that a bridge makes up is free.
+ */
+export const RECORD_OCTETS = 600;
+export const MEMBERSHIP_OCTETS = 32;
+
 /** Of every source, and of those that have limits of their own, by their names. */
 export interface InventoryQuotas {
   readonly default: InventoryQuota;

@@ -2,6 +2,7 @@ import type { Clock } from "@isthmus/shared/clock";
 import type { HealthBoard } from "@isthmus/shared/kernel/health";
 import type { CheckResult } from "@isthmus/shared/kernel/service-definition";
 import type { LinkEndpoint } from "../connector/link-endpoint.ts";
+import { DEFAULT_QUOTA } from "../core/inventory-quota.ts";
 import type { ReceiptSigner } from "../core/ports.ts";
 import type { ControlPlaneStore } from "../store/records.ts";
 import type { ServerIdentity } from "./server-identity.ts";
@@ -40,10 +41,29 @@ export function registerChecks(
 
 const MAX_NAMED = 10;
 
+interface OverQuota {
+  readonly name: string;
+  readonly records: number;
+  readonly octets: number;
+  readonly refused: number;
+  readonly max_records: number | null;
+  readonly max_octets: number | null;
+}
+
+function quotaWords({ name, records, octets, refused, ...most }: OverQuota): string {
+  const maxRecords = most.max_records ?? DEFAULT_QUOTA.records;
+  const maxOctets = most.max_octets ?? DEFAULT_QUOTA.octets;
+  const megabytes = (of: number) => Math.ceil(of / 1_000_000);
+  return `${name} (${records} of ${maxRecords} records, about ${megabytes(octets)} of ${megabytes(maxOctets)} MB; ${refused} refused)`;
+}
+
 /** Sources whose bridges tell more than may be kept of them. */
 async function checkQuota(store: ControlPlaneStore): Promise<CheckResult> {
-  const rows = await store.query<{ readonly name: string }>(
-    `SELECT s.name FROM inventory_usage u JOIN inventory_source s ON s.id = u.source_id
+  const rows = await store.query<OverQuota>(
+    `SELECT s.name, u.records + u.added_records AS records, u.octets + u.added_octets AS octets, u.refused,
+       coalesce(q.records, d.records) AS max_records, coalesce(q.octets, d.octets) AS max_octets
+     FROM inventory_usage u JOIN inventory_source s ON s.id = u.source_id
+       LEFT JOIN inventory_quota q ON q.source = s.name LEFT JOIN inventory_quota d ON d.source = ''
      WHERE u.over_since IS NOT NULL ORDER BY s.name LIMIT ${MAX_NAMED}`,
     [],
     MAX_NAMED,
@@ -53,7 +73,7 @@ async function checkQuota(store: ControlPlaneStore): Promise<CheckResult> {
   }
   return {
     status: "warning",
-    reason: `no room for what is new of ${rows.map(({ name }) => name).join(", ")}`,
+    reason: `no room for what is new of ${rows.map(quotaWords).join(", ")}`,
     remedy:
       "look at who reads the source; if it is as large as that, raise inventory.quota and start again",
   };

@@ -66,7 +66,8 @@ test("a source without room says so in the API, in the console and in the contro
   expect(await browser.page("/")).toContain("over its limits");
   await until(async () => {
     const ready = await (await fetch(`${plane.healthUrl}/ready`)).json();
-    const { checks } = ready as { checks: { name: string; status: string }[] };
-    return checks.some((each) => each.name === "inventory-quota" && each.status === "warning");
+    const { checks } = ready as { checks: { name: string; status: string; reason: string }[] };
+    const quota = checks.find((each) => each.name === "inventory-quota");
+    return quota?.status === "warning" && / of 1 records, about .* refused\)$/.test(quota.reason);
   }, "the warning");
 });

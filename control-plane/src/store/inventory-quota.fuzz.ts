@@ -25,14 +25,23 @@ const facets = fc.dictionary(
   value,
   { maxKeys: 4 },
 );
+const memberships = fc.record({
+  collections: fc.array(
+    fc.nat({ max: 30 }).map((n) => `SMS${n}`),
+    { maxLength: 40 },
+  ),
+});
 const key = fc.nat({ max: 12 }).map(String);
 const step = fc.oneof(
   fc.record({
     type: fc.constant("records" as const),
-    told: fc.array(fc.record({ key, facets, isWhole: fc.boolean() }), {
-      minLength: 1,
-      maxLength: 6,
-    }),
+    told: fc.array(
+      fc.record({ key, facets: fc.oneof(facets, memberships), isWhole: fc.boolean() }),
+      {
+        minLength: 1,
+        maxLength: 6,
+      },
+    ),
   }),
   fc.record({ type: fc.constant("deleted" as const), keys: fc.array(key, { minLength: 1 }) }),
   fc.record({ type: fc.constant("event" as const), message: text }),

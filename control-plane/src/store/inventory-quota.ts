@@ -1,6 +1,14 @@
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
-import { type CountedUsage, DEFAULT_QUOTA, type InventoryQuotas } from "../core/inventory-quota.ts";
+import {
+  type CountedUsage,
+  DEFAULT_QUOTA,
+  type InventoryQuotas,
+  MEMBERSHIP_OCTETS,
+  RECORD_OCTETS,
+} from "../core/inventory-quota.ts";
+import { COLLECTIONS_FACET } from "./inventory-facets.ts";
 import { recordSourceEvent, type Source } from "./inventory-sources.ts";
+import type { ToldFacet } from "./told-records.ts";
 
 /**
  * Keeps each source within its limits, so that a bridge that was taken over cannot fill the disk with what it makes up. Over them nothing is
@@ -10,8 +18,7 @@ import { recordSourceEvent, type Source } from "./inventory-sources.ts";
  *     room ──an entry that does not fit──▶ over (event, health) ──below 99 % of every limit──▶ room (event)
  */
 
-/** What rows take beside the values that were told, about: never too low. */
-const RECORD_OCTETS = 600;
+/** What a key that an entry names takes beside its octets, about: never too low. */
 const KEY_OCTETS = 600;
 /** A value that changes is kept as it is now, and stands in the timeline as what came and later as what went. */
 const COPIES_OF_A_CHANGE = 3;
@@ -27,6 +34,7 @@ interface Entry {
 interface Told {
   readonly kind: string;
   readonly key: string;
+  readonly facets: readonly Pick<ToldFacet, "name" | "text">[];
 }
 
 export interface QuotaTarget {
@@ -121,9 +129,16 @@ function recordSequence(transaction: Transaction): number {
 }
 
 function add({ transaction, source, octets }: QuotaTarget, entry: Entry, inserted: number): void {
-  const told = recordsIn(entry)?.length ?? 0;
-  const copies = told > 0 && inserted < told ? COPIES_OF_A_CHANGE : 1;
-  const rows = RECORD_OCTETS * Math.max(1, told) + KEY_OCTETS * (entry.keys?.length ?? 0);
+  const records = recordsIn(entry) ?? [];
+  const told = records.length;
+  const memberships = records.reduce((sum, record) => sum + membershipsOf(record), 0);
+  // Each key stands in the facet and in the row of its membership.
+  const ofKeys = memberships > 0 ? 1 : 0;
+  const copies = ofKeys + (told > 0 && inserted < told ? COPIES_OF_A_CHANGE : 1);
+  const rows =
+    RECORD_OCTETS * Math.max(1, told) +
+    MEMBERSHIP_OCTETS * memberships +
+    KEY_OCTETS * (entry.keys?.length ?? 0);
   const values = [source.id, inserted, copies * octets + rows];
   transaction.run(
     `INSERT INTO inventory_usage (source_id, added_records, added_octets) VALUES (?, ?, ?)
@@ -131,6 +146,12 @@ function add({ transaction, source, octets }: QuotaTarget, entry: Entry, inserte
        added_octets = added_octets + excluded.added_octets`,
     ...values,
   );
+}
+
+/** At least as many as there are: each but the last has a comma behind it. */
+function membershipsOf({ facets }: Told): number {
+  const text = facets.find(({ name }) => name === COLLECTIONS_FACET)?.text ?? "[]";
+  return text === "[]" ? 0 : text.split(",").length;
 }
 
 /** Counted, told of once until there is room again, and kept nowhere: the bridge has it. */
