@@ -80,7 +80,7 @@ test("the script does the same and may be run again", () => {
   );
   expect(script).toContain("nft -f - <<'RULES'\ntable inet isthmus\n");
   expect(script).toContain(
-    "! cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding | grep -qvx 1 || sysctl",
+    'test "$(cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding | grep -cx 1)" = 2 || sysctl',
   );
   expect(asScript(removalPlan(slices))).toContain(
     "test ! -e /sys/class/net/isthmus1 || ip link delete isthmus1",

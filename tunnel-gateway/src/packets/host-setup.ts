@@ -42,7 +42,8 @@ function guardOf({ unlessDevice, ifDevice, unlessSet }: HostStep): string {
   if (ifDevice !== undefined) return `test ! -e /sys/class/net/${ifDevice} || `;
   if (!unlessSet) return "";
   const files = unlessSet.map((setting) => `/proc/sys/${setting}`).join(" ");
-  return `! cat ${files} | grep -qvx 1 || `;
+  // One that is not there is not set.
+  return `test "$(cat ${files} | grep -cx 1)" = ${unlessSet.length} || `;
 }
 
 /** Whether a kernel setting, a path below /proc/sys, is 1. */
