@@ -196,3 +196,24 @@ test("whoever asks for many devices has the first fifty at once, and a fault end
   expect(asked.map(({ key }) => key)).toEqual(Array.from({ length: 50 }, (_, n) => n + 1));
   expect(faults).toEqual([]);
 });
+
+test("a device whose events never come is passed over, and those of the others are read", async () => {
+  const answer = (key: number) => {
+    if (key !== 3) return '{"value":[]}';
+    throw new ConnectorError("site-timeout", "nothing came", { isRetryable: true });
+  };
+  const { asked, applied, notes } = await roundsOver(6, HOUR_MS, { answer });
+  expect(applied.map(({ key }) => key)).toEqual([1, 2, 4, 5, 6]);
+  expect(asked.filter(({ key }) => key === 3).length).toBeLessThanOrEqual(4);
+  expect(notes).toEqual([]);
+});
+
+test("events that hang for every device are left alone for an hour after three devices", async () => {
+  const answer = () => {
+    throw new ConnectorError("site-class-silent", "it hangs", { isRetryable: true });
+  };
+  const { asked, notes } = await roundsOver(6, HOUR_MS + 600_000, { answer });
+  expect(notes).toEqual(["client-events.left-alone", "client-events.left-alone"]);
+  const [, , , fourth] = asked;
+  expect([asked.length, (fourth?.atMs ?? 0) >= HOUR_MS]).toEqual([6, true]);
+});
