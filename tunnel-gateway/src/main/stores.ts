@@ -2,6 +2,7 @@ import type { Store } from "@isthmus/shared/store/store";
 import type { Device } from "../core/device.ts";
 import type { OneTimeSteps } from "../core/one-time-steps.ts";
 import type { DeviceStore, RevocationStore } from "../core/ports.ts";
+import type { ScoreStore } from "../core/vpn/score-memory.ts";
 import type { SessionRecord, SessionStore } from "../core/vpn/vpn-ports.ts";
 import { MAX_DEVICES } from "../store/device-operations.ts";
 import type { GatewayOperations } from "../store/gateway-store.ts";
@@ -57,6 +58,16 @@ export function sessionStore(store: Store<GatewayOperations>): SessionStore {
     place: (placed) => store.run("placeVpnSession", placed),
     seen: (seen) => store.run("seeVpnSessions", seen),
     remove: (ended) => store.run("removeVpnSession", ended),
+  };
+}
+
+/** Failed logins, and from where users have logged in, in the gateway's own store. */
+export function scoreStore(store: Store<GatewayOperations>): ScoreStore {
+  return {
+    async load() {
+      return { scores: await store.run("listScores"), places: await store.run("listPlaces") };
+    },
+    save: (changes) => store.run("saveScores", changes),
   };
 }
 

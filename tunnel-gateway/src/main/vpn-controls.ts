@@ -89,7 +89,12 @@ export function vpnControls(options: VpnControlsOptions): ControlHandlers {
     },
     async "vpn-bans-clear"(argument) {
       const { key } = clearArgument.parse(argument ?? {});
-      return { cleared: parts.scores.clear(key && table.names.keyOf(scoredAddress(key))) };
+      const { scores, memory } = parts;
+      const keys = key && [table.names.keyOf(scoredAddress(key)), table.names.scoredName(key)];
+      const cleared = scores.clear(keys || undefined);
+      // A gateway that is killed right after this has forgiven, too.
+      await memory.save();
+      return { cleared };
     },
     async "vpn-groups"() {
       const { groups } = access.rules.vpn;

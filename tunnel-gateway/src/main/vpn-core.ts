@@ -9,10 +9,12 @@ import { AddressPool } from "../core/vpn/address-pool.ts";
 import { addressPools } from "../core/vpn/address-pools.ts";
 import { CertificateStep } from "../core/vpn/certificate-step.ts";
 import type { VpnFacilities } from "../core/vpn/compile-vpn-rules.ts";
+import { KnownPlaces } from "../core/vpn/known-places.ts";
 import { Login, type PendingLogin } from "../core/vpn/login.ts";
 import { LoginWalk } from "../core/vpn/login-walk.ts";
 import { PendingLogins } from "../core/vpn/pending-logins.ts";
 import { PolicyLeases } from "../core/vpn/policy-leases.ts";
+import { ScoreMemory, type ScoreStore } from "../core/vpn/score-memory.ts";
 import { Scores } from "../core/vpn/scores.ts";
 import { Sessions } from "../core/vpn/sessions.ts";
 import { type TunnelSlice, tunnelSlices } from "../core/vpn/tunnel-slices.ts";
@@ -32,6 +34,7 @@ export interface VpnCoreOptions {
   readonly revocation: RevocationAsker;
   readonly peers: () => PeerCertificates;
   readonly store: SessionStore;
+  readonly scoreStore: ScoreStore;
   readonly observer: VpnObserver;
   readonly clock: Clock;
   readonly random: Random;
@@ -47,14 +50,22 @@ export function vpnCore(options: VpnCoreOptions): VpnParts {
   const kept = { engine, store, access, pool, clock, random, observer };
   const sessions = new Sessions({ ...kept, leases, names });
   const scores = new Scores({ clock, rules: () => access.rules.vpn.bans });
+  const places = new KnownPlaces({ clock });
+  const memory = new ScoreMemory({
+    ...{ scores, places, names },
+    store: options.scoreStore,
+    onFailure: (error) => observer.failed("store", error),
+  });
   const pending = new PendingLogins<PendingLogin>({ clock, random });
   const { revocation, peers } = options;
   const certificates = new CertificateStep({ access, peers, revocation });
   const walk = new LoginWalk({ authenticators, certificates, names });
-  const login = new Login({ access, walk, pending, scores, sessions, names, clock, observer });
+  const counted = { scores, places, names, clock, observer };
+  const login = new Login({ access, walk, pending, sessions, ...counted });
   const path = { slices, tunnelMtu: TUNNEL_MTU, udp: local.udp };
   const tunnels = new Tunnels({ ...kept, ...path, sessions, revocation });
-  return { sessions, login, tunnels, leases, pool, scores, pending, store, authenticators };
+  const state = { sessions, leases, pool, scores, memory, pending, store };
+  return { ...state, login, tunnels, authenticators };
 }
 
 /** What groups of the desired configuration may refer to. */

@@ -23,7 +23,7 @@ import { countedAuthenticators } from "./counted-authenticators.ts";
 import { engineMetrics } from "./engine-metrics.ts";
 import type { GatewayKernel } from "./gateway-kernel.ts";
 import { TUNNEL_MTU } from "./host-setup.ts";
-import { oneTimeSteps, sessionStore } from "./stores.ts";
+import { oneTimeSteps, scoreStore, sessionStore } from "./stores.ts";
 import type { StrangerLog } from "./stranger-log.ts";
 import { vpnControls } from "./vpn-controls.ts";
 import { vpnCore } from "./vpn-core.ts";
@@ -100,6 +100,7 @@ export class VpnGateway implements AsyncDisposable {
         this.#metrics.authentications,
       ),
       store: sessionStore(kernel.store),
+      scoreStore: scoreStore(kernel.store),
       observer: vpnObserver({
         kernel,
         metrics: this.#metrics,

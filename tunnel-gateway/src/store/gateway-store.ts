@@ -4,6 +4,7 @@ import type { Operations } from "@isthmus/shared/store/transaction";
 import { deviceMigrations, deviceOperations } from "./device-operations.ts";
 import { oneTimeMigrations, oneTimeOperations } from "./one-time-operations.ts";
 import { revocationMigrations, revocationOperations } from "./revocation-operations.ts";
+import { scoreMigrations, scoreOperations } from "./score-operations.ts";
 import { vpnMigrations, vpnOperations } from "./vpn-operations.ts";
 
 /**
@@ -18,6 +19,7 @@ export const migrations = [
   ...revocationMigrations,
   ...vpnMigrations,
   ...oneTimeMigrations,
+  ...scoreMigrations,
 ];
 
 /** @public The store's worker reads it by the module's address. */
@@ -28,6 +30,7 @@ export const operations = {
   ...revocationOperations,
   ...vpnOperations,
   ...oneTimeOperations,
+  ...scoreOperations,
 } satisfies Operations;
 
 export type GatewayOperations = typeof operations;

@@ -22,7 +22,7 @@ import type { VpnObserver } from "../core/vpn/vpn-ports.ts";
 import { Vpn, type VpnParts } from "../core/vpn/vpn-service.ts";
 import type { ClientFacts, LoginRequest, TunnelRequest } from "../core/vpn/vpn-service-port.ts";
 import type { EngineConnection } from "../core/vpn-engine.ts";
-import { sessionStore } from "../main/stores.ts";
+import { scoreStore, sessionStore } from "../main/stores.ts";
 import { vpnCore, vpnFacilities } from "../main/vpn-core.ts";
 import type { GatewayOperations } from "../store/gateway-store.ts";
 import { FakeEngine } from "./fake-engine.ts";
@@ -147,6 +147,7 @@ async function make(
     revocation: options.revocation ?? { ask: async () => {} },
     peers: () => peers,
     store: sessionStore(store),
+    scoreStore: scoreStore(store),
     observer: notingObserver(told),
     clock,
     random: systemRandom,

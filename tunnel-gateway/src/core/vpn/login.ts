@@ -4,6 +4,7 @@ import type { AccessControl } from "../access.ts";
 import type { FormField } from "../authenticator.ts";
 import type { CertificateFacts, PeerCertificate } from "../identity.ts";
 import type { Refusal } from "../refusal.ts";
+import type { KnownPlaces, Whence } from "./known-places.ts";
 import {
   accountField,
   type LoginProgress,
@@ -38,6 +39,7 @@ export interface LoginOptions {
   readonly walk: LoginWalk;
   readonly pending: PendingLogins<PendingLogin>;
   readonly scores: Scores;
+  readonly places: KnownPlaces;
   readonly sessions: Sessions;
   readonly names: UserNames;
   readonly clock: Clock;
@@ -112,7 +114,7 @@ export class Login implements VpnLogin {
       const stop = await this.#options.walk.go({ ...walk, lists: [list] }, START);
       if (stop.kind === "done") return this.#accept(walk, stop.progress);
       if (!stop.progress.hasGuessed) continue;
-      this.#charge(request, stop.progress.account);
+      this.#charge(request, stop.progress);
       return this.#refuse(request, worst(stop.progress), { group, isAttempt: true });
     }
     return undefined;
@@ -126,13 +128,13 @@ export class Login implements VpnLogin {
     ask: () => Promise<WalkStop>,
   ): Promise<LoginAnswer> {
     const { request, group } = walk;
-    const key = this.#accountKey(progress.account);
+    const key = this.#accountKey(request, progress);
     const banned =
       this.#banOf("address", scoredAddress(request.connection.remoteAddress)) ??
       (key === undefined ? undefined : this.#banOf("account", key));
     const { account } = progress;
     if (banned) return this.#refuse(request, banned, { group, isBanned: true, account });
-    const refund = this.#charge(request, account);
+    const refund = this.#charge(request, progress);
     let stop: WalkStop | undefined;
     try {
       stop = await ask();
@@ -219,6 +221,7 @@ export class Login implements VpnLogin {
       },
     });
     if (created.refusal) return this.#refuse(request, created.refusal, told);
+    this.#learn(request, progress, userName);
     const { banner } = verdict.group;
     return { kind: "accepted", cookie: created.cookie, userName, group: group.name, banner };
   }
@@ -230,9 +233,9 @@ export class Login implements VpnLogin {
   }
 
   /** Counts a guess; what takes it back. */
-  #charge(request: LoginRequest, account: string | undefined): () => void {
+  #charge(request: LoginRequest, progress: LoginProgress): () => void {
     const { scores, observer } = this.#options;
-    const key = this.#accountKey(account);
+    const key = this.#accountKey(request, progress);
     const address = scoredAddress(request.connection.remoteAddress);
     const charged = [
       { kind: "address" as const, key: address },
@@ -244,8 +247,17 @@ export class Login implements VpnLogin {
     };
   }
 
-  #accountKey(account: string | undefined): string | undefined {
-    return account === undefined ? undefined : this.#options.names.scoredName(account);
+  #accountKey(request: LoginRequest, progress: LoginProgress): string | undefined {
+    const { names, places } = this.#options;
+    if (progress.account === undefined) return undefined;
+    return places.scoredBy(names.scoredName(progress.account), whence(request, progress));
+  }
+
+  /** The name that was typed may be another than the one that it is known by now; guesses will be counted by the former. */
+  #learn(request: LoginRequest, progress: LoginProgress, userName: string): void {
+    const { names, places } = this.#options;
+    const all = [userName, progress.account ?? userName].map((name) => names.scoredName(name));
+    for (const account of new Set(all)) places.learn(account, whence(request, progress));
   }
 
   /** Nobody learns by the words whether it was the password or the ban. */
@@ -275,6 +287,12 @@ interface RefusalDetails {
   readonly account?: string | undefined;
   readonly isAttempt?: boolean;
   readonly isBanned?: boolean;
+}
+
+/** A certificate need not be shown on every connection of a login; that it was, the walk knows. */
+function whence({ connection }: LoginRequest, { holder }: LoginProgress): Whence {
+  const certificate = connection.certificates[0] ?? holder?.der;
+  return { address: scoredAddress(connection.remoteAddress), certificate };
 }
 
 function factsOf({ issuer: _, ...facts }: PeerCertificate): CertificateFacts {

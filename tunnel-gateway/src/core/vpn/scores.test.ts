@@ -50,7 +50,7 @@ describe("points for failed logins", () => {
     for (let n = 0; n < 3; n += 1) scores.charge("account", "a");
     scores.charge("account", "b");
     expect(scores.bans().map(({ key }) => key)).toEqual(["a"]);
-    expect(scores.clear("a")).toBe(1);
+    expect(scores.clear(["a"])).toBe(1);
     expect(scores.bans()).toEqual([]);
     expect(scores.clear()).toBe(1);
   });

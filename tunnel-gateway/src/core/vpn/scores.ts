@@ -1,5 +1,6 @@
 import type { Clock } from "@isthmus/shared/clock";
 import { formatAddress, parseAddress } from "../ip-address.ts";
+import { AT } from "./known-places.ts";
 import type { BanRules } from "./vpn-rules.ts";
 
 export type Scored = "address" | "account";
@@ -17,10 +18,25 @@ interface Score {
   points: number;
   at: number;
   bannedUntil: number;
+  /** How long the last ban was: no clock that is set back makes it longer. */
+  banMs: number;
+}
+
+type ScoreKey = Pick<Ban, "kind" | "key">;
+
+export interface KeptScore extends ScoreKey, Readonly<Score> {}
+
+export interface ScoreChanges {
+  readonly put: readonly KeptScore[];
+  readonly drop: readonly ScoreKey[];
 }
 
 /** Own limit on each kind; what has fewest points goes first. */
 const MAX_SCORED = 50_000;
+/** Own limit on what is kept across a restart. */
+export const MAX_KEPT_SCORES = 10_000;
+/** Own choice: who has this share of what brings a ban is kept across a restart. */
+const KEPT_SHARE = 0.5;
 /** Own choice: what is under this is forgotten. */
 const NEGLIGIBLE = 0.5;
 
@@ -36,6 +52,10 @@ export class Scores {
     address: new Map(),
     account: new Map(),
   };
+  /** What the store has, or will have when it has taken what it was given. */
+  readonly #kept = { address: new Set<string>(), account: new Set<string>() };
+  /** What has changed since. */
+  readonly #touched = { address: new Set<string>(), account: new Set<string>() };
 
   constructor(options: { readonly clock: Clock; readonly rules: () => BanRules }) {
     this.#clock = options.clock;
@@ -45,7 +65,7 @@ export class Scores {
   /** Until when nothing is asked of anybody, ms since the epoch; undefined where there is no ban. */
   bannedUntil(kind: Scored, key: string): number | undefined {
     const score = this.#scores[kind].get(key);
-    return score && score.bannedUntil > this.#clock.now() ? score.bannedUntil : undefined;
+    return score && isBanned(score, this.#clock.now()) ? score.bannedUntil : undefined;
   }
 
   /** Counts an attempt; the ban that it brought, if it did. */
@@ -54,8 +74,9 @@ export class Scores {
     const { failurePoints, banAtPoints, banSeconds } = this.#rules();
     const score = this.#scoreOf(kind, key, now);
     score.points += failurePoints;
-    if (score.points < banAtPoints || score.bannedUntil > now) return undefined;
-    score.bannedUntil = now + banSeconds * 1_000;
+    if (score.points < banAtPoints || isBanned(score, now)) return undefined;
+    score.banMs = banSeconds * 1_000;
+    score.bannedUntil = now + score.banMs;
     return { kind, key, until: score.bannedUntil };
   }
 
@@ -66,15 +87,16 @@ export class Scores {
     const now = this.#clock.now();
     score.points = Math.max(0, this.#pointsAt(score, now) - this.#rules().failurePoints);
     score.at = now;
-    if (brought && score.bannedUntil === brought.until) score.bannedUntil = 0;
-    if (score.points < NEGLIGIBLE && score.bannedUntil <= now) this.#scores[kind].delete(key);
+    if (brought && score.bannedUntil <= brought.until) score.bannedUntil = 0;
+    if (score.points < NEGLIGIBLE && !isBanned(score, now)) this.#scores[kind].delete(key);
+    this.#touched[kind].add(key);
   }
 
   bans(): Ban[] {
     const now = this.#clock.now();
-    return (["address", "account"] as const).flatMap((kind) =>
-      [...this.#scores[kind]].flatMap(([key, { bannedUntil }]) =>
-        bannedUntil > now ? [{ kind, key, until: bannedUntil }] : [],
+    return KINDS.flatMap((kind) =>
+      [...this.#scores[kind]].flatMap(([key, score]) =>
+        isBanned(score, now) ? [{ kind, key, until: score.bannedUntil }] : [],
       ),
     );
   }
@@ -85,50 +107,122 @@ export class Scores {
     return score ? this.#pointsAt(score, this.#clock.now()) : 0;
   }
 
-  /** Forgives; all where no key is given. The number of those who were known. */
-  clear(key?: string): number {
-    const all = Object.values(this.#scores);
-    if (key !== undefined) return all.filter((scores) => scores.delete(key)).length;
-    const count = all.reduce((sum, { size }) => sum + size, 0);
-    for (const scores of all) scores.clear();
-    return count;
+  /** Forgives, an account wherever it was guessed from; all where no keys are given. The number of scores that there were. */
+  clear(keys?: readonly string[]): number {
+    const isMeant = (key: string) =>
+      keys?.some((one) => key === one || key.startsWith(`${one}${AT}`)) ?? true;
+    let cleared = 0;
+    for (const kind of KINDS) {
+      for (const key of this.#scores[kind].keys()) {
+        if (!isMeant(key)) continue;
+        this.#scores[kind].delete(key);
+        this.#touched[kind].add(key);
+        cleared += 1;
+      }
+    }
+    return cleared;
   }
 
   /** Forgets what time has forgiven. */
   sweep(): void {
     const now = this.#clock.now();
-    for (const scores of Object.values(this.#scores)) {
+    for (const kind of KINDS) {
+      const scores = this.#scores[kind];
       for (const [key, score] of scores) {
-        const isOver = score.bannedUntil <= now && this.#pointsAt(score, now) < NEGLIGIBLE;
+        const isOver = !isBanned(score, now) && this.#pointsAt(score, now) < NEGLIGIBLE;
         if (isOver) scores.delete(key);
+      }
+      for (const key of this.#kept[kind]) {
+        if (!this.#isWorthKeeping(scores.get(key), now)) this.#touched[kind].add(key);
       }
     }
   }
 
+  /** Takes up what the store kept. */
+  restore(kept: readonly KeptScore[]): void {
+    for (const { kind, key, ...score } of kept) {
+      this.#scores[kind].set(key, score);
+      this.#kept[kind].add(key);
+    }
+  }
+
+  /** What the store should know and does not, bans first; the rest is left for another time. */
+  takeChanges(atMost: number): ScoreChanges {
+    const now = this.#clock.now();
+    const put: KeptScore[] = [];
+    const drop: ScoreKey[] = [];
+    for (const kind of KINDS) {
+      for (const key of this.#touched[kind]) {
+        const score = this.#scores[kind].get(key);
+        if (score && this.#isWorthKeeping(score, now)) put.push({ kind, key, ...score });
+        else if (this.#kept[kind].delete(key)) drop.push({ kind, key });
+      }
+      this.#touched[kind].clear();
+    }
+    put.sort((one, other) => this.#rank(other, now) - this.#rank(one, now));
+    return { put: put.filter((one, index) => this.#mayKeep(one, index < atMost)), drop };
+  }
+
+  /** The store has not taken them. */
+  giveBack({ put, drop }: ScoreChanges): void {
+    for (const { kind, key } of [...put, ...drop]) {
+      this.#kept[kind].add(key);
+      this.#touched[kind].add(key);
+    }
+  }
+
+  #mayKeep({ kind, key }: ScoreKey, isOfThisTime: boolean): boolean {
+    const kept = this.#kept[kind];
+    const hasRoom =
+      kept.has(key) || this.#kept.address.size + this.#kept.account.size < MAX_KEPT_SCORES;
+    if (isOfThisTime && hasRoom) kept.add(key);
+    else this.#touched[kind].add(key);
+    return isOfThisTime && hasRoom;
+  }
+
+  #isWorthKeeping(score: Score | undefined, now: number): boolean {
+    if (!score) return false;
+    return (
+      isBanned(score, now) || this.#pointsAt(score, now) >= this.#rules().banAtPoints * KEPT_SHARE
+    );
+  }
+
   #scoreOf(kind: Scored, key: string, now: number): Score {
     const scores = this.#scores[kind];
-    const score = scores.get(key) ?? { points: 0, at: now, bannedUntil: 0 };
+    const score = scores.get(key) ?? { points: 0, at: now, bannedUntil: 0, banMs: 0 };
     if (!scores.has(key)) {
       if (scores.size >= MAX_SCORED) this.#makeRoom(scores, now);
       scores.set(key, score);
     }
     score.points = this.#pointsAt(score, now);
     score.at = now;
+    this.#touched[kind].add(key);
     return score;
   }
 
   /** Nobody who is banned is forgotten for a stranger as long as somebody else can be. */
   #makeRoom(scores: Map<string, Score>, now: number): void {
-    const rank = ({ bannedUntil, ...score }: Score) =>
-      bannedUntil > now ? bannedUntil : this.#pointsAt({ ...score, bannedUntil }, now);
-    const least = [...scores].toSorted(([, one], [, other]) => rank(one) - rank(other));
-    for (const [key] of least.slice(0, MAX_SCORED / 10)) scores.delete(key);
+    const ranked = [...scores].map(([key, score]) => ({ key, rank: this.#rank(score, now) }));
+    const least = ranked.toSorted((one, other) => one.rank - other.rank);
+    for (const { key } of least.slice(0, MAX_SCORED / 10)) scores.delete(key);
   }
 
-  #pointsAt({ points, at }: Score, now: number): number {
-    const halves = Math.max(0, now - at) / (this.#rules().halfLifeSeconds * 1_000);
-    return points * 0.5 ** halves;
+  #rank(score: Score, now: number): number {
+    return isBanned(score, now) ? score.bannedUntil : this.#pointsAt(score, now);
   }
+
+  #pointsAt(score: Score, now: number): number {
+    score.at = Math.min(score.at, now);
+    const halves = (now - score.at) / (this.#rules().halfLifeSeconds * 1_000);
+    return score.points * 0.5 ** halves;
+  }
+}
+
+const KINDS = ["address", "account"] as const;
+
+function isBanned(score: Score, now: number): boolean {
+  score.bannedUntil = Math.min(score.bannedUntil, now + score.banMs);
+  return score.bannedUntil > now;
 }
 
 /** What an address is counted by: of IPv6 the network that one customer has at least, for its addresses cost nothing. */

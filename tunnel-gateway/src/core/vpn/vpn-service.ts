@@ -10,6 +10,7 @@ import { tokenHashOf } from "./cookie.ts";
 import type { Login, PendingLogin } from "./login.ts";
 import type { PendingLogins } from "./pending-logins.ts";
 import type { PolicyLeases } from "./policy-leases.ts";
+import type { ScoreMemory } from "./score-memory.ts";
 import type { Scores } from "./scores.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Tunnels } from "./tunnels.ts";
@@ -31,6 +32,8 @@ export interface VpnParts {
   readonly leases: PolicyLeases;
   readonly pool: AddressPool;
   readonly scores: Scores;
+  /** What is kept of the scores. */
+  readonly memory: ScoreMemory;
   readonly pending: PendingLogins<PendingLogin>;
   readonly store: SessionStore;
   readonly authenticators: ReadonlyMap<string, Authenticator>;
@@ -68,6 +71,7 @@ export class Vpn implements VpnService {
     const { sessions, habits } = await this.#parts.store.load();
     this.#parts.pool.restore(habits);
     this.#kept = sessions;
+    await this.#parts.memory.load(sessions);
   }
 
   /** After other rules were put in force, and enforced on the sessions there are. */
@@ -87,8 +91,10 @@ export class Vpn implements VpnService {
   sweep(): void {
     this.#parts.sessions.sweep();
     this.#parts.pending.sweep();
+    if (!this.#isConfigured) return;
     this.#sweeps = (this.#sweeps + 1) % SWEEPS_PER_FORGIVENESS;
     if (this.#sweeps === 0) this.#parts.scores.sweep();
+    this.#parts.memory.sweep();
   }
 
   async connect(request: TunnelRequest, signal: AbortSignal): Promise<TunnelAnswer> {

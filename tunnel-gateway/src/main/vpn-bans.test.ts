@@ -1,0 +1,154 @@
+import { until } from "@isthmus/shared/testing/until";
+import { describe, expect, test } from "vitest";
+import type { GatewayOperations } from "../store/gateway-store.ts";
+import { passwords } from "../testing/fake-authenticators.ts";
+import {
+  loginRequest,
+  SIGNAL,
+  startVpn,
+  userGroup,
+  type VpnUnderTest,
+} from "../testing/vpn-under-test.ts";
+import { vpnControls } from "./vpn-controls.ts";
+
+const HOME = "192.0.2.1";
+const ELSEWHERE = "203.0.113.5";
+const ALICE = "alice@example.com";
+const ldap = () => passwords("ldap", { [ALICE]: "right" });
+const start = () =>
+  startVpn({ desired: { vpn: { groups: [userGroup([["ldap"]])] } }, authenticators: [ldap()] });
+
+async function logIn(all: VpnUnderTest, password: string, from: string, certificate?: Buffer) {
+  const connection = all.engine.connection(certificate ? [certificate] : [], from);
+  const request = loginRequest(connection);
+  const form = await all.vpn.login.begin(request, SIGNAL);
+  if (!("opaque" in form)) return form.kind;
+  const fields = new Map([
+    ["username", ALICE],
+    ["password", password],
+  ]);
+  return (await all.vpn.login.answer(form.opaque, fields, request, SIGNAL)).kind;
+}
+
+async function attack(all: VpnUnderTest, from: string, guesses = 8) {
+  for (let guess = 0; guess < guesses; guess += 1) await logIn(all, "wrong", from);
+}
+
+/** Lets time pass until what has changed is in the store. */
+async function saved(all: VpnUnderTest) {
+  for (let second = 0; second < 10; second += 1) all.vpn.sweep();
+  await all.parts.memory.save();
+}
+
+const controlsOf = (all: VpnUnderTest) => vpnControls({ ...all, slices: [], pools: [] } as never);
+
+describe("an attack on an account from elsewhere", () => {
+  test("does not lock its user out where he has logged in before", async () => {
+    await using all = await start();
+    expect(await logIn(all, "right", HOME)).toBe("accepted");
+    await attack(all, ELSEWHERE);
+    expect(all.told).toContain(`banned account ${ALICE}`);
+    expect(await logIn(all, "right", "198.51.100.7")).toBe("refused");
+    expect(await logIn(all, "right", HOME)).toBe("accepted");
+  });
+
+  test("does not lock out who shows the certificate of an earlier login, wherever he is", async () => {
+    await using all = await start();
+    const laptop = Buffer.from("the certificate of a laptop");
+    expect(await logIn(all, "right", HOME, laptop)).toBe("accepted");
+    await attack(all, ELSEWHERE);
+    expect(await logIn(all, "right", "198.51.100.7", laptop)).toBe("accepted");
+    expect(await logIn(all, "right", "198.51.100.7")).toBe("accepted");
+  });
+
+  test("from where its user has logged in is bounded all the same", async () => {
+    await using all = await start();
+    await logIn(all, "right", HOME);
+    await attack(all, HOME);
+    expect(all.told.filter((line) => line.startsWith("banned"))).toEqual([
+      `banned address ${HOME}`,
+      `banned account ${ALICE} at ${HOME}`,
+    ]);
+    expect(await logIn(all, "right", HOME)).toBe("refused");
+    expect(await logIn(all, "right", ELSEWHERE)).toBe("accepted");
+  });
+
+  test("leaves the user's places known after the gateway was killed, even right after his login", async () => {
+    await using all = await start();
+    await logIn(all, "right", HOME);
+    const next = await all.restart();
+    await attack(next, ELSEWHERE);
+    expect(await logIn(next, "right", HOME)).toBe("accepted");
+  });
+});
+
+describe("bans", () => {
+  test("outlast a gateway that is killed, and so do points on the way to one", async () => {
+    await using all = await start();
+    await attack(all, ELSEWHERE);
+    await attack(all, "198.51.100.7", 6);
+    await saved(all);
+    const next = await all.restart();
+    expect(next.parts.scores.bans().map(({ key }) => key)).toEqual([ELSEWHERE, ALICE]);
+    expect(await logIn(next, "right", HOME)).toBe("refused");
+    expect(next.parts.scores.points("address", ELSEWHERE)).toBeCloseTo(80);
+  });
+
+  test("are listed and forgiven after a restart, and stay forgiven after another", async () => {
+    await using all = await start();
+    await attack(all, ELSEWHERE);
+    await saved(all);
+    const next = await all.restart();
+    const controls = controlsOf(next);
+    expect(await controls["vpn-bans"]?.({})).toMatchObject({ total: 2 });
+    const clear = async (key: string) => controls["vpn-bans-clear"]?.({ key });
+    expect(await clear(ALICE.toUpperCase())).toEqual({ cleared: 1 });
+    expect(await clear(ELSEWHERE)).toEqual({ cleared: 1 });
+    const last = await next.restart();
+    expect(last.parts.scores.bans()).toEqual([]);
+    expect(await logIn(last, "right", ELSEWHERE)).toBe("accepted");
+  });
+
+  test("of a flood from ten thousand addresses are few writes", async () => {
+    await using all = await start();
+    const writes: number[] = [];
+    onSave(all, ({ scores }) => writes.push(scores.put.length));
+    for (let n = 0; n < 10_000; n += 1) {
+      const address = `2001:db8:0:${n}::/64`;
+      for (let guess = 0; guess < 8; guess += 1) all.parts.scores.charge("address", address);
+    }
+    for (let second = 0; second < 9; second += 1) all.vpn.sweep();
+    await Promise.resolve();
+    expect(writes).toEqual([]);
+    all.vpn.sweep();
+    await until(() => writes.length === 1);
+    expect(writes).toEqual([500]);
+  });
+
+  test("are told anew where the store could not take them", async () => {
+    await using all = await start();
+    let isBroken = true;
+    onSave(all, () => {
+      if (isBroken) throw new Error("disk is full");
+    });
+    await attack(all, ELSEWHERE);
+    for (let second = 0; second < 10; second += 1) all.vpn.sweep();
+    await until(() => all.told.includes("failed store Error: disk is full"));
+    isBroken = false;
+    await saved(all);
+    expect((await all.store.run("listScores")).map(({ key }) => key)).toContain(ALICE);
+  });
+});
+
+/** Sees what is to be written, and may throw in the store's place. */
+function onSave({ store }: VpnUnderTest, see: (changes: Changes) => void): void {
+  const run: Run = store.run.bind(store);
+  const seeing: Run = async (name, changes) => {
+    if (name === "saveScores") see(changes);
+    return run(name, changes);
+  };
+  Object.assign(store, { run: seeing });
+}
+
+type Run = (name: "saveScores", changes: Changes) => Promise<void>;
+type Changes = Parameters<GatewayOperations["saveScores"]>[1];
