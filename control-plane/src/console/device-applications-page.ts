@@ -7,7 +7,7 @@ import { actionWords } from "./device-actions.ts";
 import { apiPath, devicePage, pagePath, type ShownDevice } from "./device-frame.ts";
 import { type Html, html } from "./html.ts";
 import { operationPath } from "./operation-table.ts";
-import { deviceState } from "./state-words.ts";
+import { applicationState, deviceState } from "./state-words.ts";
 
 /** `/devices/{id}/applications`: the applications of the device's site, and what became on it of those that were asked for here. */
 
@@ -23,7 +23,7 @@ export async function deviceApplicationsPage(
   const source = { name: text(device.entity["configurationManagerSite"]) };
   const name = query.get("name")?.trim() ?? "";
   const skipToken = query.get("page") ?? undefined;
-  const [found, newest] = await Promise.all([
+  const [found, newest, states] = await Promise.all([
     api.page("/configurationManagerApplications", {
       $filter: allOf([
         `configurationManagerSite eq ${quoted(source.name)}`,
@@ -34,6 +34,7 @@ export async function deviceApplicationsPage(
       $skiptoken: skipToken,
     }),
     newestByApplication(api, device),
+    api.page(`${apiPath(device)}/applicationStates`, {}),
   ]);
   const may = isPermitted(api.session.roles, "actions.run");
   const here = pagePath(device, "/applications");
@@ -50,15 +51,54 @@ export async function deviceApplicationsPage(
     ]),
   });
   const next = found.skipToken && address(here, { name, page: found.skipToken });
-  const content = html`<form class="asked" method="get" action="${here}" role="search" aria-label="Applications">
+  const content = html`${deployedTable(device, states.entities, here)}
+    <h4>All applications</h4>
+    <form class="asked" method="get" action="${here}" role="search" aria-label="Applications">
       <label>Name begins with <input type="search" name="name" value="${name}" placeholder="A or *part" maxlength="256"></label>
       <button>Search</button>
     </form>
-    <p class="quiet">All applications of ${source.name}. Whether one is installed is known of those that were asked for here; what is
+    <p class="quiet">All applications of ${source.name}; those that are deployed to the device stand above with their states. What is
       installed at all is in the <a href="${pagePath(device, "/inventory")}">inventory</a>.</p>
     ${found.entities.length === 0 ? html`<p class="quiet">None.</p>` : list}
     ${pageLinks(skipToken === undefined ? undefined : address(here, { name }), next)}`;
   return devicePage(api, device, { tab: "/applications" }, content);
+}
+
+/** What the site says of the applications that are deployed to the device. */
+function deployedTable(device: ShownDevice, states: readonly Entity[], here: string): Html {
+  if (states.length === 0) {
+    return html`<p class="quiet">Nothing is known of applications that are deployed to this device: there are none, or they are not read.</p>`;
+  }
+  const list = table({
+    id: "states",
+    caption: "Applications that are deployed to this device",
+    columns: ["Application", "State", "Purpose", "Deployment type", "For"],
+    rows: states.map((each) => [
+      html`<a href="${address(here, { name: text(each["displayName"]) })}">${text(each["displayName"])}</a>`,
+      html`${applicationState(each["state"])}${stateNote(each)}`,
+      text(each["deploymentIntent"]),
+      text(each["deploymentTypeName"]),
+      text(each["userName"]),
+    ]),
+  });
+  const since = time(states[0]?.["sinceDateTime"]);
+  const exported = `/beta/deviceManagement${apiPath(device)}/applicationStates/export`;
+  return html`<h4>Deployed to this device</h4>${list}
+    <p class="quiet">As of ${since}; when each changed is in the
+      <a href="${address(pagePath(device, "/timeline"), { kind: "application.changed" })}">timeline</a>.
+      The API has the list at <code>${exported}</code>.</p>`;
+}
+
+/** What failed, and what to do; of others what the client waits for. */
+function stateNote(state: Entity): Html | undefined {
+  const code = text(state["errorCode"]);
+  if (code !== "") {
+    return html`<br><small><code>${code}</code> ${text(state["errorDescription"])}; ${text(state["remedy"])}</small>`;
+  }
+  const words = text(state["enforcementStateDescription"]);
+  return state["state"] === "installing" && words !== ""
+    ? html`<br><small>${words}</small>`
+    : undefined;
 }
 
 interface Newest {

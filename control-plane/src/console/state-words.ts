@@ -1,3 +1,4 @@
+import { APPLICATION_STATE_WORDS, type ApplicationStateName } from "../core/application-states.ts";
 import { state, text } from "./cells.ts";
 import { type Html, html } from "./html.ts";
 
@@ -49,6 +50,12 @@ export function deviceState(word: unknown, action: unknown): Html {
     return state(name, "not deployed to this device");
   }
   return state(name, DEVICES[name]);
+}
+
+/** Of an application on a device, as tenant attach shows it. */
+export function applicationState(word: unknown): Html {
+  const name = text(word) as ApplicationStateName;
+  return state(name, APPLICATION_STATE_WORDS[name]);
 }
 
 /** How many devices are in which state: `2 succeeded, 1 queued`. */

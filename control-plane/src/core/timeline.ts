@@ -8,6 +8,8 @@ export const TIMELINE_KINDS = [
   "device.offline",
   /** Detail: `fields` as in `FieldDifference`, `isCut`. */
   "inventory.changed",
+  /** An application on the device came to another state; detail: `fields` as in `FieldDifference`, in words. */
+  "application.changed",
   /** What the site's timeline of the device says happened on it; detail: `provider`, `eventId`, `level`, `message`, `columns`. */
   "client.event",
   "action.requested",

@@ -122,6 +122,8 @@ beforeAll(async () => {
       const facets = {
         ...{ identity: facet, stable: { ...facet, Client: 1 }, volatile: facet, health: facet },
         ...{ collections: value, updateCompliance: [value] },
+        ...{ applicationStates: [value, { AppName: value, AppStatusType: value }] },
+        applicationErrors: value,
         content: { parameters: at % 2 === 0 ? value : [value, facet] },
       };
       // Each by itself: together they are longer than an entry may be.
@@ -159,6 +161,7 @@ test("each device has its pages, whatever its record says", async () => {
       "/timeline",
       "/resourceExplorer",
       "/softwareUpdateStates",
+      "/applicationStates",
       "/configurationManagerCollections",
     ])
       await admin.get(`/managedDevices/${id}${below}`);

@@ -12,7 +12,12 @@ import {
 import { insertDocuments, RecordDocument, type StoredFacet } from "./inventory-documents.ts";
 import { archiveFacet, COLLECTIONS_FACET, writeMemberships } from "./inventory-facets.ts";
 import { insertRecords } from "./inventory-insertion.ts";
-import { tellAppearances, tellChanges, tellPresence } from "./inventory-timeline.ts";
+import {
+  tellAppearances,
+  tellApplications,
+  tellChanges,
+  tellPresence,
+} from "./inventory-timeline.ts";
 import type { RecordsEntry, ToldFacet, ToldRecord } from "./told-records.ts";
 
 /** Takes records in: what is new is written, what changed takes the place of what was, and that becomes history. */
@@ -156,7 +161,11 @@ function updateRecord(target: RecordsTarget, record: ToldRecord, row: Row): stri
   const columns = updateRow(transaction, { ...record, id }, { changes, hashes, isBack, after });
   const device = { id, kind: record.kind, at, name: columns["name"] ?? row["name"] ?? record.key };
   if (isBack) tellAppearances(target, [device], true);
-  else tellChanges(target, { ...device, revision }, changes, before);
+  else {
+    tellChanges(target, { ...device, revision }, changes, before);
+    const stored = (facet: string) => document?.value(facet);
+    tellApplications(target, { ...device, revision }, changes, { before, stored });
+  }
   if (!isBack) tellPresence(target, device, row["is_online"], columns["is_online"]);
   return undefined;
 }

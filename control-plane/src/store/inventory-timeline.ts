@@ -1,6 +1,13 @@
 import { VOLATILE_FACET } from "@isthmus/shared/link/inventory-digest";
 import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
 import type { SqlValue } from "@isthmus/shared/store/transaction";
+import {
+  type ApplicationChange,
+  applicationChanges,
+  applicationStates,
+  ERRORS_FACET,
+  STATES_FACET,
+} from "../core/application-states.ts";
 import { type FieldDifference, facetDifferences } from "../core/facet-differences.ts";
 import type { FacetChange, RecordsTarget } from "./inventory-records.ts";
 import { recordTimeline, recordTimelines } from "./timeline-operations.ts";
@@ -10,6 +17,8 @@ import { recordTimeline, recordTimelines } from "./timeline-operations.ts";
 /** Own limits: fields in one line, and names in its title. */
 const MAX_FIELDS = 50;
 const MAX_NAMED = 3;
+/** Own limit: applications of one reading that have a line each. */
+const MAX_APPLICATIONS = 50;
 
 type Target = Pick<RecordsTarget, "transaction" | "sourceName" | "now">;
 
@@ -33,6 +42,8 @@ export function tellAppearances(target: Target, records: readonly Device[], areB
   );
 }
 
+const TOLD_OTHERWISE = new Set([VOLATILE_FACET, STATES_FACET, ERRORS_FACET]);
+
 /** What changed in facets that were there before. A facet that comes for the first time is no change of anything. */
 export function tellChanges(
   target: Target,
@@ -44,7 +55,7 @@ export function tellChanges(
   const fields: FieldDifference[] = [];
   let isCut = false;
   for (const { name, before: stored, after } of changes) {
-    if (stored === undefined || name === VOLATILE_FACET) continue;
+    if (stored === undefined || TOLD_OTHERWISE.has(name)) continue;
     const room = MAX_FIELDS - fields.length;
     const found = facetDifferences(name, before.get(name), after?.value, room);
     fields.push(...found.fields);
@@ -59,6 +70,49 @@ export function tellChanges(
     title: titleOf(fields, isCut),
     detail: { revision: device.revision, fields, isCut },
   });
+}
+
+/** One line for each application that came to another state. `stored` is what a facet is that did not change. */
+export function tellApplications(
+  target: Target,
+  device: Device & { readonly revision: number },
+  changes: readonly FacetChange[],
+  of: { readonly before: ReadonlyMap<string, unknown>; stored(facet: string): unknown },
+): void {
+  const states = changes.find(({ name }) => name === STATES_FACET);
+  const errors = changes.find(({ name }) => name === ERRORS_FACET);
+  if (device.kind !== "device" || (states === undefined && errors === undefined)) return;
+  // A facet that comes for the first time is no change of anything.
+  if (states !== undefined && states.before === undefined) return;
+  const was = (facet: string, change: FacetChange | undefined) =>
+    change === undefined ? of.stored(facet) : of.before.get(facet);
+  const is = (facet: string, change: FacetChange | undefined) =>
+    change === undefined ? of.stored(facet) : change.after?.value;
+  const found = applicationChanges(
+    applicationStates(was(STATES_FACET, states), was(ERRORS_FACET, errors)),
+    applicationStates(is(STATES_FACET, states), is(ERRORS_FACET, errors)),
+    MAX_APPLICATIONS,
+  );
+  recordTimelines(
+    target.transaction,
+    found.map((change) => ({
+      ...{ recordId: device.id, at: device.at, now: target.now, kind: "application.changed" },
+      title: applicationTitle(change),
+      detail: {
+        revision: device.revision,
+        fields: [{ facet: STATES_FACET, path: change.name, ...sides(change) }],
+      },
+    })),
+  );
+}
+
+function sides({ before, after }: ApplicationChange) {
+  return { ...(before !== undefined && { before }), ...(after !== undefined && { after }) };
+}
+
+function applicationTitle({ name, before, after }: ApplicationChange): string {
+  if (after === undefined) return `${name} is not deployed here any more (${before})`;
+  return before === undefined ? `${name}: ${after}` : `${name}: ${before} → ${after}`;
 }
 
 function titleOf(fields: readonly FieldDifference[], isCut: boolean): string {

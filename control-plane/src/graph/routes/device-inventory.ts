@@ -10,6 +10,7 @@ import { onlyOptions, topOf } from "../options.ts";
 import { entityIdOf, findDevice } from "../record-ids.ts";
 import { type ApiRequest, parameter, type Route } from "../route.ts";
 import { isoTime } from "../shapes.ts";
+import { applicationStatesAt } from "./application-states.ts";
 
 /** What a source tells of one device: its classes now and at any time, how they differ, its collections and updates. */
 
@@ -37,6 +38,7 @@ export function deviceInventoryRoutes(api: ApiDependencies): Route[] {
     route(`${EXPLORER}/:class/history`, classHistory),
     route(`${DEVICE}/configurationManagerCollections`, collectionsOfDevice),
     route(`${DEVICE}/softwareUpdateStates`, updateStates),
+    route(`${DEVICE}/applicationStates`, deviceApplicationStates),
     route(`${DEVICE}/directoryRecords`, directoryRecords),
     route("/configurationManagerCollections/:id/members", membersOfCollection),
     route("/configurationManagerSites/:id/events", eventsOfSite),
@@ -173,6 +175,13 @@ async function updateStates(api: ApiDependencies, request: ApiRequest) {
       state: UPDATE_STATES[state.status ?? 0] ?? "unknown",
     })),
   };
+}
+
+/** Now, or at a time. */
+async function deviceApplicationStates(api: ApiDependencies, request: ApiRequest) {
+  onlyOptions(request.query, ["at"]);
+  const { recordId } = await deviceOf(api, request);
+  return { value: await applicationStatesAt(api, recordId, timeOf(request.query, "at")) };
 }
 
 async function membersOfCollection(api: ApiDependencies, request: ApiRequest) {

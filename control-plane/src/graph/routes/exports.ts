@@ -1,6 +1,8 @@
 import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
 import { facetName } from "@isthmus/shared/link/inventory-messages";
+import { applicationStates, ERRORS_FACET, STATES_FACET } from "../../core/application-states.ts";
 import { csvLine } from "../../core/csv.ts";
+import type { DeviceFacet } from "../../core/inventory-reads.ts";
 import type { ComparedValue, ListQuery } from "../../core/list-query.ts";
 import { recordGuid } from "../../core/record-guid.ts";
 import type { ResourceName } from "../../core/resources.ts";
@@ -11,7 +13,12 @@ import { onlyOptions } from "../options.ts";
 import { renderRow } from "../render-row.ts";
 import { type ApiAnswer, type ApiRequest, parameter, type Route } from "../route.ts";
 import { isoTime } from "../shapes.ts";
-import { deviceOf } from "./device-inventory.ts";
+import {
+  APPLICATION_STATE_COLUMNS,
+  applicationStateBody,
+  applicationStatesAt,
+} from "./application-states.ts";
+import { deviceOf, timeOf } from "./device-inventory.ts";
 import { eventBody, narrowingOf } from "./device-timeline.ts";
 
 /**
@@ -87,6 +94,12 @@ export function exportRoutes(api: ApiDependencies): Route[] {
       classTable(api, request),
     ),
     route("/managedDevices/:id/timeline", "timeline", (request) => timelineTable(api, request)),
+    route("/managedDevices/:id/applicationStates", "applicationStates", (request) =>
+      applicationTable(api, request),
+    ),
+    route("/configurationManagerApplicationStates", "applicationStates", async (request) =>
+      applicationsTable(api, request),
+    ),
   ];
 }
 
@@ -232,6 +245,50 @@ function classTable({ inventory }: ApiDependencies, request: ApiRequest): Table 
       after = last.recordId;
     }
   }
+}
+
+/** The applications of a device, now or at a time. */
+async function applicationTable(api: ApiDependencies, request: ApiRequest): Promise<Table> {
+  onlyOptions(request.query, ["format", "at"]);
+  const { recordId } = await deviceOf(api, request);
+  const rows = await applicationStatesAt(api, recordId, timeOf(request.query, "at"));
+  return { columns: APPLICATION_STATE_COLUMNS, pages: onePage() };
+
+  async function* onePage(): AsyncGenerator<readonly ExportedRow[]> {
+    yield rows;
+  }
+}
+
+/** The applications of all devices that have any. */
+function applicationsTable({ inventory }: ApiDependencies, request: ApiRequest): Table {
+  onlyOptions(request.query, ["format"]);
+  return { columns: [...DEVICE_COLUMNS, ...APPLICATION_STATE_COLUMNS], pages: statePages() };
+
+  async function* statePages(): AsyncGenerator<readonly ExportedRow[]> {
+    const limit = DEVICES_AT_ONCE;
+    let after = 0;
+    for (;;) {
+      const devices = await inventory.facetOfDevices({ facet: STATES_FACET, after, limit });
+      const last = devices.at(-1);
+      if (last === undefined) return;
+      // Whoever has codes has states, so no more devices than these have any.
+      const failed = await inventory.facetOfDevices({ facet: ERRORS_FACET, after, limit });
+      const codes = new Map(failed.map(({ recordId, text }) => [recordId, text]));
+      yield devices.flatMap((device) => statesOf(device, codes.get(device.recordId)));
+      after = last.recordId;
+    }
+  }
+}
+
+function statesOf(device: DeviceFacet, errors: string | undefined): readonly ExportedRow[] {
+  const codes: unknown = errors === undefined ? undefined : JSON.parse(errors);
+  return applicationStates(JSON.parse(device.text), codes).map((state) => ({
+    managedDeviceId: recordGuid(device.recordId),
+    deviceName: device.deviceName,
+    configurationManagerSite: device.source,
+    configurationManagerKey: device.key,
+    ...applicationStateBody(state, device.at),
+  }));
 }
 
 /** Rows of a class; a list of plain values has one column. */
