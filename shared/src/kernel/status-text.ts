@@ -11,12 +11,33 @@ interface CheckLine {
   readonly remedy?: string | undefined;
 }
 
-/** One line for each check, with its remedy below it where there is something to do. */
+/**
+ * One line for each check, with its remedy below it where there is something to do. Checks in a row that were not made, for the
+ * same reason, share a line, so that the one that failed is not lost above them.
+ */
 export function checkLines(results: readonly CheckLine[]): string[] {
-  return results.flatMap(({ name, status, reason, remedy }) => [
-    `${MARKS[status]}  ${name}: ${reason}`,
-    ...(remedy === undefined || status === "healthy" ? [] : [`      -> ${remedy}`]),
-  ]);
+  const lines: string[] = [];
+  for (let index = 0; index < results.length; ) {
+    const first = results[index];
+    if (first === undefined) break;
+    const alike = first.status === "unknown" ? alikeFrom(results, index, first) : 1;
+    const { name, status, reason, remedy } = first;
+    const others = alike === 1 ? "" : ` and ${alike - 1} more`;
+    lines.push(`${MARKS[status]}  ${name}${others}: ${reason}`);
+    if (remedy !== undefined && status !== "healthy") lines.push(`      -> ${remedy}`);
+    index += alike;
+  }
+  return lines;
+}
+
+/** How many from `start` on are in the same state for the same reason. */
+function alikeFrom(results: readonly CheckLine[], start: number, first: CheckLine): number {
+  const { status, reason, remedy } = first;
+  const end = results.findIndex(
+    (one, index) =>
+      index > start && (one.status !== status || one.reason !== reason || one.remedy !== remedy),
+  );
+  return (end === -1 ? results.length : end) - start;
 }
 
 /** What `status` prints for a person. */

@@ -77,7 +77,9 @@ export const vpnCommands: readonly CliCommand[] = [
         name: "session",
         summary: "show all that is known of one session",
         options,
-        positionals: [{ name: "sessionId", summary: "as `vpn sessions --json` shows it" }],
+        positionals: [
+          { name: "sessionId", summary: "the whole id, as `vpn sessions` shows it first" },
+        ],
         async run(call) {
           const [sessionId] = call.positionals;
           const value = await askVpn<DetailedVpnSession>(call, "vpn-session", { sessionId });

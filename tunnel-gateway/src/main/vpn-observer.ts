@@ -20,11 +20,11 @@ export function vpnObserver(options: {
   };
   return {
     loginRefused({ refusal, ...login }) {
-      const { code, rule } = refusal;
+      const { code, rule, message: reason } = refusal;
       metrics.logins.inc({ outcome: login.isBanned ? "banned" : code });
       // An attempt costs its address points, and all else nothing.
       const lines = login.isAttempt ? log : strangers;
-      lines.info({ ...login, code, rule }, "vpn.login-refused", login.remoteAddress);
+      lines.info({ ...login, code, rule, reason }, "vpn.login-refused", login.remoteAddress);
     },
     loginAccepted(session) {
       metrics.logins.inc({ outcome: "accepted" });
@@ -35,11 +35,11 @@ export function vpnObserver(options: {
       log.warn({ kind, key, until }, "vpn.banned");
       audit("vpn.banned", { kind, key, until });
     },
-    connectRefused({ code, rule }, session, remoteAddress) {
+    connectRefused({ code, rule, message: reason }, session, remoteAddress) {
       metrics.connects.inc({ outcome: code });
       const lines = session ? log : strangers;
       lines.info(
-        { ...(session && who(session)), remoteAddress, code, rule },
+        { ...(session && who(session)), remoteAddress, code, rule, reason },
         "vpn.connect-refused",
         remoteAddress,
       );
