@@ -75,7 +75,9 @@ test("a token that is not accepted, and a site that is not there, are told apart
   });
   const gone = { ...site.configuration, url: "https://localhost:1" };
   const results = await resultsOf(siteChecks(gone, parts));
-  expect(results.get("site-tls")?.reason).toMatch(/cannot be connected to: check site.url/);
+  expect(results.get("site-tls")?.reason).toMatch(
+    /cannot be connected to \(ECONNREFUSED\): check site.url/,
+  );
 });
 
 test("a certificate that ends soon, a clock that is off and a site of another code are warned of", async () => {

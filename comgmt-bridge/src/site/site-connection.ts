@@ -227,6 +227,15 @@ function reasonOf({ cause }: { readonly cause?: unknown }): string {
   return cause instanceof Error && "code" in cause ? ` (${cause.code})` : "";
 }
 
+/** The system's own code, such as ENOTFOUND or ECONNREFUSED: it tells a wrong name from a closed port. */
+function networkReason(cause: unknown): string {
+  for (let error = cause; error instanceof Error; error = error.cause) {
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (code !== undefined && syscall !== undefined) return ` (${code})`;
+  }
+  return "";
+}
+
 function asSiteError(host: string, cause: unknown): ConnectorError {
   if (cause instanceof Error && codeOf(cause) === "cloud-certificate") {
     return new ConnectorError(
@@ -237,7 +246,7 @@ function asSiteError(host: string, cause: unknown): ConnectorError {
   }
   return new ConnectorError(
     "site-unreachable",
-    `${host} cannot be connected to: check site.url, name resolution, the firewall, and that the SMS provider runs`,
+    `${host} cannot be connected to${networkReason(cause)}: check site.url, name resolution, the firewall, and that the SMS provider runs`,
     { isRetryable: true, cause },
   );
 }

@@ -93,9 +93,9 @@ test("a folder where a file is wanted is a fault", () => {
 
 test("broken JSON, a missing file and one too large are faults of the file", () => {
   using folder = temporaryFolder();
-  expect(faultsOf(folder.path, "{")[0]).toMatch(/^is not JSON/);
+  expect(faultsOf(folder.path, "{")[0]).toMatch(/^the file is not JSON/);
   expect(faultsOf(folder.path, " ".repeat(4_194_305))[0]).toMatch(/4194305 bytes/);
-  expect(faultsOf(folder.path, `${" ".repeat(4_194_303)}{`)[0]).toMatch(/^is not JSON/);
+  expect(faultsOf(folder.path, `${" ".repeat(4_194_303)}{`)[0]).toMatch(/^the file is not JSON/);
   expect(() => loadConfiguration(schema, join(folder.path, "none"))).toThrow(/cannot be read/);
 });
 

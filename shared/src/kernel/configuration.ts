@@ -57,7 +57,7 @@ function parseJson(text: string, file: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new ConfigurationError(file, [`is not JSON: ${(error as Error).message}`]);
+    throw new ConfigurationError(file, [`the file is not JSON: ${(error as Error).message}`]);
   }
 }
 
