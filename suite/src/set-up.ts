@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { SERVICES, type Service } from "@isthmus/shared/link/messages";
+import { until } from "@isthmus/shared/testing/until";
 import { parseCertificate } from "@isthmus/shared/x509/certificate";
 import { pemToDer } from "@isthmus/shared/x509/pem";
 import { keyIdentifierOf } from "@isthmus/shared/x509/public-key";
@@ -20,12 +21,14 @@ import { type DeviceIdentity, enrol, identityToPem, newDeviceKey } from "./devic
 import type { Layout, SuiteService } from "./layout.ts";
 import { allSettled } from "./process/all-settled.ts";
 import { runCommand } from "./process/child-service.ts";
+import { DEMO_SITE } from "./process/configuration-manager.ts";
 import { makeGatewayCertificate } from "./process/gateway-certificate.ts";
 import { settled } from "./settled.ts";
 import { connectorId, entryOf, type Suite } from "./suite.ts";
 import { type SuiteRecord, writeSuiteRecord } from "./suite-record.ts";
 
 const PASSPHRASE_BYTES = 24;
+const JOIN_WITHIN_MS = 60_000;
 const SECRET_MODE = 0o600;
 /** Guardrails belong to somebody else than the service; where it could write them it warns. */
 const GUARDRAILS_MODE = 0o444;
@@ -52,10 +55,20 @@ export async function setUp(suite: Suite): Promise<SuiteRecord> {
   const connectors = await enrolConnectors(suite);
   await configure(suite, connectors);
   await suite.launchConnectors();
+  await joinDemoDevice(suite);
   await settled(suite);
   const record = { isSetUp: true, ports, connectors, issuerKeyId };
   writeSuiteRecord(layout, record);
   return record;
+}
+
+/** The demonstration's device is the first of the site, so that its pages have inventory, a timeline and actions beside its certificate. */
+async function joinDemoDevice(suite: Suite): Promise<void> {
+  const graph = await suite.graph();
+  const filter = encodeURIComponent(`configurationManagerKey eq '${DEMO_SITE.firstResourceId}'`);
+  const found = () => graph.list<{ readonly id: string }>(`/managedDevices?$filter=${filter}`);
+  const device = await until(async () => (await found())[0], "the first device", JOIN_WITHIN_MS);
+  await graph.patch(`/managedDevices/${DEMO.deviceId}`, { syncedDeviceId: device.id });
 }
 
 /** Asks for a challenge at the control plane's API for the demonstration's profile. */
@@ -182,7 +195,6 @@ async function configure(
     graph.post("/managedDevices", {
       id: DEMO.deviceId,
       deviceName: "Alice's laptop",
-      operatingSystem: "Linux",
       userPrincipalName: DEMO.userPrincipalName,
       groups: [DEMO.group],
       complianceState: "compliant",

@@ -57,16 +57,19 @@ export function table(of: {
   readonly rows: readonly (readonly HtmlValue[])[];
 }): Html {
   const { id, caption, columns, rows } = of;
-  return html`<div class="scroll" role="region" aria-labelledby="${id}" tabindex="0"><table>
+  return html`<div class="scroll" role="region" aria-labelledby="${id}" tabindex="0"><table class="cards">
       <caption id="${id}" class="unseen">${caption}</caption>
       <thead><tr>${columns.map((column) => html`<th scope="col">${column}</th>`)}</tr></thead>
-      <tbody>${rows.map(row)}</tbody>
+      <tbody>${rows.map((cells) => row(cells, columns))}</tbody>
     </table></div>`;
 }
 
-function row(cells: readonly HtmlValue[]): Html {
+/** On a narrow screen each row is a card, and each cell says its column. */
+function row(cells: readonly HtmlValue[], columns: readonly string[]): Html {
   const shown = cells.map((cell, n) =>
-    n === 0 ? html`<th scope="row">${cell}</th>` : html`<td>${cell}</td>`,
+    n === 0
+      ? html`<th scope="row">${cell}</th>`
+      : html`<td data-column="${columns[n] ?? ""}">${cell}</td>`,
   );
   return html`<tr>${shown}</tr>`;
 }

@@ -1,4 +1,5 @@
 import { address, facts, pageLinks, table, text, time } from "./cells.ts";
+import { notificationForm } from "./collection-notification.ts";
 import type { ConsoleApi, Entity } from "./console-api.ts";
 import { allOf, quoted } from "./console-api.ts";
 import { online } from "./device-list-page.ts";
@@ -73,6 +74,8 @@ export async function collectionPage(
     ["Devices known here", text(entity["knownMemberCount"])],
     ["Members last changed", time(entity["lastMemberChangeDateTime"])],
   ])}
+    <h3>Act on its devices</h3>
+    ${notificationForm(api, source, { id: text(entity["id"]), name: text(entity["displayName"]) || collectionId })}
     ${targetLinks(api, source, { device: "", collection: collectionId })}
     <h3>Devices</h3>
     ${members.entities.length === 0 ? html`<p class="quiet">None that is known here.</p>` : memberTable(members.entities)}

@@ -1,8 +1,9 @@
+import { actionWords } from "../core/action-words.ts";
 import { type DeviceActionState, isEnded } from "../core/device-action.ts";
 import { isPermitted } from "../core/roles.ts";
 import { address, pageLinks, table, text, time } from "./cells.ts";
 import { type ConsoleApi, type Entity, quoted } from "./console-api.ts";
-import { actionLinks, actionWords, OFFERED_ACTIONS } from "./device-actions.ts";
+import { actionLinks, OFFERED_ACTIONS } from "./device-actions.ts";
 import { apiPath, devicePage, pagePath, type ShownDevice } from "./device-frame.ts";
 import { type Html, html } from "./html.ts";
 import { operationPath } from "./operation-table.ts";
@@ -85,7 +86,7 @@ function row(
 
 function cancelForm(device: ShownDevice, operation: Entity): Html {
   const id = encodeURIComponent(text(operation["clientOperationId"]));
-  const label = `Cancel ${text(operation["action"])}`;
+  const label = `Cancel ${actionWords(text(operation["action"]))} on ${device.name}`;
   return html`<form method="post" action="${pagePath(device, `/actions/${id}/cancel`)}">
       <button aria-label="${label}">Cancel</button>
     </form>`;

@@ -1,3 +1,4 @@
+import { actionWords } from "../core/action-words.ts";
 import { isPermitted, type Permission, type Role } from "../core/roles.ts";
 import { address } from "./cells.ts";
 import type { ConsoleApi } from "./console-api.ts";
@@ -20,9 +21,9 @@ interface OfferedAction {
   readonly body: object;
 }
 
-function graphAction(name: string, words: string, effect: string): OfferedAction {
+function graphAction(name: string, effect: string): OfferedAction {
   return {
-    ...{ name, words, effect, permission: "actions.notify" },
+    ...{ name, words: actionWords(name), effect, permission: "actions.notify" },
     path: "/triggerConfigurationManagerAction",
     body: { configurationManagerAction: { action: name } },
   };
@@ -30,50 +31,29 @@ function graphAction(name: string, words: string, effect: string): OfferedAction
 
 function notification(
   name: string,
-  words: string,
   effect: string,
   permission: Permission = "actions.notify",
 ): OfferedAction {
   return {
-    ...{ name, words, effect, permission },
+    ...{ name, words: actionWords(name), effect, permission },
     path: "/clientOperations",
     body: { notification: name },
   };
 }
 
 export const OFFERED_ACTIONS: readonly OfferedAction[] = [
-  graphAction("refreshMachinePolicy", "Sync machine policy", "The client asks for its policy now."),
-  graphAction(
-    "refreshUserPolicy",
-    "Sync user policy",
-    "The client asks for its users' policy now.",
-  ),
-  graphAction(
-    "appEvaluation",
-    "App evaluation",
-    "The client evaluates its application deployments now.",
-  ),
-  graphAction("wakeUpClient", "Wake up", "The site wakes the device over the network."),
-  graphAction("quickScan", "Quick scan", "Defender begins a quick scan."),
-  graphAction("fullScan", "Full scan", "Defender begins a full scan, which takes hours."),
-  graphAction(
-    "windowsDefenderUpdateSignatures",
-    "Update Defender",
-    "Defender fetches new security intelligence.",
-  ),
-  notification("hardwareInventory", "Hardware inventory", "The client takes hardware inventory."),
-  notification("softwareInventory", "Software inventory", "The client takes software inventory."),
-  notification("discoveryData", "Discovery data", "The client sends its discovery data."),
-  notification(
-    "softwareUpdateEvaluation",
-    "Evaluate updates",
-    "The client evaluates its software updates.",
-  ),
-  notification(
-    "complianceEvaluation",
-    "Evaluate compliance",
-    "The client evaluates its configuration baselines.",
-  ),
+  graphAction("refreshMachinePolicy", "The client asks for its policy now."),
+  graphAction("refreshUserPolicy", "The client asks for its users' policy now."),
+  graphAction("appEvaluation", "The client evaluates its application deployments now."),
+  graphAction("wakeUpClient", "The site wakes the device over the network."),
+  graphAction("quickScan", "Defender begins a quick scan."),
+  graphAction("fullScan", "Defender begins a full scan, which takes hours."),
+  graphAction("windowsDefenderUpdateSignatures", "Defender fetches new security intelligence."),
+  notification("hardwareInventory", "The client takes hardware inventory."),
+  notification("softwareInventory", "The client takes software inventory."),
+  notification("discoveryData", "The client sends its discovery data."),
+  notification("softwareUpdateEvaluation", "The client evaluates its software updates."),
+  notification("complianceEvaluation", "The client evaluates its configuration baselines."),
   {
     ...{ name: "refreshInventory", words: "Read again", permission: "actions.notify" },
     effect: "The bridge reads the device from its site now. Nothing happens on the device.",
@@ -83,29 +63,16 @@ export const OFFERED_ACTIONS: readonly OfferedAction[] = [
   },
   notification(
     "restart",
-    "Restart",
     "The device restarts. Whoever works there is warned by the client's own settings alone.",
     "actions.run",
   ),
 ];
 
-/** Names of the API that no button of a device has. */
-const OTHER_WORDS: Readonly<Record<string, string>> = {
-  runScript: "Run script",
-  runQuery: "CMPivot query",
-  installApplication: "Install",
-  uninstallApplication: "Uninstall",
-  repairApplication: "Repair",
-  reevaluateApplication: "Re-evaluate",
-  revealRecoveryKey: "Recovery key",
-  setProperties: "Custom properties",
-};
-
-/** An action as its button says it, by its name in the API. */
-export function actionWords(name: string): string {
-  const offered = OFFERED_ACTIONS.find((each) => each.name === name);
-  return offered?.words ?? (Object.hasOwn(OTHER_WORDS, name) ? (OTHER_WORDS[name] ?? name) : name);
-}
+/** Pages of a device that ask for more than a button. */
+const MORE = [
+  { below: "/properties", words: "Custom properties", permission: "actions.run" },
+  { below: "/recovery-keys", words: "BitLocker recovery keys", permission: "actions.revealKey" },
+] as const;
 
 /** The actions that these roles may ask for. */
 export function actionsFor(roles: readonly Role[]): readonly OfferedAction[] {
@@ -126,7 +93,12 @@ export function actionLinks(
   });
   const name = String(device.entity["configurationManagerSite"]);
   const target = { device: String(device.entity["configurationManagerKey"]), collection: "" };
-  return html`<h3>${heading}</h3><ul class="buttons">${links}</ul>${targetLinks(api, { name }, target)}`;
+  const more = MORE.filter(({ permission }) => isPermitted(api.session.roles, permission)).map(
+    ({ below, words }) =>
+      html`<li><a class="button" href="${pagePath(device, below)}">${words}</a></li>`,
+  );
+  return html`<h3>${heading}</h3><ul class="buttons">${links}</ul>${targetLinks(api, { name }, target)}
+    ${more.length === 0 ? undefined : html`<ul class="buttons">${more}</ul>`}`;
 }
 
 /** "Restart PC0?", with the button that does it. The key makes a form that is sent twice one request. */

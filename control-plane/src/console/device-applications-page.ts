@@ -1,9 +1,9 @@
 import { APPLICATION_ACTIONS } from "@isthmus/shared/link/site-messages";
+import { actionWords } from "../core/action-words.ts";
 import { isPermitted } from "../core/roles.ts";
 import { APPLICATION_WORDS, applicationPath } from "./application-pages.ts";
 import { address, pageLinks, table, text, time } from "./cells.ts";
 import { allOf, begins, type ConsoleApi, type Entity, quoted } from "./console-api.ts";
-import { actionWords } from "./device-actions.ts";
 import { apiPath, devicePage, pagePath, type ShownDevice } from "./device-frame.ts";
 import { type Html, html } from "./html.ts";
 import { operationPath } from "./operation-table.ts";

@@ -1,9 +1,11 @@
+import { actionWords } from "../core/action-words.ts";
 import { facts, state, table, text, time } from "./cells.ts";
 import type { ConsoleApi, Entity } from "./console-api.ts";
-import { actionLinks, actionWords } from "./device-actions.ts";
+import { actionLinks } from "./device-actions.ts";
 import { devicePage, type ShownDevice } from "./device-frame.ts";
 import { online } from "./device-list-page.ts";
 import { type Html, html } from "./html.ts";
+import { errorCode } from "./state-words.ts";
 
 /** `/devices/{id}`: what is known of a device, and what may be asked of it. */
 export function deviceOverviewPage(api: ConsoleApi, device: ShownDevice): Html {
@@ -20,12 +22,12 @@ export function deviceOverviewPage(api: ConsoleApi, device: ShownDevice): Html {
     ["Last seen", time(entity["lastSyncDateTime"])],
     ["Client version", text(client?.["clientVersion"])],
     ["Client health", health === null ? "" : state(text(health["state"]))],
-    ["Managed by", text(entity["managementAgent"])],
+    ["Managed by", words(AGENTS, entity["managementAgent"])],
     ["State", text(entity["managementState"])],
     ["Workloads in Intune", workloads(entity["configurationManagerClientEnabledFeatures"])],
     [
       "Compliance",
-      html`${state(text(entity["complianceState"]))} ${text(entity["complianceReason"])}`,
+      html`${state(text(entity["complianceState"]), words(COMPLIANCE, entity["complianceState"]))} ${text(entity["complianceReason"])}`,
     ],
     ["Entra device id", code(entity["azureADDeviceId"])],
     ["Source", source(entity)],
@@ -34,9 +36,39 @@ export function deviceOverviewPage(api: ConsoleApi, device: ShownDevice): Html {
     ["Known since", time(entity["enrolledDateTime"])],
     ["Last changed", time(entity["lastModifiedDateTime"])],
   ])}
+    ${
+      device.isSynced
+        ? undefined
+        : html`<p class="note">No source tells of this device: it has no inventory, timeline and actions. If a site or an inventory agent knows it,
+      name that device in its <code>syncedDeviceId</code>, or its Entra id in <code>azureADDeviceId</code>, by the API.</p>`
+    }
     ${actionLinks(api, device, "Actions")}
     ${results(entity["deviceActionResults"])}`;
   return devicePage(api, device, { tab: "" }, content);
+}
+
+/** Values of Graph in words; one that nobody knows is shown as it is. */
+const AGENTS: Readonly<Record<string, string>> = {
+  configurationManagerClientMdm: "Configuration Manager and Intune (co-managed)",
+  configurationManagerClient: "Configuration Manager",
+  unknown: "not known",
+};
+const COMPLIANCE: Readonly<Record<string, string>> = {
+  configManager: "judged by Configuration Manager",
+  noncompliant: "not compliant",
+  unknown: "not known",
+};
+const DELIVERIES: Readonly<Record<string, string>> = {
+  pendingDelivery: "waits for the bridge",
+  deliveredToConnectorService: "the bridge has it",
+  deliveredToOnPremisesServer: "the site has it",
+  failedToDeliverToConnectorService: "did not reach the site",
+  unknown: "not known",
+};
+
+function words(of: Readonly<Record<string, string>>, value: unknown): string {
+  const name = text(value);
+  return Object.hasOwn(of, name) ? (of[name] ?? name) : name;
 }
 
 function code(value: unknown): Html | undefined {
@@ -72,10 +104,10 @@ function results(value: unknown): Html | undefined {
     rows: newest.map((result) => [
       html`${actionWords(text(result["actionName"]))}<br><small><code>${text(result["actionName"])}</code></small>`,
       state(text(result["actionState"])),
-      text(result["actionDeliveryStatus"]),
+      words(DELIVERIES, result["actionDeliveryStatus"]),
       time(result["startDateTime"]),
       time(result["lastUpdatedDateTime"]),
-      text(result["errorCode"]),
+      errorCode(result["errorCode"]),
     ]),
   })}`;
 }

@@ -1,4 +1,5 @@
-import { TIMELINE_KINDS } from "../core/timeline.ts";
+import { TIMELINE_KINDS, type TimelineKind } from "../core/timeline.ts";
+import { KIND_WORDS } from "../core/timeline-words.ts";
 import { address, choice, pageLinks, table, text, time } from "./cells.ts";
 import { type ConsoleApi, type Entity, quoted } from "./console-api.ts";
 import { apiPath, devicePage, pagePath, type ShownDevice } from "./device-frame.ts";
@@ -29,7 +30,7 @@ export async function deviceTimelinePage(
       <label>Text <input type="search" name="search" value="${asked.search}" maxlength="256"></label>
       ${choice({
         ...{ name: "kind", label: "Kind", chosen: asked.kind },
-        values: [["", "all"], ...TIMELINE_KINDS.map((kind) => [kind, kind] as const)],
+        values: [["", "all"], ...TIMELINE_KINDS.map((kind) => [kind, KIND_WORDS[kind]] as const)],
       })}
       <button>Search</button>
     </form>
@@ -45,7 +46,7 @@ function eventTable(events: readonly Entity[]): Html {
     columns: ["What", "Kind", "When", "By"],
     rows: events.map((event) => [
       html`${text(event["title"])}${details(event["details"])}`,
-      text(event["kind"]),
+      KIND_WORDS[event["kind"] as TimelineKind] ?? text(event["kind"]),
       time(event["eventDateTime"]),
       text(event["actor"]),
     ]),

@@ -1,7 +1,7 @@
+import { actionWords } from "../core/action-words.ts";
 import { isPermitted } from "../core/roles.ts";
 import { address, facts, pageLinks, state, table, text, time } from "./cells.ts";
 import { ApiRefusal, type ConsoleApi, type Entity } from "./console-api.ts";
-import { actionWords } from "./device-actions.ts";
 import { type Html, html } from "./html.ts";
 import { operationPath, operationTable, subject } from "./operation-table.ts";
 import { type ShownSource, sourceApi, sourceFrame, sourcePath } from "./source-frame.ts";
@@ -12,6 +12,7 @@ import {
   errorCode,
   operationState,
   reason,
+  reasonBeside,
 } from "./state-words.ts";
 import { targetWords } from "./target.ts";
 
@@ -60,7 +61,7 @@ export async function operationPage(
     ${facts([
       ["On", targetWords(source, operation["target"])],
       ["State", operationState(operation["state"])],
-      ["Reason", reason(operation["reason"])],
+      ["Reason", reasonBeside(operation)],
       ["Devices", counts(operation["deviceCounts"])],
       ["As the site counts them", siteCounts(operation["reportedDeviceCounts"])],
       ["Asked by", text(operation["actor"])],

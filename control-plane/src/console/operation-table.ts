@@ -1,6 +1,6 @@
+import { actionWords } from "../core/action-words.ts";
 import { state, table, text, time } from "./cells.ts";
 import type { Entity } from "./console-api.ts";
-import { actionWords } from "./device-actions.ts";
 import { type Html, html } from "./html.ts";
 import { type ShownSource, sourcePath } from "./source-frame.ts";
 import { counts, operationState, reason } from "./state-words.ts";

@@ -12,12 +12,16 @@ import {
 } from "./device-inventory-page.ts";
 import { deviceListPage } from "./device-list-page.ts";
 import { deviceOverviewPage } from "./device-overview-page.ts";
+import { changeProperties, propertiesConfirmation, propertiesPage } from "./device-properties.ts";
+import { askForRecoveryKeys, readRecoveryKeys, recoveryKeysPage } from "./device-recovery-keys.ts";
 import { deviceTimelinePage } from "./device-timeline-page.ts";
 import type { Html } from "./html.ts";
 import type { Page, PageAnswer, PageRequest } from "./page.ts";
 import { SOURCE_PAGES } from "./source-pages.ts";
 
 const DEVICE = "/devices/:id";
+/** Custom properties, percent-encoded. */
+const MAX_FORM_BYTES = 65_536;
 
 export const PAGES: readonly Page[] = [
   {
@@ -41,6 +45,25 @@ export const PAGES: readonly Page[] = [
   }),
   { method: "post", path: `${DEVICE}/actions`, answer: askForAction },
   { method: "post", path: `${DEVICE}/actions/:operationId/cancel`, answer: cancel },
+  ofDevice("/recovery-keys", async ({ api }, device) => recoveryKeysPage(api, device)),
+  doesOfDevice("/recovery-keys", async ({ api }, device) => {
+    try {
+      return await askForRecoveryKeys(api, device);
+    } catch (error) {
+      if (!(error instanceof ApiRefusal)) throw error;
+      return recoveryKeysPage(api, device, error.message);
+    }
+  }),
+  doesOfDevice("/recovery-keys/:operationId", ({ api, form, parameters }, device) =>
+    readRecoveryKeys(api, device, { operationId: parameters["operationId"] ?? "", form }),
+  ),
+  ofDevice("/properties", ({ api }, device) => propertiesPage(api, device)),
+  doesOfDevice("/properties/confirm", ({ api, form }, device) =>
+    orProperties(api, device, form, async () => propertiesConfirmation(api, device, form)),
+  ),
+  doesOfDevice("/properties", ({ api, form }, device) =>
+    orProperties(api, device, form, () => changeProperties(api, device, form)),
+  ),
   ...SOURCE_PAGES,
 ];
 
@@ -61,6 +84,40 @@ function ofDevice(
       return { status: 200, page: await show(request, device) };
     },
   };
+}
+
+/** A form about a device: answers a page, or the address of the one that is shown next. */
+function doesOfDevice(
+  below: string,
+  does: (request: PageRequest, device: ShownDevice) => Promise<Html | string>,
+): Page {
+  return {
+    method: "post",
+    path: `${DEVICE}${below}`,
+    maxFormBytes: MAX_FORM_BYTES,
+    answer: async (request) => {
+      const device = await shownDevice(request.api, request.parameters["id"] ?? "");
+      const answered = await does(request, device);
+      return typeof answered === "string"
+        ? { seeOther: answered }
+        : { status: 200, page: answered };
+    },
+  };
+}
+
+/** What is refused is said in the form that it was typed into. */
+async function orProperties(
+  api: ConsoleApi,
+  device: ShownDevice,
+  form: Readonly<Record<string, unknown>>,
+  answer: () => Promise<Html | string>,
+): Promise<Html | string> {
+  try {
+    return await answer();
+  } catch (error) {
+    if (!(error instanceof ApiRefusal) || [403, 404].includes(error.status)) throw error;
+    return await propertiesPage(api, device, { form, problem: error.message });
+  }
 }
 
 function offered(api: ConsoleApi, name: unknown) {

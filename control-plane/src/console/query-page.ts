@@ -4,7 +4,7 @@ import { ApiRefusal, type ConsoleApi, type Entity } from "./console-api.ts";
 import { Html, html } from "./html.ts";
 import { cancelForm, deviceStates } from "./operation-page.ts";
 import { type ShownSource, sourceApi, sourceFrame, sourcePath } from "./source-frame.ts";
-import { approvalNote, counts, operationState, reason } from "./state-words.ts";
+import { approvalNote, counts, operationState, reasonBeside } from "./state-words.ts";
 import { targetWords } from "./target.ts";
 
 /**
@@ -186,7 +186,7 @@ async function* outcome(shown: Shown, more: Html | undefined): AsyncGenerator<st
   yield html`${end}${more}${approvalNote(operation)}
     ${facts([
       ["State", operationState(operation["state"])],
-      ["Reason", reason(operation["reason"])],
+      ["Reason", reasonBeside(operation)],
       ["Devices", counts(operation["deviceCounts"])],
       ["Rows", text(operation["rowCount"])],
       ["Ended", time(operation["endedDateTime"])],

@@ -4,6 +4,7 @@ import {
   applicationsPage,
   askForApplication,
 } from "./application-pages.ts";
+import { notificationConfirmation, notifyCollection } from "./collection-notification.ts";
 import { collectionPage, collectionsPage } from "./collection-pages.ts";
 import { ApiRefusal } from "./console-api.ts";
 import type { Html } from "./html.ts";
@@ -33,6 +34,11 @@ export const SOURCE_PAGES: readonly Page[] = [
   shows("/collections/:record", ({ api, query, parameters }, source) =>
     collectionPage(api, source, { id: parameters["record"] ?? "", query }),
   ),
+  gets("/collections/:record/notify", async ({ api, query, parameters }, source) => {
+    const of = { id: parameters["record"] ?? "", fields: query };
+    return { status: 200, page: await notificationConfirmation(api, source, of) };
+  }),
+  does("/collections/:record/notify", notify),
   shows("/scripts", ({ api, query }, source) => scriptsPage(api, source, query)),
   shows("/scripts/:record", ({ api, query, parameters }, source) =>
     scriptPage(api, source, { id: parameters["record"] ?? "", typed: query }),
@@ -126,6 +132,20 @@ async function confirmApplication(
   return await orForm(
     async () => ({ status: 200, page: await applicationConfirmation(api, source, { id, query }) }),
     (problem) => applicationPage(api, source, { id, typed: query, problem }),
+  );
+}
+
+async function notify(
+  { api, form, parameters }: PageRequest,
+  source: ShownSource,
+): Promise<PageAnswer> {
+  const id = parameters["record"] ?? "";
+  return await orForm(
+    async () => {
+      const made = await notifyCollection(api, source, { id, form });
+      return { seeOther: sourcePath(source, `/actions/${encodeURIComponent(made)}`) };
+    },
+    (problem) => notificationConfirmation(api, source, { id, fields: form, problem }),
   );
 }
 

@@ -81,8 +81,13 @@ export function reason(value: unknown): Html {
 /** What is shown of an operation that a second person has to approve; undefined of others. */
 export function approvalNote(operation: Readonly<Record<string, unknown>>): Html | undefined {
   if (operation["state"] !== "waitingForApproval") return undefined;
-  return html`<p class="note warn" role="status"><strong>This waits for approval by a second person.</strong>
+  return html`<p class="note warn" role="status"><strong>This waits for approval:</strong>
     ${reason(operation["reason"])}</p>`;
+}
+
+/** The reason beside a state: while it waits for approval the note above says it. */
+export function reasonBeside(operation: Readonly<Record<string, unknown>>): Html | undefined {
+  return operation["state"] === "waitingForApproval" ? undefined : reason(operation["reason"]);
 }
 
 /** A code that is one. */

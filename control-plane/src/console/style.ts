@@ -51,7 +51,12 @@ div.progress, .progress td { position: fixed; inset: auto 0 0 0; height: 5.5rem;
   background: var(--soft); border-top: 1px solid var(--line); } main { padding-bottom: 6rem; }
 label.flag { display: flex; gap: .4rem; align-items: center; font-weight: 400; } label.wide { flex: 1 1 20rem; }
 header form { display: inline; } td form { margin: 0; } header button { padding: .2rem .6rem; }
-@media (max-width: 45rem) { table { width: max-content; min-width: 100%; } td { max-width: 24rem; } }
+@media (max-width: 45rem) { table { width: max-content; min-width: 100%; } td { max-width: 24rem; }
+  table.cards { width: 100%; } .cards thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
+  .cards tr { display: block; padding: .5rem .75rem; border-bottom: 1px solid var(--line); } .cards tr:last-child { border-bottom: 0; }
+  .cards tbody th, .cards td { display: block; max-width: none; padding: .1rem 0; border: 0; overflow-wrap: anywhere; } .cards td:empty { display: none; }
+  .cards td[data-column]:not([data-column=""])::before { content: attr(data-column) ": "; font-size: .85em; opacity: .8; } }
+select, input, textarea { max-width: 100%; } label { min-width: 0; max-width: 100%; }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 `;
 

@@ -1,4 +1,5 @@
 import { ConnectorError } from "@isthmus/shared/errors";
+import { type BodyFault, BodyInvalid } from "../core/body-faults.ts";
 import { LoginThrottled } from "../core/sign-in.ts";
 
 /** How an error leaves: HTTP status, Graph's word for it, and headers. */
@@ -9,6 +10,23 @@ export interface ErrorAnswer {
   /** Our own code, finer than Graph's. */
   readonly innerCode: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Of a body: what is wrong with which property. */
+  readonly faults?: readonly BodyFault[];
+}
+
+/** `error` as every answer has it. `target` is the first property at fault, and `details` has them all where there are several. */
+export function errorBody(answer: ErrorAnswer, innerError: Readonly<Record<string, string>> = {}) {
+  const { code, message, innerCode, faults = [] } = answer;
+  const target = faults.find((fault) => fault.target !== "")?.target;
+  return {
+    error: {
+      code,
+      message,
+      ...(target !== undefined && { target }),
+      ...(faults.length > 1 && { details: faults.map((fault) => ({ code, ...fault })) }),
+      innerError: { code: innerCode, ...innerError },
+    },
+  };
 }
 
 /** Graph's top-level error codes by HTTP status. */
@@ -93,7 +111,8 @@ export function errorAnswer(error: unknown): ErrorAnswer {
     headers["retry-after"] = String(Math.ceil(error.waitMs / 1000));
   }
   const code = GRAPH_CODES[status] ?? "InternalServerError";
-  return { status, code, message: error.message, innerCode: error.code, headers };
+  const faults = error instanceof BodyInvalid ? { faults: error.faults } : {};
+  return { status, code, message: error.message, innerCode: error.code, headers, ...faults };
 }
 
 function statusOf(error: ConnectorError): number {

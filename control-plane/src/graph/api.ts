@@ -10,7 +10,8 @@ import express, {
 import type { Logger } from "pino";
 import { z } from "zod";
 import type { Session } from "../core/admin-records.ts";
-import { errorAnswer } from "./api-errors.ts";
+import { bodyFault } from "../core/body-faults.ts";
+import { errorAnswer, errorBody } from "./api-errors.ts";
 import { parseBody } from "./body.ts";
 import type { ApiDependencies } from "./dependencies.ts";
 import { performRoute } from "./perform-route.ts";
@@ -146,7 +147,14 @@ function bodyError(error: unknown, limit: number): unknown {
   if (type === "entity.too.large") {
     return new ConnectorError("body-too-large", `The body exceeds ${limit} bytes`);
   }
-  return new ConnectorError("body-invalid", "The body is not valid JSON", { cause: error });
+  const words = error instanceof SyntaxError ? placeOf(error.message) : "";
+  return bodyFault("", `is no valid JSON${words}`);
+}
+
+/** V8 says where it is; of what stands there nothing is repeated. */
+function placeOf(words: string): string {
+  const place = /\(line (\d+) column (\d+)\)/.exec(words);
+  return place === null ? "" : ` at line ${place[1]}, column ${place[2]}`;
 }
 
 async function authenticate(signIn: ApiDependencies["signIn"], request: Request): Promise<Session> {
@@ -177,16 +185,6 @@ function answerError(log: Logger): ErrorRequestHandler {
     response
       .status(answer.status)
       .set(answer.headers)
-      .json({
-        error: {
-          code: answer.code,
-          message: answer.message,
-          innerError: {
-            code: answer.innerCode,
-            "request-id": requestId,
-            date: new Date().toISOString(),
-          },
-        },
-      });
+      .json(errorBody(answer, { "request-id": requestId, date: new Date().toISOString() }));
   };
 }

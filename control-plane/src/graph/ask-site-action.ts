@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { ConnectorError } from "@isthmus/shared/errors";
 import { COLLECTION_ID } from "@isthmus/shared/link/site-messages";
 import { randomGuid } from "@isthmus/shared/random";
 import { z } from "zod";
+import { bodyFault } from "../core/body-faults.ts";
 import type { SiteCommandKind } from "../core/site-action.ts";
 import type { WantedTarget } from "../core/site-action-records.ts";
 import { given } from "./body.ts";
@@ -43,7 +43,7 @@ export const targetBody = z.union(
       managedDeviceIds: z.array(z.string().min(1).max(128)).min(1).max(MAX_NAMED_DEVICES),
     }),
   ],
-  `expected one of collectionId (a CollectionID, or the collection's id), resourceIds (numbers), managedDeviceIds (ids, or ResourceIDs as text), 1 to ${MAX_NAMED_DEVICES} of them`,
+  `expected one of {"collectionId":"CM100014"}, {"resourceIds":[16777220]} and {"managedDeviceIds":["..."]}, with 1 to ${MAX_NAMED_DEVICES} devices`,
 );
 
 /** Until when a device may take it up. */
@@ -111,18 +111,16 @@ function expiryOf({ act }: ApiRequest, { kind, expiresAt }: WantedAction): numbe
   const { default: usual, max } = VALIDITY[kind];
   const at = expiresAt ?? act.now + usual;
   if (at > act.now && at <= act.now + max) return at;
-  throw new ConnectorError(
-    "body-invalid",
-    `expirationDateTime: has to lie within the next ${max / MINUTE_MS} minutes`,
+  const latest = new Date(act.now + max).toISOString();
+  throw bodyFault(
+    "expirationDateTime",
+    `expected a time within the next ${max / MINUTE_MS} minutes, until ${latest}`,
   );
 }
 
 function keyOf({ idempotencyKey }: ApiRequest): string | undefined {
   if (idempotencyKey === undefined || KEY.test(idempotencyKey)) return idempotencyKey;
-  throw new ConnectorError(
-    "body-invalid",
-    "Idempotency-Key: expected 1 to 128 visible ASCII characters",
-  );
+  throw bodyFault("Idempotency-Key", "expected 1 to 128 visible ASCII characters");
 }
 
 function hashOf({ parameters, body }: ApiRequest, { kind, action }: WantedAction): string {

@@ -1,15 +1,9 @@
-import { ConnectorError } from "@isthmus/shared/errors";
 import { z } from "zod";
+import { parseWithWords } from "../core/body-faults.ts";
 
 /** Parses a body; throws `body-invalid` with every fault and its property in one message. */
 export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
-  const parsed = schema.safeParse(body);
-  if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) => {
-    const path = issue.path.map(String).join(".");
-    return path === "" ? issue.message : `${path}: ${issue.message}`;
-  });
-  throw new ConnectorError("body-invalid", faults.join("; "));
+  return parseWithWords(schema, body);
 }
 
 /** Building blocks of bodies. */

@@ -2,7 +2,7 @@ import { ConnectorError } from "@isthmus/shared/errors";
 import type { Logger } from "pino";
 import type { Session } from "../core/admin-records.ts";
 import type { ApiCall, ApiOperations, ApiResult } from "../core/api-operations.ts";
-import { errorAnswer } from "./api-errors.ts";
+import { errorAnswer, errorBody } from "./api-errors.ts";
 import type { ApiDependencies } from "./dependencies.ts";
 import { performRoute } from "./perform-route.ts";
 import type { Route } from "./route.ts";
@@ -56,10 +56,10 @@ export class LocalApi implements ApiOperations {
   }
 
   #refusal(error: unknown): ApiResult {
-    const { status, code, message, innerCode } = errorAnswer(error);
-    if (status === 500) this.#log.error({ err: error }, "api.failed");
-    else this.#log.info({ code: innerCode, status }, "api.refused");
-    return { status, body: { error: { code, message, innerError: { code: innerCode } } } };
+    const answer = errorAnswer(error);
+    if (answer.status === 500) this.#log.error({ err: error }, "api.failed");
+    else this.#log.info({ code: answer.innerCode, status: answer.status }, "api.refused");
+    return { status: answer.status, body: errorBody(answer) };
   }
 }
 

@@ -233,6 +233,25 @@ describe("devices", () => {
     expect(error.message).toMatch(/colour/);
     expect(error.message).toMatch(/groups/);
     expect(error.message).toMatch(/id/);
+    const isAt = (target: string) => expect.objectContaining({ code: "BadRequest", target });
+    expect(error).toMatchObject({ target: "groups", innerError: { code: "body-invalid" } });
+    expect(error.details).toEqual(expect.arrayContaining(["groups", "id", "colour"].map(isAt)));
+  });
+
+  test("a fault says where it is, what may stand there and what was probably meant", async () => {
+    const body = { id: "d9", complianceState: "complaint" };
+    const { error } = await admin.post("/managedDevices", body, 400);
+    expect(error).toMatchObject({ code: "BadRequest", target: "complianceState" });
+    expect(error.message).toBe(
+      'complianceState: expected one of compliant, noncompliant, unknown, got "complaint" (did you mean compliant?)',
+    );
+    expect(error.details).toBeUndefined();
+    const answer = await plane.send("/beta/deviceManagement/managedDevices", {
+      method: "POST",
+      body: '{"id": "d9",\n "groups": [}',
+      headers: { authorization: `Bearer ${admin.token}` },
+    });
+    expect(answer.body.error.message).toBe("body: is no valid JSON at line 2, column 13");
   });
 });
 

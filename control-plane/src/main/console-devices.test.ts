@@ -157,7 +157,7 @@ describe("the pages of a device", () => {
   test("tell what happened to it, the newest first, searched and filtered", async () => {
     const all = rowsIn(await browser.page(`${device}/timeline`));
     const kinds = all.map(([, kind]) => kind);
-    expect(kinds.indexOf("inventory.changed")).toBeLessThan(kinds.indexOf("device.appeared"));
+    expect(kinds.indexOf("Inventory changed")).toBeLessThan(kinds.indexOf("Device appeared"));
     const found = await browser.page(`${device}/timeline?search=freespace`);
     expect(rowsIn(found)[0]?.[0]).toContain(`${DISKS}/DeviceID=C:/FreeSpace: 5 → 7`);
     expect(rowsIn(found)).toHaveLength(1);

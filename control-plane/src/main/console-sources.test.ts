@@ -211,7 +211,7 @@ describe("an application", () => {
     const actions = await browser.page(`/devices/${site.deviceId}/actions`);
     expect(rowsIn(actions)[0]?.slice(0, 2)).toEqual(["Install installApplication", waits]);
     const operation = await browser.page(path);
-    expect(operation).toContain("This waits for approval by a second person.");
+    expect(operation).toContain("This waits for approval:");
     expect(operation).toContain(`<code>${words}</code>`);
     const listed = rowsIn(await browser.page(`${SOURCE}/actions?state=waiting`));
     expect(listed.map((row) => row[2]?.startsWith(waits))).toEqual([true]);

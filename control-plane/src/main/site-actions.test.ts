@@ -161,7 +161,7 @@ describe("client operations", () => {
       `${device}/timeline?$filter=${encodeURIComponent("kind eq 'action.waiting'")}`,
     );
     expect(timeline.value).toMatchObject([
-      { title: "collectLogs waits for approval", actor: expect.any(String), details: { reason } },
+      { title: "Collect logs waits for approval", actor: expect.any(String), details: { reason } },
     ]);
     site.bridge.progress(made.commandId);
     expect(await site.reaches(made.id, "sent")).toMatchObject({ reason: null });

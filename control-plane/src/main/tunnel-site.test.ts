@@ -163,10 +163,10 @@ describe("a tunnel site", () => {
 
 describe("a tunnel configuration", () => {
   test.each<[string, object, RegExp]>([
-    ["no network", { routeIncludes: ["intranet"] }, /routeIncludes\.0: expected a network/],
-    ["an address", { routeExcludes: ["10.0.0.1"] }, /routeExcludes\.0: expected a network/],
-    ["an old name, too", { routesInclude: ["10.0.0.0/33"] }, /routeIncludes\.0/],
-    ["no address", { dnsServers: ["dns.example"] }, /dnsServers\.0/],
+    ["no network", { routeIncludes: ["intranet"] }, /routeIncludes\[0\]: expected a network/],
+    ["an address", { routeExcludes: ["10.0.0.1"] }, /routeExcludes\[0\]: expected a network/],
+    ["an old name, too", { routesInclude: ["10.0.0.0/33"] }, /routeIncludes\[0\]/],
+    ["no address", { dnsServers: ["dns.example"] }, /dnsServers\[0\]/],
     ["too many servers", { dnsServers: Array(9).fill("10.0.0.1") }, /dnsServers/],
     ["too many routes", { routeIncludes: Array(5_001).fill("10.0.0.0/8") }, /routeIncludes/],
     ["too many names", { splitDNS: Array(501).fill("a.example") }, /splitDNS/],
@@ -174,12 +174,12 @@ describe("a tunnel configuration", () => {
     [
       "a setting that nobody knows",
       { advancedSettings: [{ name: "tun-device", value: "x" }] },
-      /advancedSettings\.0: tun-device is no known setting; known are dpd/,
+      /advancedSettings\[0\]: tun-device is no known setting; known are dpd/,
     ],
     [
       "a setting out of bounds",
       { advancedSettings: [{ name: "mtu", value: "9000" }] },
-      /advancedSettings\.0: mtu: expected a whole number from 576 to 1500/,
+      /advancedSettings\[0\]: mtu: expected a whole number from 576 to 1500/,
     ],
   ])("with %s is refused, with the fault", async (_what, values, fault) => {
     const body = { displayName: "VPN", ...values };

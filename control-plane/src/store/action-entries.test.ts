@@ -47,8 +47,8 @@ describe("progress", () => {
     });
     const ends = await site.all("SELECT title FROM timeline_event WHERE kind = 'action.ended'");
     expect(ends.map(({ title }) => title)).toEqual([
-      "refreshMachinePolicy succeeded",
-      "refreshMachinePolicy failed",
+      "Sync machine policy succeeded",
+      "Sync machine policy failed",
     ]);
   });
 
@@ -80,7 +80,7 @@ describe("progress", () => {
     ).toContainEqual({ status: "deliveredToConnectorService" });
     const lines = await site.all("SELECT * FROM timeline_event WHERE kind = 'action.waiting'");
     expect(lines).toHaveLength((await site.devices(id)).length);
-    expect(lines[0]).toMatchObject({ title: "refreshMachinePolicy waits for approval" });
+    expect(lines[0]).toMatchObject({ title: "Sync machine policy waits for approval" });
     await bridge.reports("command-1", "running");
     expect(await site.action(id)).toMatchObject({ state: "sent", reason: null });
     expect((await site.devices(id)).map(({ reason: told }) => told)).not.toContain(reason);

@@ -53,7 +53,7 @@ test("the same event told again, whenever that is, is one line", async () => {
 test("an event without a word in it has a line, and one of the far future is dated to tomorrow", async () => {
   await site.bridge.tell(entry([{ id: "00000000000000cc", at: START + 400 * DAY_MS }]));
   const [[at, title] = []] = await lines();
-  expect(title).toBe("an event on the client");
+  expect(title).toBe("An event on the client");
   expect(at).toBeLessThan(START + 30 * DAY_MS);
 });
 

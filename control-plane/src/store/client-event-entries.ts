@@ -44,5 +44,5 @@ function titleOf({ name, provider, eventId, message }: ClientEvent): string {
   const what = name ?? (provider === undefined ? undefined : `${provider}${number}`);
   const [line] = (message ?? "").trim().split(/\r?\n/, 1);
   const words = [what, line].filter((word) => word !== undefined && word !== "");
-  return words.length === 0 ? "an event on the client" : words.join(": ");
+  return words.length === 0 ? "An event on the client" : words.join(": ");
 }

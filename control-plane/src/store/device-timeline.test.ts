@@ -35,10 +35,27 @@ test.each([
   await ca.tellLines([issued, issued, event("revoked", "0a")], { stream: "issuance" });
   await ca.tellLines([event("revoked", "0a", deviceId)], { stream: "issuance" });
   expect(await lines()).toEqual([
-    ["certificate.issued", "connector ca", "certificate 0a issued"],
-    ["certificate.revoked", "connector ca", "certificate 0a revoked"],
+    ["certificate.issued", "connector ca", "Certificate 0a issued"],
+    ["certificate.revoked", "connector ca", "Certificate 0a revoked"],
   ]);
 });
+
+test.each([
+  ["names it", { recordId: 1 }],
+  ["has its Entra id", { azureADDeviceId: ENTRA }],
+])(
+  "a certificate for an administrators' entry that %s stands in its timeline",
+  async (_how, joined) => {
+    await site.store.run("createDevice", { id: "laptop", ...joined, actor: "admin", now: START });
+    const ca = await site.connector("ca", "cert-connector");
+    await ca.tellLines([event("issued", "0a", "laptop"), event("issued", "0b", "desktop")], {
+      stream: "issuance",
+    });
+    expect(await lines()).toEqual([
+      ["certificate.issued", "connector ca", "Certificate 0a issued"],
+    ]);
+  },
+);
 
 test("a certificate that has but the device's name is not in its timeline", async () => {
   const ca = await site.connector("ca", "cert-connector");
@@ -77,8 +94,8 @@ test("VPN sessions and cuts of a device stand in its timeline, whatever else the
   expect(await lines()).toEqual([
     ["tunnel.opened", "connector gateway", "VPN session began from 192.0.2.1"],
     ["tunnel.ended", "connector gateway", "VPN session ended: disconnected"],
-    ["tunnel.cut", "connector gateway", "VPN session ended: device-noncompliant"],
-    ["tunnel.cut", "connector gateway", "connection through the tunnel cut: revoked"],
+    ["tunnel.cut", "connector gateway", "VPN session ended: device noncompliant"],
+    ["tunnel.cut", "connector gateway", "Connection through the tunnel cut: revoked"],
   ]);
 });
 

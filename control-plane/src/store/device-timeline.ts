@@ -2,6 +2,7 @@ import type { AuditEntry, IssuanceEvent } from "@isthmus/shared/link/messages";
 import type { Transaction } from "@isthmus/shared/store/transaction";
 import { z } from "zod";
 import type { TimelineKind } from "../core/timeline.ts";
+import { codeWords } from "../core/timeline-words.ts";
 import type { IngestContext } from "./ingest-context.ts";
 import { recordsEndingAs } from "./inventory-identifiers.ts";
 import { recordTimeline } from "./timeline-operations.ts";
@@ -11,16 +12,25 @@ import { recordTimeline } from "./timeline-operations.ts";
 /** Own limit: a machine that was set up anew is several records for a while. */
 const MAX_RECORDS = 10;
 
-/** The devices that an id stands for: Entra's, Intune's, or the client's own. A name stands for none. */
+/** The devices that an id stands for: Entra's, Intune's, the client's own, or that of an administrators' entry that is joined with one. A name stands for none. */
 export function recordsOfDevice(transaction: Transaction, deviceId: string): number[] {
+  const entry = transaction.get(
+    "SELECT record_id, entra_device_id FROM managed_device WHERE id = ? AND removed_at IS NULL",
+    deviceId,
+  );
+  const joined = entry?.["record_id"] ?? null;
+  const entraId = joined === null ? entry?.["entra_device_id"] : undefined;
   const rows = transaction.all(
-    `SELECT id FROM inventory_record WHERE kind = 'device' AND deleted_at IS NULL AND id IN (${recordsEndingAs("?1", "?2")}
-       UNION ALL SELECT id FROM inventory_record WHERE managed_device_id IS NOT NULL AND managed_device_id = ?1)
-       AND (entra_device_id = ?1 OR managed_device_id = ?1 OR smsid IN (?1, ?2))
+    `SELECT id FROM inventory_record WHERE kind = 'device' AND deleted_at IS NULL AND id IN (${recordsEndingAs("?1", "?2", "?3")}
+       UNION ALL SELECT id FROM inventory_record WHERE managed_device_id IS NOT NULL AND managed_device_id = ?1
+       UNION ALL SELECT ?4)
+       AND (entra_device_id IN (?1, ?3) OR managed_device_id = ?1 OR smsid IN (?1, ?2) OR id = ?4)
      ORDER BY id LIMIT ${MAX_RECORDS}`,
     deviceId,
     // The client's id as the site writes it, for those who leave its prefix out.
     `GUID:${deviceId}`,
+    String(entraId ?? deviceId),
+    joined,
   );
   return rows.map((row) => Number(row["id"]));
 }
@@ -51,7 +61,7 @@ export function tellCertificate(
   tell({
     ...{ transaction, now, connectorId, deviceId, at },
     kind: isIssued ? "certificate.issued" : "certificate.revoked",
-    title: `certificate ${serialNumber} ${isIssued ? "issued" : "revoked"}`,
+    title: `Certificate ${serialNumber} ${isIssued ? "issued" : "revoked"}`,
     detail: { serialNumber, issuer, subject, profileId, notAfter, revocationReason },
   });
 }
@@ -77,11 +87,13 @@ export function tellTunnel({ transaction, now, connectorId }: IngestContext, lin
     if (!success) return;
     const { deviceId, ...detail } = data;
     const kind = detail.code === undefined ? "tunnel.ended" : "tunnel.cut";
-    const title = `VPN session ended: ${detail.code ?? detail.end ?? "no reason given"}`;
+    const why = codeWords(detail.code ?? detail.end ?? "no reason given");
+    const title = `VPN session ended: ${why}`;
     tell({ ...about, deviceId, kind, title, detail });
   } else if (link.event === "relay.cut") {
     for (const { deviceId, ...detail } of cuts.safeParse(link.payload).data?.cuts ?? []) {
-      const title = `connection through the tunnel cut: ${detail.code ?? "no reason given"}`;
+      const why = codeWords(detail.code ?? "no reason given");
+      const title = `Connection through the tunnel cut: ${why}`;
       tell({ ...about, deviceId, kind: "tunnel.cut", title, detail });
     }
   }

@@ -71,7 +71,7 @@ test("what changed is history, and a line of the timeline says from what to what
   const [, line] = await timeline();
   expect(line).toMatchObject({
     kind: "inventory.changed",
-    title: "stable/Model, collections changed",
+    title: "Model, Collections changed",
   });
   expect(JSON.parse(String(line?.["detail"]))).toEqual({
     revision: 2,

@@ -9,6 +9,7 @@ import {
   STATES_FACET,
 } from "../core/application-states.ts";
 import { type FieldDifference, facetDifferences } from "../core/facet-differences.ts";
+import { fieldWords } from "../core/timeline-words.ts";
 import type { FacetChange, RecordsTarget } from "./inventory-records.ts";
 import { recordTimeline, recordTimelines } from "./timeline-operations.ts";
 
@@ -116,9 +117,7 @@ function applicationTitle({ name, before, after }: ApplicationChange): string {
 }
 
 function titleOf(fields: readonly FieldDifference[], isCut: boolean): string {
-  const named = new Set(
-    fields.map(({ facet, path }) => (path === "" ? facet : `${facet}/${path.slice(0, 100)}`)),
-  );
+  const named = new Set(fields.map(fieldWords));
   const shown = [...named].slice(0, MAX_NAMED).join(", ");
   const more = named.size - MAX_NAMED;
   if (more <= 0 && !isCut) return `${shown} changed`;

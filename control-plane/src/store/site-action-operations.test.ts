@@ -39,7 +39,7 @@ describe("a request", () => {
     expect(await site.action(id)).toMatchObject({ state: "queued", command_id: "command-1" });
     expect(await site.devices(id)).toMatchObject([{ key: FIRST, state: "queued" }]);
     const [line] = await site.all("SELECT * FROM timeline_event WHERE kind = 'action.requested'");
-    expect(line).toMatchObject({ actor: "admin", title: "refreshMachinePolicy requested" });
+    expect(line).toMatchObject({ actor: "admin", title: "Sync machine policy asked for" });
     const [audit] = await site.all(
       "SELECT * FROM audit_journal WHERE event = 'site-action.requested'",
     );

@@ -1,7 +1,9 @@
 import { ConnectorError } from "@isthmus/shared/errors";
 import { commandPayloads } from "@isthmus/shared/link/messages";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
+import { actionTitle } from "../core/action-words.ts";
 import { AUDIT_EVENTS } from "../core/audit-events.ts";
+import { parseWithWords } from "../core/body-faults.ts";
 import type { SiteActionRequest } from "../core/site-action-records.ts";
 import { insertCommand } from "./command-operations.ts";
 import { recordAct } from "./own-audit.ts";
@@ -101,9 +103,7 @@ function payloadFor(found: FoundTarget, request: SiteActionRequest, subject: Sub
   const { kind } = request;
   const payload = { source: found.site.name, ...request.payload, ...subject?.payload };
   const schema = commandPayloads[kind];
-  const checked = schema.safeParse({ ...payload, ...aimOf(found, kind) });
-  if (checked.success) return checked.data;
-  throw new ConnectorError("body-invalid", `Not a payload of ${kind}: ${checked.error.message}`);
+  return parseWithWords<unknown>(schema, { ...payload, ...aimOf(found, kind) });
 }
 
 function aimOf({ target }: FoundTarget, kind: SiteActionRequest["kind"]): object {
@@ -192,7 +192,7 @@ function tell(
       now,
       kind: "action.requested",
       actor,
-      title: `${action} requested`,
+      title: `${actionTitle(action, details)} asked for`,
       detail: { actionId: id, action, subject, ...details },
     });
   }

@@ -1,6 +1,7 @@
 import type { CommandState } from "@isthmus/shared/link/messages";
 import { siteOperation } from "@isthmus/shared/link/site-messages";
 import type { Row, Transaction } from "@isthmus/shared/store/transaction";
+import { actionTitle } from "../core/action-words.ts";
 import { type DeviceActionState, isEnded } from "../core/device-action.ts";
 import {
   isActionEnded,
@@ -8,6 +9,7 @@ import {
   type SiteActionState,
   type SiteCommandKind,
 } from "../core/site-action.ts";
+import { END_WORDS } from "../core/timeline-words.ts";
 import type { IngestContext } from "./ingest-context.ts";
 import { recordTimeline } from "./timeline-operations.ts";
 
@@ -61,7 +63,10 @@ function tellWait(
   transaction: Transaction,
   { actionId, reason, now }: { actionId: string; reason: string | undefined; now: number },
 ): void {
-  const action = transaction.get("SELECT action, actor FROM site_action WHERE id = ?", actionId);
+  const action = transaction.get(
+    "SELECT action, actor, details FROM site_action WHERE id = ?",
+    actionId,
+  );
   const devices = transaction.all(
     `SELECT record_id FROM device_action WHERE action_id = ? AND record_id IS NOT NULL AND state = 'queued' LIMIT ${MAX_DEVICES_AT_ONCE}`,
     actionId,
@@ -78,7 +83,7 @@ function tellWait(
       now,
       kind: "action.waiting",
       actor: String(action?.["actor"]),
-      title: `${String(action?.["action"])} waits for approval`,
+      title: `${titleOf(action)} waits for approval`,
       detail: { actionId, action: action?.["action"], reason },
     });
   }
@@ -213,7 +218,10 @@ export interface DeviceEnd {
 export function tellDeviceEnd(transaction: Transaction, end: DeviceEnd): void {
   if (!isEnded(end.state)) return;
   const { actionId, recordId, state, reason, errorCode, exitCode, at, now } = end;
-  const row = transaction.get("SELECT action, actor FROM site_action WHERE id = ?", actionId);
+  const row = transaction.get(
+    "SELECT action, actor, details FROM site_action WHERE id = ?",
+    actionId,
+  );
   const action = String(row?.["action"]);
   recordTimeline(transaction, {
     recordId,
@@ -221,7 +229,12 @@ export function tellDeviceEnd(transaction: Transaction, end: DeviceEnd): void {
     now,
     kind: "action.ended",
     actor: String(row?.["actor"]),
-    title: `${action} ${state}`,
+    title: `${titleOf(row)} ${END_WORDS[state]}`,
     detail: { actionId, action, state, reason, errorCode, exitCode },
   });
+}
+
+/** `Install Editor`, of the row of an action. */
+function titleOf(row: Row | undefined): string {
+  return actionTitle(String(row?.["action"]), JSON.parse(String(row?.["details"] ?? "{}")));
 }

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { ConnectorError } from "@isthmus/shared/errors";
 import { bridgeConfiguration } from "@isthmus/shared/link/desired-sites";
 import { MAX_NESTING, service } from "@isthmus/shared/link/messages";
 import { isNestedAtMost } from "@isthmus/shared/link/nesting";
 import { z } from "zod";
+import { bodyFault } from "../../core/body-faults.ts";
 import { requireConfigurationFits } from "../../core/configuration-size.ts";
 import { displayName, given, parseBody } from "../body.ts";
 import type { ApiDependencies } from "../dependencies.ts";
@@ -126,5 +126,5 @@ async function writeConfiguration(api: ApiDependencies, request: ApiRequest) {
 function ifVersionOf(ifMatch: string | undefined): { ifVersion?: number } {
   if (ifMatch === undefined || ifMatch === "*") return {};
   if (/^\d{1,15}$/.test(ifMatch)) return { ifVersion: Number(ifMatch) };
-  throw new ConnectorError("body-invalid", "If-Match holds a version number");
+  throw bodyFault("If-Match", "expected the number of a version, such as 3");
 }

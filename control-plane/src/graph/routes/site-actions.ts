@@ -3,6 +3,7 @@ import { parseQuery } from "@isthmus/shared/cmpivot/parser";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { APPLICATION_ACTIONS, GUID, notification } from "@isthmus/shared/link/site-messages";
 import { z } from "zod";
+import { bodyFault } from "../../core/body-faults.ts";
 import type { Permission } from "../../core/roles.ts";
 import {
   acceptSiteAction,
@@ -218,7 +219,10 @@ function wantedProperties(body: Readonly<Record<string, unknown>>): WantedAction
   const set = body["set"] as Readonly<Record<string, string>>;
   const remove = body["remove"] as readonly string[];
   if (Object.keys(set).length + remove.length === 0) {
-    throw new ConnectorError("body-invalid", "set, remove: name a property");
+    throw bodyFault(
+      "set",
+      'is empty, and so is remove: name a property, such as {"set":{"Owner":"Anna"}}',
+    );
   }
   return {
     kind: "site.custom-properties",

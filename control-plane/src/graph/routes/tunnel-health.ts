@@ -1,5 +1,6 @@
 import { ConnectorError } from "@isthmus/shared/errors";
 import { z } from "zod";
+import { bodyFault } from "../../core/body-faults.ts";
 import {
   isThresholdInOrder,
   TUNNEL_METRIC_NAMES,
@@ -165,7 +166,7 @@ async function changeThreshold(api: ApiDependencies, request: ApiRequest) {
   };
   if (!isThresholdInOrder(TUNNEL_METRICS[id], threshold)) {
     const worse = TUNNEL_METRICS[id].isGood === "low" ? "below" : "above";
-    throw new ConnectorError("body-invalid", `unhealthyThreshold: ${worse} healthyThreshold`);
+    throw bodyFault("unhealthyThreshold", `${worse} healthyThreshold`);
   }
   await api.records.run("setTunnelThreshold", { ...request.act, id, threshold });
   return { status: 200, body: await readEntity(api.listing, THRESHOLDS, id) };

@@ -1,6 +1,7 @@
 import { ConnectorError } from "@isthmus/shared/errors";
 import { MAX_PFX_CHARACTERS } from "@isthmus/shared/link/messages";
 import { z } from "zod";
+import { bodyFault } from "../../core/body-faults.ts";
 import { given, parseBody } from "../body.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { readEntity } from "../listing.ts";
@@ -86,10 +87,7 @@ async function change(api: ApiDependencies, request: ApiRequest) {
   const body = parseBody(changes, request.body);
   const id = idOf(request);
   if (body.thumbprint !== undefined && !id.endsWith(`-${body.thumbprint}`)) {
-    throw new ConnectorError(
-      "body-invalid",
-      "thumbprint: another certificate needs another entity",
-    );
+    throw bodyFault("thumbprint", "another certificate needs another entity");
   }
   const condition = { ifModifiedAt: modifiedAt(request) };
   await api.records.run("changeUserPfx", {
