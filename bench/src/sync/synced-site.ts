@@ -44,6 +44,8 @@ export interface SyncOptions {
   readonly truthMinutes: number;
   /** Whether the software updates of each device are read, too; they are by default. */
   readonly hasUpdates?: boolean;
+  /** Whether states of applications are read; not unless given, so that measurements stay comparable. */
+  readonly hasApplicationStates?: boolean;
   /** Further options of the simulated site. */
   readonly given?: Readonly<Record<string, unknown>>;
   /** Of the bridge: `site.limits`. */
@@ -178,7 +180,13 @@ function bridgeOptionsOf(
 async function enrol(
   bridge: ServiceOptions,
   graph: GraphClient,
-  { classes, hotSeconds, truthMinutes, hasUpdates = true }: SyncOptions,
+  {
+    classes,
+    hotSeconds,
+    truthMinutes,
+    hasUpdates = true,
+    hasApplicationStates = false,
+  }: SyncOptions,
 ): Promise<void> {
   const { configurationFile } = prepareService(bridge);
   const order = { service: "comgmt-bridge", displayName: "bridge" };
@@ -188,6 +196,7 @@ async function enrol(
   const { connectorId } = JSON.parse(answer) as { connectorId: string };
   const site = {
     ...{ source: SITE, inventoryClasses: classes, updateCompliance: hasUpdates },
+    applicationStates: hasApplicationStates,
     ...{ hotSeconds, truthMinutes },
   };
   await graph.put(`/connectors/${connectorId}/desiredConfiguration`, {

@@ -13,7 +13,7 @@ import { readWhole, type WholeReader } from "./whole-reading.ts";
 export const DEPLOYMENT_SUMMARY: ClassName = wmi("SMS_DeploymentSummary");
 
 const KEY = "DeploymentID";
-export const SUMMARY_STAMP = "SummarizationTime";
+const SUMMARY_STAMP = "SummarizationTime";
 /** `FeatureType` of an application's deployment. */
 const APPLICATION = 1;
 const COUNTS = [
@@ -38,7 +38,7 @@ const LAID_OUT: LaidOutTable = {
   layout: "",
 };
 
-export interface SummaryLook {
+interface SummaryLook {
   readonly devices: KindOfSite;
   readonly asking: Asking;
   /** Rows of a table of which a stamp moved since the last look. */

@@ -15,7 +15,6 @@ export type ApplicationStateName =
   | "available"
   | "installed"
   | "installing"
-  | "installRequested"
   | "failed"
   | "requirementsNotMet"
   | "notInstalled"
@@ -166,7 +165,6 @@ export const APPLICATION_STATE_WORDS: Readonly<Record<ApplicationStateName, stri
   available: "Available",
   installed: "Installed",
   installing: "Installing",
-  installRequested: "Install requested",
   failed: "Failed",
   requirementsNotMet: "Requirements not met",
   notInstalled: "Not installed",

@@ -31,12 +31,12 @@ const FIRST_ASSIGNMENT = 16_778_000;
 const FIRST_TYPE_CI = 16_779_000;
 const COLLECTION = "SMS00001";
 
-export interface Deployed {
+interface Deployed {
   readonly device: Device;
   readonly number: number;
 }
 
-export interface DeployedApplications {
+interface DeployedApplications {
   readonly fleet: Fleet;
   readonly count: number;
   readonly now: () => number;
