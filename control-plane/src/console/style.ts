@@ -56,7 +56,8 @@ header form { display: inline; } td form { margin: 0; } header button { padding:
   .cards tr { display: block; padding: .5rem .75rem; border-bottom: 1px solid var(--line); } .cards tr:last-child { border-bottom: 0; }
   .cards tbody th, .cards td { display: block; max-width: none; padding: .1rem 0; border: 0; overflow-wrap: anywhere; } .cards td:empty { display: none; }
   .cards td[data-column]:not([data-column=""])::before { content: attr(data-column) ": "; font-size: .85em; opacity: .8; } }
-select, input, textarea { max-width: 100%; } label { min-width: 0; max-width: 100%; }
+input, textarea { max-width: 100%; } select { max-width: min(100%, calc(100vw - 5rem)); }
+label { min-width: 0; max-width: 100%; grid-template-columns: minmax(0, auto); }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 `;
 
