@@ -1,0 +1,52 @@
+import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
+import { until } from "@isthmus/shared/testing/until";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { clientFacets, TOLD_AT, ToldSite } from "../testing/told-site.ts";
+import { type ApiClient, ControlPlaneFixture } from "./control-plane-fixture.ts";
+
+const folder = temporaryFolder();
+let plane: ControlPlaneFixture;
+let admin: ApiClient;
+let site: ToldSite;
+
+const KEYS = { AppCI: 1, AssignmentID: 2, DTCI: 3, UserName: "(SYSTEM)", AppName: "Browser" };
+const INSTALLED = { ...KEYS, AppStatusType: 1, InstalledState: 2, EnforcementState: 1_000 };
+const FAILED = { ...KEYS, AppStatusType: 5, InstalledState: 3, EnforcementState: 5_000 };
+
+beforeAll(async () => {
+  plane = await ControlPlaneFixture.start(folder.path);
+  admin = await plane.client();
+  site = await ToldSite.start(plane, admin);
+  await site.tell("device", { "2": { ...clientFacets("WKS-2"), applicationStates: [INSTALLED] } });
+});
+
+afterAll(async () => {
+  await site[Symbol.asyncDispose]();
+  await plane[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+});
+
+test("states of applications are listed, now and before, and their changes stand in the timeline", async () => {
+  const devices = async () => (await admin.get("/managedDevices")).value;
+  await until(async () => (await devices()).length === 1, "the device");
+  const path = `/managedDevices/${(await devices())[0].id}`;
+  const states = async (query = "") => (await admin.get(`${path}/applicationStates${query}`)).value;
+  expect(await states()).toMatchObject([
+    { displayName: "Browser", state: "installed", errorCode: null },
+  ]);
+  const told = {
+    applicationStates: [FAILED],
+    applicationErrors: [{ ...KEYS, ErrorCode: -2016410844 }],
+  };
+  await site.tell("device", { "2": told }, TOLD_AT + 60_000);
+  await until(async () => (await states())[0].state === "failed", "the failure");
+  expect(await states()).toMatchObject([
+    { errorCode: "0x87D00324", enforcementStateDescription: "deployment failed" },
+  ]);
+  const before = new Date(TOLD_AT + 30_000).toISOString();
+  expect(await states(`?at=${before}`)).toMatchObject([{ state: "installed" }]);
+  const { value: events } = await admin.get(`${path}/timeline`);
+  const kinds = events.map(({ kind }: { kind: string }) => kind);
+  expect(kinds).toEqual(["application.changed", "device.appeared"]);
+  expect(events[0].title).toMatch(/^Browser: Installed → Failed: 0x87D00324, the application/);
+});
