@@ -56,6 +56,17 @@ describe("without a control plane", () => {
     for (const text of await said()) expect(text).not.toMatch(/changed since/);
   });
 
+  test("a running service is asked although its configuration has a fault by now", async () => {
+    await using host = standaloneHost();
+    const child = await host.run();
+    const { pid } = await host.json("status");
+    host.write("config.json", { stateFolder: "state", ...standalone, wrong: true });
+    expect(await host.json("status")).toMatchObject({ pid });
+    expect((await host.command("deletions", "list")).exitCode).toBe(0);
+    await host.end(child, "SIGTERM");
+    expect((await host.command("status")).stderr).toMatch(/wrong: unknown key/);
+  });
+
   test("a second process on the same state folder is refused, the first one goes on", async () => {
     await using host = standaloneHost();
     await host.run();

@@ -1,27 +1,20 @@
 import { ConnectorError } from "../errors.ts";
-import type { Operations } from "../store/transaction.ts";
 import type { CliCall } from "./command.ts";
 import { askRunningService } from "./control-socket.ts";
-import { loadLocalConfiguration } from "./local-configuration.ts";
-import type { ServiceDefinition } from "./service-definition.ts";
+import { loadStateFolder } from "./local-configuration.ts";
 import { stateFolderAt } from "./state-folder.ts";
 
 /**
  * Asks the service that runs with the configuration of `--config`; `what` is what a person calls it. Throws ConnectorError `not-running`, and
  * what it answers.
  */
-export async function askService<Local, Desired, Rules, Ops extends Operations>(
+export async function askService(
   call: CliCall,
-  {
-    what,
-    ...definition
-  }: Pick<ServiceDefinition<Local, Desired, Rules, Ops>, "localConfiguration"> & {
-    readonly what: string;
-  },
+  what: string,
   method: string,
   argument?: unknown,
 ): Promise<unknown> {
-  const { stateFolder } = loadLocalConfiguration(definition, call.required("config"));
+  const stateFolder = loadStateFolder(call.required("config"));
   const { controlSocket } = stateFolderAt(stateFolder);
   const answered = await askRunningService(controlSocket, method, argument);
   if (answered !== undefined) return answered.result;

@@ -20,7 +20,7 @@ import type { ConnectorStatus, WaitingCommand } from "./connector-control.ts";
 import type { ConnectorOperations } from "./connector-operations.ts";
 import { askRunningService } from "./control-socket.ts";
 import { loadIdentity } from "./identity.ts";
-import { CONFIG_OPTION, loadLocalConfiguration } from "./local-configuration.ts";
+import { CONFIG_OPTION, loadLocalConfiguration, loadStateFolder } from "./local-configuration.ts";
 import { readRunFile } from "./run-file.ts";
 import type { ServiceDefinition } from "./service-definition.ts";
 import { holdStateFolder, type StateFolder, stateFolderAt } from "./state-folder.ts";
@@ -44,10 +44,11 @@ export function statusCommand<Local, Desired, Rules, Ops extends Operations>(
     summary: "show the state of the running service; exit code 1 where it is not healthy",
     options: { config: CONFIG_OPTION },
     async run(call) {
-      const local = loadLocalConfiguration(definition, call.required("config"));
-      const folder = stateFolderAt(local.stateFolder);
+      const file = call.required("config");
+      const folder = stateFolderAt(loadStateFolder(file));
       const answered = await askRunningService(folder.controlSocket, "status");
       if (answered === undefined) {
+        const local = loadLocalConfiguration(definition, file);
         return notRunning(definition.service, folder, local.standalone !== undefined);
       }
       // The answer comes from the same code at the other end of a socket in our own state folder.

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 import type { Operations } from "../store/transaction.ts";
 import type { CliOption } from "./command.ts";
 import { type CommonConfiguration, commonConfiguration } from "./common-configuration.ts";
@@ -13,6 +13,8 @@ export const CONFIG_OPTION: CliOption = {
   isRequired: true,
 };
 
+const placed = z.looseObject({ stateFolder: commonConfiguration.shape.stateFolder });
+
 /**
  * A connector's local configuration: the kernel's keys and the service's, nothing else.
  *
@@ -24,4 +26,14 @@ export function loadLocalConfiguration<Local, Desired, Rules, Ops extends Operat
 ): Local & CommonConfiguration {
   const schema = commonConfiguration.extend(definition.localConfiguration.shape).strict();
   return loadConfiguration(schema as unknown as z.ZodType<Local & CommonConfiguration>, file);
+}
+
+/**
+ * The state folder alone, for commands that ask the running service: a fault that came into the file since it started must not
+ * keep anybody from ending a session.
+ *
+ * @throws ConfigurationError where the file is not JSON or names no state folder.
+ */
+export function loadStateFolder(file: string): string {
+  return loadConfiguration(placed, file).stateFolder;
 }

@@ -1,7 +1,6 @@
 import { ConnectorError, codeOf } from "@isthmus/shared/errors";
 import { askService } from "@isthmus/shared/kernel/ask-service";
 import type { CliCall } from "@isthmus/shared/kernel/command";
-import { localConfiguration } from "../config/local-configuration.ts";
 
 /** Asks the running gateway. Throws as `askService` does. */
 export async function askGateway<Answer>(
@@ -9,8 +8,7 @@ export async function askGateway<Answer>(
   method: string,
   argument?: unknown,
 ): Promise<Answer> {
-  const definition = { localConfiguration, what: "gateway" };
-  return (await askService(call, definition, method, argument)) as Answer;
+  return (await askService(call, "gateway", method, argument)) as Answer;
 }
 
 /** Asks about the VPN. @throws ConnectorError `vpn-not-served` where the running gateway has none */
