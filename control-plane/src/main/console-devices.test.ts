@@ -249,9 +249,9 @@ describe("an action", () => {
     const helpdesk = await as("Helpdesk operator");
     const form = hiddenIn(await helpdesk.page(confirm("discoveryData")));
     expect((await helpdesk.submit(`${device}/actions`, form)).status).toBe(303);
-    const cancellable = (page: string) => page.match(/Cancel [a-z]+/gi) ?? [];
+    const cancellable = (page: string) => page.match(/Cancel [a-z]+ data on [a-z0-9]+/gi) ?? [];
     const page = await helpdesk.page(`${device}/actions`);
-    expect(cancellable(page)).toEqual(["Cancel discoveryData"]);
+    expect(cancellable(page)).toEqual(["Cancel Discovery data on PC0"]);
     const [, cancel = ""] = /action="([^"]*\/cancel)"/.exec(page) ?? [];
     expect((await helpdesk.submit(cancel, {})).status).toBe(303);
   });
