@@ -38,7 +38,7 @@ const SHARED_RANK: Readonly<Record<string, number>> = {
 const PURE = ["protocol", "core"];
 const PURE_MODULES = /^(node:(buffer|crypto|util|zlib|assert|net)|zod|ipaddr\.js|fast-xml-parser)$/;
 const PURE_SHARED =
-  /^@isthmus\/shared\/(x509\/|cmpivot\/|link\/(messages|inventory-messages|inventory-digest|site-messages|client-events)$|(errors|clock|random|bytes|limits|give-back)$)/;
+  /^@isthmus\/shared\/(x509\/|cmpivot\/|configmgr\/|link\/(messages|inventory-messages|inventory-digest|site-messages|client-events)$|(errors|clock|random|bytes|limits|give-back)$)/;
 const HIDDEN_DOORS =
   /\b(Math\.random|randomBytes|randomUUID|setInterval|setImmediate|performance|WebSocket|globalThis|getBuiltinModule|require)\b|\bimport\s*\(/;
 

@@ -12,7 +12,13 @@ test("a site is named, and everything else has a default that the guardrails all
   expect(desiredConfiguration.parse({ sites: [{ source: "CM1" }] }).sites).toEqual([
     {
       ...{ source: "CM1", inventoryClasses: DEFAULT_INVENTORY_CLASSES, collections: [] },
-      ...{ updateCompliance: true, applicationStates: true, truthMinutes: 60, inventoryHours: 24, hotSeconds: 20 },
+      ...{
+        updateCompliance: true,
+        applicationStates: true,
+        truthMinutes: 60,
+        inventoryHours: 24,
+        hotSeconds: 20,
+      },
       clientEventsPerHour: 5_000,
     },
   ]);
