@@ -67,6 +67,22 @@ test("nobody but a client passes with a client's address", () => {
   );
 });
 
+test("one client cannot fill the kernel's table of connections, nor keep idle ones there for days", () => {
+  const rules = rulesOf();
+  for (const [word, type] of [
+    ["ip", "ipv4_addr"],
+    ["ip6", "ipv6_addr"],
+  ]) {
+    const opening = 'iifname { "isthmus0", "isthmus1" } ct status & confirmed == 0';
+    const counted = `add @${word}Clients { ${word} saddr ct count over 8192 }`;
+    expect(rules).toContain(`set ${word}Clients { type ${type}; size 65536; flags dynamic; }`);
+    expect(rules).toContain(`${opening} ${counted} counter name connectionsRefused drop\n`);
+    expect(rules).toContain(`${opening} meta protocol ${word} meta l4proto tcp ct timeout set`);
+  }
+  // Where nothing is translated, the rules are not what makes the kernel track connections.
+  expect(rulesOf({ masquerade: false })).not.toContain("ct ");
+});
+
 test("without translation none is left, whatever an earlier run left in our table", () => {
   const rules = rulesOf({ masquerade: false });
   expect(rules).toMatch(/^table inet isthmus\ndelete table inet isthmus\ntable inet isthmus \{\n/);
@@ -117,7 +133,7 @@ test("where the interfaces to the internal network are known, IPv4 is let in by 
 test("nothing passes but what comes from clients or goes to them, unless the host forwards for others", () => {
   const tunnels = '{ "isthmus0", "isthmus1" }';
   expect(rulesOf()).toContain(
-    `    iifname ${tunnels} accept\n    oifname ${tunnels} accept\n    drop\n`,
+    `    iifname ${tunnels} accept\n    oifname ${tunnels} accept\n    drop\n  }`,
   );
   const inside = '{ "isthmus0", "isthmus1", "eth1" }';
   const named = rulesOf({ interfaces: ["eth1"], otherTraffic: "leave" });

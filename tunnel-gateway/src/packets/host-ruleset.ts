@@ -18,25 +18,67 @@ interface Family {
   readonly key: "ipv4" | "ipv6";
   readonly source: "ipv4Source" | "ipv6Source";
   readonly word: "ip" | "ip6";
+  readonly type: "ipv4_addr" | "ipv6_addr";
 }
 
 const FAMILIES: readonly Family[] = [
-  { key: "ipv4", source: "ipv4Source", word: "ip" },
-  { key: "ipv6", source: "ipv6Source", word: "ip6" },
+  { key: "ipv4", source: "ipv4Source", word: "ip", type: "ipv4_addr" },
+  { key: "ipv6", source: "ipv6Source", word: "ip6", type: "ipv6_addr" },
 ];
+
+/**
+ * Own limit on connections that the kernel tracks for one client address: twice what the packet threads keep of a session
+ * (FLOWS_PER_SESSION_AT_MOST of native/src/flow-table.h), for the kernel remembers for minutes what has ended there.
+ */
+const TRACKED_PER_CLIENT = 8_192;
+/** What NAT may not go below (RFC 5382 section 5: two hours and four minutes); Linux would keep an idle connection for five days. */
+const TCP_ESTABLISHED_SECONDS = 7_440;
+/** Of the packet that opens a connection. By state alone, each packet of one that nobody answers would be counted again. */
+const OPENING = "ct status & confirmed == 0";
 
 /** nftables' own language; what stands in it comes from checked configuration. */
 export function ruleset(options: RulesetOptions): string {
+  const translated = translation(options);
+  // Without translation the table tracks nothing, and is not to begin with it.
+  const { objects, rules } = translated.length === 0 ? NOTHING_TRACKED : tracking(options);
   return [
     `table inet ${TABLE}`,
     `delete table inet ${TABLE}`,
     `table inet ${TABLE} {`,
+    ...objects,
     ...origin(options),
-    ...passage(options),
-    ...translation(options),
+    ...passage(options, rules),
+    ...translated,
     "}",
     "",
   ].join("\n");
+}
+
+interface Tracking {
+  readonly objects: readonly string[];
+  readonly rules: readonly string[];
+}
+
+const NOTHING_TRACKED: Tracking = { objects: [], rules: [] };
+
+/** Else one client could fill the table of connections, which is the whole host's, and nobody else could open any. */
+function tracking({ slices }: RulesetOptions): Tracking {
+  const families = FAMILIES.filter(({ key }) => slices.some((slice) => slice[key]));
+  const tunnels = names(slices.map(({ device }) => device));
+  // Whoever has an IPv6 address has an IPv4 address too. A full set would let pass what it cannot count.
+  const clients = slices.reduce((sum, { slots }) => sum + slots, 0);
+  const objects = families.flatMap(({ word, type }) => [
+    `  set ${word}Clients { type ${type}; size ${clients}; flags dynamic; }`,
+    `  ct timeout ${word}Tcp { protocol tcp; l3proto ${word}; policy = { established : ${TCP_ESTABLISHED_SECONDS} }; }`,
+  ]);
+  const rules = families.flatMap(({ word }) => {
+    const opening = `iifname ${tunnels} ${OPENING}`;
+    return [
+      `${opening} add @${word}Clients { ${word} saddr ct count over ${TRACKED_PER_CLIENT} } counter name connectionsRefused drop`,
+      `${opening} meta protocol ${word} meta l4proto tcp ct timeout set "${word}Tcp"`,
+    ];
+  });
+  return { objects: ["  counter connectionsRefused { }", ...objects], rules };
 }
 
 /** Else a neighbour of the gateway could write a client's address on its packets, and have them carried inside unjudged. */
@@ -51,7 +93,10 @@ function origin({ slices }: RulesetOptions): string[] {
 }
 
 /** Forwarding would let through whatever the host is sent for others; what clients need is all that it is switched on for. */
-function passage({ slices, interfaces, otherTraffic }: RulesetOptions): string[] {
+function passage(
+  { slices, interfaces, otherTraffic }: RulesetOptions,
+  first: readonly string[],
+): string[] {
   const tunnels = names(slices.map(({ device }) => device));
   const inside = interfaces && names([...slices.map(({ device }) => device), ...interfaces]);
   const rules = [
@@ -60,7 +105,7 @@ function passage({ slices, interfaces, otherTraffic }: RulesetOptions): string[]
   ];
   const others =
     otherTraffic === "drop" ? ["drop"] : [`iifname ${tunnels} drop`, `oifname ${tunnels} drop`];
-  return chain("passage", "filter hook forward priority filter", [...rules, ...others]);
+  return chain("passage", "filter hook forward priority filter", [...first, ...rules, ...others]);
 }
 
 /** Pools first: a packet goes by the first rule that speaks of its address. */
