@@ -8,6 +8,7 @@ import {
 } from "node:tls";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { Admission, type AdmissionLimits, type PendingPlace } from "./admission.ts";
+import { HandshakeThrottle } from "./handshake-throttle.ts";
 import { resetSocket } from "./reset-socket.ts";
 
 /** What the gateway shows, and whom it trusts. PEM. */
@@ -39,7 +40,7 @@ export interface AcceptedConnection {
 export type ProtocolFront = (connection: AuthenticatedSocket) => void;
 
 /** Why a connection ended before it reached a front; a closed set, fit for a metric label. */
-export type HandshakeFailure = "too-many" | "handshake" | "certificate" | "protocol";
+export type HandshakeFailure = "too-many" | "throttled" | "handshake" | "certificate" | "protocol";
 
 /** A connection that never became one. */
 export interface FailedConnection {
@@ -63,6 +64,8 @@ export interface TlsListenerOptions {
   readonly onFailure: (failed: FailedConnection) => void;
 }
 
+/** A client without a certificate has cost little, and may be a load balancer that looks whether somebody answers. */
+const CHEAP_FAILURE = "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE";
 /** Own limit on connections that the system has accepted and we have not seen. */
 const BACKLOG = 1_024;
 
@@ -92,10 +95,13 @@ export class TlsListener implements AsyncDisposable {
   readonly #listener: Server;
   readonly #tls: TlsServer;
   readonly #admission: Admission;
+  readonly #throttle = new HandshakeThrottle(() => performance.now());
   /** Addresses by accepted socket, which alone is still there when a handshake has failed. */
   readonly #clients = new WeakMap<Socket, string>();
   /** By `endpointsOf`: the TLS server does not say which socket a TLS socket was made of. */
   readonly #accepted = new Map<string, { readonly socket: Socket; readonly place: PendingPlace }>();
+  /** Connections whose handshake goes on, by socket with their client's address. */
+  readonly #shaking = new Map<Socket, string>();
 
   constructor(options: TlsListenerOptions) {
     this.#options = options;
@@ -109,7 +115,9 @@ export class TlsListener implements AsyncDisposable {
     });
     this.#tls.on("secureConnection", (socket) => this.#onSecure(socket));
     this.#tls.on("tlsClientError", (error, socket) => {
-      this.#options.onFailure(this.#failureOf(error, socket));
+      const failure = this.#failureOf(error, socket);
+      this.#options.onFailure(failure);
+      if (failure.code !== CHEAP_FAILURE) this.#count(socket);
       socket.destroy();
     });
     this.#listener = createServer({ allowHalfOpen: true, noDelay: true });
@@ -163,13 +171,22 @@ export class TlsListener implements AsyncDisposable {
 
   #onConnection(socket: Socket, remoteAddress?: string): void {
     const address = remoteAddress ?? socket.remoteAddress;
+    if (address !== undefined && this.#throttle.isClosedTo(address)) {
+      this.#options.onFailure({ kind: "throttled", address, code: undefined });
+      socket.resetAndDestroy();
+      return;
+    }
     const place = this.#admission.enter(socket, address);
     if (!place) {
       this.#options.onFailure({ kind: "too-many", address, code: undefined });
       socket.resetAndDestroy();
       return;
     }
-    if (address !== undefined) this.#clients.set(socket, address);
+    if (address !== undefined) {
+      this.#clients.set(socket, address);
+      this.#shaking.set(socket, address);
+      socket.once("close", () => this.#shaking.delete(socket));
+    }
     const endpoints = endpointsOf(socket);
     this.#accepted.set(endpoints, { socket, place });
     socket.once("close", () => this.#accepted.delete(endpoints));
@@ -184,9 +201,20 @@ export class TlsListener implements AsyncDisposable {
     return { kind: "handshake", address, code: error.code };
   }
 
+  /** What comes after the failure that closes the door is not even verified, though its handshake has begun. */
+  #count(socket: TLSSocket): void {
+    const accepted = acceptedSocketOf(socket);
+    const address = this.#clientOf(socket);
+    // Who has sent nothing has cost nothing.
+    if (address === undefined || accepted?.bytesRead === 0) return;
+    if (!this.#throttle.failed(address)) return;
+    for (const [other, client] of this.#shaking) {
+      if (other !== accepted && this.#throttle.isClosedTo(client)) other.destroy();
+    }
+  }
+
   #clientOf(socket: TLSSocket): string | undefined {
-    // Node's own name for it; a TLS socket that has failed knows no address any more.
-    const { _parent: accepted } = socket as { readonly _parent?: Socket };
+    const accepted = acceptedSocketOf(socket);
     return (accepted && this.#clients.get(accepted)) ?? socket.remoteAddress;
   }
 
@@ -194,6 +222,9 @@ export class TlsListener implements AsyncDisposable {
     // Until a front takes over; without a listener an error would end the process.
     socket.on("error", () => socket.destroy());
     const accepted = this.#accepted.get(endpointsOf(socket));
+    const client = accepted && this.#shaking.get(accepted.socket);
+    if (accepted) this.#shaking.delete(accepted.socket);
+    if (client !== undefined && socket.authorized) this.#throttle.succeeded(client);
     const { fronts, otherwise } = this.#options;
     const front = fronts.get(socket.alpnProtocol || otherwise);
     if (!socket.authorized || !accepted || !front) {
@@ -209,6 +240,11 @@ export class TlsListener implements AsyncDisposable {
     const certificate = socket.getPeerX509Certificate()?.raw;
     front({ socket, certificate, reset, place: accepted.place });
   }
+}
+
+/** Node's own name for it; a TLS socket that has failed knows no address any more. */
+function acceptedSocketOf(socket: TLSSocket): Socket | undefined {
+  return (socket as { readonly _parent?: Socket })._parent;
 }
 
 function endpointsOf(socket: Socket): string {

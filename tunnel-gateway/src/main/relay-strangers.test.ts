@@ -16,7 +16,8 @@ function closed(socket: Socket): Promise<void> {
 async function sayRaw({ port }: GatewayUnderTest, text: string): Promise<void> {
   const socket = connect({ port, host: "127.0.0.1" });
   socket.on("error", () => {});
-  socket.write(text);
+  if (text === "") socket.once("connect", () => socket.destroy());
+  else socket.write(text);
   await closed(socket);
 }
 
@@ -43,7 +44,25 @@ test("failed handshakes are counted by why", async () => {
   });
 });
 
+test("an address whose handshakes fail again and again is turned away at the door for a while", async () => {
+  await using gateway = await startGateway();
+  for (let n = 0; n < 20; n += 1) await sayRaw(gateway, "");
+  for (let n = 0; n < 20; n += 1) await sayTls(gateway, {});
+  // Probes and clients without a certificate are no reason; chains that have to be verified are.
+  const hostile = { cert: other.certificate, key: other.key };
+  await Promise.all(Array.from({ length: 40 }, () => sayTls(gateway, hostile)));
+  const before = await throttled(gateway);
+  await sayTls(gateway, hostile);
+  expect(await throttled(gateway)).toBe(before + 1);
+});
+
+async function throttled({ kernel }: GatewayUnderTest): Promise<number> {
+  const text = await kernel.metrics.metrics();
+  return Number(/handshakes_failed_total\{reason="throttled"\} (\d+)/.exec(text)?.[1] ?? 0);
+}
+
 test.each([
+  ["throttled", undefined, "throttled"],
   ["too-many", undefined, "too-many"],
   ["certificate", "CERT_HAS_EXPIRED", "certificate"],
   ["handshake", "ERR_TLS_HANDSHAKE_TIMEOUT", "timeout"],
