@@ -5,6 +5,8 @@ export function controlPlaneOptions(folder: string, port: number): ServiceOption
   return {
     name: "control-plane",
     folder,
+    // As deploy/control-plane/Dockerfile has it.
+    environment: { NODE_OPTIONS: "--max-semi-space-size=8" },
     configuration: {
       listen: { address: "127.0.0.1", port },
       publicUrl: `https://localhost:${port}`,

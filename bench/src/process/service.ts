@@ -26,6 +26,8 @@ export interface ServiceOptions {
   readonly folder: string;
   /** Its local configuration; `stateFolder` is filled in. */
   readonly configuration: Readonly<Record<string, unknown>>;
+  /** What its image has in the environment beyond what is there. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** A service's folder: configuration file and state below it. */
@@ -69,7 +71,9 @@ export function startRun(
   environment: Readonly<Record<string, string>> = {},
 ): Foreign {
   const words = [entryOf(options.name), "run", "--config", files.configurationFile];
-  return startForeign(process.execPath, words, { environment });
+  return startForeign(process.execPath, words, {
+    environment: { ...options.environment, ...environment },
+  });
 }
 
 /** Waits for the run file of this very process and for its health listener's word. */

@@ -19,14 +19,14 @@ import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
 import { checkLines } from "@isthmus/shared/kernel/status-text";
 import { SERVICES } from "@isthmus/shared/link/messages";
 import { systemRandom } from "@isthmus/shared/random";
-import { type Configuration, configuration, LOG_LEVELS } from "../config/configuration.ts";
+import { type Configuration, configuration } from "../config/configuration.ts";
 import { Passwords } from "../core/password.ts";
 import { ROLES } from "../core/roles.ts";
 import { verifySignedLog } from "../signer/signed-log.ts";
 import { ask } from "./ask.ts";
 import { checkAll } from "./check.ts";
 import { startControlPlane } from "./control-plane.ts";
-import { runSigner } from "./run-signer.ts";
+import { signerCommand } from "./signer-command.ts";
 import { signerFolder } from "./signer-paths.ts";
 
 const CONFIG: Readonly<Record<string, CliOption>> = {
@@ -120,42 +120,7 @@ export const commands: readonly CliCommand[] = [
       },
     ],
   },
-  {
-    name: "signer",
-    summary: "the process that holds the tenant key",
-    commands: [
-      {
-        name: "run",
-        summary: "sign typed statements until SIGTERM or SIGINT",
-        options: {
-          "state-folder": {
-            type: "string",
-            summary: "key and log",
-            valueName: "PATH",
-            isRequired: true,
-          },
-          socket: {
-            type: "string",
-            summary: "Unix socket to listen on",
-            valueName: "PATH",
-            isRequired: true,
-          },
-          "log-level": {
-            type: "string",
-            summary: "least severe entries that are logged",
-            valueName: "LEVEL",
-            default: "info",
-            values: LOG_LEVELS,
-          },
-          "until-stdin-ends": {
-            type: "boolean",
-            summary: "stop with the process that started this one",
-          },
-        },
-        run: runTheSigner,
-      },
-    ],
-  },
+  signerCommand,
   {
     name: "tenant-key",
     summary: "the key whose signatures connectors trust",
@@ -200,16 +165,6 @@ async function run(call: CliCall): Promise<CliAnswer> {
   const exitCode = await runUntilStopped(async (lifetime) => {
     await startControlPlane(settings, lifetime);
   }, log);
-  return { text: "", value: {}, exitCode: exitCode === 0 ? EXIT_OK : EXIT_FAILED };
-}
-
-async function runTheSigner(call: CliCall): Promise<CliAnswer> {
-  const exitCode = await runSigner({
-    stateFolder: resolve(call.required("state-folder")),
-    socket: resolve(call.required("socket")),
-    logLevel: call.required("log-level"),
-    isUntilStdinEnds: call.flag("until-stdin-ends"),
-  });
   return { text: "", value: {}, exitCode: exitCode === 0 ? EXIT_OK : EXIT_FAILED };
 }
 

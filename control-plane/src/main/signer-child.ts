@@ -10,7 +10,7 @@ const MAX_BACK_OFF_MS = 5_000;
 const STABLE_AFTER_MS = 30_000;
 const STOP_WITHIN_MS = 5_000;
 
-const ENTRY = fileURLToPath(new URL("../main.ts", import.meta.url));
+const ENTRY = fileURLToPath(new URL("./signer-main.ts", import.meta.url));
 
 /** Keeps a signer process running. It ends with this process, however that ends: the pipe to it closes. */
 export class SignerChild implements AsyncDisposable {
