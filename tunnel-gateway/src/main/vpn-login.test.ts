@@ -319,4 +319,44 @@ describe("who guesses", () => {
       kind: "accepted",
     });
   });
+
+  test("keeps nobody behind the same address from a list that asks for a certificate alone", async () => {
+    await using all = await start([userGroup([["ldap"], ["certificate"]])]);
+    const guesser = client(all);
+    for (let guess = 0; guess < 8; guess += 1) await guesser.answer(await guesser.begin(), WRONG);
+    const holder = client(all, { connection: all.engine.connection([d1]) });
+    expect(await holder.begin()).toMatchObject({ kind: "accepted", userName: RIGHT.username });
+    const silent = client(all, { hasNoCertificate: false });
+    const asked = await silent.begin();
+    expect(asked.kind).toBe("certificate");
+    expect(await holder.answer(asked, {})).toMatchObject({ kind: "accepted" });
+    // Without one he hears the ban, and is asked no second time.
+    const refusal = { code: "credentials-wrong", retryAfterSeconds: 1_200 };
+    expect(await silent.answer(await silent.begin(), {})).toMatchObject({ refusal });
+    all.configure({ vpn: { groups: [userGroup([["certificate", "ldap"]])] } });
+    expect(await holder.begin()).toMatchObject({ kind: "refused", refusal });
+    all.configure({ vpn: { groups: [userGroup([["certificate"]])] } });
+    expect(await holder.begin()).toMatchObject({ kind: "accepted" });
+    const none = client(all, { hasNoCertificate: true });
+    expect(await none.begin()).toMatchObject({ refusal: { code: "certificate-missing" } });
+  });
+});
+
+test("of what a client answers, only what was asked for is given to authenticators and kept", async () => {
+  const seen: string[][] = [];
+  const people = ldap();
+  const noting: Authenticator = {
+    ...people,
+    answer: (state, answers, context, signal) => {
+      seen.push([...answers.keys()]);
+      return people.answer(state, answers, context, signal);
+    },
+  };
+  await using all = await start([userGroup([["ldap", "codes"]])], [noting, codes]);
+  const { begin, answer } = client(all);
+  const second = await answer(await begin(), { ...RIGHT, more: "x".repeat(60_000) });
+  expect(seen).toEqual([["username", "password"]]);
+  if (!("opaque" in second)) throw new Error(JSON.stringify(second));
+  const kept = all.parts.pending.take(second.opaque)?.progress.answers;
+  expect([...(kept?.keys() ?? [])]).toEqual(["username", "password"]);
 });

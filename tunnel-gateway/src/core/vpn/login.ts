@@ -29,7 +29,14 @@ export interface PendingLogin {
   readonly authentication: VpnGroup["authentication"];
   readonly progress: LoginProgress;
   /** Of a question; the authenticator's own. */
-  readonly question: { readonly state: unknown; readonly fields: readonly FormField[] } | undefined;
+  readonly question:
+    | {
+        readonly state: unknown;
+        readonly fields: readonly FormField[];
+        /** Of what it is answered with. Whatever else a client sends is neither given to anybody nor kept. */
+        readonly answers: readonly string[];
+      }
+    | undefined;
   /** How often the user has been asked anew after a wrong answer. */
   readonly tries: number;
 }
@@ -62,13 +69,13 @@ export class Login implements VpnLogin {
   }
 
   async begin(request: LoginRequest, signal: AbortSignal): Promise<LoginAnswer> {
-    const banned = this.#banOf("address", scoredAddress(request.connection.remoteAddress));
-    if (banned) return this.#refuse(request, banned, { isBanned: true });
     const { rules } = this.#options.access;
     const asked = request.group === undefined ? undefined : groupNamed(rules.vpn, request.group);
     const group = asked ?? rules.vpn.groups[0];
     if (!group) return this.#refuse(request, NO_GROUPS);
     const walk = { group, request, signal };
+    const banned = this.#addressBanOf(request);
+    if (banned) return this.#despite(banned, walk, START);
     const silent = await this.#withoutAsking(walk);
     if (silent) return silent;
     return this.#settle(walk, await this.#options.walk.go(walk, START), 0, undefined);
@@ -87,6 +94,8 @@ export class Login implements VpnLogin {
     const walk = { group, request, signal };
     const { question, tries } = pending;
     if (!question) {
+      const banned = this.#addressBanOf(request);
+      if (banned) return this.#despite(banned, walk, { ...START, hasAskedForCertificate: true });
       return this.#settle(
         walk,
         await this.#options.walk.go(walk, pending.progress),
@@ -94,13 +103,27 @@ export class Login implements VpnLogin {
         undefined,
       );
     }
+    const answers = new Map([...fields].filter(([name]) => question.answers.includes(name)));
     const field = accountField(question.fields);
-    const typed = field === undefined ? undefined : fields.get(field);
+    const typed = field === undefined ? undefined : answers.get(field);
     const account = nameOf(pending.progress) ?? typed ?? pending.progress.account;
     const progress = { ...pending.progress, account };
     return this.#guess(walk, progress, tries, () =>
-      this.#options.walk.answer(walk, progress, question.state, fields),
+      this.#options.walk.answer(walk, progress, question.state, answers),
     );
+  }
+
+  /**
+   * A ban of an address is for those who guess there. A certificate cannot be guessed, so lists that want nothing else stay
+   * open; an account is banned by its name, which none of them asks for.
+   */
+  async #despite(banned: Refusal, walk: Walk, from: LoginProgress): Promise<LoginAnswer> {
+    const { authentication } = walk.group;
+    const lists = authentication.filter(isCertificateAlone);
+    const stop = await this.#options.walk.go({ ...walk, lists }, from);
+    const isOther = stop.kind === "exhausted" && lists.length < authentication.length;
+    if (isOther) return this.#refuse(walk.request, banned, { isBanned: true });
+    return this.#settle(walk, stop, 0, undefined);
   }
 
   /** A certificate or a bearer token may be all that a list wants, wherever it stands. */
@@ -109,8 +132,7 @@ export class Login implements VpnLogin {
     const hasToken = request.bearerToken !== undefined;
     const hasCertificate = request.connection.certificates.length > 0;
     for (const list of group.authentication) {
-      const isCertificateAlone = list.every((name) => name === CERTIFICATE);
-      if (!(isCertificateAlone ? hasCertificate : hasToken)) continue;
+      if (!(isCertificateAlone(list) ? hasCertificate : hasToken)) continue;
       const stop = await this.#options.walk.go({ ...walk, lists: [list] }, START);
       if (stop.kind === "done") return this.#accept(walk, stop.progress);
       if (!stop.progress.hasGuessed) continue;
@@ -130,8 +152,7 @@ export class Login implements VpnLogin {
     const { request, group } = walk;
     const key = this.#accountKey(request, progress);
     const banned =
-      this.#banOf("address", scoredAddress(request.connection.remoteAddress)) ??
-      (key === undefined ? undefined : this.#banOf("account", key));
+      this.#addressBanOf(request) ?? (key === undefined ? undefined : this.#banOf("account", key));
     const { account } = progress;
     if (banned) return this.#refuse(request, banned, { group, isBanned: true, account });
     const refund = this.#charge(request, progress);
@@ -186,7 +207,9 @@ export class Login implements VpnLogin {
     const { group } = walk;
     const { state, message } = question;
     const fields = question.kind === "ask" ? question.fields : [];
-    const opaque = this.#keep(walk, { progress, question: { state, fields }, tries });
+    const answers =
+      question.kind === "ask" ? fields.map(({ name }) => name) : [question.tokenCookie];
+    const opaque = this.#keep(walk, { progress, question: { state, fields, answers }, tries });
     const { groups: all } = this.#options.access.rules.vpn;
     const groups = all.map(({ name, label }) => ({ name, label }));
     const where = { opaque, message, groups, group: group.name };
@@ -260,6 +283,10 @@ export class Login implements VpnLogin {
     for (const account of new Set(all)) places.learn(account, whence(request, progress));
   }
 
+  #addressBanOf({ connection }: LoginRequest): Refusal | undefined {
+    return this.#banOf("address", scoredAddress(connection.remoteAddress));
+  }
+
   /** Nobody learns by the words whether it was the password or the ban. */
   #banOf(kind: "address" | "account", key: string): Refusal | undefined {
     const { scores, clock } = this.#options;
@@ -293,6 +320,10 @@ interface RefusalDetails {
 function whence({ connection }: LoginRequest, { holder }: LoginProgress): Whence {
   const certificate = connection.certificates[0] ?? holder?.der;
   return { address: scoredAddress(connection.remoteAddress), certificate };
+}
+
+function isCertificateAlone(list: readonly string[]): boolean {
+  return list.every((name) => name === CERTIFICATE);
 }
 
 function factsOf({ issuer: _, ...facts }: PeerCertificate): CertificateFacts {
