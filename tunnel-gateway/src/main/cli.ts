@@ -60,6 +60,9 @@ export const gatewayCli: readonly CliCommand[] = [
     async run(call) {
       const [deviceId = ""] = call.positionals;
       const value = await askGateway<{ cut: number }>(call, "cut", { deviceId });
+      if (value.cut === 0) {
+        return { text: `no connection of ${deviceId}`, value, exitCode: EXIT_FAILED };
+      }
       return { text: `${value.cut} connections of ${deviceId} ended`, value };
     },
   },

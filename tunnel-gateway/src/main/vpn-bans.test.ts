@@ -109,6 +109,17 @@ describe("bans", () => {
     expect(await logIn(last, "right", ELSEWHERE)).toBe("accepted");
   });
 
+  test("of an address are forgiven with what accounts have from there, and from nowhere else", async () => {
+    await using all = await start();
+    await logIn(all, "right", HOME);
+    await attack(all, HOME);
+    await attack(all, ELSEWHERE);
+    const cleared = await controlsOf(all)["vpn-bans-clear"]?.({ key: HOME });
+    expect(cleared).toEqual({ cleared: 2 });
+    expect(all.parts.scores.bans().map(({ key }) => key)).toEqual([ELSEWHERE, ALICE]);
+    expect(await logIn(all, "right", HOME)).toBe("accepted");
+  });
+
   test("of a flood from ten thousand addresses are few writes", async () => {
     await using all = await start();
     const writes: number[] = [];

@@ -95,7 +95,13 @@ describe("the operator's commands", () => {
 
   test("kick by session, user or device, and say how many it were", async () => {
     await using operator = await startWithSession();
-    expect((await operator.run("kick", "nobody")).printed).toBe("0 sessions of nobody ended\n");
+    const typo = { exitCode: 1, printed: "no session of nobody\n" };
+    expect(await operator.run("kick", "nobody")).toMatchObject(typo);
+    const nodev = { exitCode: 1, printed: "no connection of nodev\n" };
+    expect(await operator.run("cut", "nodev")).toMatchObject(nodev);
+    const document = await operator.run("kick", "nobody", "--json");
+    expect(document.exitCode).toBe(1);
+    expect(JSON.parse(document.printed)).toEqual({ ended: 0 });
     expect((await operator.run("kick", "d1")).printed).toBe("1 sessions of d1 ended\n");
     expect(operator.engine.open.size).toBe(0);
   });
@@ -148,7 +154,12 @@ describe("the operator's commands", () => {
   test("forgive one address, and everybody only when asked to", async () => {
     await using operator = await startWithSession();
     expect((await operator.run("bans", "list")).printed).toBe("0 banned\n");
-    expect((await operator.run("bans", "clear", "192.0.2.1")).printed).toBe("0 forgiven\n");
+    const printed = "nothing to forgive 192.0.2.1: see bans list\n";
+    expect(await operator.run("bans", "clear", "192.0.2.1")).toMatchObject({
+      exitCode: 1,
+      printed,
+    });
+    expect(await operator.run("bans", "clear", "--all")).toMatchObject({ exitCode: 0 });
     expect((await operator.run("bans", "clear")).exitCode).toBe(2);
     expect((await operator.run("bans", "clear", "--all")).exitCode).toBe(0);
   });

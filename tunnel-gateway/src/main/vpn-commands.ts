@@ -1,4 +1,4 @@
-import { type CliCommand, UsageError } from "@isthmus/shared/kernel/command";
+import { type CliCommand, EXIT_FAILED, UsageError } from "@isthmus/shared/kernel/command";
 import { CONFIG_OPTION } from "@isthmus/shared/kernel/local-configuration";
 import { askVpn } from "./ask-gateway.ts";
 import type { DetailedVpnSession, ListedUser, ListedVpnSession } from "./vpn-listing.ts";
@@ -141,6 +141,9 @@ export const vpnCommands: readonly CliCommand[] = [
     async run(call) {
       const [who] = call.positionals;
       const value = await askVpn<{ ended: number }>(call, "vpn-kick", { who });
+      if (value.ended === 0) {
+        return { text: `no session of ${who}`, value, exitCode: EXIT_FAILED };
+      }
       return { text: `${value.ended} sessions of ${who} ended`, value };
     },
   },
@@ -169,6 +172,10 @@ export const vpnCommands: readonly CliCommand[] = [
             throw new UsageError("bans clear needs an address or an account, or --all");
           }
           const value = await askVpn<{ cleared: number }>(call, "vpn-bans-clear", { key });
+          if (value.cleared === 0 && key !== undefined) {
+            const text = `nothing to forgive ${key}: see bans list`;
+            return { text, value, exitCode: EXIT_FAILED };
+          }
           return { text: `${value.cleared} forgiven`, value };
         },
       },

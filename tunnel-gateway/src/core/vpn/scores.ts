@@ -107,10 +107,15 @@ export class Scores {
     return score ? this.#pointsAt(score, this.#clock.now()) : 0;
   }
 
-  /** Forgives, an account wherever it was guessed from; all where no keys are given. The number of scores that there were. */
+  /**
+   * Forgives: an account wherever it was guessed from, an address whatever was guessed there; all where no keys are given. The
+   * number of scores that there were.
+   */
   clear(keys?: readonly string[]): number {
     const isMeant = (key: string) =>
-      keys?.some((one) => key === one || key.startsWith(`${one}${AT}`)) ?? true;
+      keys?.some(
+        (one) => key === one || key.startsWith(`${one}${AT}`) || key.endsWith(`${AT}${one}`),
+      ) ?? true;
     let cleared = 0;
     for (const kind of KINDS) {
       for (const key of this.#scores[kind].keys()) {
