@@ -63,6 +63,10 @@ describe("without a control plane", () => {
     host.write("config.json", { stateFolder: "state", ...standalone, wrong: true });
     expect(await host.json("status")).toMatchObject({ pid });
     expect((await host.command("deletions", "list")).exitCode).toBe(0);
+    expect(await host.json("audit", "verify")).toMatchObject({ isIntact: true });
+    const before = ["--before", "2020-01-01"];
+    expect(await host.json("audit", "erase", ...before)).toEqual({ erased: 0 });
+    expect((await host.command("approve", "another")).stderr).not.toContain("unknown key");
     await host.end(child, "SIGTERM");
     expect((await host.command("status")).stderr).toMatch(/wrong: unknown key/);
   });

@@ -88,12 +88,11 @@ export function approveCommand<Local, Desired, Rules, Ops extends Operations>(
     options: { config: CONFIG_OPTION },
     positionals: [{ name: "id", summary: "the command's id", isOptional: true }],
     async run(call) {
-      const places = placesOf(definition, call);
-      const { folder } = places;
+      const folder = folderOf(call);
       const [id] = call.positionals;
       if (id === undefined) return await listWaiting(folder);
       const answered = await askRunningService(folder.controlSocket, "approve", { id });
-      if (answered === undefined) await approveStopped(definition, places, id);
+      if (answered === undefined) await approveStopped(definition, placesOf(definition, call), id);
       return { text: `Approved ${id}.`, value: { id } };
     },
   };
@@ -144,12 +143,10 @@ export function auditCommand<Local, Desired, Rules, Ops extends Operations>(
           "recompute the chain and compare it with the heads the control plane countersigned",
         options: { config: CONFIG_OPTION },
         async run(call) {
-          const places = placesOf(definition, call);
-          const { folder } = places;
-          const answered = await askRunningService(folder.controlSocket, "verify-audit");
+          const answered = await askRunningService(folderOf(call).controlSocket, "verify-audit");
           const report =
             answered === undefined
-              ? await verifyStopped(definition, places)
+              ? await verifyStopped(definition, placesOf(definition, call))
               : (answered.result as AuditReport);
           const exitCode = report.isIntact ? EXIT_OK : EXIT_FAILED;
           return { text: describeAudit(report), value: report, exitCode };
@@ -192,14 +189,13 @@ async function erase<Local, Desired, Rules, Ops extends Operations>(
   definition: AnyDefinition<Local, Desired, Rules, Ops>,
   call: CliCall,
 ): Promise<CliAnswer> {
-  const places = placesOf(definition, call);
-  const { folder } = places;
   const before = Date.parse(call.required("before"));
   if (!Number.isFinite(before)) throw new UsageError("--before is no date, e.g. 2026-01-31");
-  const answered = await askRunningService(folder.controlSocket, "erase-audit", { before });
+  const { controlSocket } = folderOf(call);
+  const answered = await askRunningService(controlSocket, "erase-audit", { before });
   const erased =
     answered === undefined
-      ? await eraseStopped(definition, places, before)
+      ? await eraseStopped(definition, placesOf(definition, call), before)
       : z.object({ erased: z.number() }).parse(answered.result).erased;
   return { text: `Erased the payloads of ${erased} entries.`, value: { erased } };
 }
@@ -222,6 +218,12 @@ interface Places {
   readonly place: StorePlace;
 }
 
+/** All that is needed to ask the running service. */
+function folderOf(call: CliCall): StateFolder {
+  return stateFolderAt(loadStateFolder(call.required("config")));
+}
+
+/** Where nothing runs; the store may be in a database that the configuration names. */
 function placesOf<Local, Desired, Rules, Ops extends Operations>(
   definition: AnyDefinition<Local, Desired, Rules, Ops>,
   call: CliCall,
