@@ -69,6 +69,7 @@ describe("without a control plane", () => {
     expect((await host.command("approve", "another")).stderr).not.toContain("unknown key");
     await host.end(child, "SIGTERM");
     expect((await host.command("status")).stderr).toMatch(/wrong: unknown key/);
+    expect(await host.json("audit", "verify")).toMatchObject({ isIntact: true });
   });
 
   test("a second process on the same state folder is refused, the first one goes on", async () => {

@@ -223,11 +223,13 @@ function folderOf(call: CliCall): StateFolder {
   return stateFolderAt(loadStateFolder(call.required("config")));
 }
 
-/** Where nothing runs; the store may be in a database that the configuration names. */
+/** Where nothing runs. Only a service whose store may be in a database needs more of its configuration than the folder. */
 function placesOf<Local, Desired, Rules, Ops extends Operations>(
   definition: AnyDefinition<Local, Desired, Rules, Ops>,
   call: CliCall,
 ): Places {
+  const folder = folderOf(call);
+  if (definition.database === undefined) return { folder, place: { file: folder.storeFile } };
   const local = loadLocalConfiguration(definition, call.required("config"));
-  return { folder: stateFolderAt(local.stateFolder), place: storePlaceOf(definition, local) };
+  return { folder, place: storePlaceOf(definition, local) };
 }
