@@ -217,7 +217,12 @@ describe("desired configuration", () => {
     const refused = await admin.answer("PUT", path, { configuration: { sites, other: 1 } });
     expect(refused.status).toBe(400);
     const { message } = refused.body.error;
-    for (const at of ["sites[1].source", "sites[1].truthMinutes", "sites[1].collections[0]", "other"]) {
+    for (const at of [
+      "sites[1].source",
+      "sites[1].truthMinutes",
+      "sites[1].collections[0]",
+      "other",
+    ]) {
       expect(message).toContain(`configuration.${at}: `);
     }
     expect((await admin.answer("GET", path)).status).toBe(404);
