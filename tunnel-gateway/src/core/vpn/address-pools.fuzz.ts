@@ -74,7 +74,10 @@ test("whatever is written for a pool, the firewall is given addresses and no oth
       const pools = poolsOf(all);
       if (!pools) return;
       const nat = { masquerade: true, interfaces: undefined, otherTraffic: "drop" } as const;
-      const rules = ruleset({ slices, pools, ...nat });
+      // Less the words of its own that no pool has a part in.
+      const rules = ruleset({ slices, pools, ...nat })
+        .replaceAll(/@?\bip6?Clients\b|\bip6?Tcp\b|\bconnectionsRefused\b/g, "own")
+        .replaceAll("ct status & confirmed == 0", "own");
       expect(rules).toMatch(WORDS);
       expect(rules).not.toContain("drop #");
     }),
