@@ -28,6 +28,8 @@ export async function startGatewaySide(
     port: 443,
     deviceIds: [DEVICE_ID],
     local: { log: { level: "warn" } },
+    // The same host forwards for ocserv.
+    vpn: { nat: { otherTraffic: "leave" } },
   });
   remember(gateway.process);
   const { pid, port, output } = gateway;
