@@ -110,7 +110,8 @@ test("host-setup opens the way for clients alone, may run again, and goes withou
   const hostSetup = (...words: string[]) =>
     gateway.command("host-setup", "--user", "root", ...words);
   await sysctl("net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0");
-  await hostSetup();
+  // Its tunnels are there: nobody is held back who was not before.
+  expect(await hostSetup()).toMatchObject({ endsOthersForwarding: false });
   await hostSetup();
   const settings = ["inside", "outside", "isthmus0"].map(
     (device) => `net.ipv4.conf.${device}.forwarding`,
@@ -141,4 +142,7 @@ test("host-setup opens the way for clients alone, may run again, and goes withou
   await hostSetup("--remove");
   expect(await lab.ip("gateway", "-o link")).not.toContain("isthmus");
   expect(await lab.run("gateway", ["nft", "list", "tables"])).not.toContain("isthmus");
+  // It forwards still.
+  expect(await hostSetup()).toMatchObject({ endsOthersForwarding: true });
+  await hostSetup("--remove");
 });

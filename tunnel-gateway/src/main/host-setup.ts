@@ -7,7 +7,8 @@ import { vpnLocalConfiguration } from "../config/vpn-local-configuration.ts";
 import { addressPools } from "../core/vpn/address-pools.ts";
 import { tunnelSlices } from "../core/vpn/tunnel-slices.ts";
 import { hostPlan, removalPlan } from "../packets/host-plan.ts";
-import { asScript, carryOut } from "../packets/host-setup.ts";
+import { asScript, carryOut, isSet } from "../packets/host-setup.ts";
+import { deviceFlags } from "../packets/network-device.ts";
 
 /** Of the TUN devices; a client's own MTU is smaller and kept by the packet threads. */
 export const TUNNEL_MTU = 1_500;
@@ -43,21 +44,38 @@ export const hostSetup: CliCommand = {
     remove: { type: "boolean", summary: "take it all away again" },
   },
   async run(call) {
-    const steps = stepsOf(call);
+    const vpn = vpnOf(call);
+    const steps = stepsOf(vpn, call);
     if (call.flag("print")) return { text: asScript(steps), value: steps };
+    const isRemoval = call.flag("remove");
+    const endsForwarding = !isRemoval && endsOthersForwarding(vpn);
     carryOut(steps, (line) => call.note(line));
-    const done = call.flag("remove")
+    const done = isRemoval
       ? "removed; forwarding is left as it is, for others may need it"
       : "the gateway can start now";
-    return { text: `${steps.length} steps: ${done}`, value: { steps: steps.length } };
+    const text = `${steps.length} steps: ${done}${endsForwarding ? OTHERS : ""}`;
+    return { text, value: { steps: steps.length, endsOthersForwarding: endsForwarding } };
   },
 };
 
-function stepsOf(call: CliCall) {
+const OTHERS =
+  '\nThis host forwarded before, and now for clients of the VPN alone: where it is a router or runs containers, set vpn.nat.otherTraffic to "leave" and run this again.';
+
+type Vpn = NonNullable<z.infer<typeof needed>["vpn"]>;
+
+/** Whether the host forwards already, for others, who are to be held back for the first time. */
+function endsOthersForwarding(vpn: Vpn): boolean {
+  const isFirst = tunnelSlices(vpn).every(({ device }) => deviceFlags(device) === undefined);
+  return isFirst && vpn.nat.otherTraffic === "drop" && isSet("net/ipv4/ip_forward");
+}
+
+function vpnOf(call: CliCall): Vpn {
   const { vpn } = loadConfiguration(needed, call.required("config"));
-  if (vpn === undefined) {
-    throw new ConnectorError("vpn-not-configured", "the configuration file has no section vpn");
-  }
+  if (vpn !== undefined) return vpn;
+  throw new ConnectorError("vpn-not-configured", "the configuration file has no section vpn");
+}
+
+function stepsOf(vpn: Vpn, call: CliCall) {
   const slices = tunnelSlices(vpn);
   if (call.flag("remove")) return removalPlan(slices);
   const { masquerade, interfaces, otherTraffic } = vpn.nat;
