@@ -1,6 +1,7 @@
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { ConsoleBrowser, rowsIn } from "../testing/console-browser.ts";
 import { clientFacets, TOLD_AT, ToldSite } from "../testing/told-site.ts";
 import { type ApiClient, ControlPlaneFixture } from "./control-plane-fixture.ts";
 
@@ -49,4 +50,15 @@ test("states of applications are listed, now and before, and their changes stand
   const kinds = events.map(({ kind }: { kind: string }) => kind);
   expect(kinds).toEqual(["application.changed", "device.appeared"]);
   expect(events[0].title).toMatch(/^Browser: Installed → Failed: 0x87D00324, the application/);
+});
+
+test("the device's page in the console shows what failed, in words, and what to do", async () => {
+  const browser = new ConsoleBrowser(plane);
+  await browser.signIn("admin", plane.firstPassword);
+  const [{ id }] = (await admin.get("/managedDevices")).value;
+  const page = await browser.page(`/devices/${id}/applications`);
+  expect(page).toContain("Deployed to this device");
+  const [browserRow] = rowsIn(page).filter(([name]) => name?.includes("Browser"));
+  expect(browserRow?.[1]).toMatch(/^Failed/i);
+  expect(page).toMatch(/<code>0x87D00324<\/code> the application .*detect/);
 });
