@@ -28,6 +28,7 @@ import { systemClock } from "@isthmus/shared/clock";
 import { runCheck } from "@isthmus/shared/kernel/health";
 import { systemRandom } from "@isthmus/shared/random";
 import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
+import { until } from "@isthmus/shared/testing/until";
 import { describe, expect, test } from "vitest";
 import type { Fault, FaultRule } from "../simulators/configmgr/faults.ts";
 import { type Site, startSite } from "../simulators/configmgr/site.ts";
@@ -193,6 +194,8 @@ test("a dead provider is given up in time, left alone, and used again once it is
   using client = clientOf(site, { limits, parts: { clock: { now: () => now } } });
   const ask = () => rejectedCode(() => client.rows(DEVICE, { top: 1 }, asking()));
   expect(await Promise.all([ask(), ask()])).toEqual(["site-timeout", "site-timeout"]);
+  // Another class was asked before the whole site is left alone.
+  await until(() => client.breaker.kind === "open", "the breaker to open");
   expect(await ask()).toBe("site-circuit-open");
   back();
   now += 100;
