@@ -53,6 +53,11 @@ export class HandshakeThrottle {
     return closes;
   }
 
+  /** What failed may do well from now on: other authorities are trusted. */
+  forget(): void {
+    this.#heard.clear();
+  }
+
   /** A handshake has shown a certificate of a trust anchor. What failed there before stays counted. */
   succeeded(address: string): void {
     note(this.#known, scoredAddress(address), this.#now());

@@ -160,6 +160,7 @@ export class TlsListener implements AsyncDisposable {
   /** Puts certificate, key and trust anchors in force for new connections. Throws what OpenSSL says of bad ones. */
   reload(material: TlsMaterial): void {
     this.#tls.setSecureContext(secureContext(material));
+    this.#throttle.forget();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
