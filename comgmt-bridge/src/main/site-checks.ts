@@ -13,6 +13,7 @@ import { chainOf, chainWords, pinOf } from "../site/certificate-pin.ts";
 import { Deadline } from "../site/deadline.ts";
 import { DEPLOYMENT_SUMMARY } from "../site/deployment-summaries.ts";
 import { connectToSite, shownChain } from "../site/site-connection.ts";
+import { isUnanswered } from "../site/unanswered.ts";
 import { openSite, type SiteParts, siteSettings } from "./site.ts";
 import { failedSiteCheck } from "./site-remedies.ts";
 
@@ -185,8 +186,7 @@ async function checkRights(
   try {
     ({ rows } = await client.rows(of, { top: 1 }, asking));
   } catch (error) {
-    const isUnanswered = codeOf(error) === "site-timeout" || codeOf(error) === "site-unavailable";
-    if (isUnanswered && !isRequired) return silent(of, error as ConnectorError);
+    if (isUnanswered(error) && !isRequired) return silent(of, error);
     const failed = failedSiteCheck(error);
     const isOnlyLacking = !isRequired && codeOf(error) === "site-not-found";
     return isOnlyLacking ? { ...failed, status: "warning" } : failed;

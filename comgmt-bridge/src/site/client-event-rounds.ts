@@ -8,6 +8,7 @@ import type { Asking } from "./admin-service-client.ts";
 import { type PatienceParts, patiently } from "./patience.ts";
 import type { Calls } from "./raw-pages.ts";
 import { isClassIll } from "./silent-classes.ts";
+import { isUnanswered } from "./unanswered.ts";
 
 const DEVICE = { route: "v1.0", name: "Device" } as const;
 const HOUR_MS = 3_600_000;
@@ -247,10 +248,6 @@ export class ClientEventRounds {
       `device ${key} has ${events.length} events, of which the newest ${newest.length} are told`,
     );
   }
-}
-
-function isUnanswered(error: unknown): boolean {
-  return codeOf(error) === "site-timeout" || codeOf(error) === "site-unavailable";
 }
 
 function wordsOf(error: unknown): string {

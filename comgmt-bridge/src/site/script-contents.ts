@@ -6,6 +6,7 @@ import { readParamsDefinition, storedBytes } from "../protocol/admin-service/scr
 import type { Asking } from "./admin-service-client.ts";
 import type { Objects } from "./raw-pages.ts";
 import { isClassIll } from "./silent-classes.ts";
+import { isUnanswered } from "./unanswered.ts";
 
 /** Of a script: SHA-256 of what is stored, and its parameters. The text itself stays at the site. */
 export const SCRIPT_CONTENT_FACET = "content";
@@ -14,9 +15,6 @@ const SCRIPTS = { route: "wmi", name: "SMS_Scripts" } as const;
 /** Own limit on contents that are remembered, and on how many are asked for at once. */
 const MAX_REMEMBERED = 10_000;
 const AT_ONCE = 4;
-
-/** Of one script, or of all of them, while the list of scripts comes. */
-const UNANSWERED = new Set(["site-timeout", "site-unavailable"]);
 
 interface Remembered {
   readonly stamp: string;
@@ -30,8 +28,9 @@ export interface WithContents {
 
 const notAsked = new ConnectorError("site-timeout", "another script was not answered before");
 
+/** Of one script, or of all of them, while the list of scripts comes. */
 function isUnread(error: unknown): boolean {
-  return isClassIll(error) || UNANSWERED.has(codeOf(error));
+  return isClassIll(error) || isUnanswered(error);
 }
 
 /** Contents come only by key, so they are read when a script's stamp has moved since they were. */

@@ -13,6 +13,7 @@ import type { AdminServiceClient, Asking, Page, RawPage } from "./admin-service-
 import { givenUpWith } from "./given-up-with.ts";
 import type { Calls, Objects, RawPages } from "./raw-pages.ts";
 import type { RowSource } from "./read-key-range.ts";
+import { isUnanswered } from "./unanswered.ts";
 
 /** What says of a class that it is not answered: nothing came, or the front said that nothing is behind it (502, 503, 504). */
 const TIMEOUT = "site-timeout";
@@ -215,11 +216,6 @@ export class SilentClasses implements RawPages, RowSource, Objects, Calls {
       this.#witness = undefined;
     }
   }
-}
-
-function isUnanswered(error: unknown): error is ConnectorError {
-  const code = codeOf(error);
-  return code === TIMEOUT || code === UNAVAILABLE;
 }
 
 function illFault(name: string, times: number, cause: ConnectorError): ConnectorError {

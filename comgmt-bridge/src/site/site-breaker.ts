@@ -8,13 +8,12 @@ import {
   CLOSED,
 } from "../core/circuit-breaker.ts";
 import type { SiteLimits } from "./site-settings.ts";
+import { isUnanswered } from "./unanswered.ts";
 
 /** Own limit: the longest that a site which keeps failing is left alone at a time. */
 const MAX_OPEN_MS = 300_000;
 /** What says that the provider is gone, as against an answer that we do not like. */
 const GONE = new Set(["site-timeout", "site-unreachable", "site-interrupted", "site-unavailable"]);
-/** What a single class, or a single call, may do while the others are answered. */
-const MAY_BE_ONE_CALL = new Set(["site-timeout", "site-unavailable"]);
 
 export interface SiteBreakerOptions {
   readonly limits: Pick<SiteLimits, "breakerFailures" | "breakerOpenMs">;
@@ -74,7 +73,7 @@ export class SiteBreaker {
     }
     const share = this.#options.random.bytes(4).readUInt32BE() / 2 ** 32;
     const event = { kind: "failed", share } as const;
-    const isOneCall = MAY_BE_ONE_CALL.has(fault.code) && !isWitness;
+    const isOneCall = isUnanswered(fault) && !isWitness;
     if (isOneCall && this.#opensWith(event)) {
       // The witness is the one that finds out; until it has, nothing is said.
       this.#tell({ kind: "given-up" });

@@ -1,6 +1,5 @@
-import { isPermitted } from "../core/roles.ts";
 import { choice, text } from "./cells.ts";
-import { ApiRefusal, type ConsoleApi } from "./console-api.ts";
+import { ApiRefusal, type ConsoleApi, requirePermission } from "./console-api.ts";
 import { actionsFor, OFFERED_ACTIONS } from "./device-actions.ts";
 import { type Html, html } from "./html.ts";
 import { recordOf, type ShownSource, sourceApi, sourceFrame, sourcePath } from "./source-frame.ts";
@@ -39,8 +38,8 @@ function chosen(api: ConsoleApi, fields: Fields) {
   const name = field(fields, "notification");
   const action = OFFERED_ACTIONS.find((each) => each.name === name && each.isForSite !== true);
   if (action === undefined) throw new ApiRefusal(404, "not-found", "There is no such action");
-  if (isPermitted(api.session.roles, action.permission)) return action;
-  throw new ApiRefusal(403, "forbidden", `This needs the permission ${action.permission}`);
+  requirePermission(api, action.permission);
+  return action;
 }
 
 /** "Restart: all 300 devices of All Systems?" */

@@ -1,6 +1,7 @@
 import { ConnectorError, codeOf } from "@isthmus/shared/errors";
 import type { Session } from "../core/admin-records.ts";
 import type { ApiOperations, ApiStream } from "../core/api-operations.ts";
+import { isPermitted, type Permission } from "../core/roles.ts";
 
 /** An object as the API answers it. */
 export type Entity = Readonly<Record<string, unknown>>;
@@ -21,6 +22,12 @@ export class ApiRefusal extends ConnectorError {
     super(code, message);
     this.status = status;
   }
+}
+
+/** Throws `ApiRefusal` where no role of the session grants it. */
+export function requirePermission({ session }: ConsoleApi, permission: Permission): void {
+  if (isPermitted(session.roles, permission)) return;
+  throw new ApiRefusal(403, "forbidden", `This needs the permission ${permission}`);
 }
 
 /** The API as whoever looks at a page may use it. Every method throws `ApiRefusal`. */

@@ -32,6 +32,13 @@ export function isOfSite({ entity, isSynced }: ShownDevice): boolean {
   return isSynced && entity["managementAgent"] !== "unknown";
 }
 
+/** Throws `ApiRefusal` where no site manages the device, and so none has `what` of it. */
+export function requireOfSite(device: ShownDevice, what: string): void {
+  if (isOfSite(device)) return;
+  const words = `${device.name} has no Configuration Manager client: no site has ${what} of it`;
+  throw new ApiRefusal(404, "not-found", words);
+}
+
 /** Path of the device in the API, and of its page. */
 export function apiPath({ id }: ShownDevice): string {
   return `/managedDevices/${encodeURIComponent(id)}`;

@@ -1,7 +1,6 @@
-import { isPermitted } from "../core/roles.ts";
 import { table, text, time } from "./cells.ts";
-import { ApiRefusal, type ConsoleApi, type Entity } from "./console-api.ts";
-import { apiPath, devicePage, isOfSite, pagePath, type ShownDevice } from "./device-frame.ts";
+import { ApiRefusal, type ConsoleApi, type Entity, requirePermission } from "./console-api.ts";
+import { apiPath, devicePage, pagePath, requireOfSite, type ShownDevice } from "./device-frame.ts";
 import { type Html, html } from "./html.ts";
 import { operationPath } from "./operation-table.ts";
 import { operationState, reason } from "./state-words.ts";
@@ -17,12 +16,8 @@ const MAX_CHARACTERS = 16_384;
 type Form = Readonly<Record<string, unknown>>;
 
 function requireMay(api: ConsoleApi, device: ShownDevice): void {
-  if (!isPermitted(api.session.roles, "actions.run")) {
-    throw new ApiRefusal(403, "forbidden", "This needs the permission actions.run");
-  }
-  if (isOfSite(device)) return;
-  const words = `${device.name} has no Configuration Manager client: no site has custom properties of it`;
-  throw new ApiRefusal(404, "not-found", words);
+  requirePermission(api, "actions.run");
+  requireOfSite(device, "custom properties");
 }
 
 export async function propertiesPage(

@@ -1,7 +1,6 @@
-import { isPermitted } from "../core/roles.ts";
 import { facts, table, text, time } from "./cells.ts";
-import { ApiRefusal, type ConsoleApi, type Entity } from "./console-api.ts";
-import { apiPath, devicePage, isOfSite, pagePath, type ShownDevice } from "./device-frame.ts";
+import { ApiRefusal, type ConsoleApi, type Entity, requirePermission } from "./console-api.ts";
+import { apiPath, devicePage, pagePath, requireOfSite, type ShownDevice } from "./device-frame.ts";
 import { type Html, html } from "./html.ts";
 import { approvalNote, operationState, reasonBeside } from "./state-words.ts";
 import { field } from "./target.ts";
@@ -18,12 +17,8 @@ type Form = Readonly<Record<string, unknown>>;
 
 /** Throws `ApiRefusal` where the device has no client or the roles do not allow it. */
 function requireMay(api: ConsoleApi, device: ShownDevice): void {
-  if (!isPermitted(api.session.roles, "actions.revealKey")) {
-    throw new ApiRefusal(403, "forbidden", "This needs the permission actions.revealKey");
-  }
-  if (isOfSite(device)) return;
-  const words = `${device.name} has no Configuration Manager client: no site has recovery keys of it`;
-  throw new ApiRefusal(404, "not-found", words);
+  requirePermission(api, "actions.revealKey");
+  requireOfSite(device, "recovery keys");
 }
 
 function frame(api: ConsoleApi, device: ShownDevice, content: Html): Html {

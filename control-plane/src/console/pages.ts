@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { ApiRefusal, type ConsoleApi } from "./console-api.ts";
-import { actionsFor, ask, confirmationPage, OFFERED_ACTIONS } from "./device-actions.ts";
+import { ApiRefusal, type ConsoleApi, requirePermission } from "./console-api.ts";
+import { ask, confirmationPage, OFFERED_ACTIONS } from "./device-actions.ts";
 import { deviceActionsPage } from "./device-actions-page.ts";
 import { deviceApplicationsPage } from "./device-applications-page.ts";
 import { deviceCollectionsPage } from "./device-collections-page.ts";
@@ -125,8 +125,8 @@ function offered(api: ConsoleApi, name: unknown) {
   if (action === undefined) {
     throw new ApiRefusal(404, "not-found", "There is no such action");
   }
-  if (actionsFor(api.session.roles).includes(action)) return action;
-  throw new ApiRefusal(403, "forbidden", `This needs the permission ${action.permission}`);
+  requirePermission(api, action.permission);
+  return action;
 }
 
 const KEY = /^[0-9a-f-]{36}$/;
