@@ -3,10 +3,11 @@ import type { BenchOptions } from "../bench.ts";
 import { type Figure, figure } from "../figure.ts";
 import type { TlsCertificates } from "../fixtures/tls-certificates.ts";
 import { interleave } from "../measure/interleave.ts";
+import { median } from "../measure/statistics.ts";
 import { connectTo, type Side, type Transport } from "./sides.ts";
 
 /** The figure is a few wake-ups of an idle machine, which differ from one minute to the next: both sides take turns of a second. */
-const ROUNDS = 15;
+const ROUNDS = 21;
 const PINGS = 50;
 const FIRST_PINGS = 5;
 const MICROSECONDS = 1_000;
@@ -37,15 +38,15 @@ export async function idleRoundTrips(
   }
   const rounds = Math.max(3, Math.round(ROUNDS * options.scale));
   const run = (side: Side) => async () => {
-    await meanUs(lab, TARGETS[side.name], FIRST_PINGS);
-    return meanUs(lab, TARGETS[side.name], PINGS);
+    await medianUs(lab, TARGETS[side.name], FIRST_PINGS);
+    return medianUs(lab, TARGETS[side.name], PINGS);
   };
-  const means = await interleave(
+  const medians = await interleave(
     rounds,
     sides.map((side) => ({ name: side.name, run: run(side) })),
   );
-  const own = means.get("gateway") ?? [];
-  const theirs = means.get("ocserv") ?? [];
+  const own = medians.get("gateway") ?? [];
+  const theirs = medians.get("ocserv") ?? [];
   const added = own.map((us, round) => us - (theirs[round] ?? Number.NaN));
   const name = `${transport}: idle round trip`;
   return [
@@ -56,16 +57,18 @@ export async function idleRoundTrips(
 }
 
 /** Round trips of pings 10 ms apart while something else goes on for that long; what is lost is left out. */
-export async function roundTripsMs(lab: Lab, seconds: number): Promise<number[]> {
+export function roundTripsMs(lab: Lab, seconds: number): Promise<number[]> {
   const count = Math.max(10, seconds * 100 - 30);
-  const words = ["ping", "-i", "0.01", "-W", "1", "-c", `${count}`, LAB.internal.ipv4];
-  const text = await lab.run("client", words);
-  return [...text.matchAll(/time=([\d.]+) ms/g)].map(([, time]) => Number(time));
+  return pingsMs(lab, ["-i", "0.01", "-W", "1", "-c", `${count}`, LAB.internal.ipv4]);
 }
 
-/** Mean of so many pings 20 ms apart. */
-async function meanUs(lab: Lab, target: string, count: number): Promise<number> {
-  const text = await lab.run("client", ["ping", "-q", "-i", "0.02", "-c", `${count}`, target]);
-  const average = /= [\d.]+\/([\d.]+)\//.exec(text)?.[1];
-  return Number(average) * MICROSECONDS;
+/** Of so many pings 20 ms apart. Their mean would be that of the few which met something else on the machine. */
+async function medianUs(lab: Lab, target: string, count: number): Promise<number> {
+  const times = await pingsMs(lab, ["-i", "0.02", "-c", `${count}`, target]);
+  return median(times) * MICROSECONDS;
+}
+
+async function pingsMs(lab: Lab, words: readonly string[]): Promise<number[]> {
+  const text = await lab.run("client", ["ping", ...words]);
+  return [...text.matchAll(/time=([\d.]+) ms/g)].map(([, time]) => Number(time));
 }
