@@ -6,12 +6,23 @@
 
 #define ICMP_ECHO_REQUEST 8
 #define ICMPV6_ECHO_REQUEST 128
-/* Neighbour discovery and multicast listeners (RFC 4861, 2710): of a link, which a tunnel is not. */
+/* Redirects and router discovery (RFC 792, 1256), neighbour discovery and multicast listeners (RFC 4861, 2710): of a link, which a
+   tunnel is not. */
+#define ICMP_REDIRECT 5
+#define ICMP_ROUTER_ADVERTISEMENT 9
+#define ICMP_ROUTER_SOLICITATION 10
 #define ICMPV6_LISTENER_QUERY 130
 #define ICMPV6_REDIRECT 137
 
 static bool is_icmp(uint8_t family, uint8_t protocol) {
   return protocol == (family == 4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6);
+}
+
+static bool is_of_link(const struct packet *view) {
+  if (!is_icmp(view->family, view->protocol)) return false;
+  uint8_t type = view->icmp_type;
+  if (view->family == 6) return type >= ICMPV6_LISTENER_QUERY && type <= ICMPV6_REDIRECT;
+  return type == ICMP_REDIRECT || type == ICMP_ROUTER_ADVERTISEMENT || type == ICMP_ROUTER_SOLICITATION;
 }
 
 static struct flow_key key_of(uint32_t slot, const struct packet *view, bool is_up) {
@@ -124,8 +135,7 @@ static bool may_answer(const struct packet *view) {
 
 static struct flow_decision open_flow(struct flow_table *table, const struct flow_session *session, const struct flow_key *key,
                                       const struct packet *view, uint32_t now) {
-  if (view->protocol == PROTOCOL_ICMPV6 && view->icmp_type >= ICMPV6_LISTENER_QUERY && view->icmp_type <= ICMPV6_REDIRECT)
-    return refuse(FLOW_DENIED, 0);
+  if (is_of_link(view)) return refuse(FLOW_DENIED, 0);
   struct verdict verdict = judge(session->policy, key);
   if (!verdict.is_allowed) return refuse(FLOW_DENIED, verdict.rule);
   if (!may_open(view)) return allow(verdict.rule);

@@ -129,6 +129,21 @@ static void datagrams_and_echoes_have_their_own_times(void) {
   }
 }
 
+static void nobody_turns_the_routes_of_hosts_inside(void) {
+  static const uint8_t types[] = {5 /* redirect */, 9, 10 /* router advertisement and solicitation */};
+  start(1, 10, 0);
+  for (size_t at = 0; at < sizeof types; at++) {
+    struct made up = {.family = 4, .protocol = PROTOCOL_ICMP, .flags = types[at], .remote = 9, .client_port = 77};
+    HOLDS(pass(0, up, 100) == FLOW_DENIED);
+    up.is_down = true;
+    HOLDS(pass(0, up, 100) == FLOW_UNSOLICITED);
+  }
+  for (uint8_t type = 130; type <= 137; type++) {
+    struct made up = {.family = 6, .protocol = PROTOCOL_ICMPV6, .flags = type, .remote = 9, .client_port = 77};
+    HOLDS(pass(0, up, 100) == FLOW_DENIED);
+  }
+}
+
 static void a_session_at_its_limit_displaces_its_own_oldest_flow(void) {
   start(2, 100, 4);
   HOLDS(pass(1, other(0, false), 1) == FLOW_ALLOWED);
@@ -218,6 +233,7 @@ int main(void) {
   RUN(an_error_of_a_client_goes_to_nobody_but_whom_it_is_about);
   RUN(a_flow_is_forgotten_after_the_time_of_its_state);
   RUN(datagrams_and_echoes_have_their_own_times);
+  RUN(nobody_turns_the_routes_of_hosts_inside);
   RUN(a_session_at_its_limit_displaces_its_own_oldest_flow);
   RUN(one_session_cannot_displace_the_flows_of_others_in_a_full_table);
   RUN(a_full_table_without_anyone_above_his_share_takes_no_more_sessions);
