@@ -23,6 +23,9 @@ test("guesses at one account count together, however its name is dressed up", ()
     " al  ice ",
     "al\ufe0fice",
     "ALICE@Example.com",
+    // Active Directory compares without accents.
+    "\u00e1lice",
+    "al\u0130ce",
   ]) {
     expect(names.scoredName(dressed)).toBe("alice");
   }

@@ -21,11 +21,11 @@ export class UserNames {
   }
 
   /**
-   * What guesses at an account are counted by: directories compare names prepared (RFC 4518), so that a wide letter or a character
-   * that nobody sees would otherwise be another account with guesses of its own.
+   * What guesses at an account are counted by: directories compare names prepared (RFC 4518), and Active Directory without accents,
+   * so that a wide letter, an accent or a character that nobody sees would otherwise be another account with guesses of its own.
    */
   scoredName(userName: string): string {
-    const seen = userName.normalize("NFKC").replace(/[\p{Cf}\p{Mn}\p{Cc}\p{Z}]+/gu, "");
+    const seen = userName.normalize("NFKD").replace(/[\p{Cf}\p{Mn}\p{Cc}\p{Z}]+/gu, "");
     return this.keyOf(seen).slice(0, MAX_SCORED_CHARACTERS);
   }
 
