@@ -28,13 +28,17 @@ test("a socket that closes gives its place back", () => {
 });
 
 test("one address has a share of the places; a /64 of IPv6 is one address", () => {
-  const admission = new Admission({ pending: 10, pendingPerAddress: 1 });
+  const admission = new Admission({ pending: 20, pendingPerAddress: 1 });
   expect(admission.enter(from("192.0.2.1"))).toBeDefined();
   expect(admission.enter(from("192.0.2.1"))).toBeUndefined();
   expect(admission.enter(from("192.0.2.2"))).toBeDefined();
   expect(admission.enter(from("2001:db8:0:1::5"))).toBeDefined();
   expect(admission.enter(from("2001:db8:0:1:9::6"))).toBeUndefined();
   expect(admission.enter(from("2001:db8:0:2::5"))).toBeDefined();
+  // The longest row of zeros is left out, wherever it is.
+  expect(admission.enter(from("2001:0:0:3:1::"))).toBeDefined();
+  expect(admission.enter(from("2001::3:1:2:3:4"))).toBeUndefined();
+  expect(admission.enter(from("2001::4:1:2:3:4"))).toBeDefined();
   expect(admission.enter(from("::ffff:192.0.2.9"))).toBeDefined();
   expect(admission.enter(from("::ffff:192.0.2.8"))).toBeDefined();
 });

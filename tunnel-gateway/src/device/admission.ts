@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
+import { scoredAddress } from "../core/vpn/scores.ts";
 
 export interface AdmissionLimits {
-  /** Connections on which no device is known yet, in all and from one address. */
+  /** Connections on which no device is known yet, in all and from one address (IPv6: /64). */
   readonly pending: number;
   readonly pendingPerAddress: number;
 }
@@ -30,7 +31,7 @@ export class Admission {
 
   /** A place for this connection, given back when it closes; undefined where there is none. `remoteAddress` is its client's. */
   enter(socket: Socket, remoteAddress = socket.remoteAddress ?? ""): PendingPlace | undefined {
-    const address = networkOf(remoteAddress);
+    const address = scoredAddress(remoteAddress);
     const fromAddress = this.#byAddress.get(address) ?? 0;
     if (this.#pending >= this.#limits.pending) return undefined;
     if (fromAddress >= this.#limits.pendingPerAddress) return undefined;
@@ -52,12 +53,4 @@ export class Admission {
     if (left === 0) this.#byAddress.delete(address);
     else this.#byAddress.set(address, left);
   }
-}
-
-/** One site of the internet usually has a whole /64 of IPv6, so that is counted as one address. */
-function networkOf(address: string): string {
-  if (!address.includes(":") || address.includes(".")) return address;
-  const [head = ""] = address.split("::");
-  const groups = address.includes("::") ? head.split(":") : address.split(":");
-  return groups.slice(0, 4).join(":");
 }
