@@ -1,8 +1,12 @@
 import { until } from "@isthmus/shared/testing/until";
 import { describe, expect, test } from "vitest";
+import type { LoginAnswer, LoginRequest } from "../core/vpn/vpn-service-port.ts";
 import type { GatewayOperations } from "../store/gateway-store.ts";
-import { passwords } from "../testing/fake-authenticators.ts";
+import { passwords, tokens } from "../testing/fake-authenticators.ts";
+import { deviceUri, issueTo } from "../testing/test-certificates.ts";
 import {
+  authority,
+  derOf,
   loginRequest,
   SIGNAL,
   startVpn,
@@ -14,6 +18,7 @@ import { vpnControls } from "./vpn-controls.ts";
 const HOME = "192.0.2.1";
 const ELSEWHERE = "203.0.113.5";
 const ALICE = "alice@example.com";
+const d1 = derOf(await issueTo(authority, [deviceUri("d1")]));
 const ldap = () => passwords("ldap", { [ALICE]: "right" });
 const start = () =>
   startVpn({ desired: { vpn: { groups: [userGroup([["ldap"]])] } }, authenticators: [ldap()] });
@@ -28,6 +33,16 @@ async function logIn(all: VpnUnderTest, password: string, from: string, certific
     ["password", password],
   ]);
   return (await all.vpn.login.answer(form.opaque, fields, request, SIGNAL)).kind;
+}
+
+async function answer(
+  all: VpnUnderTest,
+  question: LoginAnswer,
+  fields: Readonly<Record<string, string>>,
+  request: LoginRequest,
+) {
+  if (!("opaque" in question)) throw new Error(JSON.stringify(question));
+  return all.vpn.login.answer(question.opaque, new Map(Object.entries(fields)), request, SIGNAL);
 }
 
 async function attack(all: VpnUnderTest, from: string, guesses = 8) {
@@ -72,6 +87,32 @@ describe("an attack on an account from elsewhere", () => {
     expect(await logIn(all, "right", HOME)).toBe("refused");
     expect(await logIn(all, "right", ELSEWHERE)).toBe("accepted");
   });
+
+  test.each([
+    ["a browser", [["ldap"], ["tokens"]], undefined],
+    ["a certificate", [["ldap"], ["certificate"]], d1],
+  ])(
+    "knows no place of his by whoever typed his name and then came in by %s",
+    async (_by, authentication, certificate) => {
+      const bob = "bob@example.com";
+      await using all = await startVpn({
+        desired: { vpn: { groups: [userGroup(authentication)] } },
+        authenticators: [passwords("ldap", { [bob]: "right" }), tokens],
+      });
+      const requestOf = (...shown: Buffer[]) =>
+        loginRequest(all.engine.connection(shown, ELSEWHERE), { hasNoCertificate: true });
+      const guess = async (...shown: Buffer[]) => {
+        const form = await all.vpn.login.begin(requestOf(), SIGNAL);
+        const fields = { username: bob, password: "wrong" };
+        return answer(all, form, fields, requestOf(...shown));
+      };
+      const next = await guess(...(certificate ? [certificate] : []));
+      const last = certificate ? next : await answer(all, next, { sso: "ticket" }, requestOf());
+      expect(last.kind).toBe("accepted");
+      await guess();
+      expect(all.parts.scores.points("account", bob)).toBeCloseTo(20);
+    },
+  );
 
   test("leaves the user's places known after the gateway was killed, even right after his login", async () => {
     await using all = await start();

@@ -18,7 +18,7 @@ export interface LoginProgress {
   readonly holder: CertificateHolder | undefined;
   /** Whom the authenticators of this list have named. */
   readonly users: readonly AuthenticatedUser[];
-  /** The name that the user typed, as far as one can tell. */
+  /** The name that the user typed for this list, as far as one can tell. */
   readonly account: string | undefined;
   /** What the first question of this list was answered with, for a later list that asks the same. */
   readonly answers: ReadonlyMap<string, string> | undefined;
@@ -136,8 +136,9 @@ export class LoginWalk {
       progress.refusals.length > 0 &&
       progress.users.length === 0 &&
       step.fields.every((field) => answers.has(field.name));
-    if (isSameQuestion) return this.#answer(walk, progress, name, step.state, answers);
-    return this.#take(step, progress);
+    if (!isSameQuestion) return this.#take(step, progress);
+    const account = typedAccount(step.fields, answers);
+    return this.#answer(walk, { ...progress, account }, name, step.state, answers);
   }
 
   async #answer(
@@ -184,16 +185,19 @@ export function nameOf({ users, holder }: LoginProgress): string | undefined {
   return named.find((name) => name.includes("@")) ?? named[0];
 }
 
-/** Of the fields of a question, the one that a user's name goes into. */
-export function accountField(fields: readonly FormField[]): string | undefined {
-  return fields.find(({ kind }) => kind === "text")?.name;
+/** Of the answers to a question, what stands where a user's name goes. */
+export function typedAccount(
+  fields: readonly FormField[],
+  answers: ReadonlyMap<string, string>,
+): string | undefined {
+  const field = fields.find(({ kind }) => kind === "text");
+  return field && answers.get(field.name);
 }
 
 function nextList(progress: LoginProgress, refusal: Refusal, isGuess: boolean): LoginProgress {
   return {
     ...START,
     list: progress.list + 1,
-    account: progress.account,
     answers: progress.answers,
     refusals: [...progress.refusals, refusal],
     hasGuessed: progress.hasGuessed || isGuess,

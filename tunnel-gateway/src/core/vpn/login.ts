@@ -6,11 +6,11 @@ import type { CertificateFacts, PeerCertificate } from "../identity.ts";
 import type { Refusal } from "../refusal.ts";
 import type { KnownPlaces, Whence } from "./known-places.ts";
 import {
-  accountField,
   type LoginProgress,
   type LoginWalk,
   nameOf,
   START,
+  typedAccount,
   type Walk,
   type WalkStop,
 } from "./login-walk.ts";
@@ -104,8 +104,7 @@ export class Login implements VpnLogin {
       );
     }
     const answers = new Map([...fields].filter(([name]) => question.answers.includes(name)));
-    const field = accountField(question.fields);
-    const typed = field === undefined ? undefined : answers.get(field);
+    const typed = typedAccount(question.fields, answers);
     const account = nameOf(pending.progress) ?? typed ?? pending.progress.account;
     const progress = { ...pending.progress, account };
     return this.#guess(walk, progress, tries, () =>
@@ -162,11 +161,12 @@ export class Login implements VpnLogin {
     } finally {
       if (stop ? !stop.progress.hasGuessed : !walk.signal.aborted) refund();
     }
-    if (!stop.progress.hasGuessed) return this.#settle(walk, stop, tries, undefined);
     const isLast = stop.kind === "exhausted";
+    const isAttempt = stop.progress.hasGuessed;
     const refusal = isLast ? worst(stop.progress) : stop.progress.refusals.at(-1);
-    if (!refusal) return this.#settle(walk, stop, tries, undefined);
-    const answer = this.#refuse(request, refusal, { group, isAttempt: true, account });
+    if (!refusal || !(isLast || isAttempt)) return this.#settle(walk, stop, tries, undefined);
+    const answer = this.#refuse(request, refusal, { group, isAttempt, account });
+    if (!isAttempt) return answer;
     const next = { ...stop.progress, hasGuessed: false };
     if (!isLast) return this.#settle(walk, { ...stop, progress: next }, tries, refusal.message);
     if (tries + 1 >= MAX_TRIES) return answer;
