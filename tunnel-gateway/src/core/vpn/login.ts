@@ -161,15 +161,25 @@ export class Login implements VpnLogin {
     } finally {
       if (stop ? !stop.progress.hasGuessed : !walk.signal.aborted) refund();
     }
-    const isLast = stop.kind === "exhausted";
-    const isAttempt = stop.progress.hasGuessed;
-    const refusal = isLast ? worst(stop.progress) : stop.progress.refusals.at(-1);
-    if (!refusal || !(isLast || isAttempt)) return this.#settle(walk, stop, tries, undefined);
-    const answer = this.#refuse(request, refusal, { group, isAttempt, account });
-    if (!isAttempt) return answer;
+    if (stop.kind === "exhausted") return this.#afterLast(walk, stop.progress, tries, account);
+    const refusal = stop.progress.hasGuessed ? stop.progress.refusals.at(-1) : undefined;
+    if (!refusal) return this.#settle(walk, stop, tries, undefined);
+    this.#refuse(request, refusal, { group, isAttempt: true, account });
     const next = { ...stop.progress, hasGuessed: false };
-    if (!isLast) return this.#settle(walk, { ...stop, progress: next }, tries, refusal.message);
-    if (tries + 1 >= MAX_TRIES) return answer;
+    return this.#settle(walk, { ...stop, progress: next }, tries, refusal.message);
+  }
+
+  /** No list is left after a guess: where that is what was wrong, the user may try again, so many times. */
+  async #afterLast(
+    walk: Walk,
+    progress: LoginProgress,
+    tries: number,
+    account: string | undefined,
+  ): Promise<LoginAnswer> {
+    const isAttempt = progress.hasGuessed;
+    const refusal = worst(progress);
+    const answer = this.#refuse(walk.request, refusal, { group: walk.group, isAttempt, account });
+    if (!isAttempt || tries + 1 >= MAX_TRIES) return answer;
     const again = await this.#options.walk.go(walk, { ...START, hasAskedForCertificate: true });
     const isForm = again.kind === "question" && again.question.kind === "ask";
     return isForm ? this.#settle(walk, again, tries + 1, refusal.message) : answer;
