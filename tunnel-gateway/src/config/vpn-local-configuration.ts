@@ -87,6 +87,8 @@ const pool = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,49}$/),
   /** IPv4, within `network`; the same slots of `ipv6Network` go with them. */
   networks: z.array(cidr).min(1).max(64),
+  /** Groups, of which an authenticator has to say that the user is in one, whatever group of the VPN names the pool. */
+  members: z.array(z.string().min(1).max(512)).min(1).max(100).optional(),
   /** As `nat.masquerade` says unless given. */
   sourceAddress: sourceAddress.optional(),
   ipv6SourceAddress: sourceAddress.optional(),

@@ -179,6 +179,10 @@ export class AccessControl {
     if (group.members && !group.members.some((one) => one === "*" || groups.includes(one))) {
       return { refusal: notMember(group) };
     }
+    const { poolMembers } = group;
+    if (poolMembers && !poolMembers.some((one) => holder.userGroups.includes(one))) {
+      return { refusal: notInPool(group) };
+    }
     return { group, device, policyGroups: [...new Set([...groups, ...group.policyGroups])] };
   }
 
@@ -224,6 +228,11 @@ function noGroup(name: string): Refusal {
 function notMember({ name, label }: VpnGroup): Refusal {
   const message = `neither user nor device may choose ${label}`;
   return { code: "group-not-member", rule: `group/${name}/members`, message };
+}
+
+function notInPool({ label, pool = "" }: VpnGroup): Refusal {
+  const message = `the user has no right to the addresses of ${label}`;
+  return { code: "group-not-member", rule: `vpn/pools/${pool}/members`, message };
 }
 
 function denied(rule: string, message: string): Refusal {

@@ -75,10 +75,13 @@ export function vpnFacilities(local: VpnLocalConfiguration): VpnFacilities {
   );
   const slices = tunnelSlices(local);
   const fill = new AddressPool(slices, addressPools(local.pools, slices)).ofPools();
-  const pools = fill.flatMap(({ pool, capacity }) => (capacity > 0 ? [pool] : []));
+  const pools = fill.flatMap(({ pool, capacity }) => {
+    const members = local.pools.find(({ name }) => name === pool)?.members;
+    return capacity > 0 ? [[pool, members] as const] : [];
+  });
   return {
     authenticators: new Map(authenticators),
     hasIpv6: local.ipv6Network !== undefined,
-    pools: new Set(pools),
+    pools: new Map(pools),
   };
 }

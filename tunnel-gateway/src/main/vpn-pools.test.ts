@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Device } from "../core/device.ts";
+import { passwords } from "../testing/fake-authenticators.ts";
 import { deviceUri, issueTo } from "../testing/test-certificates.ts";
 import {
   authority,
@@ -10,6 +11,7 @@ import {
   SIGNAL,
   startVpn,
   tunnelRequest,
+  userGroup,
   type VpnUnderTest,
 } from "../testing/vpn-under-test.ts";
 
@@ -111,6 +113,47 @@ describe("a group with a pool", () => {
     await using after = await all.restart();
     after.configure(desired(deviceGroup()));
     expect(await answerOf(after, cookie)).toEqual(["10.98.0.2", "fd98::2"]);
+  });
+});
+
+describe("a pool of certain users", () => {
+  const pools = [{ ...local.pools[0], members: ["cn=staff,dc=example"] }];
+  const people = { "ann@example.com": "right" };
+  const staff = passwords("staff", people, ["cn=staff,dc=example", "staff"]);
+  const others = passwords("others", people, ["guests"]);
+  const start = (...groups: GroupInput[]) =>
+    startVpn({
+      local: { ...local, pools },
+      devices: devices.map((device) => ({ ...device, groups: ["cn=staff,dc=example"] })),
+      authenticators: [staff, others],
+      desired: desired(...groups),
+    });
+  async function logIn(all: VpnUnderTest) {
+    const request = loginRequest(all.engine.connection([]), { hasNoCertificate: true });
+    const form = await all.vpn.login.begin(request, SIGNAL);
+    if (!("opaque" in form)) throw new Error(JSON.stringify(form));
+    const fields = new Map(Object.entries({ username: "ann@example.com", password: "right" }));
+    return all.vpn.login.answer(form.opaque, fields, request, SIGNAL);
+  }
+  const refusal = { code: "group-not-member", rule: "vpn/pools/staff/members" };
+
+  test("takes those of whom an authenticator says that they are, and nobody by a word of the cloud", async () => {
+    await using good = await start(userGroup([["staff"]], { pool: "staff" }));
+    expect(await logIn(good)).toMatchObject({ kind: "accepted" });
+    const cloud = { pool: "staff", policyGroups: ["cn=staff,dc=example"] };
+    await using bad = await start(userGroup([["others"]], cloud));
+    expect(await logIn(bad)).toMatchObject({ refusal });
+    await using device = await start(deviceGroup(cloud));
+    const connection = device.engine.connection([certificates[0] ?? Buffer.alloc(0)]);
+    const answer = await device.vpn.login.begin(loginRequest(connection), SIGNAL);
+    expect(answer).toMatchObject({ refusal });
+  });
+
+  test("ends sessions that a configuration would move to it", async () => {
+    await using all = await start(userGroup([["others"]]));
+    expect(await logIn(all)).toMatchObject({ kind: "accepted" });
+    all.configure(desired(userGroup([["others"]], { pool: "staff" })));
+    expect(all.cuts).toEqual(["group-not-member"]);
   });
 });
 

@@ -3,7 +3,7 @@ import { type BanRules, CERTIFICATE, type VpnGroup, type VpnRules } from "./vpn-
 
 /** The VPN's part of a desired configuration, as it is written. */
 export interface VpnDocument {
-  readonly groups: readonly (Omit<VpnGroup, Optional> & {
+  readonly groups: readonly (Omit<VpnGroup, Optional | "poolMembers"> & {
     readonly [key in Optional]?: VpnGroup[key] | undefined;
   })[];
   readonly bans: BanRules;
@@ -16,8 +16,8 @@ export interface VpnFacilities {
   readonly authenticators: ReadonlyMap<string, "first" | "second">;
   /** Whether clients get IPv6 addresses. */
   readonly hasIpv6: boolean;
-  /** Pools that have addresses to give out; undefined stands for what no pool has. */
-  readonly pools: ReadonlySet<string | undefined>;
+  /** Pools that have addresses to give out, with `VpnGroup.poolMembers`; undefined stands for what no pool has. */
+  readonly pools: ReadonlyMap<string | undefined, readonly string[] | undefined>;
 }
 
 /** Compiles groups; what is wrong with them is added to `faults` with its key. */
@@ -41,7 +41,8 @@ export function compileVpnRules(
     if (dnsServers.length < group.dnsServers.length) {
       faults.push(`${key}.dnsServers: an IPv6 server needs vpn.ipv6Network in the local file`);
     }
-    return { ...group, label, members, defaultDomain, mtu, banner, pool };
+    const poolMembers = facilities.pools.get(pool);
+    return { ...group, label, members, defaultDomain, mtu, banner, pool, poolMembers };
   });
   return { groups, bans: document.bans };
 }
@@ -73,7 +74,7 @@ function poolFaults(
   { pools }: VpnFacilities,
 ): string[] {
   if (pools.has(pool)) return [];
-  const there = [...pools].filter((name) => name !== undefined).join(", ") || "none";
+  const there = [...pools.keys()].filter((name) => name !== undefined).join(", ") || "none";
   return pool === undefined
     ? [`${key}.pool: vpn.pools of the local file have every address, name one: ${there}`]
     : [`${key}.pool: the local file has no pool ${pool} with addresses; it has ${there}`];

@@ -17,6 +17,8 @@ export interface VpnGroup {
   readonly policyGroups: readonly string[];
   /** Of the local configuration; undefined for the addresses of no pool. */
   readonly pool: string | undefined;
+  /** Of the pool: groups, of which an authenticator has to say that the user is in one. The cloud has no part in it. */
+  readonly poolMembers: readonly string[] | undefined;
   /** CIDR. */
   readonly routesInclude: readonly string[];
   readonly routesExclude: readonly string[];
