@@ -67,6 +67,8 @@ export const localConfiguration = z.strictObject({
     .strictObject({
       pending: z.number().int().min(1).max(100_000).default(1_024),
       pendingPerAddress: z.number().int().min(1).max(100_000).default(64),
+      /** Handshakes with the relay that may fail within a minute before an address is turned away for a while. */
+      failuresPerAddress: z.number().int().min(1).max(100_000).default(15),
       /** For the TLS handshake, and once more for the request head. */
       handshakeSeconds: z.number().int().min(1).max(120).default(10),
     })

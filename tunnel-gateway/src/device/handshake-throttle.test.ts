@@ -4,15 +4,15 @@ import {
   CLOSED_MS,
   HandshakeThrottle,
   MAX_ADDRESSES,
-  MAX_FAILURES,
 } from "./handshake-throttle.ts";
 
+const MAX_FAILURES = 15;
 const HERE = "192.0.2.1";
 const MINUTE_MS = 60_000;
 
 function throttle() {
   const clock = { now: 1_000 };
-  const one = new HandshakeThrottle(() => clock.now);
+  const one = new HandshakeThrottle(() => clock.now, MAX_FAILURES);
   const fail = (address: string, times: number) => {
     for (let n = 0; n < times; n += 1) one.failed(address);
   };

@@ -1,11 +1,9 @@
 import { scoredAddress } from "../core/vpn/scores.ts";
 
 /**
- * Own choices. A hostile chain of certificates costs about 0.1 s, so one address (IPv6: /64) has 5 % of a thread at most, and 15 %
- * where a device has come from it: others behind its NAT are not to wait long. A load balancer that looks every five seconds
- * whether somebody answers stays below.
+ * Own choices. A hostile chain of certificates costs about 0.1 s, so with 15 failures one address (IPv6: /64) has 5 % of a thread
+ * at most, and 15 % where a device has come from it: others behind its NAT are not to wait long.
  */
-export const MAX_FAILURES = 15;
 const WINDOW_MS = 60_000;
 export const CLOSED_MS = 30_000;
 export const CLOSED_FOR_KNOWN_MS = 10_000;
@@ -23,13 +21,15 @@ interface Heard {
 /** Closes the door for a while to addresses whose handshakes fail again and again: nobody is known yet, and each costs. */
 export class HandshakeThrottle {
   readonly #now: () => number;
+  readonly #maxFailures: number;
   readonly #heard = new Map<string, Heard>();
   /** When a device last came from there. */
   readonly #known = new Map<string, number>();
 
-  /** `now` never goes back. */
-  constructor(now: () => number) {
+  /** `now` never goes back; `maxFailures` are those of a minute that close the door. */
+  constructor(now: () => number, maxFailures: number) {
     this.#now = now;
+    this.#maxFailures = maxFailures;
   }
 
   isClosedTo(address: string): boolean {
@@ -45,7 +45,7 @@ export class HandshakeThrottle {
     if (former.closedUntil > now) return false;
     const heard = now - former.since < WINDOW_MS ? former : fresh;
     heard.failures += 1;
-    const closes = heard.failures >= MAX_FAILURES;
+    const closes = heard.failures >= this.#maxFailures;
     const seenAt = this.#known.get(key);
     const isKnown = seenAt !== undefined && now - seenAt < KNOWN_FOR_MS;
     const closedUntil = now + (isKnown ? CLOSED_FOR_KNOWN_MS : CLOSED_MS);

@@ -57,6 +57,8 @@ export interface TlsListenerOptions {
   readonly material: TlsMaterial;
   readonly limits: AdmissionLimits;
   readonly handshakeTimeoutMs: number;
+  /** Failed handshakes within a minute that close the door to an address. */
+  readonly failuresPerAddress: number;
   /** By ALPN name, the preferred one first. */
   readonly fronts: ReadonlyMap<string, ProtocolFront>;
   /** Of `fronts`: serves clients that name no protocol. */
@@ -95,7 +97,7 @@ export class TlsListener implements AsyncDisposable {
   readonly #listener: Server;
   readonly #tls: TlsServer;
   readonly #admission: Admission;
-  readonly #throttle = new HandshakeThrottle(() => performance.now());
+  readonly #throttle: HandshakeThrottle;
   /** Addresses by accepted socket, which alone is still there when a handshake has failed. */
   readonly #clients = new WeakMap<Socket, string>();
   /** By `endpointsOf`: the TLS server does not say which socket a TLS socket was made of. */
@@ -106,6 +108,7 @@ export class TlsListener implements AsyncDisposable {
   constructor(options: TlsListenerOptions) {
     this.#options = options;
     this.#admission = new Admission(options.limits);
+    this.#throttle = new HandshakeThrottle(() => performance.now(), options.failuresPerAddress);
     this.#tls = createTlsServer({
       ...secureContext(options.material),
       requestCert: true,

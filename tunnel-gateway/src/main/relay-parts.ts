@@ -69,6 +69,7 @@ export function relayParts(options: RelayPartsOptions): RelayParts {
     material,
     limits: local.admission,
     handshakeTimeoutMs,
+    failuresPerAddress: local.admission.failuresPerAddress,
     fronts: new Map([
       ["h2", (connection) => http2.serve(connection)],
       ["http/1.1", (connection) => http1.serve(connection)],

@@ -56,6 +56,14 @@ test("an address whose handshakes fail again and again is turned away at the doo
   expect(await throttled(gateway)).toBe(before + 1);
 });
 
+test("an address that many share may be given more failures, and its devices get in", async () => {
+  const local = { admission: { failuresPerAddress: 100 } };
+  await using gateway = await startGateway({ local });
+  const hostile = { cert: other.certificate, key: other.key };
+  await Promise.all(Array.from({ length: 40 }, () => sayTls(gateway, hostile)));
+  expect(await throttled(gateway)).toBe(0);
+});
+
 async function throttled({ kernel }: GatewayUnderTest): Promise<number> {
   const text = await kernel.metrics.metrics();
   return Number(/handshakes_failed_total\{reason="throttled"\} (\d+)/.exec(text)?.[1] ?? 0);
