@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { scoredAddress } from "../core/vpn/scores.ts";
 
 export interface AdmissionLimits {
@@ -30,7 +30,10 @@ export class Admission {
   }
 
   /** A place for this connection, given back when it closes; undefined where there is none. `remoteAddress` is its client's. */
-  enter(socket: Socket, remoteAddress = socket.remoteAddress ?? ""): PendingPlace | undefined {
+  enter(
+    socket: Duplex & { readonly remoteAddress?: string | undefined },
+    remoteAddress = socket.remoteAddress ?? "",
+  ): PendingPlace | undefined {
     const address = scoredAddress(remoteAddress);
     const fromAddress = this.#byAddress.get(address) ?? 0;
     if (this.#pending >= this.#limits.pending) return undefined;

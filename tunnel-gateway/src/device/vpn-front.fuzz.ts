@@ -40,6 +40,7 @@ test("hostile connections get well-formed answers, a tunnel, or nothing, and nev
         site: () => site,
         udpPort: () => 443,
         requestTimeoutMs: 1_000,
+        limits: { pending: 10, pendingPerAddress: 10 },
         onRelay: ({ reset }) => reset(),
         onMalformed: () => {},
         onFault: (error) => void faults.push(error),

@@ -5,6 +5,7 @@ import { engineConnection } from "../testing/fake-vpn-connections.ts";
 import {
   cookiesOf,
   get,
+  RELAYED_PER_ADDRESS,
   REQUEST_TIMEOUT_MS,
   VpnFrontUnderTest,
 } from "../testing/vpn-front-under-test.ts";
@@ -45,6 +46,21 @@ describe("the relay", () => {
     front.closed(1, true);
     one?.socket.resume();
     await until(() => one?.socket.readableEnded === true);
+  });
+
+  test("has so many connections from one address at a time behind which no device is known yet", async () => {
+    const ask = (id: number) => {
+      front.opened({ ...known, id });
+      front.bytes(id, connect);
+    };
+    for (let id = 1; id <= RELAYED_PER_ADDRESS; id += 1) ask(id);
+    await until(() => under.relayed.length === RELAYED_PER_ADDRESS);
+    ask(8);
+    expect((await engine.answer(8)).status).toBe(429);
+    expect(under.refused).toEqual(["limit-connections"]);
+    under.relayed[0]?.accept();
+    ask(9);
+    await until(() => under.relayed.length === RELAYED_PER_ADDRESS + 1);
   });
 
   test("says no on the stream", async () => {

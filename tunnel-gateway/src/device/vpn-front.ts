@@ -6,6 +6,7 @@ import type { HttpRequest } from "../protocol/http-requests.ts";
 import { fieldText, type HttpResponse } from "../protocol/http-response.ts";
 import { groupOfPath } from "../protocol/login-message.ts";
 import { encodeProxyStatus } from "../protocol/proxy-status.ts";
+import { Admission, type AdmissionLimits } from "./admission.ts";
 import type { ConnectRequest } from "./connect-front.ts";
 import { EngineStream } from "./engine-stream.ts";
 import { publicUrlOf } from "./public-url.ts";
@@ -24,6 +25,8 @@ export interface VpnFrontOptions {
   readonly udpPort: () => number | undefined;
   /** From the first byte of a request to its last. */
   readonly requestTimeoutMs: number;
+  /** On connections of the relay behind which no device is known yet. */
+  readonly limits: AdmissionLimits;
   /** A CONNECT to somewhere else, for the relay, on a connection with a verified certificate. */
   readonly onRelay: (request: ConnectRequest) => void;
   /** A request refused for its form; `code` is from a closed set. */
@@ -49,11 +52,14 @@ const LOGIN_PATHS = new Set(["/", "/auth", "/VPN"]);
 export class VpnFront implements Disposable {
   readonly #options: VpnFrontOptions;
   readonly #login: VpnLoginPages;
+  /** Of the relay: the engine counts a connection no more once it is a stream. */
+  readonly #admission: Admission;
   readonly #connections = new Map<number, VpnConnection>();
   readonly #sweeper: NodeJS.Timeout;
 
   constructor(options: VpnFrontOptions) {
     this.#options = options;
+    this.#admission = new Admission(options.limits);
     this.#login = new VpnLoginPages(options.service, options.site);
     this.#sweeper = setInterval(() => this.sweep(performance.now()), SWEEP_MS);
     this.#sweeper.unref();
@@ -169,7 +175,7 @@ export class VpnFront implements Disposable {
     const { method, target, version, fields } = request;
     const rawHeaders = fields.entries.flat();
     const authority = parseConnectRequest({ method, target, version, rawHeaders });
-    const { id, certificates, verification } = connection.facts;
+    const { id, certificates, verification, remoteAddress } = connection.facts;
     const [certificate] = certificates;
     if (!verification.isVerified || certificate === undefined) return NO_CERTIFICATE;
     const head = connection.takeRest();
@@ -181,7 +187,13 @@ export class VpnFront implements Disposable {
     const reset = () => socket.reset();
     const establish = () => void socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
     const refuse = (refusal: RefusalResponse) => refuseOn(socket, refusal);
-    const accept = () => {};
+    const place = this.#admission.enter(socket, remoteAddress);
+    if (!place) {
+      this.#options.onMalformed(TOO_MANY.code);
+      refuse(TOO_MANY);
+      return "taken";
+    }
+    const accept = place.release;
     const wasCut = () => false;
     const of = { authority, socket, certificate, head };
     this.#options.onRelay({ ...of, establish, refuse, reset, wasCut, accept });
@@ -196,6 +208,12 @@ function plain(status: number, message: string): HttpResponse {
 
 const NOT_FOUND = plain(404, "nothing stands here");
 
+const TOO_MANY: RefusalResponse = {
+  status: 429,
+  error: "connection_limit_reached",
+  code: "limit-connections",
+  message: "too many connections from here wait to be let in; try again in a moment",
+};
 const WANTED = "the relay wants a client certificate of a known authority";
 const NO_CERTIFICATE: HttpResponse = {
   ...plain(403, WANTED),

@@ -117,6 +117,7 @@ export class VpnGateway implements AsyncDisposable {
       site: () => this.#site,
       udpPort: () => (local.udp ? this.#port : undefined),
       requestTimeoutMs: kernel.local.admission.handshakeSeconds * SECOND_MS,
+      limits: kernel.local.admission,
       onRelay: options.onRelay,
       onMalformed: (code) => {
         this.#metrics.malformed.inc({ code });

@@ -6,6 +6,7 @@ import { FakeVpnService } from "./fake-vpn-service.ts";
 import { request } from "./vpn-requests.ts";
 
 export const REQUEST_TIMEOUT_MS = 30_000;
+export const RELAYED_PER_ADDRESS = 2;
 
 const site: VpnSite = {
   certificate: Buffer.from("server"),
@@ -28,6 +29,7 @@ export class VpnFrontUnderTest implements Disposable {
     site: () => site,
     udpPort: () => this.udpPort,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    limits: { pending: 10, pendingPerAddress: RELAYED_PER_ADDRESS },
     onRelay: (one) => void this.relayed.push(one),
     onMalformed: (code) => void this.refused.push(code),
     onFault: (error) => void this.faults.push(error),
