@@ -13,8 +13,17 @@ export function peer(name: ToolName, context: TestContext): string {
 
 /** Skips the test because `what` is not there, or fails it with CI=true. */
 export function missing(what: string, context: TestContext): never {
-  const sentence = `${what} is missing; as root on Debian \`npm run test:setup\` installs it`;
+  return unfit(`${what} is missing; as root on Debian \`npm run test:setup\` installs it`, context);
+}
+
+/** Skips the test because of what no program mends, or fails it with CI=true. */
+export function unfit(sentence: string, context: TestContext): never {
   if (process.env["CI"] === "true") throw new Error(`With CI=true nothing is skipped: ${sentence}`);
   process.stderr.write(`SKIPPED ${context.task.name}: ${sentence}\n`);
   return context.skip(sentence);
+}
+
+/** Skips the test of an ordinary account's run, or fails it with CI=true. */
+export function needsRoot(context: TestContext): void {
+  if (process.getuid?.() !== 0) unfit("it needs root", context);
 }

@@ -11,7 +11,7 @@ import {
 } from "@isthmus/bench/fixtures/tls-certificates";
 import { hashPassword } from "@isthmus/tunnel-gateway/directory/password-hash";
 import { afterAll, beforeAll, expect, type TestContext, test } from "vitest";
-import { peer } from "../peers.ts";
+import { peer, unfit } from "../peers.ts";
 import type { OidcSimulatorOptions } from "../simulators/oidc/oidc-simulator.ts";
 import { findTool } from "../tools.ts";
 import { type LabGateway, startLabGateway } from "../vpn-lab/gateway.ts";
@@ -202,7 +202,7 @@ const CASES: readonly Case[] = [
 
 function ready(context: TestContext): { readonly lab: Lab; readonly gateway: LabGateway } {
   const obstacle = labObstacle();
-  if (obstacle !== undefined) context.skip(obstacle);
+  if (obstacle !== undefined) unfit(obstacle, context);
   for (const tool of TOOLS_NEEDED) peer(tool, context);
   if (!lab || !gateway) throw new Error("the laboratory was not made");
   return { lab, gateway };

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from "vitest";
-import { missing } from "../peers.ts";
+import { missing, unfit } from "../peers.ts";
 import { LAB } from "../vpn-lab/namespaces.ts";
 import type { OpenconnectClient } from "../vpn-lab/openconnect.ts";
 import { payloadHash } from "../vpn-lab/payload.ts";
@@ -120,7 +120,7 @@ describe("150 MB", () => {
 function needsVpncScript(context: TestContext): void {
   if (!existsSync(VPNC_SCRIPT)) missing("vpnc-script (Debian package vpnc-scripts)", context);
   const resolver = RESOLVERS.find((file) => existsSync(file));
-  if (resolver !== undefined) context.skip(`vpnc-script would change the machine's ${resolver}`);
+  if (resolver !== undefined) unfit(`vpnc-script would change the machine's ${resolver}`, context);
 }
 
 async function withVpncScript(place: Scene, group: string): Promise<OpenconnectClient> {

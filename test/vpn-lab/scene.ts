@@ -5,7 +5,7 @@ import { askRunningService } from "@isthmus/shared/kernel/control-socket";
 import { stateFolderAt } from "@isthmus/shared/kernel/state-folder";
 import type { ListedVpnSession } from "@isthmus/tunnel-gateway/main/vpn-listing";
 import type { TestContext } from "vitest";
-import { peer } from "../peers.ts";
+import { peer, unfit } from "../peers.ts";
 import type { ToolName } from "../tools.ts";
 import { type GatewayOptions, type LabGateway, runLabGateway, startLabGateway } from "./gateway.ts";
 import { LAB, Lab, labObstacle } from "./namespaces.ts";
@@ -154,14 +154,14 @@ export class Scene implements AsyncDisposable {
   }
 }
 
-/** The scene, or the test is skipped with the reason. */
+/** The scene, or the test is skipped with the reason; with CI=true it fails. */
 export function ready(
   scene: Scene | undefined,
   context: TestContext,
   ...tools: readonly ToolName[]
 ): Scene {
   const obstacle = labObstacle();
-  if (obstacle !== undefined) return context.skip(obstacle);
+  if (obstacle !== undefined) return unfit(obstacle, context);
   for (const tool of ["ip", "openconnect", "curl", ...tools] as const) peer(tool, context);
   if (!scene) throw new Error("the laboratory was not made");
   return scene;

@@ -23,12 +23,12 @@ const session: EngineSession = {
   downBytesPerSecond: 0,
 };
 
-/** An engine with one TUN device, which goes with it; the test is skipped where none may be made. */
+/** An engine with one TUN device, which goes with it; the test is skipped where none may be made, but not with CI=true. */
 async function startTunnel(context: TestContext, options = {}): Promise<EngineUnderTest> {
   try {
     return await startEngine({ tunnels: [{ ...TUNNEL, device: "isthmustest" }], ...options });
   } catch (error) {
-    if (codeOf(error) !== "tunnel-failed") throw error;
+    if (codeOf(error) !== "tunnel-failed" || process.env["CI"] === "true") throw error;
     return context.skip(`no TUN device: ${String(error)}`);
   }
 }
