@@ -6,6 +6,7 @@ import { z } from "zod";
 import { vpnLocalConfiguration } from "../config/vpn-local-configuration.ts";
 import { addressPools } from "../core/vpn/address-pools.ts";
 import { tunnelSlices } from "../core/vpn/tunnel-slices.ts";
+import { formerSetup } from "../packets/former-setup.ts";
 import { hostPlan, removalPlan } from "../packets/host-plan.ts";
 import { asScript, carryOut, isSet } from "../packets/host-setup.ts";
 import { deviceFlags } from "../packets/network-device.ts";
@@ -77,9 +78,11 @@ function vpnOf(call: CliCall): Vpn {
 
 function stepsOf(vpn: Vpn, call: CliCall) {
   const slices = tunnelSlices(vpn);
-  if (call.flag("remove")) return removalPlan(slices);
+  const user = call.required("user");
+  const former = formerSetup(slices, user);
+  if (call.flag("remove")) return [...former, ...removalPlan(slices)];
   const { masquerade, interfaces, otherTraffic } = vpn.nat;
   const pools = addressPools(vpn.pools, slices);
   const nat = { masquerade, interfaces, otherTraffic };
-  return hostPlan({ slices, pools, user: call.required("user"), mtu: TUNNEL_MTU, ...nat });
+  return [...former, ...hostPlan({ slices, pools, user, mtu: TUNNEL_MTU, ...nat })];
 }

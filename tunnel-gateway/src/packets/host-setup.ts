@@ -61,7 +61,8 @@ function requireFit({ name, user }: { readonly name: string; readonly user: stri
   if (fault !== undefined) throw new ConnectorError("host-setup-failed", `${name}: ${fault}`);
 }
 
-function userNumber(user: string): number {
+/** @throws ConnectorError `host-setup-failed` where there is no such user */
+export function userNumber(user: string): number {
   if (/^\d+$/.test(user)) return Number(user);
   const { status, stdout } = spawnSync("id", ["-u", user], { encoding: "utf8" });
   if (status === 0) return Number(stdout);
