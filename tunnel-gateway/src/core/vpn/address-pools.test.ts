@@ -48,6 +48,8 @@ test.each([
   [{ networks: ["10.98.0.0/20", "10.98.1.0/24"] }, "10.98.1.0/24 has addresses of staff"],
   [{ sourceAddress: "fd01::9" }, "vpn.pools.0.sourceAddress"],
   [{ sourceAddress: "10.1.0.0/24" }, "vpn.pools.0.sourceAddress"],
+  [{ sourceAddress: "10.98.200.7" }, "vpn.pools.0.sourceAddress: 10.98.200.7 is a client's"],
+  [{ ipv6SourceAddress: "fd98::7" }, "vpn.pools.0.ipv6SourceAddress: fd98::7 is a client's"],
   [{ ipv6SourceAddress: "eth0; reboot" }, "vpn.pools.0.ipv6SourceAddress"],
 ])("a pool that cannot be is refused with its key: %o", (change, message) => {
   expect(() => poolOf(change)).toThrow(message);

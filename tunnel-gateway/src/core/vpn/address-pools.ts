@@ -2,6 +2,7 @@ import { ConfigurationError } from "@isthmus/shared/errors";
 import {
   bitsOf,
   type Cidr,
+  contains,
   containsNetwork,
   formatAddress,
   overlap,
@@ -115,6 +116,13 @@ function sourceFaults(
   }
   if (!isSource(ipv6SourceAddress, 6)) {
     faults.push(`${key}.ipv6SourceAddress: ${ipv6SourceAddress} is no IPv6 address`);
+  }
+  for (const [name, source] of Object.entries({ sourceAddress, ipv6SourceAddress })) {
+    const address = source === undefined ? undefined : parseAddress(source);
+    const isClients =
+      address &&
+      slices.some(({ ipv4, ipv6 }) => [ipv4, ipv6].some((one) => one && contains(one, address)));
+    if (isClients) faults.push(`${key}.${name}: ${source} is a client's address`);
   }
   if (ipv6SourceAddress !== undefined && slices.every(({ ipv6 }) => ipv6 === undefined)) {
     faults.push(`${key}.ipv6SourceAddress: clients have no IPv6 without vpn.ipv6Network`);
