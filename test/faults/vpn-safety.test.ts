@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from "vitest";
 import { LAB } from "../vpn-lab/namespaces.ts";
-import { pingPacket, synPacket, udpPacket } from "../vpn-lab/packets.ts";
+import { pingPacket, pongPacket, resetPacket, synPacket, udpPacket } from "../vpn-lab/packets.ts";
 import { type ClientDoor, FRAME, frame, openClientDoor, RawClient } from "../vpn-lab/raw-client.ts";
 import { ready, Scene, until } from "../vpn-lab/scene.ts";
 import { pings } from "../vpn-lab/traffic.ts";
@@ -139,6 +139,27 @@ describe("packets of a client", () => {
         client.send(pingPacket({ source, destination: LAB.internal.ipv6 }));
     });
     expect(fate).toEqual({ passed: 0, dropped: { spoofed: sources.length + sources6.length } });
+  });
+
+  test("leave under the gateway's address, or not at all where the kernel knows nothing to translate them by", async (context) => {
+    const place = here(context);
+    const rules = ["ip saddr 10.98.0.0/16", "ip6 saddr fd98::/112"];
+    const nft = (...words: string[]) => place.lab.run("internal", ["nft", ...words]);
+    const chain = "add chain inet untranslated came { type filter hook prerouting priority -300; }";
+    const counters = rules.map((rule) => `add rule inet untranslated came ${rule} counter`);
+    await nft(["add table inet untranslated", chain, ...counters].join("; "));
+    using client = await attack(place);
+    const ends = { source: client.address, destination: LAB.internal.ipv4 };
+    const ends6 = { source: client.ipv6Address, destination: LAB.internal.ipv6 };
+    const fate = await fateOf(place, client, () => {
+      for (const one of [ends, ends6]) {
+        client.send(resetPacket(one, 8_001));
+        client.send(pongPacket(one, 99));
+      }
+    });
+    expect(fate).toEqual({ passed: 4, dropped: {} });
+    const counted = (await nft("list", "table", "inet", "untranslated")).matchAll(/packets (\d+)/g);
+    expect([...counted].map(([, packets]) => packets)).toEqual(["0", "0"]);
   });
 
   const FORBIDDEN = [

@@ -22,20 +22,38 @@ export function udpPacket(ends: Endpoints, port: number, sourcePort = 40_000): B
 
 /** The first segment of a TCP connection. */
 export function synPacket(ends: Endpoints, port: number, sourcePort = 40_000): Buffer {
+  return tcpPacket(ends, port, sourcePort, 0x02);
+}
+
+/** The end of a TCP connection that there may never have been. */
+export function resetPacket(ends: Endpoints, port: number, sourcePort = 40_000): Buffer {
+  return tcpPacket(ends, port, sourcePort, 0x04);
+}
+
+function tcpPacket(ends: Endpoints, port: number, sourcePort: number, flags: number): Buffer {
   const segment = Buffer.alloc(20);
   segment.writeUInt16BE(sourcePort, 0);
   segment.writeUInt16BE(port, 2);
   segment.writeUInt32BE(1, 4);
-  segment.writeUInt16BE(0x5002, 12);
+  segment.writeUInt16BE(0x5000 | flags, 12);
   segment.writeUInt16BE(65_535, 14);
   return ipPacket(ends, PROTOCOL.tcp, segment, 16);
 }
 
 /** An echo request. */
 export function pingPacket(ends: Endpoints, id = 7): Buffer {
+  return echoPacket(ends, ends.source.includes(":") ? 128 : 8, id);
+}
+
+/** An echo reply. */
+export function pongPacket(ends: Endpoints, id = 7): Buffer {
+  return echoPacket(ends, ends.source.includes(":") ? 129 : 0, id);
+}
+
+function echoPacket(ends: Endpoints, type: number, id: number): Buffer {
   const isV6 = ends.source.includes(":");
   const message = Buffer.alloc(16);
-  message[0] = isV6 ? 128 : 8;
+  message[0] = type;
   message.writeUInt16BE(id, 4);
   message.writeUInt16BE(1, 6);
   return ipPacket(ends, isV6 ? PROTOCOL.icmp6 : PROTOCOL.icmp, message, 2);

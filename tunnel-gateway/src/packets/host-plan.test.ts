@@ -52,6 +52,10 @@ test("clients are translated on their way out of every interface but the tunnels
     'ip saddr { 10.98.0.0/17, 10.98.128.0/17 } oifname != { "isthmus0", "isthmus1" } masquerade',
   );
   expect(rules).toContain("ip6 saddr { fd98::/113, fd98::8000/113 }");
+  // What the kernel takes for no packet of a connection passes the translation untouched.
+  expect(rules).toContain(
+    'ip saddr { 10.98.0.0/17, 10.98.128.0/17 } oifname != { "isthmus0", "isthmus1" } drop',
+  );
   const named = rulesOf({ interfaces: ["eth1"] });
   expect(named).toContain('oifname { "eth1" } masquerade');
 });
@@ -162,7 +166,7 @@ test("each pool's clients appear under its own addresses, or their own, before t
     slices,
   );
   const out = 'oifname != { "isthmus0", "isthmus1" }';
-  const rules = rulesOf({ pools }).split("\n").slice(-11);
+  const rules = rulesOf({ pools }).split("\n").slice(-19);
   expect(rules.map((line) => line.trim())).toEqual([
     "chain translation {",
     "type nat hook postrouting priority srcnat; policy accept;",
@@ -172,6 +176,15 @@ test("each pool's clients appear under its own addresses, or their own, before t
     `ip6 saddr { fd98::/120, fd98::8000/120 } ${out} snat ip6 to fd01::9`,
     `ip6 saddr { fd98::100/120 } ${out} masquerade`,
     `ip6 saddr { fd98::/113, fd98::8000/113 } ${out} masquerade`,
+    "}",
+    "chain untranslated {",
+    "type filter hook postrouting priority 110; policy accept;",
+    `ip saddr { 10.98.0.0/24, 10.98.128.0/24 } ${out} drop`,
+    `ip saddr { 10.98.1.0/24 } ${out} accept`,
+    `ip saddr { 10.98.0.0/17, 10.98.128.0/17 } ${out} drop`,
+    `ip6 saddr { fd98::/120, fd98::8000/120 } ${out} drop`,
+    `ip6 saddr { fd98::100/120 } ${out} drop`,
+    `ip6 saddr { fd98::/113, fd98::8000/113 } ${out} drop`,
     "}",
     "}",
     "",
