@@ -28,6 +28,19 @@ test("a row is compared with the one that has its key", () => {
   ]);
 });
 
+test("of an application each deployment is compared with itself, and of software updates each by its id", () => {
+  const app = (AssignmentID: number, EnforcementState: number) => {
+    return { AppName: "Notes", AssignmentID, DTCI: 3, UserName: "(SYSTEM)", EnforcementState };
+  };
+  expect(fields([app(1, 4000), app(2, 4000)], [app(1, 1000), app(2, 5000)])).toEqual([
+    { path: "AppName=Notes/EnforcementState", before: 4000, after: 1000 },
+    { path: "AppName=Notes/EnforcementState", before: 4000, after: 5000 },
+  ]);
+  expect(fields([{ CI_ID: 7, Status: 2 }], [{ CI_ID: 7, Status: 3 }])).toEqual([
+    { path: "CI_ID=7/Status", before: 2, after: 3 },
+  ]);
+});
+
 test("rows without a key, and bags in which one is more often, are told whole", () => {
   expect(fields([1, 1, "a"], [1, "b"])).toEqual([
     { path: "", before: 1 },

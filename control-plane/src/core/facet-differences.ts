@@ -22,8 +22,19 @@ const MAX_VALUE_CHARACTERS = 512;
 const MAX_LIST = 2_000;
 const MAX_DEPTH = 6;
 
-/** What tells one row of a class from another, the best first. */
-const ROW_KEYS = ["GroupID", "InstanceKey", "DeviceID", "ProdID", "ProductID", "Index", "Name"];
+/** What tells one row of a class from another, the best first; the last of an application and of a software update. */
+const ROW_KEYS: readonly RowKey[] = [
+  ...["GroupID", "InstanceKey", "DeviceID", "ProdID", "ProductID", "Index", "Name"].map(only),
+  ["AppName", "AssignmentID", "DTCI", "UserName"],
+  ["AppCI", "AssignmentID", "DTCI", "UserName"],
+  only("CI_ID"),
+];
+
+type RowKey = readonly [named: string, ...besides: string[]];
+
+function only(column: string): RowKey {
+  return [column];
+}
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -97,7 +108,8 @@ function compareLists(
     if (partner === -1) to.add(path, item, undefined);
     else {
       const [other] = left.splice(partner, 1);
-      const row = `${key}=${String(own(item as Members, key ?? "")).slice(0, 64)}`;
+      const named = key?.[0] ?? "";
+      const row = `${named}=${String(own(item as Members, named)).slice(0, 64)}`;
       compare(to, join(path, row), item, other, depth + 1);
     }
   }
@@ -125,15 +137,16 @@ function takeFrom(bag: Map<string, unknown[]>, item: unknown): boolean {
 }
 
 /** A key that every row on both sides has. */
-function keyOf(gone: readonly unknown[], came: readonly unknown[]): string | undefined {
+function keyOf(gone: readonly unknown[], came: readonly unknown[]): RowKey | undefined {
   if (gone.length === 0 || came.length === 0) return undefined;
-  const has = (key: string) => (item: unknown) =>
-    isMembers(item) && ["string", "number"].includes(typeof own(item, key));
+  const has = (key: RowKey) => (item: unknown) =>
+    isMembers(item) &&
+    key.every((column) => ["string", "number"].includes(typeof own(item, column)));
   return ROW_KEYS.find((key) => gone.every(has(key)) && came.every(has(key)));
 }
 
-function sameKey(one: unknown, other: unknown, key: string): boolean {
-  return own(one as Members, key) === own(other as Members, key);
+function sameKey(one: unknown, other: unknown, key: RowKey): boolean {
+  return key.every((column) => own(one as Members, column) === own(other as Members, column));
 }
 
 function isSame(one: unknown, other: unknown): boolean {
