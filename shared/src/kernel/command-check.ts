@@ -5,12 +5,12 @@ import { systemClock } from "../clock.ts";
 import { ConnectorError } from "../errors.ts";
 import { connectToCloud, parseCloudUrl } from "../link/cloud-address.ts";
 import { CloudHttp } from "../link/cloud-http.ts";
-import { MAX_CLOCK_OFFSET_MS } from "../link/messages.ts";
+import { commandPayloads, MAX_CLOCK_OFFSET_MS } from "../link/messages.ts";
 import type { Operations } from "../store/transaction.ts";
 import { type CliLeaf, EXIT_FAILED, EXIT_OK } from "./command.ts";
 import type { CommonConfiguration } from "./common-configuration.ts";
 import { checkConfiguration } from "./configuration.ts";
-import { checkFiles } from "./connector-checks.ts";
+import { checkFiles, guardrailsResult, unknownKinds } from "./connector-checks.ts";
 import { readGuardrails } from "./connector-foundation.ts";
 import { cloudAccess, connectorSource } from "./connector-source.ts";
 import { inspectGuardrailsFile } from "./guardrails-file.ts";
@@ -154,12 +154,12 @@ function checkGuardrails<Local, Desired, Rules, Ops extends Operations>(
   { guardrailsFile, strict }: CommonConfiguration,
 ): CheckResult {
   const { commands } = readGuardrails(definition, guardrailsFile);
-  const fault = inspectGuardrailsFile(guardrailsFile, false);
-  if (fault !== undefined) return { status: strict ? "unhealthy" : "warning", ...fault };
-  return {
-    status: "healthy",
-    reason: `${guardrailsFile} allows ${commands.allow.length} kinds of commands and cannot be written by this process`,
-  };
+  const guardrailsFault = inspectGuardrailsFile(guardrailsFile, false);
+  const result = guardrailsResult(
+    { guardrailsFault, unknownKinds: unknownKinds(commands, commandPayloads) },
+    `${guardrailsFile} allows ${commands.allow.length} kinds of commands and cannot be written by this process`,
+  );
+  return strict && guardrailsFault !== undefined ? { ...result, status: "unhealthy" } : result;
 }
 
 async function checkControlPlane(

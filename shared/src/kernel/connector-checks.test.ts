@@ -104,6 +104,9 @@ test("weak or mistaken guardrails are a warning", async () => {
     status: "warning",
     reason: expect.stringContaining("a.b"),
   });
+  const both = await statusOf(made, "guardrails", { fault, unknownKinds: ["a.b"] });
+  expect(both?.reason).toMatch(/a\.b; may be written$/);
+  expect(both?.remedy).toMatch(/^correct .*; chown it$/);
 });
 
 test("kinds are known as commands of the service or as windows", () => {
@@ -116,8 +119,8 @@ test("kinds are known as commands of the service or as windows", () => {
   const handlers = { "health.report": { payload: z.unknown(), run: async () => undefined } };
   expect(unknownKinds(commands, handlers)).toEqual([
     "certificate.revok",
-    "session-cut",
-    "health.reports",
+    "session-cut (did you mean session-cuts?)",
+    "health.reports (did you mean health.report?)",
   ]);
 });
 

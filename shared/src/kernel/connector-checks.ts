@@ -1,3 +1,4 @@
+import { nearestName } from "../cmpivot/nearest-name.ts";
 import type { ConnectorLinkState } from "../link/connector-link.ts";
 import { MAX_CLOCK_OFFSET_MS } from "../link/messages.ts";
 import type { Store } from "../store/store.ts";
@@ -7,7 +8,7 @@ import type { DesiredConfiguration } from "./desired-configuration.ts";
 import { changedFiles, type FileAsRead } from "./file-as-read.ts";
 import type { CommonGuardrails } from "./guardrails-file.ts";
 import type { HealthBoard } from "./health.ts";
-import { type CheckResult, type CommandHandler, WINDOW_KINDS } from "./service-definition.ts";
+import { type CheckResult, WINDOW_KINDS } from "./service-definition.ts";
 
 /** Entries of one stream that wait for the control plane before health warns. */
 const BACKLOG_WARNING = 100_000;
@@ -36,7 +37,7 @@ export function registerKernelChecks<Desired>(
   board.register({ name: "desired-configuration", run: () => desired.check() });
   board.register({
     name: "guardrails",
-    run: () => checkGuardrails(of.guardrailsFault, of.unknownKinds),
+    run: () => guardrailsResult(of, "the guardrails cannot be changed by this process"),
   });
   board.register({ name: "local-files", run: () => checkFiles(of.files, RUNS) });
   board.register({
@@ -54,19 +55,26 @@ async function checkStore(store: Store<ConnectorOperations>): Promise<CheckResul
   return { status: "healthy", reason: "the store answers" };
 }
 
-function checkGuardrails(
-  fault: { readonly reason: string; readonly remedy: string } | undefined,
-  unknownKinds: readonly string[],
+/** A slip of the pen first: whoever mistyped a limit believes in one that is not there. */
+export function guardrailsResult(
+  of: {
+    readonly guardrailsFault: { readonly reason: string; readonly remedy: string } | undefined;
+    readonly unknownKinds: readonly string[];
+  },
+  healthy: string,
 ): CheckResult {
-  if (fault !== undefined) return { status: "warning", ...fault };
-  if (unknownKinds.length === 0) {
-    return { status: "healthy", reason: "the guardrails cannot be changed by this process" };
-  }
-  return {
-    status: "warning",
-    reason: `the guardrails name what this service does not have: ${unknownKinds.join(", ")}`,
+  const named = of.unknownKinds.join(", ");
+  const slip = {
+    reason: `the guardrails name kinds of commands or limits that there are not: ${named}`,
     remedy: "correct the guardrails file and restart",
   };
+  const faults = [
+    ...(named === "" ? [] : [slip]),
+    ...(of.guardrailsFault ? [of.guardrailsFault] : []),
+  ];
+  if (faults.length === 0) return { status: "healthy", reason: healthy };
+  const joined = (each: "reason" | "remedy") => faults.map((fault) => fault[each]).join("; ");
+  return { status: "warning", reason: joined("reason"), remedy: joined("remedy") };
 }
 
 const RUNS = "this process";
@@ -139,13 +147,17 @@ async function checkBacklog(store: Store<ConnectorOperations>): Promise<CheckRes
   };
 }
 
-/** Kinds that the guardrails speak of and that this service has neither as command nor as window: a slip of the pen. */
+/** Kinds that the guardrails speak of and that are neither a command of `commands` nor a window, each with what was probably meant. */
 export function unknownKinds(
   { allow, limits, approval }: CommonGuardrails["commands"],
-  // biome-ignore lint/suspicious/noExplicitAny: handlers of differently typed payloads
-  handlers: Readonly<Record<string, CommandHandler<any>>>,
+  commands: Readonly<Record<string, unknown>>,
 ): string[] {
   const named = new Set([...allow, ...Object.keys(limits), ...Object.keys(approval)]);
-  const windows: readonly string[] = WINDOW_KINDS;
-  return [...named].filter((kind) => !Object.hasOwn(handlers, kind) && !windows.includes(kind));
+  const known: readonly string[] = [...Object.keys(commands), ...WINDOW_KINDS];
+  return [...named]
+    .filter((kind) => !known.includes(kind))
+    .map((kind) => {
+      const nearest = nearestName(kind, known);
+      return nearest === undefined ? kind : `${kind} (did you mean ${nearest}?)`;
+    });
 }
