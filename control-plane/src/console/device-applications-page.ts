@@ -86,19 +86,22 @@ function deployedTable(device: ShownDevice, states: readonly Entity[], here: str
   return html`<h4>Deployed to this device</h4>${list}
     <p class="quiet">As of ${since}; when each changed is in the
       <a href="${address(pagePath(device, "/timeline"), { kind: "application.changed" })}">timeline</a>.
+      The site tells no state “install requested”: what was asked for from here stands below, as the newest action.
       The API has the list at <code>${exported}</code>.</p>`;
 }
 
-/** What failed, and what to do; of others what the client waits for. */
+/** What failed, and what to do; of others what the client waits for, by its number where nobody knows what that means. */
 function stateNote(state: Entity): Html | undefined {
   const code = text(state["errorCode"]);
   if (code !== "") {
     return html`<br><small><code>${code}</code> ${text(state["errorDescription"])}; ${text(state["remedy"])}</small>`;
   }
-  const words = text(state["enforcementStateDescription"]);
-  return state["state"] === "installing" && words !== ""
-    ? html`<br><small>${words}</small>`
-    : undefined;
+  const name = text(state["state"]);
+  const number = text(state["enforcementState"]);
+  const words =
+    text(state["enforcementStateDescription"]) || (number && `EnforcementState ${number}`);
+  const says = ["installing", "unknown"].includes(name) && words !== "" && words !== name;
+  return says ? html`<br><small>${words}</small>` : undefined;
 }
 
 interface Newest {

@@ -2,6 +2,7 @@ import { address, pageLinks, table, text } from "./cells.ts";
 import type { ConsoleApi } from "./console-api.ts";
 import { apiPath, devicePage, pagePath, type ShownDevice } from "./device-frame.ts";
 import { type Html, html } from "./html.ts";
+import { sourcePath } from "./source-frame.ts";
 
 const ROWS = "200";
 
@@ -23,11 +24,15 @@ export async function deviceCollectionsPage(
     id: "collections",
     caption: "Collections",
     columns: ["Collection", "CollectionID", "Site"],
-    rows: found.entities.map((each) => [
-      text(each["displayName"]),
-      html`<code>${text(each["collectionId"])}</code>`,
-      text(each["configurationManagerSite"]),
-    ]),
+    rows: found.entities.map((each) => {
+      const name = text(each["configurationManagerSite"]);
+      const path = sourcePath({ name }, `/collections/${encodeURIComponent(text(each["id"]))}`);
+      return [
+        html`<a href="${path}">${text(each["displayName"])}</a>`,
+        html`<code>${text(each["collectionId"])}</code>`,
+        name,
+      ];
+    }),
   });
   const counted =
     found.count === undefined ? undefined : html`<p>In ${found.count} collections.</p>`;

@@ -23,7 +23,7 @@ export function sourceApi({ name }: ShownSource, below = ""): string {
   return `/configurationManagerSites/${encodeURIComponent(name)}${below}`;
 }
 
-export function sourcePath({ name }: ShownSource, below = ""): string {
+export function sourcePath({ name }: Pick<ShownSource, "name">, below = ""): string {
   return `/sources/${encodeURIComponent(name)}${below}`;
 }
 

@@ -62,3 +62,24 @@ test("the device's page in the console shows what failed, in words, and what to 
   expect(browserRow?.[1]).toMatch(/^Failed/i);
   expect(page).toMatch(/<code>0x87D00324<\/code> the application .*detect/);
 });
+
+test("the page says of a state without a name what the site says, and that no state is called install requested", async () => {
+  const facets = {
+    applicationStates: [
+      { ...KEYS, AppStatusType: 2, EnforcementState: 2_999 },
+      { ...KEYS, AppName: "Editor", AppCI: 4, AppStatusType: 2, EnforcementState: 2_002 },
+    ],
+  };
+  await site.tell("device", { "3": { ...clientFacets("WKS-3"), ...facets } });
+  const find = async () =>
+    (await admin.get("/managedDevices?$filter=deviceName%20eq%20'WKS-3'")).value[0];
+  const { id } = await until(find, "the device");
+  const browser = new ConsoleBrowser(plane);
+  await browser.signIn("admin", plane.firstPassword);
+  const page = await browser.page(`/devices/${id}/applications`);
+  const state = (application: string) =>
+    rowsIn(page).find(([name]) => name?.includes(application))?.[1];
+  expect(state("Browser")).toMatch(/^Installing ?EnforcementState 2999$/);
+  expect(state("Editor")).toBe("Installing");
+  expect(page).toContain("The site tells no state “install requested”");
+});
