@@ -21,6 +21,11 @@ test("takes one or several benches with their defaults", () => {
   });
 });
 
+test("takes all that share a first word", () => {
+  const known = [bench("sync-fleet"), bench("synced"), bench("sync-many")];
+  expect(parseCommandLine(["sync"], known)).toMatchObject({ benches: [known[0], known[2]] });
+});
+
 test("takes its options", () => {
   expect(parseCommandLine(["all", "--json", "--runs", "7", "--scale=0.5"], KNOWN)).toMatchObject({
     kind: "run",

@@ -57,9 +57,9 @@ function interpret(words: readonly string[], known: readonly Bench[]): Request {
 function chosen(names: readonly string[], known: readonly Bench[]): Bench[] {
   if (names.length === 0) throw new Error("name a bench");
   if (names.includes("all")) return [...known];
-  return names.map((name) => {
-    const bench = known.find((one) => one.name === name);
-    if (bench !== undefined) return bench;
+  return names.flatMap((name) => {
+    const family = known.filter((one) => one.name === name || one.name.startsWith(`${name}-`));
+    if (family.length > 0) return family;
     throw new Error(`no bench ${name}; there are ${known.map((one) => one.name).join(", ")}, all`);
   });
 }
@@ -78,7 +78,8 @@ Usage: npm run bench -- <bench>... [options]
 
 Benches:
 ${known.map(({ name, summary, defaultRuns }) => `  ${name.padEnd(11)} ${summary} (--runs ${defaultRuns})`).join("\n")}
-  all     each of them in turn
+  sync        the three whose names begin with it
+  all         each of them in turn
 
 Options:
   --runs N    rounds of interleaved pairs; the medians of the rounds are printed

@@ -52,10 +52,14 @@ export interface SyncOptions {
   readonly limits?: Readonly<Record<string, unknown>>;
 }
 
+type Want = (more: Readonly<Record<string, unknown>>) => Promise<void>;
+
 /** A simulated site in a process of its own, a control plane, and a bridge between them that is set up and not started. */
 export class SyncedSite implements AsyncDisposable {
   readonly site: ConfigurationManager;
   readonly node: MeasuredControlPlane;
+  /** What the control plane wants of the bridge beside what the options say, from now on. */
+  readonly want: Want;
   readonly #bridgeOptions: ServiceOptions;
   #bridge: RunningService | undefined;
 
@@ -63,9 +67,11 @@ export class SyncedSite implements AsyncDisposable {
     site: ConfigurationManager,
     node: MeasuredControlPlane,
     bridgeOptions: ServiceOptions,
+    want: Want,
   ) {
     this.site = site;
     this.node = node;
+    this.want = want;
     this.#bridgeOptions = bridgeOptions;
   }
 
@@ -87,8 +93,8 @@ export class SyncedSite implements AsyncDisposable {
     const node = await startControlPlane(cloudFolder, await freePort());
     const bridgeOptions = bridgeOptionsOf(bridgeFolder, port, options.limits);
     writeBridgeFiles(bridgeFolder, options.classes);
-    await enrol(bridgeOptions, await signIn(cloudFolder, node), options);
-    return new SyncedSite(site, node, bridgeOptions);
+    const want = await enrol(bridgeOptions, await signIn(cloudFolder, node), options);
+    return new SyncedSite(site, node, bridgeOptions, want);
   }
 
   async startBridge(): Promise<RunningService> {
@@ -187,7 +193,7 @@ async function enrol(
     hasUpdates = true,
     hasApplicationStates = false,
   }: SyncOptions,
-): Promise<void> {
+): Promise<Want> {
   const { configurationFile } = prepareService(bridge);
   const order = { service: "comgmt-bridge", displayName: "bridge" };
   const { token } = await graph.post<{ token: string }>("/enrolmentTokens", order);
@@ -199,7 +205,11 @@ async function enrol(
     applicationStates: hasApplicationStates,
     ...{ hotSeconds, truthMinutes },
   };
-  await graph.put(`/connectors/${connectorId}/desiredConfiguration`, {
-    configuration: { sites: [site] },
-  });
+  const want: Want = async (more) => {
+    await graph.put(`/connectors/${connectorId}/desiredConfiguration`, {
+      configuration: { sites: [{ ...site, ...more }] },
+    });
+  };
+  await want({});
+  return want;
 }
