@@ -1,34 +1,23 @@
-import { once } from "node:events";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import {
-  DEVICE_ID,
-  makeTlsCertificates,
-  SERVER_NAME,
-  type TlsCertificates,
-} from "@isthmus/bench/fixtures/tls-certificates";
-import { hashPassword } from "@isthmus/tunnel-gateway/directory/password-hash";
-import { afterAll, beforeAll, expect, type TestContext, test } from "vitest";
+import { SERVER_NAME } from "@isthmus/bench/fixtures/tls-certificates";
+import { afterAll, beforeAll, describe, expect, type TestContext, test } from "vitest";
 import { peer, unfit } from "../peers.ts";
-import type { OidcSimulatorOptions } from "../simulators/oidc/oidc-simulator.ts";
 import { findTool } from "../tools.ts";
-import { type LabGateway, startLabGateway } from "../vpn-lab/gateway.ts";
-import { endChild, LAB, Lab, labObstacle, type Machine } from "../vpn-lab/namespaces.ts";
-import { connectOpenconnect } from "../vpn-lab/openconnect.ts";
+import { HOTEL, LoginScene, TOTP_SECRET, TOTP_USERS, USER } from "../vpn-lab/login-scene.ts";
+import { LAB, labObstacle } from "../vpn-lab/namespaces.ts";
+import { connectOpenconnect, type OpenconnectClient } from "../vpn-lab/openconnect.ts";
+import { AXES, CASES, type OpenconnectCase } from "../vpn-lab/openconnect-cases.ts";
 import { payloadHash } from "../vpn-lab/payload.ts";
-import { download, pings, startPayloadServer, upload, writePayload } from "../vpn-lab/traffic.ts";
-import {
-  LDAP_ACCOUNT,
-  PASSWORDS,
-  RADIUS_CHALLENGE,
-  RADIUS_SECRET,
-  startFreeradius,
-  startSlapd,
-} from "../vpn-lab/user-servers.ts";
+import { type RunningTransfer, startDownload } from "../vpn-lab/running-transfer.ts";
+import { until } from "../vpn-lab/scene.ts";
+import { download, pings, upload, writePayload } from "../vpn-lab/traffic.ts";
+import { PASSWORDS, RADIUS_CHALLENGE } from "../vpn-lab/user-servers.ts";
 
-/** Debian's openconnect, as it comes, against the gateway: every way to log in, both TLS versions, every way for packets. */
+/**
+ * Debian's openconnect, as it comes, against the gateway: every way to log in, both TLS versions, every way for packets. Clients
+ * that the same befalls are connected at once, each with a transfer under way, and all come back to what they had.
+ */
 
 const TOOLS_NEEDED = [
   "openconnect",
@@ -38,233 +27,251 @@ const TOOLS_NEEDED = [
   "curl",
   "ip",
   "nft",
+  "ping",
 ] as const;
-const ISSUER_PORT = 9_000;
-const OIDC_SECRET = "the client's secret";
-const TOTP_SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 const SMALL_BYTES = 5_000_000;
+const TRANSFER_BYTES = 20_000_000;
+const BYTES_PER_SECOND = 1_000_000;
+const STARTED_BYTES = 200_000;
+const ESTABLISHED = "Established DTLS connection";
+const GIVEN_UP = "DTLS handshake failed";
+const RESUMED_CIPHER = "AES256-GCM-SHA384";
 
-let folder: string;
-let lab: Lab | undefined;
-let gateway: LabGateway | undefined;
-let certificates: TlsCertificates;
-const resources = new AsyncDisposableStack();
-
-const file = (name: string) => join(folder, name);
-
-function secret(name: string, content: string): string {
-  writeFileSync(file(name), content, { mode: 0o600 });
-  return file(name);
+/** A client of a case, connected. */
+interface Connected {
+  readonly one: OpenconnectCase;
+  readonly client: OpenconnectClient;
+  readonly address: string;
 }
 
+let scene: LoginScene | undefined;
+
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "isthmus-vpn-"));
-  chmodSync(folder, 0o755);
-  certificates = await makeTlsCertificates(folder);
   if (labObstacle() !== undefined || TOOLS_NEEDED.some((tool) => !findTool(tool))) return;
-  lab = resources.use(await Lab.make("oc"));
-  resources.use(await startPayloadServer(lab));
-  await startUserServers(lab);
-  gateway = resources.use(await startGateway(lab));
+  scene = await LoginScene.make("oc");
 });
 
 afterAll(async () => {
-  await resources.disposeAsync();
-  rmSync(folder, { recursive: true, force: true });
+  await scene?.[Symbol.asyncDispose]();
 });
 
-async function startUserServers(place: Lab): Promise<void> {
-  const at = (machine: Machine, name: string, address: string, port: number) => ({
-    folder: file(name),
-    address,
-    port,
-    launch: (words: readonly string[]) => place.start(machine, words),
-    run: (words: readonly string[]) => place.run(machine, words),
-  });
-  // Its certificate is for localhost.
-  resources.use(await startSlapd(at("gateway", "slapd", "127.0.0.1", 636), certificates.server));
-  const radius = at("internal", "freeradius", LAB.internal.ipv4, 1_812);
-  resources.use(await startFreeradius(radius));
-  await startProvider(place);
-}
-
-/** The OpenID provider, where the client's browser and the gateway both reach it. */
-async function startProvider(place: Lab): Promise<void> {
-  const options: OidcSimulatorOptions = {
-    address: LAB.gateway.ipv4,
-    port: ISSUER_PORT,
-    clientId: "vpn",
-    clientSecret: OIDC_SECRET,
-    user: { preferred_username: "alice@example.com", groups: ["staff"] },
-  };
-  const program = fileURLToPath(new URL("../simulators/oidc/oidc-process.ts", import.meta.url));
-  const words = [process.execPath, program, JSON.stringify(options)];
-  const child = place.start("gateway", words);
-  resources.defer(() => endChild(child));
-  await once(child.stdout ?? child, "data");
-}
-
-/** What the system opens for a login: a browser that signs in without a question. */
-function writeBrowser(): string {
-  const resolve = `--resolve ${SERVER_NAME}:443:${LAB.gateway.ipv4}`;
-  const words = `-sS -L --max-redirs 10 --cacert ${certificates.caFile} ${resolve} -c /dev/null`;
-  writeFileSync(
-    file("browser.sh"),
-    `#!/bin/sh\nexec curl ${words} "$1" > ${file("browser.log")} 2>&1\n`,
-  );
-  chmodSync(file("browser.sh"), 0o755);
-  return file("browser.sh");
-}
-
-async function startGateway(place: Lab): Promise<LabGateway> {
-  const passwordHash = await hashPassword(PASSWORDS.alice, Buffer.alloc(16, 5));
-  const names = ["alice@example.com", "bob@example.com"];
-  const users = { users: names.map((userName) => ({ userName, passwordHash, groups: ["staff"] })) };
-  const secrets = Object.fromEntries(names.map((name) => [name, TOTP_SECRET]));
-  const group = (name: string, ...authentication: string[]) => ({
-    name,
-    authentication: [authentication],
-    requireDevice: authentication[0] === "certificate",
-    routesInclude: [LAB.internal.network, LAB.internal.ipv6Network],
-    sessionsPerUser: 100,
-  });
-  return startLabGateway(place, {
-    folder: file("gateway"),
-    ...certificates.server,
-    deviceCaFile: certificates.caFile,
-    port: 443,
-    deviceIds: [DEVICE_ID],
-    groups: [
-      group("certificate", "certificate"),
-      group("password", "users"),
-      group("totp", "users", "totp"),
-      group("ldap", "corporate"),
-      group("radius", "radius"),
-      group("oidc", "oidc"),
-    ],
-    vpn: {
-      authenticators: {
-        users: { type: "users", file: secret("users.json", JSON.stringify(users)) },
-        totp: {
-          type: "totp",
-          file: secret("totp.json", JSON.stringify({ secrets })),
-        },
-        corporate: {
-          type: "ldap",
-          url: `ldaps://${SERVER_NAME}`,
-          caFile: certificates.caFile,
-          ...LDAP_ACCOUNT,
-          passwordFile: secret("ldap-password", PASSWORDS.admin),
-          userFilter: "(|(mail={user})(uid={user}))",
-          userNameAttribute: "mail",
-        },
-        radius: {
-          type: "radius",
-          servers: [{ host: LAB.internal.ipv4 }],
-          secretFile: secret("radius-secret", RADIUS_SECRET),
-        },
-        oidc: {
-          type: "oidc",
-          issuer: `http://${LAB.gateway.ipv4}:${ISSUER_PORT}`,
-          clientId: "vpn",
-          clientSecretFile: secret("oidc-secret", OIDC_SECRET),
-        },
-      },
-    },
-  });
-}
-
-type Authentication = "certificate" | "password" | "totp" | "ldap" | "radius" | "oidc";
-
-interface Case {
-  readonly authentication: Authentication;
-  readonly tls: "1.2" | "1.3";
-  readonly udp: "psk" | "resumption" | "blocked" | "off";
-  readonly outside: 4 | 6;
-}
-
-/** Every pair of values occurs in some case. */
-const CASES: readonly Case[] = [
-  { authentication: "certificate", tls: "1.3", udp: "psk", outside: 4 },
-  { authentication: "certificate", tls: "1.2", udp: "blocked", outside: 6 },
-  { authentication: "certificate", tls: "1.2", udp: "resumption", outside: 4 },
-  { authentication: "password", tls: "1.2", udp: "psk", outside: 6 },
-  { authentication: "password", tls: "1.3", udp: "resumption", outside: 6 },
-  { authentication: "totp", tls: "1.3", udp: "blocked", outside: 4 },
-  { authentication: "totp", tls: "1.2", udp: "psk", outside: 6 },
-  { authentication: "ldap", tls: "1.3", udp: "psk", outside: 6 },
-  { authentication: "ldap", tls: "1.2", udp: "blocked", outside: 4 },
-  { authentication: "radius", tls: "1.2", udp: "psk", outside: 4 },
-  { authentication: "radius", tls: "1.3", udp: "blocked", outside: 6 },
-  { authentication: "oidc", tls: "1.3", udp: "psk", outside: 4 },
-  { authentication: "oidc", tls: "1.2", udp: "blocked", outside: 4 },
-];
-
-function ready(context: TestContext): { readonly lab: Lab; readonly gateway: LabGateway } {
+function ready(context: TestContext): LoginScene {
   const obstacle = labObstacle();
   if (obstacle !== undefined) unfit(obstacle, context);
   for (const tool of TOOLS_NEEDED) peer(tool, context);
-  if (!lab || !gateway) throw new Error("the laboratory was not made");
-  return { lab, gateway };
+  if (!scene) throw new Error("the laboratory was not made");
+  return scene;
 }
 
-test.for(CASES)(
-  "openconnect logs in by $authentication over TLS $tls with UDP $udp over IPv$outside",
-  async (one, context) => {
-    const { lab: place } = ready(context);
-    await using _block = one.udp === "blocked" ? await blockUdp(place) : undefined;
-    await using client = await connectOpenconnect(place, {
-      folder,
-      url: `https://${SERVER_NAME}/${one.authentication}`,
-      caFile: certificates.caFile,
-      words: wordsFor(one),
-      input: inputFor(one.authentication),
-    });
-    expect(client.output()).toContain(`(TLS${one.tls})`);
-    if (one.udp === "psk") await client.until("(DTLS1.2)-(PSK)");
-    if (one.udp === "resumption") await client.until("Established DTLS connection");
-    for (const family of [4, 6] as const)
-      expect(await pings(place, family), `IPv${family}`).toBe(true);
-    expect(await download(place, SMALL_BYTES)).toBe(payloadHash(SMALL_BYTES));
-    const small = writePayload(file("small"), SMALL_BYTES);
-    expect(await upload(place, small, 6)).toBe(payloadHash(SMALL_BYTES));
-  },
-);
+describe.each(AXES.incident)("openconnect before and after: %s", (incident) => {
+  const cases = CASES.filter((one) => one.incident === incident);
+  const starting = new Map<OpenconnectCase, Promise<Connected>>();
+  const connected: Connected[] = [];
 
-function wordsFor({ authentication, tls, udp, outside }: Case): string[] {
-  const address = outside === 4 ? LAB.gateway.ipv4 : LAB.gateway.ipv6;
-  const { device } = certificates;
-  const words = ["--resolve", `${SERVER_NAME}:${address}`];
-  if (tls === "1.2") words.push("--gnutls-priority", "NORMAL:-VERS-TLS1.3");
-  if (udp === "resumption") words.push("--dtls12-ciphers", "AES256-GCM-SHA384");
-  if (udp === "off") words.push("--no-dtls");
-  if (authentication === "certificate") {
-    return [...words, "-c", device.certificateFile, "-k", device.keyFile];
+  // All at once: where UDP vanishes, openconnect gives no tunnel before it has given DTLS up, which takes 12 s.
+  beforeAll(() => {
+    if (!scene) return;
+    for (const [index, one] of cases.entries()) {
+      const start = connect(scene, one, index);
+      // The case's own test tells it.
+      start.catch(() => {});
+      starting.set(one, start);
+    }
+  });
+
+  afterAll(async () => {
+    const clients = await Promise.allSettled(starting.values());
+    const ends = clients.map(
+      (start) => start.status === "fulfilled" && start.value.client[Symbol.asyncDispose](),
+    );
+    await Promise.all(ends);
+  });
+
+  test.for(cases)(
+    "logs in by $authentication over TLS $tls with UDP $udp over IPv$outside",
+    async (one, context) => {
+      const place = ready(context);
+      const own = await starting.get(one);
+      if (!own) throw new Error("openconnect was not started");
+      connected.push(own);
+      const { client } = own;
+      expect(client.output()).toContain(`(TLS${one.tls})`);
+      await client.until(one.udp === "blocked" ? GIVEN_UP : ESTABLISHED);
+      for (const family of [4, 6] as const)
+        expect(await pings(place.lab, family, client.device), `IPv${family}`).toBe(true);
+      const hash = payloadHash(SMALL_BYTES);
+      expect(await download(place.lab, SMALL_BYTES, 4, client.device)).toBe(hash);
+      const small = writePayload(join(place.folder, "small"), SMALL_BYTES);
+      expect(await upload(place.lab, small, 6, client.device)).toBe(hash);
+      await expectItsWay(place, own);
+    },
+  );
+
+  test("all come back to the session that they had, with every byte", async (context) => {
+    const place = ready(context);
+    expect(connected.map(({ one }) => one)).toEqual(cases);
+    const before = await sessionsOf(place, connected);
+    await using transfers = new AsyncDisposableStack();
+    const running = connected.map((own) => transfers.use(start(place, own)));
+    await befall(place, incident, connected, running);
+    for (const [index, transfer] of running.entries()) {
+      transfer.hurry();
+      expect(await transfer.hash, nameOf(cases[index])).toBe(payloadHash(TRANSFER_BYTES));
+    }
+    const after = await sessionsOf(place, connected);
+    const kept = ({ sessionId, address, ipv6Address }: Session) => [
+      sessionId,
+      address,
+      ipv6Address,
+    ];
+    expect(after.map(kept)).toEqual(before.map(kept));
+    for (const own of connected) await expectItsWay(place, own);
+  });
+});
+
+type Session = Awaited<ReturnType<typeof sessionsOf>>[number];
+
+async function sessionsOf(place: LoginScene, connected: readonly Connected[]) {
+  const sessions = await place.gateway.sessions();
+  return connected.map(({ address, one }) => {
+    const own = sessions.filter((session) => session.address === address);
+    expect(own, nameOf(one)).toHaveLength(1);
+    const [session] = own;
+    if (!session) throw new Error(nameOf(one));
+    expect(session.state, nameOf(one)).toBe("connected");
+    return session;
+  });
+}
+
+/** Packets go as the case has it, by what both sides say. */
+async function expectItsWay(place: LoginScene, own: Connected): Promise<void> {
+  const { one, client } = own;
+  const dtls = async () => (await sessionsOf(place, [own]))[0]?.dtls;
+  const said = client.output();
+  if (one.udp === "blocked") {
+    expect(await dtls(), nameOf(one)).toBeUndefined();
+    expect(said).not.toContain(ESTABLISHED);
+    return;
   }
-  if (authentication === "oidc") return [...words, "--external-browser", writeBrowser()];
-  // No one-time password is good twice, so each of the cases has a user of its own.
-  const named = outside === 4 ? "alice@example.com" : "bob@example.com";
-  const user = authentication === "radius" ? RADIUS_CHALLENGE.user : named;
-  words.push("--user", user, "--passwd-on-stdin");
+  await until(`${nameOf(one)} has DTLS`, async () => (await dtls()) !== undefined, client.output);
+  if (one.udp === "psk") {
+    expect(await dtls()).toMatch(/^PSK-/);
+    expect(said).toContain("(DTLS1.2)-(PSK)");
+  } else {
+    expect(await dtls()).toBe(RESUMED_CIPHER);
+    expect(said).not.toContain("(PSK)");
+  }
+}
+
+function start({ lab }: LoginScene, { client }: Connected): RunningTransfer {
+  return startDownload(lab, TRANSFER_BYTES, BYTES_PER_SECOND, client.device);
+}
+
+const times = (client: OpenconnectClient, text: string) => client.output().split(text).length - 1;
+
+/** Lets it happen under the transfers, and waits until every client is back. */
+async function befall(
+  place: LoginScene,
+  incident: OpenconnectCase["incident"],
+  connected: readonly Connected[],
+  running: readonly RunningTransfer[],
+): Promise<void> {
+  const begun = () => running.every((transfer) => transfer.received() > STARTED_BYTES);
+  await until("the transfers run", begun);
+  const reconnects = connected.map(({ client }) => times(client, "script: reconnect"));
+  const established = connected.map(({ client }) => times(client, ESTABLISHED));
+  if (incident === "reconnect") await breakConnections(place);
+  if (incident === "roaming") await roam(place);
+  if (incident === "restart") await place.killAndRestart();
+  for (const [index, { one, client }] of connected.entries()) {
+    const isBack = () => times(client, "script: reconnect") > (reconnects[index] ?? 0);
+    await until(`${nameOf(one)} is back`, isBack, client.output);
+    const hasDtls = () => times(client, ESTABLISHED) > (established[index] ?? 0);
+    if (one.udp !== "blocked") await until(`${nameOf(one)} has DTLS`, hasDtls, client.output);
+  }
+  if (incident === "roaming") await expectElsewhere(place, connected);
+}
+
+async function breakConnections({ lab }: LoginScene): Promise<void> {
+  await lab.run("gateway", ["ss", "-K", "state", "established", "sport", "=", ":443"]);
+}
+
+const ELSEWHERE = { ipv4: "10.99.1.77", ipv6: "fd99:1::77" } as const;
+
+/** The client's machine has other addresses all at once, as a phone that leaves the house. */
+async function roam({ lab }: LoginScene): Promise<void> {
+  const { ipv4, ipv6 } = LAB.client;
+  await lab.ip("client", `addr add ${ELSEWHERE.ipv4}/24 dev outside`);
+  await lab.ip("client", `addr add ${ELSEWHERE.ipv6}/64 dev outside nodad`);
+  await lab.ip("client", `addr del ${ipv6}/64 dev outside`);
+  await lab.run("client", ["sysctl", "-qw", "net.ipv4.conf.outside.promote_secondaries=1"]);
+  await lab.ip("client", `addr del ${ipv4}/24 dev outside`);
+}
+
+async function expectElsewhere(place: LoginScene, connected: readonly Connected[]): Promise<void> {
+  const sessions = await sessionsOf(place, connected);
+  for (const [index, { one }] of connected.entries()) {
+    const address = one.outside === 4 ? ELSEWHERE.ipv4 : ELSEWHERE.ipv6;
+    expect(sessions[index]?.remoteAddress, nameOf(one)).toBe(address);
+  }
+}
+
+function nameOf(one: OpenconnectCase | undefined): string {
+  return Object.values(one ?? {}).join(", ");
+}
+
+async function connect(place: LoginScene, one: OpenconnectCase, index: number): Promise<Connected> {
+  const client = await connectOpenconnect(place.lab, {
+    folder: place.folder,
+    url: `https://${SERVER_NAME}/${one.authentication}`,
+    caFile: place.certificates.caFile,
+    device: `vpn${index}`,
+    words: wordsFor(place, one),
+    input: inputFor(one.authentication),
+  });
+  const [, address = ""] = /tunnel \w+ is up: (\S+)/.exec(client.output()) ?? [];
+  return { one, client, address };
+}
+
+function wordsFor(place: LoginScene, one: OpenconnectCase): string[] {
+  const { authentication, tls, udp, outside } = one;
+  const of = udp === "blocked" ? HOTEL : LAB.gateway;
+  const address = outside === 4 ? of.ipv4 : of.ipv6;
+  const words = ["--resolve", `${SERVER_NAME}:${address}`, "--force-dpd", "2"];
+  if (tls === "1.2") words.push("--gnutls-priority", "NORMAL:-VERS-TLS1.3");
+  if (udp === "resumption") words.push("--dtls12-ciphers", RESUMED_CIPHER);
+  if (authentication === "certificate") {
+    const { certificateFile, keyFile } = place.certificates.device;
+    return [...words, "-c", certificateFile, "-k", keyFile];
+  }
+  if (authentication === "oidc")
+    return [...words, "--external-browser", writeBrowser(place, address)];
+  words.push("--user", userOf(one));
   if (authentication === "totp")
     words.push("--token-mode=totp", `--token-secret=base32:${TOTP_SECRET}`);
-  return words;
+  return [...words, "--passwd-on-stdin"];
 }
 
-function inputFor(authentication: Authentication): string {
+/** Another for each client: a login makes way for one of the same user's from the same machine. */
+function userOf({ authentication, incident }: OpenconnectCase): string {
+  if (authentication === "radius") return RADIUS_CHALLENGE.user;
+  if (authentication === "ldap") return "bob@example.com";
+  return (authentication === "totp" && TOTP_USERS[AXES.incident.indexOf(incident)]) || USER;
+}
+
+function inputFor(authentication: OpenconnectCase["authentication"]): string {
   if (authentication === "radius")
     return `${RADIUS_CHALLENGE.password}\n${RADIUS_CHALLENGE.code}\n`;
   return authentication === "certificate" ? "" : `${PASSWORDS.alice}\n`;
 }
 
-/** UDP to the gateway vanishes on the client's side, as in many hotels. */
-async function blockUdp(place: Lab): Promise<AsyncDisposable> {
-  const rules =
-    "add table inet hotel; add chain inet hotel out { type filter hook output priority 0; }; add rule inet hotel out udp dport 443 drop";
-  await place.run("client", ["nft", rules]);
-  return {
-    [Symbol.asyncDispose]: async () => {
-      await place.run("client", ["nft", "delete table inet hotel"]);
-    },
-  };
+/** What the system opens for a login: a browser that signs in without a question. */
+function writeBrowser({ folder, certificates }: LoginScene, address: string): string {
+  const file = join(folder, "browser.sh");
+  const at = address.includes(":") ? `[${address}]` : address;
+  const resolve = `--resolve ${SERVER_NAME}:443:${at}`;
+  const words = `-sS -L --max-redirs 10 --cacert ${certificates.caFile} ${resolve} -c /dev/null`;
+  writeFileSync(file, `#!/bin/sh\nexec curl ${words} "$1" > ${file}.log 2>&1\n`);
+  chmodSync(file, 0o755);
+  return file;
 }

@@ -1,7 +1,11 @@
 import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { askRunningService } from "@isthmus/shared/kernel/control-socket";
+import { stateFolderAt } from "@isthmus/shared/kernel/state-folder";
+import type { ListedVpnSession } from "@isthmus/tunnel-gateway/main/vpn-listing";
 import { endChild, LAB, type Lab } from "./namespaces.ts";
 
 const ENTRY = fileURLToPath(new URL("../../tunnel-gateway/src/main.ts", import.meta.url));
@@ -39,6 +43,10 @@ export interface LabGateway extends AsyncDisposable {
   readonly configurationFile: string;
   readonly desiredFile: string;
   output(): string;
+  /** Asks it as its command line does. */
+  ask(method: string, argument?: unknown): Promise<unknown>;
+  /** Its sessions, as its command line lists them. */
+  sessions(): Promise<readonly ListedVpnSession[]>;
   /** Runs one of its commands on its host and answers what `--json` prints. */
   command(...words: readonly string[]): Promise<unknown>;
   /** Puts another desired configuration in force: the file is watched. */
@@ -46,6 +54,8 @@ export interface LabGateway extends AsyncDisposable {
     change: Partial<Pick<GatewayOptions, "group" | "groups" | "desired" | "deviceIds">>,
   ): void;
   kill(): Promise<void>;
+  /** SIGTERM, and waits until it has ended by itself; its exit code. */
+  terminate(): Promise<number | null>;
 }
 
 /** The keys of the VPN that every lab gateway has: two packet threads, both families inside. */
@@ -83,6 +93,9 @@ export async function runLabGateway(
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   }
   const desiredFile = join(options.folder, "desired.json");
+  const { controlSocket } = stateFolderAt(join(options.folder, "state"));
+  const ask = async (method: string, argument?: unknown) =>
+    (await askRunningService(controlSocket, method, argument))?.result;
   let version = 1;
   return {
     process: child,
@@ -91,6 +104,11 @@ export async function runLabGateway(
     configurationFile,
     desiredFile,
     output: () => output,
+    ask,
+    async sessions() {
+      const { sessions } = (await ask("vpn-sessions")) as { sessions: ListedVpnSession[] };
+      return sessions;
+    },
     async command(...words) {
       const call = [process.execPath, ENTRY, ...words, ...config, "--json"];
       return JSON.parse(await lab.run("gateway", call));
@@ -100,6 +118,12 @@ export async function runLabGateway(
       writeJson(desiredFile, desiredConfiguration({ ...options, ...change }, version));
     },
     kill: () => endChild(child, "SIGKILL"),
+    async terminate() {
+      const ended = once(child, "exit");
+      child.kill("SIGTERM");
+      await ended;
+      return child.exitCode;
+    },
     [Symbol.asyncDispose]: () => endChild(child),
   };
 }

@@ -18,6 +18,7 @@ export interface OpenconnectOptions {
   readonly input?: string;
   /** The client's TUN device. */
   readonly device?: string;
+  readonly environment?: Readonly<Record<string, string>>;
   /** A script in place of our small one, e.g. Debian's vpnc-script. */
   readonly script?: string;
 }
@@ -64,12 +65,8 @@ export function startOpenconnect(lab: Lab, options: OpenconnectOptions): Opencon
     "--non-inter",
     "--timestamp",
   ];
-  const process = lab.start("client", [
-    "openconnect",
-    ...words,
-    ...(options.words ?? []),
-    options.url,
-  ]);
+  const all = ["openconnect", ...words, ...(options.words ?? []), options.url];
+  const process = lab.start("client", all, options.environment);
   let output = "";
   process.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()));
   process.stderr?.on("data", (chunk: Buffer) => (output += chunk.toString()));
@@ -95,19 +92,23 @@ export function startOpenconnect(lab: Lab, options: OpenconnectOptions): Opencon
   };
 }
 
-/** The least a client's script can do: addresses, MTU and the routes to the internal networks. */
+/**
+ * The least a client's script can do: addresses, MTU and the routes to the internal networks. Of several tunnels each has
+ * routes of its own metric, for those who ask for it by name.
+ */
 function writeScript(folder: string): string {
   const file = join(folder, "client-script.sh");
   const { network, ipv6Network } = LAB.internal;
   const text = `#!/bin/sh
 case "$reason" in
 connect)
+  metric="1\${TUNDEV##*[!0-9]}"
   ip link set dev "$TUNDEV" up mtu "\${INTERNAL_IP4_MTU:-1400}"
   [ -n "$INTERNAL_IP4_ADDRESS" ] && ip addr add "$INTERNAL_IP4_ADDRESS/32" dev "$TUNDEV"
-  [ -n "$INTERNAL_IP4_ADDRESS" ] && ip route replace ${network} dev "$TUNDEV"
+  [ -n "$INTERNAL_IP4_ADDRESS" ] && ip route replace ${network} dev "$TUNDEV" metric "$metric"
   if [ -n "$INTERNAL_IP6_ADDRESS" ]; then
     ip -6 addr add "\${INTERNAL_IP6_ADDRESS%%/*}/128" dev "$TUNDEV" nodad
-    ip -6 route replace ${ipv6Network} dev "$TUNDEV"
+    ip -6 route replace ${ipv6Network} dev "$TUNDEV" metric "$metric"
   fi
   echo "tunnel $TUNDEV is up: $INTERNAL_IP4_ADDRESS $INTERNAL_IP6_ADDRESS mtu $INTERNAL_IP4_MTU" ;;
 *) echo "script: $reason" ;;

@@ -28,11 +28,16 @@ export interface LabPapers {
   readonly deviceCaFile: string;
   readonly listFile: string;
   readonly devices: readonly DevicePapers[];
+  /** Another certificate of the first device's, by the same CA, for such purposes (extended key usage). */
+  issueFor(purposes: readonly string[]): Promise<DevicePapers>;
   /** Puts the gateway's other certificate, of two, where this one is. */
   renewServer(): void;
   /** Publishes a list that names these devices. */
   revoke(...devices: readonly DevicePapers[]): Promise<void>;
 }
+
+/** Added to the serial number of a device's certificate for that of its other one. */
+const OTHERS = 0x100;
 
 /** Makes a CA with a first, empty revocation list, `count` devices, and two certificates of the gateway. */
 export async function makeLabPapers(folder: string, count: number): Promise<LabPapers> {
@@ -54,6 +59,7 @@ export async function makeLabPapers(folder: string, count: number): Promise<LabP
     devices: await Promise.all(
       Array.from({ length: count }, (_, index) => makeDevice(folder, authority, index)),
     ),
+    issueFor: (purposes) => makeDevice(folder, authority, 0, purposes),
     renewServer() {
       present = present === server ? nextServer : server;
       writeIdentity(folder, "server", present);
@@ -70,9 +76,12 @@ async function makeDevice(
   folder: string,
   authority: DeviceAuthority,
   index: number,
+  purposes?: readonly string[],
 ): Promise<DevicePapers> {
   const deviceId = `device-${index}`;
-  const serialNumber = (0x7100 + index).toString(16);
-  const pem = await issueTo(authority, [deviceUri(deviceId)], { serialNumber });
-  return { deviceId, serialNumber, pem, ...writeIdentity(folder, deviceId, pem) };
+  const serialNumber = (0x7100 + index + (purposes ? OTHERS : 0)).toString(16);
+  const names = [deviceUri(deviceId)];
+  const pem = await issueTo(authority, names, { serialNumber, ...(purposes ? { purposes } : {}) });
+  const file = purposes ? `${deviceId}-${serialNumber}` : deviceId;
+  return { deviceId, serialNumber, pem, ...writeIdentity(folder, file, pem) };
 }

@@ -18,10 +18,20 @@ export interface RunningTransfer extends AsyncDisposable {
 const LOOK_EVERY_MS = 20;
 const MS_PER_SECOND = 1_000;
 
-/** Fetches a payload on the client; `bytesPerSecond` are read, so that packets go both ways all the time. */
-export function startDownload(lab: Lab, bytes: number, bytesPerSecond: number): RunningTransfer {
+/**
+ * Fetches a payload on the client; `bytesPerSecond` are read, so that packets go both ways all the time. `device` is one of
+ * several tunnels.
+ */
+export function startDownload(
+  lab: Lab,
+  bytes: number,
+  bytesPerSecond: number,
+  device?: string,
+): RunningTransfer {
   const url = `http://${LAB.internal.ipv4}:${PAYLOAD_PORT}/${bytes}`;
-  const child = lab.start("client", ["curl", "-sSN", "--fail", "--max-time", "110", url]);
+  const words = ["curl", "-sSN", "--fail", "--max-time", "110", url];
+  const way = device === undefined ? [] : ["--interface", device];
+  const child = lab.start("client", [...words, ...way]);
   const sum = createHash("sha256");
   let received = 0;
   let errors = "";

@@ -1,8 +1,6 @@
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { askRunningService } from "@isthmus/shared/kernel/control-socket";
-import { stateFolderAt } from "@isthmus/shared/kernel/state-folder";
 import type { ListedVpnSession } from "@isthmus/tunnel-gateway/main/vpn-listing";
 import type { TestContext } from "vitest";
 import { peer, unfit } from "../peers.ts";
@@ -31,7 +29,11 @@ export interface SceneOptions
 
 export interface ConnectOptions {
   readonly words?: readonly string[];
-  readonly device?: DevicePapers;
+  /** The first one unless given. */
+  readonly device?: DevicePapers | "none";
+  /** The client's TUN device, of several. */
+  readonly tunnel?: string;
+  readonly environment?: Readonly<Record<string, string>>;
   readonly address?: string;
   readonly input?: string;
   /** In place of our small one. */
@@ -89,8 +91,18 @@ export class Scene implements AsyncDisposable {
 
   /** Ends the gateway by SIGKILL and starts it again on what it left. */
   async killAndRestart(): Promise<void> {
-    const { configurationFile } = this.gateway;
     await this.gateway.kill();
+    await this.#runAgain();
+  }
+
+  /** Ends the gateway by SIGTERM, as its service is restarted. */
+  async restart(): Promise<void> {
+    await this.gateway.terminate();
+    await this.#runAgain();
+  }
+
+  async #runAgain(): Promise<void> {
+    const { configurationFile } = this.gateway;
     this.#gateway = await runLabGateway(this.lab, this.#options, configurationFile);
   }
 
@@ -110,16 +122,13 @@ export class Scene implements AsyncDisposable {
   }
 
   /** The gateway's sessions, as its command line lists them. */
-  async sessions(): Promise<readonly ListedVpnSession[]> {
-    const { sessions } = (await this.ask("vpn-sessions")) as { sessions: ListedVpnSession[] };
-    return sessions;
+  sessions(): Promise<readonly ListedVpnSession[]> {
+    return this.gateway.sessions();
   }
 
   /** Asks the running gateway as its command line does. */
-  async ask(method: string, argument?: unknown): Promise<unknown> {
-    const state = join(this.#options.folder, "state");
-    const answered = await askRunningService(stateFolderAt(state).controlSocket, method, argument);
-    return answered?.result;
+  ask(method: string, argument?: unknown): Promise<unknown> {
+    return this.gateway.ask(method, argument);
   }
 
   /** All metrics by name and labels, as they stand in `/metrics`. */
@@ -135,15 +144,17 @@ export class Scene implements AsyncDisposable {
   }
 
   #openconnect(options: ConnectOptions): OpenconnectOptions {
-    const [first] = this.papers.devices;
-    const { certificateFile, keyFile } = options.device ?? first ?? {};
-    if (certificateFile === undefined || keyFile === undefined) throw new Error("no device");
+    const { device = this.papers.devices[0], tunnel, environment } = options;
+    if (device === undefined) throw new Error("no device");
+    const identity = device === "none" ? [] : ["-c", device.certificateFile, "-k", device.keyFile];
     const { address, words = [], input, script, path = "" } = options;
     return {
       folder: this.folder,
       url: `https://localhost/${path}`,
       caFile: this.papers.serverCaFile,
-      words: ["-c", certificateFile, "-k", keyFile, ...this.urlWords(address), ...words],
+      words: [...identity, ...this.urlWords(address), ...words],
+      ...(tunnel === undefined ? {} : { device: tunnel }),
+      ...(environment === undefined ? {} : { environment }),
       ...(input === undefined ? {} : { input }),
       ...(script === undefined ? {} : { script }),
     };

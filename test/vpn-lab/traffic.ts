@@ -18,17 +18,28 @@ export async function startPayloadServer(lab: Lab): Promise<AsyncDisposable> {
   return { [Symbol.asyncDispose]: () => endChild(child) };
 }
 
-/** Fetches a payload on the client and answers its SHA-256, hex. */
-export async function download(lab: Lab, bytes: number, family: 4 | 6 = 4): Promise<string> {
-  const line = `curl -sS --fail --max-time 110 ${url(family)}/${bytes} | sha256sum`;
+/** Fetches a payload on the client and answers its SHA-256, hex. `device` is one of several tunnels. */
+export async function download(
+  lab: Lab,
+  bytes: number,
+  family: 4 | 6 = 4,
+  device?: string,
+): Promise<string> {
+  const words = ["curl", "-sS", "--fail", "--max-time", "110", ...through("--interface", device)];
+  const line = `${words.join(" ")} ${url(family)}/${bytes} | sha256sum`;
   const printed = await lab.run("client", ["bash", "-c", `set -o pipefail; ${line}`], TIMEOUT_MS);
   return printed.split(" ")[0] ?? "";
 }
 
 /** Sends a payload from the client and answers what the internal host has got, as SHA-256, hex. */
-export async function upload(lab: Lab, file: string, family: 4 | 6 = 4): Promise<string> {
-  const words = ["curl", "-sS", "--fail", "--max-time", "110", "-T", file, `${url(family)}/`];
-  return await lab.run("client", words, TIMEOUT_MS);
+export async function upload(
+  lab: Lab,
+  file: string,
+  family: 4 | 6 = 4,
+  device?: string,
+): Promise<string> {
+  const words = ["curl", "-sS", "--fail", "--max-time", "110", ...through("--interface", device)];
+  return await lab.run("client", [...words, "-T", file, `${url(family)}/`], TIMEOUT_MS);
 }
 
 /** Writes a payload to a file, for `upload`. */
@@ -38,14 +49,19 @@ export function writePayload(file: string, bytes: number): string {
 }
 
 /** Whether the internal host answers one of a few pings: a machine with other work may keep one waiting. */
-export async function pings(lab: Lab, family: 4 | 6 = 4): Promise<boolean> {
+export async function pings(lab: Lab, family: 4 | 6 = 4, device?: string): Promise<boolean> {
   const target = family === 4 ? LAB.internal.ipv4 : LAB.internal.ipv6;
   try {
-    await lab.run("client", ["ping", "-c", "4", "-i", "0.2", "-W", "3", target]);
+    const words = ["ping", "-c", "4", "-i", "0.2", "-W", "3", ...through("-I", device)];
+    await lab.run("client", [...words, target]);
     return true;
   } catch {
     return false;
   }
+}
+
+function through(option: string, device: string | undefined): string[] {
+  return device === undefined ? [] : [option, device];
 }
 
 function url(family: 4 | 6): string {

@@ -58,7 +58,7 @@ export async function makeDeviceAuthority(name = "Devices"): Promise<DeviceAutho
   return { root, issuing, pem };
 }
 
-/** A client certificate with these alternative names. */
+/** A client certificate with these alternative names; `purposes` in place of that of a client. */
 export async function issueTo(
   authority: DeviceAuthority,
   names: readonly GeneralName[],
@@ -66,17 +66,19 @@ export async function issueTo(
     readonly serialNumber?: string;
     readonly notAfter?: number;
     readonly extensions?: readonly Extension[];
+    readonly purposes?: readonly string[];
   } = {},
 ): Promise<PemIdentity> {
+  const { purposes = [OID.clientAuth], ...own } = options;
   const identity = await testCertificate(
     {
       ...validity(),
       serialNumber: nextSerial(),
-      ...options,
+      ...own,
       extensions: [
-        extendedKeyUsageExtension([OID.clientAuth]),
+        extendedKeyUsageExtension(purposes),
         subjectAltNameExtension(names),
-        ...(options.extensions ?? []),
+        ...(own.extensions ?? []),
       ],
     },
     authority.issuing,
