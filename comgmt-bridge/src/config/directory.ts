@@ -1,4 +1,4 @@
-import { fileKey, ldapUrlKey, secretFileKey } from "@isthmus/shared/kernel/configuration-keys";
+import { authorityFileKey, ldapUrlKey, secretFileKey } from "@isthmus/shared/kernel/configuration-keys";
 import { z } from "zod";
 
 /** Our own limits. */
@@ -26,7 +26,7 @@ const directory = z.strictObject({
   /** Domain controllers, the first that answers is used. `ldap:` is always upgraded by StartTLS. */
   urls: z.array(ldapUrlKey()).min(1).max(MAX_URLS),
   /** PEM of the CAs that the controllers' certificates chain to, instead of the public ones. */
-  caFile: fileKey().optional(),
+  caFile: authorityFileKey().optional(),
   /** The domain's own name; from `name` where it is absent. */
   baseDn: z.string().min(3).max(MAX_DN_CHARACTERS).optional(),
   bind: z.strictObject({

@@ -1,18 +1,21 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseIn } from "@isthmus/shared/kernel/configuration-keys";
+import { testCertificate } from "@isthmus/shared/testing/certificate-authority";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
+import { derToPem } from "@isthmus/shared/x509/pem";
 import { expect, test } from "vitest";
 import { site } from "./site.ts";
 
 const GOOD = { url: "https://sms.corp.test", siteCode: "CM1", tokenFile: "token" };
+const CA = derToPem((await testCertificate()).certificate.der, "CERTIFICATE");
 const PIN = `sha256/${"A".repeat(43)}=`;
 
 /** What the schema says of a change to a good site, in a folder that has the files. */
 function parsed(change: object) {
   using folder = temporaryFolder();
   for (const name of ["token", "keytab", "ca.pem"]) {
-    writeFileSync(join(folder.path, name), "x", { mode: 0o600 });
+    writeFileSync(join(folder.path, name), name === "ca.pem" ? CA : "x", { mode: 0o600 });
   }
   return parseIn(folder.path, site, { ...GOOD, ...change });
 }

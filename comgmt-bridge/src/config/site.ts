@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { fileKey, secretFileKey } from "@isthmus/shared/kernel/configuration-keys";
+import { authorityFileKey, secretFileKey } from "@isthmus/shared/kernel/configuration-keys";
 import { z } from "zod";
 
 const MIB = 1_048_576;
@@ -46,7 +46,7 @@ export const site = z
     tokenFile: secretFileKey().optional(),
     kerberos: kerberos.optional(),
     /** The "SMS Issuing" root, where the site made the provider's certificate. */
-    caFile: fileKey().optional(),
+    caFile: authorityFileKey().optional(),
     /** The key of a certificate that has to be in the provider's chain. */
     pin: z
       .string()

@@ -2,6 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseIn } from "@isthmus/shared/kernel/configuration-keys";
+import { testCertificate } from "@isthmus/shared/testing/certificate-authority";
+import { derToPem } from "@isthmus/shared/x509/pem";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { agents } from "./agents.ts";
@@ -15,10 +17,14 @@ const pageOf = (name: PageName) =>
   readFileSync(new URL(`../../../docs/comgmt-bridge/${name}.md`, import.meta.url), "utf8");
 
 let folder: string;
-beforeAll(() => {
+beforeAll(async () => {
+  const { certificate } = await testCertificate();
+  const pem = derToPem(certificate.der, "CERTIFICATE");
   folder = mkdtempSync(join(tmpdir(), "isthmus-page-"));
   const files = ["corp-root.pem", "isthmus.password", "isthmus.keytab", "sms-issuing.pem"];
-  for (const file of files) writeFileSync(join(folder, file), "x", { mode: 0o600 });
+  for (const file of files) {
+    writeFileSync(join(folder, file), file.endsWith(".pem") ? pem : "x", { mode: 0o600 });
+  }
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

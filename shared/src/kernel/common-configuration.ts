@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { addressKey, fileKey, pathKey, portKey, proxyKey } from "./configuration-keys.ts";
+import { addressKey, authorityFileKey, fileKey, pathKey, portKey, proxyKey } from "./configuration-keys.ts";
 
 /** Keys that a connector's local configuration file has whatever the service. */
 export const commonConfiguration = z.strictObject({
@@ -8,7 +8,7 @@ export const commonConfiguration = z.strictObject({
   /** How to reach the control plane; where it is comes from the enrolment. */
   cloud: z
     .strictObject({
-      caFile: fileKey().optional(),
+      caFile: authorityFileKey().optional(),
       proxy: proxyKey().optional(),
       transport: z.enum(["websocket", "long-poll", "auto"]).default("auto"),
     })

@@ -1,7 +1,9 @@
-import { accessSync, constants, statSync } from "node:fs";
+import { X509Certificate } from "node:crypto";
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { z } from "zod";
+import { pemToDer } from "../x509/pem.ts";
 
 /**
  * Building blocks for the keys of a local configuration file. A path is written relative to the file that names it and
@@ -13,7 +15,7 @@ const MAX_PATH_CHARACTERS = 4_096;
 /** A secret's file: nothing for others, no writing by the group. Container secrets are often readable by a group. */
 const FORBIDDEN_SECRET_MODE = 0o027;
 
-type PathKind = "any" | "file" | "secret";
+type PathKind = "any" | "file" | "secret" | "authority";
 
 /** What relative paths are relative to while `parseIn` runs a schema, which is synchronous. */
 let baseFolder = ".";
@@ -44,6 +46,11 @@ export function secretFileKey() {
   return pathOf("secret");
 }
 
+/** A file that has to hold certificates in PEM: those of authorities that are believed. */
+export function authorityFileKey() {
+  return pathOf("authority");
+}
+
 function pathOf(kind: PathKind) {
   return z
     .string()
@@ -70,7 +77,7 @@ function faultOf(path: string, kind: PathKind): string | undefined {
     const mode = (stat.mode & 0o777).toString(8);
     return `${path} holds a secret and has mode ${mode}: chmod 600 it, or 640 for a group that reads it`;
   }
-  return undefined;
+  return kind === "authority" ? certificatesFault(path) : undefined;
 }
 
 function isReadable(path: string): boolean {
@@ -79,6 +86,23 @@ function isReadable(path: string): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** With what a certificate in DER begins: a SEQUENCE whose length takes two octets. */
+const DER = Buffer.of(0x30, 0x82);
+
+/** Windows exports DER unless told otherwise, and TLS passes over what is no PEM without a word. */
+function certificatesFault(path: string): string | undefined {
+  const bytes = readFileSync(path);
+  if (bytes.subarray(0, DER.length).equals(DER)) {
+    return `${path} holds DER, and PEM is expected: openssl x509 -inform der -in FILE -out FILE.pem`;
+  }
+  try {
+    for (const der of pemToDer(bytes.toString("latin1"), "CERTIFICATE")) new X509Certificate(der);
+    return undefined;
+  } catch (error) {
+    return `${path} cannot be read as certificates: ${(error as Error).message}`;
   }
 }
 

@@ -3,14 +3,24 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { ConfigurationError } from "../errors.ts";
+import { testCertificate } from "../testing/certificate-authority.ts";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
+import { derToPem } from "../x509/pem.ts";
 import { loadConfiguration } from "./configuration.ts";
-import { addressKey, fileKey, pathKey, portKey, secretFileKey } from "./configuration-keys.ts";
+import {
+  addressKey,
+  authorityFileKey,
+  fileKey,
+  pathKey,
+  portKey,
+  secretFileKey,
+} from "./configuration-keys.ts";
 
 const schema = z.strictObject({
   stateFolder: pathKey(),
   certificateFile: fileKey().optional(),
   secretFile: secretFileKey().optional(),
+  caFile: authorityFileKey().optional(),
   listen: z.strictObject({ address: addressKey(), port: portKey() }),
   mode: z.union([z.literal("a"), z.strictObject({ b: z.number() })]).default("a"),
 });
@@ -81,6 +91,21 @@ test.each([
   const faults = faultsOf(folder.path, { ...good, secretFile: "secret" });
   expect(faults).toHaveLength(count);
   expect(faults.join()).not.toContain("s3cret");
+});
+
+test("a file of authorities has to hold certificates in PEM; where it holds DER, the fault says how to turn it", async () => {
+  using folder = temporaryFolder();
+  const { certificate } = await testCertificate();
+  const pem = derToPem(certificate.der, "CERTIFICATE");
+  const faultsWith = (content: string | Uint8Array) => {
+    writeFileSync(join(folder.path, "ca.pem"), content);
+    return faultsOf(folder.path, { ...good, caFile: "ca.pem" }).join();
+  };
+  expect(faultsWith(pem)).toBe("");
+  expect(faultsWith(`# two of them\r\n${pem}${pem}`)).toBe("");
+  expect(faultsWith(certificate.der)).toMatch(/holds DER, and PEM is expected: openssl x509/);
+  expect(faultsWith("{}")).toMatch(/^caFile: .*no CERTIFICATE block/);
+  expect(faultsWith(pem + derToPem(Buffer.alloc(9), "CERTIFICATE"))).toMatch(/cannot be read as certificates/);
 });
 
 test("a folder where a file is wanted is a fault", () => {
