@@ -128,10 +128,15 @@ export function judgeDevices(
   }
 }
 
-function judgeCount(count: number, allowance: ActionAllowance, isRestart: boolean): void {
+/** `count` may stop one above the most. Throws RefusalError `devices-too-many`. */
+export function judgeCount(count: number, allowance: ActionAllowance, isRestart: boolean): void {
   const most = mostDevices(allowance, isRestart);
   if (count <= most) return;
   const isRestartLimit = isRestart && most < allowance.maxDevicesPerAction;
   const key = isRestartLimit ? "restart.maxDevicesPerAction" : "maxDevicesPerAction";
-  throw actionRefusal("devices-too-many", key, `${count} devices exceed ${most}`);
+  throw actionRefusal(
+    "devices-too-many",
+    key,
+    `there are more than the ${most} devices of one action`,
+  );
 }

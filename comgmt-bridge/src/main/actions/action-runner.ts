@@ -9,7 +9,12 @@ import {
   type ActionTarget,
   type SiteOperation,
 } from "@isthmus/shared/link/site-messages";
-import { actionRefusal, judgeTarget, mostDevices } from "../../core/actions/action-allowance.ts";
+import {
+  actionRefusal,
+  judgeCount,
+  judgeTarget,
+  mostDevices,
+} from "../../core/actions/action-allowance.ts";
 import type { ActionPlan, DeviceNews, StoredAction } from "../../core/actions/action-state.ts";
 import type { ActionRequest } from "../../protocol/admin-service/action-requests.ts";
 import type { Asking } from "../../site/admin-service-client.ts";
@@ -81,6 +86,8 @@ export class ActionRunner<Payload extends TargetedPayload> {
       target.kind === "devices"
         ? new Set(target.resourceIds).size
         : (await site.members(target.collectionId, most, commandAsking(kernel.signal))).length;
+    // What will be refused all the same waits for nobody.
+    judgeCount(devices, allowance, this.#isRestart(payload));
     return await neededApproval(this.#parts, this.#kind.window(payload), devices);
   }
 

@@ -161,6 +161,18 @@ describe("a notification that the guardrails do not allow", () => {
     expect(await it.run("site.notify", { ...POLICY, target })).toMatchObject({ devices: 3 });
   });
 
+  test("because of its size before a second person is asked for", async () => {
+    const actions = { maxDevicesPerAction: 3, approval: { above: 0 } };
+    await using it = await startActingBridge({ actions });
+    const members = [0, 1, 2, 3].map((n) => FIRST + n);
+    it.site.change({ kind: "collection", id: "CM100014", name: "Pilot", members });
+    const order = { ...POLICY, target: collection("CM100014") };
+    await expect(it.run("site.notify", order)).rejects.toThrow(
+      "there are more than the 3 devices of one action",
+    );
+    expect(await it.run("site.notify", { ...POLICY, target: devices(0) })).toBe("await-approval");
+  });
+
   test("because many small ones are one big one", async () => {
     const window = { max: 5, perMinutes: 60 };
     await using it = await startActingBridge({ limits: { "site-devices-notified": window } });
