@@ -12,7 +12,7 @@ import { crlBench } from "./revocation/crl-bench.ts";
 import { ocspBench } from "./revocation/ocsp-bench.ts";
 import { scepBench } from "./scep/scep-bench.ts";
 import { startBench } from "./start/start-bench.ts";
-import { syncFleetBench, syncChangeBench, syncManyBench } from "./sync/sync-bench.ts";
+import { syncChangeBench, syncFleetBench, syncManyBench } from "./sync/sync-bench.ts";
 import { vpnBench } from "./vpn/vpn-bench.ts";
 
 const BENCHES: readonly Bench[] = [
