@@ -33,8 +33,8 @@ const FAMILIES: readonly Family[] = [
 const TRACKED_PER_CLIENT = 8_192;
 /** What NAT may not go below (RFC 5382 section 5: two hours and four minutes); Linux would keep an idle connection for five days. */
 const TCP_ESTABLISHED_SECONDS = 7_440;
-/** `srcnat` is 100. */
-const AFTER_TRANSLATION = 110;
+/** Of a packet that the kernel takes for none of a connection: translation would let it go by as it is. */
+const NO_CONNECTION = "ct state invalid,untracked";
 /** Of the packet that opens a connection. By state alone, each packet of one that nobody answers would be counted again. */
 const OPENING = "ct status & confirmed == 0";
 
@@ -131,22 +131,29 @@ function translation({ slices, pools, masquerade, interfaces }: RulesetOptions):
     },
   ];
   if (parts.every((part) => part.ipv4Source === "none" && part.ipv6Source === "none")) return [];
-  const rules = (verdictOf: (source: SourceAddress, word: string) => string) =>
-    FAMILIES.flatMap(({ key, source, word }) =>
-      parts.flatMap((part) => {
-        if (part[key].length === 0) return [];
-        return `${word} saddr ${set(part[key])} ${out} ${verdictOf(part[source], word)}`;
-      }),
-    );
+  const rules = FAMILIES.flatMap(({ key, source, word }) =>
+    parts.flatMap((part) => {
+      if (part[key].length === 0) return [];
+      const which = `${word} saddr ${set(part[key])} ${out}`;
+      const isKept = part[source] === "none";
+      return {
+        translation: `${which} ${verdict(part[source], word)}`,
+        untranslated: `${NO_CONNECTION} ${which} ${isKept ? "accept" : "drop"}`,
+      };
+    }),
+  );
   return [
-    ...chain("translation", "nat hook postrouting priority srcnat", rules(verdict)),
-    ...chain("untranslated", `filter hook postrouting priority ${AFTER_TRANSLATION}`, rules(fate)),
+    ...chain(
+      "untranslated",
+      "filter hook forward priority filter",
+      rules.map(({ untranslated }) => untranslated),
+    ),
+    ...chain(
+      "translation",
+      "nat hook postrouting priority srcnat",
+      rules.map(({ translation: one }) => one),
+    ),
   ];
-}
-
-/** Of a packet that has passed the translation and is a client's still: of no connection, it went by untouched. */
-function fate(source: SourceAddress): string {
-  return source === "none" ? "accept" : "drop";
 }
 
 function verdict(source: SourceAddress, word: string): string {
