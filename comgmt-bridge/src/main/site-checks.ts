@@ -206,7 +206,9 @@ function silent({ name }: ClassName, { code, message }: ConnectorError): CheckRe
   const how =
     code === "site-timeout"
       ? "did not answer in time"
-      : `does not answer behind the site's front (${message})`;
+      : code === "site-interrupted"
+        ? `ended the connection before its whole answer (${message})`
+        : `does not answer behind the site's front (${message})`;
   return {
     status: "warning",
     reason: `${name} ${how}, and the site does`,

@@ -10,6 +10,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
   "site-class-silent": "look at this class at the site (Resource Explorer, SMSProv.log)",
   "site-class-unavailable":
     "look at this class at the site (SMSProv.log), and at what stands in front of the provider",
+  "site-class-interrupted":
+    "look at this class at the site (SMSProv.log), and at what ends connections on the way",
   "site-unavailable": "restart or repair the SMS provider (SMS_REST_PROVIDER)",
   "site-interrupted": "look for what ends connections on the way: firewall, proxy, provider",
   "site-unauthorized": "renew the token, and see that its account is an administrator of the site",

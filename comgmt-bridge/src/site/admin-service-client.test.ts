@@ -8,7 +8,7 @@ import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import { until } from "@isthmus/shared/testing/until";
 import { expect, test } from "vitest";
-import { SYSTEM } from "../protocol/admin-service/rows.ts";
+import { DEVICE, SYSTEM } from "../protocol/admin-service/rows.ts";
 import { asking, clientOf } from "../testing/site-under-test.ts";
 import {
   type Behaviour,
@@ -149,7 +149,8 @@ test("a redirect is refused: the credentials go nowhere else", async () => {
 
 test("after failures in a row the site is left alone, then tried once, then used again", async () => {
   const clock = new FakeClock(Date.now());
-  await using service = await siteThat({ kind: "cut" }, { kind: "cut" });
+  // The third is the witness.
+  await using service = await siteThat({ kind: "cut" }, { kind: "cut" }, { kind: "cut" });
   const limits = { breakerFailures: 2, breakerOpenMs: 1_000 };
   using client = clientOf(service, { limits, parts: { clock } });
   const codeOfAsking = () => rejectedCode(() => client.rows(SYSTEM, { top: 1 }, asking()));
@@ -157,9 +158,10 @@ test("after failures in a row the site is left alone, then tried once, then used
     "site-interrupted",
     "site-interrupted",
   ]);
-  expect([client.breaker.kind, await codeOfAsking()]).toEqual(["open", "site-circuit-open"]);
+  await until(() => client.breaker.kind === "open");
+  expect(await codeOfAsking()).toBe("site-circuit-open");
   await expect(client.rows(SYSTEM, { top: 1 }, asking())).rejects.toThrow(/last attempt: .*ended/);
-  expect(service.requests).toHaveLength(2);
+  expect(service.requests).toHaveLength(3);
   clock.advance(1_000);
   expect([await codeOfAsking(), client.breaker.kind]).toEqual(["nothing", "closed"]);
 });
@@ -177,6 +179,7 @@ async function siteWith(ill: Behaviour): Promise<StrictAdminService> {
 
 test.each([
   ["hangs", hang, "site-timeout"],
+  ["ends connections", { kind: "cut" }, "site-interrupted"],
   ["is away behind the front", answerOf(503), "site-unavailable"],
 ] as const)(
   "a class that %s closes the site to nobody, however often it is asked",
@@ -209,6 +212,25 @@ test("where the witness is not answered either the site is left alone, and a hun
   expect(await ask()).toBe("site-timeout");
   await until(() => client.breaker.kind === "closed");
   expect(service.requests).toHaveLength(5);
+});
+
+test("two classes that hang do not keep the site closed: the witness is of another one each time", async () => {
+  const clock = new FakeClock(Date.now());
+  await using service = await siteThat();
+  const ill = [OTHERS.name, SYSTEM.name];
+  let areIll = false;
+  service.behave = ({ path }) => (areIll && ill.some((name) => path.includes(name)) ? hang : EMPTY);
+  const limits = { breakerFailures: 2, firstByteTimeoutMs: 200 };
+  using client = clientOf(service, { limits, parts: { clock } });
+  await client.rows(DEVICE, { top: 1 }, asking());
+  await client.rows(SYSTEM, { top: 1 }, asking());
+  areIll = true;
+  const ask = () => rejectedCode(() => client.rows(OTHERS, {}, asking()));
+  expect([await ask(), await ask()]).toEqual(["site-timeout", "site-timeout"]);
+  await until(() => client.breaker.kind === "open");
+  clock.advance(1_000);
+  expect(await ask()).toBe("site-timeout");
+  await until(() => client.breaker.kind === "closed");
 });
 
 test("actions that hang close the site to nobody either", async () => {

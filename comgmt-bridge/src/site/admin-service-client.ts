@@ -82,8 +82,10 @@ export class AdminServiceClient implements Disposable {
   readonly #stop = new AbortController();
   readonly #connections: SiteConnections;
   readonly #breaker: SiteBreaker;
-  /** The class of which rows came last. */
-  #answering: ClassName | undefined;
+  /** Classes of which rows came, by path: the last one last. As many as the catalogue has. */
+  readonly #answering = new Map<string, ClassName>();
+  /** Witnesses that were not answered: after one that hangs itself another class is asked. */
+  #inVain = 0;
   /** Until when the provider asked to be left alone, by path or for everything; commands are sent all the same. */
   readonly #notBefore = new Map<string, number>();
 
@@ -118,7 +120,8 @@ export class AdminServiceClient implements Disposable {
   async page(of: ClassName, query: Query, asking: Asking): Promise<RawPage> {
     const path = `${classPath(of)}${queryText(query)}`;
     const { body, headers } = await this.#get({ ...asking, method: "GET", path, asked: "rows" });
-    this.#answering = of;
+    this.#answering.delete(classPath(of));
+    this.#answering.set(classPath(of), of);
     const servedAt = Date.parse(headers["date"] ?? "");
     return { body, servedAt: Number.isFinite(servedAt) ? servedAt : undefined };
   }
@@ -265,13 +268,19 @@ export class AdminServiceClient implements Disposable {
   /** One row of a class that was answered before, or of one that every site has. */
   async #callWitness(failedPath: string): Promise<void> {
     const failed = pathWithoutKeys(failedPath);
-    const candidates = [this.#answering, SYSTEM, DEVICE].filter((of) => of !== undefined);
-    const of = candidates.find((each) => classPath(each) !== failed) ?? SYSTEM;
+    const candidates = [...[...this.#answering.values()].reverse(), SYSTEM, DEVICE].filter(
+      (each) => classPath(each) !== failed,
+    );
+    const of = candidates[this.#inVain % candidates.length] ?? SYSTEM;
     const path = `${classPath(of)}${queryText({ top: 1 })}`;
     const { signal } = this.#stop;
     const request = { method: "GET", path, asked: "rows", lane: "hint", signal } as const;
-    // The breaker hears of it, and nobody else asked.
-    await this.#once({ ...request, isWitness: true }).catch(() => {});
+    try {
+      await this.#once({ ...request, isWitness: true });
+    } catch {
+      // The breaker hears of it, and nobody else asked.
+      this.#inVain += 1;
+    }
   }
 }
 

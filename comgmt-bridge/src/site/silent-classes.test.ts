@@ -1,5 +1,6 @@
 import { ConnectorError } from "@isthmus/shared/errors";
 import { beforeEach, expect, test } from "vitest";
+import type { ClassName } from "../protocol/admin-service/path.ts";
 import type { Asking, RawPage } from "./admin-service-client.ts";
 import { SilentClasses } from "./silent-classes.ts";
 
@@ -45,7 +46,7 @@ beforeEach(() => {
 
 const forever = new AbortController().signal;
 /** The code of what a request ends with, or "page". */
-const ask = (of: typeof hung | typeof fine = hung, signal: AbortSignal = forever) =>
+const ask = (of: ClassName = hung, signal: AbortSignal = forever) =>
   classes.page(of, { top: 1 }, { lane: "snapshot", signal }).then(
     () => "page",
     (error: { readonly code?: string; readonly message: string }) => error.code ?? error.message,
@@ -53,7 +54,7 @@ const ask = (of: typeof hung | typeof fine = hung, signal: AbortSignal = forever
 /** What waits for other promises has gone on. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 const last = () => sent.at(-1) as Sent;
-async function answerOf(of: typeof hung | typeof fine) {
+async function answerOf(of: ClassName) {
   const asked = ask(of);
   await settled();
   last().answer();
@@ -135,6 +136,12 @@ test("where the front alone answers for a class, the class is away and the site 
   expect(told).toEqual([["v1.0/Device()/Events", "site-class-unavailable"]]);
 });
 
+test("a class that ends each connection is isolated like one that hangs", async () => {
+  expect(await letEventsPass(1, "site-interrupted")).toBe("site-interrupted");
+  expect(await letEventsPass(1, "site-interrupted")).toBe("site-class-interrupted");
+  expect(told).toEqual([["v1.0/Device()/Events", "site-class-interrupted"]]);
+});
+
 test("where nothing is answered, no class is at fault", async () => {
   for (let times = 0; times < 5; times += 1) {
     for (const of of [hung, fine]) expect(await away(of)).toBe("site-timeout");
@@ -145,6 +152,52 @@ test("where nothing is answered, no class is at fault", async () => {
 test("what others answered before the site went away is not counted a second time", async () => {
   expect(await letPass()).toBe("site-timeout");
   for (let times = 0; times < 5; times += 1) expect(await away(hung)).toBe("site-timeout");
+  expect(told).toEqual([]);
+});
+
+test("what others answered before a request began is no evidence against its class", async () => {
+  expect(await letPass()).toBe("site-timeout");
+  await answerOf(fine);
+  expect(await away(hung)).toBe("site-timeout");
+  expect(told).toEqual([]);
+});
+
+test("where the witness hangs, too, the next one is of another class", async () => {
+  const third = { route: "wmi", name: "THIRD" } as const;
+  for (const of of [fine, third]) await answerOf(of);
+  const codes: string[] = [];
+  for (const isAnswered of [false, true, true]) {
+    const asked = ask();
+    await settled();
+    last().fail();
+    await settled();
+    expect(last().name).toBe(isAnswered ? "THIRD" : "FINE");
+    if (isAnswered) last().answer();
+    else last().fail();
+    codes.push(await asked);
+  }
+  expect(codes).toEqual(["site-timeout", "site-timeout", "site-class-silent"]);
+});
+
+test("a class is not judged by a request of its own that another class wanted", async () => {
+  await answerOf(fine);
+  const asked = [ask(), ask(fine)];
+  await settled();
+  const [ofHung, ofFine] = sent.slice(-2);
+  ofHung?.fail();
+  await settled();
+  const witness = last();
+  expect(witness.name).toBe("FINE");
+  ofFine?.fail();
+  await settled();
+  witness.answer();
+  expect(await Promise.all(asked)).toEqual(["site-timeout", "site-timeout"]);
+  const again = ask(fine);
+  await settled();
+  last().fail();
+  await settled();
+  last().answer();
+  expect(await again).toBe("site-timeout");
   expect(told).toEqual([]);
 });
 

@@ -15,11 +15,39 @@ import type { Calls, Objects, RawPages } from "./raw-pages.ts";
 import type { RowSource } from "./read-key-range.ts";
 import { isUnanswered } from "./unanswered.ts";
 
-/** What says of a class that it is not answered: nothing came, or the front said that nothing is behind it (502, 503, 504). */
 const TIMEOUT = "site-timeout";
-const UNAVAILABLE = "site-unavailable";
-const CLASS_SILENT = "site-class-silent";
-const CLASS_UNAVAILABLE = "site-class-unavailable";
+
+interface Illness {
+  readonly code: string;
+  /** Behind the name, for so many times. */
+  readonly what: (times: number) => string;
+  readonly why: string;
+}
+
+const SILENT: Illness = {
+  code: "site-class-silent",
+  what: (times) => `did not answer ${times} requests one behind the other`,
+  why: "it hangs at the provider (SMSProv.log says in what), or its pages take longer than site.limits.firstByteTimeoutMs and timeoutMs allow; lower site.limits.pageRows then",
+};
+const AWAY: Illness = {
+  code: "site-class-unavailable",
+  what: (times) =>
+    `was answered ${times} times, one behind the other, with a status that says that nothing is behind the site's front`,
+  why: "look at what stands in front of the provider, and at SMSProv.log",
+};
+const CUT: Illness = {
+  code: "site-class-interrupted",
+  what: (times) =>
+    `ended the connection before its whole answer ${times} times, one behind the other`,
+  why: "the provider ends while it answers (SMSProv.log), or something on the way takes offence at the answer; lower site.limits.pageRows if it is long",
+};
+/** What is said of a class alone of which each request ends so; see `isUnanswered`. */
+const ILLNESSES: Readonly<Record<string, Illness>> = {
+  [TIMEOUT]: SILENT,
+  "site-unavailable": AWAY,
+  "site-interrupted": CUT,
+};
+const CLASS_CODES = new Set(Object.values(ILLNESSES).map(({ code }) => code));
 /** A refusal that comes from behind the front. */
 const ANSWERS = new Set([
   ...["site-bad-request", "site-forbidden", "site-not-found", "cmpivot-not-ready"],
@@ -31,16 +59,13 @@ const FIRST_ASKED: readonly ClassName[] = [SYSTEM, DEVICE];
 
 /** What is thrown for a class that alone is not answered: it goes on without it, and it is tried again later. */
 export function isClassIll(error: unknown): boolean {
-  const code = codeOf(error);
-  return code === CLASS_SILENT || code === CLASS_UNAVAILABLE;
+  return CLASS_CODES.has(codeOf(error));
 }
 
 /** A class of which the last request, and all beside it, were not answered. */
 interface Silence {
-  /** Those in a row at whose end other classes had been answered. */
+  /** Those in a row during which other classes were answered. */
   readonly unanswered: number;
-  /** Answers of other classes, when it last was not answered. */
-  readonly others: number;
   readonly fault: ConnectorError;
 }
 
@@ -57,6 +82,11 @@ interface ClassState {
   trial: Promise<void> | undefined;
 }
 
+interface Witness {
+  readonly of: ClassName;
+  readonly isThere: Promise<boolean>;
+}
+
 type AnsweringClient = Pick<AdminServiceClient, "page" | "one" | "ask">;
 type Ask<Value> = (asking: Asking) => Promise<Value>;
 
@@ -71,7 +101,8 @@ type Ask<Value> = (asking: Asking) => Promise<Value>;
  * ```
  *
  * Where nothing else was asked for meanwhile, another class is. Where none answers nothing is said of any of them: that is the site, and the
- * client's breaker sees to it. A class for which the front alone says 502, 503 or 504 is one like that (`site-class-unavailable`).
+ * client's breaker sees to it. A class for which the front alone says 502, 503 or 504 is one like that (`site-class-unavailable`), and so is
+ * one that ends each connection (`site-class-interrupted`).
  */
 export class SilentClasses implements RawPages, RowSource, Objects, Calls {
   readonly #client: AnsweringClient;
@@ -80,7 +111,9 @@ export class SilentClasses implements RawPages, RowSource, Objects, Calls {
   readonly #classes = new Map<string, ClassState>();
   #answers = 0;
   /** One request to another class, for all that want to know. */
-  #witness: Promise<boolean> | undefined;
+  #witness: Witness | undefined;
+  /** Witnesses that were not answered: after one that hangs itself another class is asked. */
+  #inVain = 0;
 
   /** `onSilent` is told of a class that alone does not answer, and, without a fault, once it does. */
   constructor(
@@ -91,7 +124,10 @@ export class SilentClasses implements RawPages, RowSource, Objects, Calls {
     this.#onSilent = onSilent;
   }
 
-  /** Throws what the client throws, and ConnectorError `site-class-silent`, `site-class-unavailable` (retryable); so do the others. */
+  /**
+   * Throws what the client throws, and ConnectorError `site-class-silent`, `site-class-unavailable`, `site-class-interrupted` (retryable); so do
+   * the others.
+   */
   async page(of: ClassName, query: Query, asking: Asking): Promise<RawPage> {
     const state = this.#stateOf(classPath(of), of);
     return await this.#whole(state, (how) => this.#client.page(of, query, how), asking);
@@ -180,55 +216,60 @@ export class SilentClasses implements RawPages, RowSource, Objects, Calls {
     asking: Asking,
   ): Promise<ConnectorError> {
     const { silence, ending, name } = state;
-    const since = silence?.others ?? othersBefore;
     const others = this.#answers - state.answers;
-    state.silence = { unanswered: silence?.unanswered ?? 0, others, fault: cause };
+    state.silence = { unanswered: silence?.unanswered ?? 0, fault: cause };
     state.ending = new AbortController();
     // Only now: each takes the fault from there.
     ending.abort(new Error(`${name} does not answer`));
-    const isAlone = others > since || (await this.#doesAnotherAnswer(state, asking));
+    const isAlone = others > othersBefore || (await this.#doesAnotherAnswer(state, asking));
     // It may have answered somebody meanwhile.
     if (!isAlone || state.silence === undefined) return cause;
     const unanswered = state.silence.unanswered + 1;
     const isKnown = unanswered >= UNANSWERED;
     const fault = isKnown ? illFault(name, unanswered, cause) : cause;
-    state.silence = { unanswered, others: this.#answers - state.answers, fault };
+    state.silence = { unanswered, fault };
     if (isKnown) this.#onSilent(name, fault);
     return fault;
   }
 
   /** Where nothing else was asked for meanwhile somebody has to, so that one class does not look like the whole site. */
-  async #doesAnotherAnswer(state: ClassState, { lane, signal }: Asking): Promise<boolean> {
-    const known = [...this.#classes.values()].filter((each) => each !== state);
-    const answering = known.filter(({ answers, silence }) => answers > 0 && silence === undefined);
-    const of =
-      answering.find((each) => each.of !== undefined)?.of ??
-      FIRST_ASKED.find(({ name }) => name !== state.of?.name);
-    if (of === undefined) return false;
-    const asking = { lane, signal, mayRepeat: () => false };
-    this.#witness ??= this.#client.page(of, { top: 1 }, asking).then(
-      () => true,
-      () => false,
+  async #doesAnotherAnswer(state: ClassState, asking: Asking): Promise<boolean> {
+    const witness = this.#witness ?? this.#askAnother(state, asking);
+    // The one that is under way for another class is no witness against itself.
+    return witness !== undefined && witness.of.name !== state.of?.name && (await witness.isThere);
+  }
+
+  #askAnother(state: ClassState, { lane, signal }: Asking): Witness | undefined {
+    const answering = [...this.#classes.values()].filter(
+      ({ answers, silence }) => answers > 0 && silence === undefined,
     );
-    try {
-      return await this.#witness;
-    } finally {
+    const known = answering.map(({ of }) => of).filter((of) => of !== undefined);
+    const candidates = [...known, ...FIRST_ASKED].filter(({ name }) => name !== state.of?.name);
+    const of = candidates[this.#inVain % candidates.length];
+    if (of === undefined) return undefined;
+    const asking = { lane, signal, mayRepeat: () => false };
+    const over = (isThere: boolean) => {
       this.#witness = undefined;
-    }
+      if (!isThere) this.#inVain += 1;
+      return isThere;
+    };
+    const asked = this.#client.page(of, { top: 1 }, asking);
+    this.#witness = {
+      of,
+      isThere: asked.then(
+        () => over(true),
+        () => over(false),
+      ),
+    };
+    return this.#witness;
   }
 }
 
 function illFault(name: string, times: number, cause: ConnectorError): ConnectorError {
-  const isAway = cause.code === UNAVAILABLE;
-  const what = isAway
-    ? `${name} was answered ${times} times, one behind the other, with a status that says that nothing is behind the site's front`
-    : `${name} did not answer ${times} requests one behind the other`;
-  const why = isAway
-    ? `look at what stands in front of the provider, and at SMSProv.log; the last answer: ${cause.message}`
-    : "it hangs at the provider (SMSProv.log says in what), or its pages take longer than site.limits.firstByteTimeoutMs and timeoutMs allow; lower site.limits.pageRows then";
+  const { code, what, why } = ILLNESSES[cause.code] ?? SILENT;
   return new ConnectorError(
-    isAway ? CLASS_UNAVAILABLE : CLASS_SILENT,
-    `${what}, while other classes of the site were in order: ${why}`,
+    code,
+    `${name} ${what(times)}, while other classes of the site were in order: ${why}; the last: ${cause.message}`,
     { isRetryable: true, cause },
   );
 }

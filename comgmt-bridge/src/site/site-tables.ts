@@ -30,8 +30,8 @@ export interface KindOfSite {
 }
 
 /**
- * `scope` is whatever else decides what records come of the tables. Throws what `probeTables` does, and `site-class-silent` or `site-class-unavailable` for a table without
- * which nothing may be told.
+ * `scope` is whatever else decides what records come of the tables. Throws what `probeTables` does, and the fault of a class that alone is not answered, where nothing
+ * may be told without it.
  */
 export async function probeKind(
   client: RawPages,
