@@ -17,7 +17,7 @@ async function roundsOver(
   of: {
     readonly answer?: (key: number) => string;
     readonly history?: string;
-    readonly onPause?: (rounds: ClientEventRounds, elapsedMs: number) => void;
+    readonly onPause?: (rounds: ClientEventRounds, elapsedMs: number, clock: FakeClock) => void;
     readonly perHour?: number;
     readonly onReady?: (elapsedMs: number) => void;
     /** Told how many were asked for by then. */
@@ -64,7 +64,7 @@ async function roundsOver(
         clock.advance(ms);
         if (clock.now() - beganAt >= untilMs) ending.abort(new Error("enough"));
         ending.signal.throwIfAborted();
-        of.onPause?.(rounds, clock.now() - beganAt);
+        of.onPause?.(rounds, clock.now() - beganAt, clock);
       },
     },
     observer: { requests: () => {}, fault: (code) => void faults.push(code) },
@@ -207,6 +207,29 @@ test("a device whose events never come is passed over, and those of the others a
   expect(asked.filter(({ key }) => key === 3).length).toBeLessThanOrEqual(4);
   expect(notes).toEqual([]);
 });
+
+test.each([true, false])(
+  "a clock that is put back keeps nothing waiting for it (events refused: %s)",
+  async (isRefused) => {
+    const answer = () => {
+      if (isRefused) throw new ConnectorError("site-not-found", "404");
+      return '{"value":[]}';
+    };
+    let isBack = false;
+    let looksAfter = 0;
+    const onReady = () => {
+      if (isBack) looksAfter += 1;
+    };
+    const onPause = (_rounds: ClientEventRounds, elapsedMs: number, clock: FakeClock) => {
+      if (isBack && elapsedMs > -8 * DAY_MS) throw new Error("enough");
+      if (isBack || elapsedMs < 600_000) return;
+      isBack = true;
+      clock.advance(-9 * DAY_MS);
+    };
+    await roundsOver(4, 2 * DAY_MS, { answer, onReady, onPause });
+    expect(looksAfter).toBeGreaterThan(0);
+  },
+);
 
 test("events that hang for every device are left alone for an hour after three devices", async () => {
   const answer = () => {

@@ -129,12 +129,18 @@ export class ClientEventRounds {
 
   #mayBeDue(): boolean {
     if (this.#isLeftAlone()) return false;
-    const isSwept = this.#options.parts.clock.now() < this.#sweepAt;
-    return this.#due.length > 0 || this.#active.size > 0 || !isSwept;
+    return this.#due.length > 0 || this.#active.size > 0 || !this.#isSwept();
+  }
+
+  /** Further away than it can be, as below: the clock was put back. */
+  #isSwept(): boolean {
+    const left = this.#sweepAt - this.#options.parts.clock.now();
+    return left > 0 && left <= SWEEP_EVERY_MS;
   }
 
   #isLeftAlone(): boolean {
-    return this.#options.parts.clock.now() < this.#leftAloneUntil;
+    const left = this.#leftAloneUntil - this.#options.parts.clock.now();
+    return left > 0 && left <= LEFT_ALONE_MS;
   }
 
   /** Reads the events of these devices now, as far as it can be done at once; the others come in their turn. */
@@ -177,7 +183,7 @@ export class ClientEventRounds {
       const due = await sink.due(some, now - ACTIVE_EVERY_MS);
       if (due.length > 0) return due;
     }
-    if (now < this.#sweepAt) return [];
+    if (this.#isSwept()) return [];
     const { keys, through } = await sink.sweep(this.#sweptThrough, now - SILENT_EVERY_MS);
     this.#sweptThrough = through ?? -1;
     if (through === undefined) this.#sweepAt = now + SWEEP_EVERY_MS;

@@ -4,6 +4,7 @@ import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
 import { type HotStamps, readStamps, SeenRows, since } from "../core/hot-stamps.ts";
 import { MAX_KEY } from "../core/key-ranges.ts";
 import type { InventorySink } from "../core/ports.ts";
+import { msUntil } from "../core/wait-until.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { readPlainRows } from "../protocol/admin-service/page-rows.ts";
 import { compare, type Filter } from "../protocol/admin-service/query.ts";
@@ -76,7 +77,7 @@ export class HotRounds {
       await this.#sink.ready(signal);
       // What cannot be read now is looked for again in the next round: no stamp has moved.
       await patiently(() => this.#round(signal), this.#reading.parts, signal);
-      await pause(Math.max(1, beganAt + this.#everyMs - clock.now()), signal);
+      await pause(msUntil(beganAt + this.#everyMs, clock.now(), this.#everyMs), signal);
     }
   }
 

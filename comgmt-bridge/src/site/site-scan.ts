@@ -19,6 +19,7 @@ import {
   withKind,
   withoutKind,
 } from "../core/scan-progress.ts";
+import { msUntil } from "../core/wait-until.ts";
 import { nextKeyBehind } from "./next-key.ts";
 import { pageKeyOf } from "./page-hash.ts";
 import { type Outcome, patiently } from "./patience.ts";
@@ -81,9 +82,10 @@ export class SiteScan {
       resumed = undefined;
       const isComplete = await this.#scanAll(signal);
       // The second begins at once: what is gone, and what drifted, is known after two.
-      const due = isFirst ? 0 : this.#progress.beganAt + this.#periods.truthMs;
-      const waitMs = isComplete ? due - clock.now() : INCOMPLETE_WAIT_MS;
-      await pause(Math.max(1, waitMs), signal);
+      const { truthMs } = this.#periods;
+      const due = isFirst ? 0 : this.#progress.beganAt + truthMs;
+      const waitMs = isComplete ? msUntil(due, clock.now(), truthMs) : INCOMPLETE_WAIT_MS;
+      await pause(waitMs, signal);
     }
   }
 
@@ -259,7 +261,9 @@ export class SiteScan {
 
   async #untilDue(at: number, signal: AbortSignal): Promise<void> {
     const left = at - this.#reading.parts.clock.now();
-    if (left > 0) await this.#reading.parts.pause(left, signal);
+    // Further away than it can be: the clock was put back.
+    const isToWait = left > 0 && left <= this.#periods.truthMs;
+    if (isToWait) await this.#reading.parts.pause(left, signal);
     await this.#sink.ready(signal);
   }
 

@@ -1,17 +1,12 @@
-import { ConnectorError, codeOf, ProtocolError } from "@isthmus/shared/errors";
+import { ConnectorError } from "@isthmus/shared/errors";
 import { mayDoWithout } from "../core/site-table.ts";
 import type { CollectionScope } from "./range-reading.ts";
-import { isClassIll } from "./silent-classes.ts";
 import type { KindOfSite, LaidOutTable } from "./site-tables.ts";
 import type { TableReader } from "./table-reader.ts";
+import { isUntrusted, isUnusableAnswer } from "./unusable-answer.ts";
 
 /** Own choice: below how often what cannot be trusted is read again, so that the same reading ends without the table. */
 const FAILURES = 2;
-/** What says that the table's answer is at fault: not that the site is away, busy, or does not let us in. */
-const OF_THE_TABLE = new Set([
-  ...["site-failed", "site-bad-request", "site-forbidden", "site-not-found", "site-status"],
-  ...["site-page", "site-table-key"],
-]);
 
 /** Where a reading fails: a page that comes may still be none that can be used. */
 type Stage = "asked" | "looked-into";
@@ -121,7 +116,5 @@ export class TableFaults {
 }
 
 function isOfTheTable(error: unknown): error is ConnectorError {
-  if (error instanceof ProtocolError) return true;
-  if (!(error instanceof ConnectorError)) return false;
-  return error.code.startsWith("page-") || isClassIll(error) || OF_THE_TABLE.has(codeOf(error));
+  return error instanceof ConnectorError && (isUntrusted(error) || isUnusableAnswer(error));
 }

@@ -6,7 +6,7 @@ import { SiteSource } from "@isthmus/comgmt-bridge/site/site-source";
 import type { BridgeOperations } from "@isthmus/comgmt-bridge/store/module";
 import { clientOf } from "@isthmus/comgmt-bridge/testing/site-under-test";
 import { TOKEN } from "@isthmus/comgmt-bridge/testing/strict-admin-service";
-import { systemClock } from "@isthmus/shared/clock";
+import { type Clock, systemClock } from "@isthmus/shared/clock";
 import type { ClientEvent } from "@isthmus/shared/link/client-events";
 import { DEFAULT_INVENTORY_CLASSES } from "@isthmus/shared/link/desired-sites";
 import {
@@ -42,6 +42,8 @@ export interface SyncedSiteOptions {
   readonly wholeMs?: number;
   readonly hotMs?: number;
   readonly clientEventsPerHour?: number;
+  /** The system's unless given. */
+  readonly clock?: Clock;
 }
 
 /** A record as the entries of the stream have it. */
@@ -126,7 +128,7 @@ export class SyncedSite implements AsyncDisposable {
       },
       // Waits are shortened: what is waited for in a test is seen, never timed.
       parts: {
-        clock: systemClock,
+        clock: this.#options.clock ?? systemClock,
         random: systemRandom,
         pause: (ms, signal) => pauseFor(ms > 60_000 ? ms : Math.min(ms, 50), undefined, { signal }),
       },
