@@ -31,6 +31,22 @@ test("after a step that fails none begins", async () => {
   expect(begun).toBeLessThan(60);
 });
 
+test("it fails once those that were under way have ended, with what failed first", async () => {
+  const slow = Promise.withResolvers<never>();
+  let hasFailed = false;
+  const failing = aFewAtATime([1, 2, 3], async (number) => {
+    if (number === 2) throw new Error("refused");
+    return await slow.promise;
+  }).catch(({ message }) => {
+    hasFailed = true;
+    return message;
+  });
+  for (let turns = 0; turns < 50; turns += 1) await Promise.resolve();
+  expect(hasFailed).toBe(false);
+  slow.reject(new Error("late"));
+  expect(await failing).toBe("refused");
+});
+
 test("of nothing nothing is made", async () => {
   expect(await aFewAtATime([], async () => 1)).toEqual([]);
 });

@@ -1,5 +1,6 @@
 import { ConnectorError } from "@isthmus/shared/errors";
 import { aFewAtATime } from "../core/a-few-at-a-time.ts";
+import { allEnded } from "../core/all-ended.ts";
 import { LearntLimit } from "../core/learnt-limit.ts";
 import type { KeyedReading } from "../core/ports.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
@@ -47,8 +48,10 @@ export class KeyedReader {
 
   /** Records of these keys with the facets of these tables of their kind. Throws what the client throws. */
   async read(of: Wanted, keys: readonly number[], asking: Asking): Promise<KeyedReading> {
+    // As it is now: another reading may learn meanwhile that it has to be less.
+    const size = this.#batchOf(of.kind.spine);
     const { reading, spine } = await this.#read(of, keys, asking);
-    const passedOver = await this.#passedOver(spine, keys, asking);
+    const passedOver = await this.#passedOver({ spine, size }, keys, asking);
     if (passedOver === undefined) return reading;
     this.#options.onOneAtATime?.(passedOver);
     this.#keysPerFilter.lower(1);
@@ -60,11 +63,10 @@ export class KeyedReader {
    * answers for some of a filter only, and so it does in each table.
    */
   async #passedOver(
-    spine: TableRows & LaidOutTable,
+    { spine, size }: { readonly spine: TableRows & LaidOutTable; readonly size: number },
     keys: readonly number[],
     asking: Asking,
   ): Promise<ConnectorError | undefined> {
-    const size = this.#batchOf(spine);
     if (size === 1) return undefined;
     const has = (rows: readonly Row[], key: number) =>
       rows.some((row) => row[spine.keyName] === key);
@@ -84,7 +86,7 @@ export class KeyedReader {
     const needed = [kind.spine, ...kind.others].filter(
       (each) => each === kind.spine || tables.includes(each) || isForScope(each, scope),
     );
-    const read = await Promise.all(
+    const read = await allEnded(
       needed.map(async (table): Promise<TableRows & LaidOutTable> => {
         const read = () => this.#rowsOf(table, keys, asking);
         const { faults } = this.#options;

@@ -1,4 +1,5 @@
 import { ConnectorError, codeOf, ProtocolError } from "@isthmus/shared/errors";
+import { allEnded } from "../core/all-ended.ts";
 import { REPORT_COLUMNS, type SiteTable, wantedColumns } from "../core/site-table.ts";
 import type { Row } from "../protocol/admin-service/answer.ts";
 import { isAnnotation } from "../protocol/admin-service/answer.ts";
@@ -44,7 +45,7 @@ export async function probeTables(
   tables: readonly SiteTable[],
   asking: Asking,
 ): Promise<ProbedTables> {
-  const looks = await Promise.all(tables.map((table) => look(client, table, asking)));
+  const looks = await allEnded(tables.map((table) => look(client, table, asking)));
   return {
     found: looks.filter((each) => "keyName" in each),
     missing: looks.filter((each) => "fault" in each),

@@ -1,4 +1,5 @@
 import { giveBack } from "@isthmus/shared/give-back";
+import { allEnded } from "../core/all-ended.ts";
 import type { KeyBounds, ReadRecord } from "../core/inventory-state.ts";
 import { EMPTY, type PackedRecords } from "../core/packed-records.ts";
 import type { InventorySink } from "../core/ports.ts";
@@ -65,7 +66,7 @@ export async function readRange(
     ({ table }) =>
       isWhole || isAnew || table.reading === "always" || before[table.id] === undefined,
   );
-  const read = await Promise.all(
+  const read = await allEnded(
     tables.map(async (table) => hashed(await of.reader.fetch(table, range, asking), of)),
   );
   using _memory = { [Symbol.dispose]: () => read.forEach(release) };

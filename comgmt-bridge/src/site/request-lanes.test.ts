@@ -121,10 +121,13 @@ test("whoever gives up waiting leaves the line", async () => {
   expect([lanes.inFlight, lanes.waiting]).toEqual([1, 0]);
 });
 
-test("a thousand may wait and no more", async () => {
-  const { lanes, enter } = lanesOf({ maxInFlight: 2 });
+test("a thousand of a lane may wait and no more, which refuses no command", async () => {
+  const { lanes, entered, enter } = lanesOf({ maxInFlight: 2 });
   for (let count = 0; count <= 1_000; count += 1) void enter("snapshot");
   await settled();
   expect(lanes.waiting).toBe(1_000);
-  expect(await rejectedCode(() => lanes.enter("command", never))).toBe("site-busy");
+  expect(await rejectedCode(() => lanes.enter("snapshot", never))).toBe("site-busy");
+  void enter("command");
+  await settled();
+  expect([entered.at(-1), lanes.waiting]).toEqual(["command", 1_000]);
 });

@@ -5,7 +5,7 @@ import { ConnectorError } from "@isthmus/shared/errors";
 const LANES = ["command", "hint", "snapshot"] as const;
 export type Lane = (typeof LANES)[number];
 
-/** Own limit on requests that wait; more are a fault of a caller that does not wait for its answers. */
+/** Own limit on requests of a lane that wait; a scan's are no reason to refuse a command. */
 const MAX_WAITING = 1_000;
 
 /**
@@ -69,7 +69,7 @@ export class RequestLanes implements Disposable {
   /** A place, given back when disposed of. Throws ConnectorError `site-busy` (retryable), and the signal's reason. */
   async enter(lane: Lane, signal: AbortSignal): Promise<Disposable> {
     signal.throwIfAborted();
-    if (this.waiting >= MAX_WAITING) {
+    if (this.#waiting[lane].length >= MAX_WAITING) {
       throw new ConnectorError(
         "site-busy",
         `${MAX_WAITING} requests to the site wait already; raise site.limits.maxInFlight or requestsPerSecond if the provider can bear it`,
