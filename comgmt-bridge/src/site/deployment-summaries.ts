@@ -7,6 +7,7 @@ import type { Row } from "../protocol/admin-service/answer.ts";
 import { readPlainRows } from "../protocol/admin-service/page-rows.ts";
 import { compare } from "../protocol/admin-service/query.ts";
 import type { Asking } from "./admin-service-client.ts";
+import { isClassIll } from "./silent-classes.ts";
 import type { KindOfSite, LaidOutTable } from "./site-tables.ts";
 import { readWhole, type WholeReader } from "./whole-reading.ts";
 
@@ -26,6 +27,8 @@ const STATE = ["AppStatusType", "DTCI", "EnforcementState", "InstalledState", "U
 /** Own limits: devices of a deployment that is looked into, and of one that was never looked into before. */
 const MAX_TARGETED = 5_000;
 const MAX_FIRST = 500;
+/** Own limit, held in memory; one above it takes the place of the one that was looked at least lately. */
+const MAX_DEPLOYMENTS = 50_000;
 
 const LAID_OUT: LaidOutTable = {
   table: {
@@ -81,10 +84,15 @@ export class DeploymentSummaries {
 
   /** What the counts are; the stamps are asked for afterwards, so that none is passed over. */
   async #learn({ asking }: SummaryLook): Promise<void> {
-    const found = await unless(MISSING, readWhole(this.#reader, LAID_OUT, asking));
-    this.#isMissing = found === undefined;
-    const counts = (found?.rows ?? []).map((row) => [String(row[KEY]), countsOf(row)] as const);
-    this.#counts = new Map(counts);
+    try {
+      const { rows } = await readWhole(this.#reader, LAID_OUT, asking);
+      this.#counts = new Map();
+      for (const row of rows) this.#keep(String(row[KEY]), countsOf(row));
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      // One that does not answer today is asked again; one that is not there is not.
+      this.#isMissing = !isClassIll(error);
+    }
   }
 
   async #lookInto(
@@ -99,7 +107,15 @@ export class DeploymentSummaries {
     if (this.#counts?.get(key) === counts) return;
     const isSmall = typeof targeted !== "number" || targeted <= MAX_TARGETED;
     if (isSmall) await read(tables, await this.#moved(states, assignment, asking));
-    this.#counts?.set(key, counts);
+    this.#keep(key, counts);
+  }
+
+  #keep(key: string, counts: string): void {
+    if (this.#counts === undefined) return;
+    this.#counts.delete(key);
+    this.#counts.set(key, counts);
+    const [oldest] = this.#counts.keys();
+    if (this.#counts.size > MAX_DEPLOYMENTS && oldest !== undefined) this.#counts.delete(oldest);
   }
 
   /** Devices of a deployment of which a row is another than when it was last looked into. */
@@ -113,14 +129,14 @@ export class DeploymentSummaries {
     const top = Math.min(pageRows, MAX_TARGETED);
     const columns = select?.filter((name) => name === keyName || STATE.includes(name));
     const filter = compare("AssignmentID", "eq", assignment);
-    const page = await unless(
-      MISSING,
+    const page = await unlessMissing(
       client.page(table.of, { filter, top, ...(columns && { select: columns }) }, asking),
     );
     if (page === undefined) return [];
     const { rows, hasMore } = readPlainRows(page.body.whole);
     if (rows.length >= top || hasMore) return [];
     const isFirst = !this.#lookedInto.has(assignment);
+    if (this.#lookedInto.size >= MAX_DEPLOYMENTS) this.#lookedInto.clear();
     this.#lookedInto.add(assignment);
     const keys = new Set<number>();
     for (const row of rows) {
@@ -134,20 +150,23 @@ export class DeploymentSummaries {
   }
 }
 
-/** Not there, not for us, or it alone does not answer: the scan tells of it then. */
 const MISSING = new Set([
-  ...["site-not-found", "site-forbidden", "site-bad-request", "site-mfa-demanded"],
-  ...["site-class-silent", "site-class-unavailable"],
+  "site-not-found",
+  "site-forbidden",
+  "site-bad-request",
+  "site-mfa-demanded",
 ]);
 
-async function unless<Value>(
-  codes: ReadonlySet<string>,
-  asked: Promise<Value>,
-): Promise<Value | undefined> {
+/** Not there, not for us, or it alone does not answer: the scan tells of it then. */
+function isMissing(error: unknown): boolean {
+  return MISSING.has(codeOf(error)) || isClassIll(error);
+}
+
+async function unlessMissing<Value>(asked: Promise<Value>): Promise<Value | undefined> {
   try {
     return await asked;
   } catch (error) {
-    if (codes.has(codeOf(error))) return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }
