@@ -52,11 +52,13 @@ const TABS = [
   ["", "Overview"],
   ["/collections", "Collections"],
   ["/applications", "Applications"],
+  ["/updates", "Updates"],
   ["/inventory", "Inventory"],
   ["/compare", "Compare"],
   ["/timeline", "Timeline"],
   ["/actions", "Actions"],
 ] as const;
+const OF_CLIENTS: readonly string[] = ["/applications", "/updates"];
 
 export function devicePage(
   api: ConsoleApi,
@@ -66,7 +68,7 @@ export function devicePage(
 ): Html {
   const hasClient = isOfSite(device);
   const shown = TABS.filter(
-    ([below]) => below === "" || (device.isSynced && (hasClient || below !== "/applications")),
+    ([below]) => below === "" || (device.isSynced && (hasClient || !OF_CLIENTS.includes(below))),
   );
   const tabs = shown.map(([below, name]) => {
     const current = below === of.tab ? html` aria-current="page"` : undefined;

@@ -15,6 +15,7 @@ import { deviceOverviewPage } from "./device-overview-page.ts";
 import { changeProperties, propertiesConfirmation, propertiesPage } from "./device-properties.ts";
 import { askForRecoveryKeys, readRecoveryKeys, recoveryKeysPage } from "./device-recovery-keys.ts";
 import { deviceTimelinePage } from "./device-timeline-page.ts";
+import { deviceUpdatesPage } from "./device-updates-page.ts";
 import type { Html } from "./html.ts";
 import type { Page, PageAnswer, PageRequest } from "./page.ts";
 import { SOURCE_PAGES } from "./source-pages.ts";
@@ -31,6 +32,7 @@ export const PAGES: readonly Page[] = [
   },
   ofDevice("", async ({ api }, device) => deviceOverviewPage(api, device)),
   ofDevice("/applications", ({ api, query }, device) => deviceApplicationsPage(api, device, query)),
+  ofDevice("/updates", ({ api }, device) => deviceUpdatesPage(api, device)),
   ofDevice("/collections", ({ api, query }, device) => deviceCollectionsPage(api, device, query)),
   ofDevice("/inventory", ({ api, query }, device) => deviceInventoryPage(api, device, query)),
   ofDevice("/inventory/:class", ({ api, query, parameters }, device) =>

@@ -8,10 +8,12 @@ export function onlyOptions(query: URLSearchParams, known: readonly string[]): v
   for (const name of new Set(query.keys())) {
     if (!known.includes(name)) {
       const which =
-        known.length === 0 ? "there are none here" : `it is none of ${known.join(", ")}`;
+        known.length === 0
+          ? "there are none here"
+          : `those that there are here: ${known.join(", ")}`;
       throw new ProtocolError(
         "odata-unknown-option",
-        `Query option ${name.slice(0, 64)}: ${which}`,
+        `Query option ${name.slice(0, 64)} is not known; ${which}`,
       );
     }
     if (query.getAll(name).length > 1) {

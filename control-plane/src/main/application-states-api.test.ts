@@ -83,3 +83,29 @@ test("the page says of a state without a name what the site says, and that no st
   expect(state("Editor")).toBe("Installing");
   expect(page).toContain("The site tells no state “install requested”");
 });
+
+test("a device's software updates stand on a page of their own, first those that it lacks", async () => {
+  await site.tell("software-update", {
+    "77": { identity: { LocalizedDisplayName: "Cumulative Update", ArticleID: "500" } },
+  });
+  const updateCompliance = [
+    { CI_ID: 76, Status: 3 },
+    { CI_ID: 77, Status: 2 },
+    { CI_ID: 78, Status: 1 },
+  ];
+  await site.tell("device", { "4": { ...clientFacets("WKS-4"), updateCompliance } });
+  const find = async () =>
+    (await admin.get("/managedDevices?$filter=deviceName%20eq%20'WKS-4'")).value[0];
+  const { id } = await until(find, "the device");
+  const browser = new ConsoleBrowser(plane);
+  await browser.signIn("admin", plane.firstPassword);
+  const page = await browser.page(`/devices/${id}/updates`);
+  expect(rowsIn(page)).toEqual([
+    ["Cumulative Update", "required, and not installed", "500", "77"],
+    ["not known by name", "installed", "", "76"],
+    ["not known by name", "not applicable", "", "78"],
+  ]);
+  expect(page).toContain("3 software updates, 1 of them required and not installed.");
+  const [{ id: other }] = (await admin.get("/managedDevices")).value;
+  expect(await browser.page(`/devices/${other}/updates`)).toContain("Nothing is known");
+});
