@@ -146,17 +146,19 @@ export function onceKey(fields: Fields, ...asked: readonly unknown[]): string {
 
 /** What an operation was asked for, as the API tells it. */
 export function targetWords(source: ShownSource, target: unknown): Html | string {
-  const { kind, collectionId, id, resourceIds, managedDeviceIds } = (target ?? {}) as Entity;
+  const { kind, collectionId, id, resourceIds, managedDeviceIds, displayName } = (target ??
+    {}) as Entity;
+  const named = text(displayName);
   if (kind === "collection") {
-    const name = html`collection <code>${text(collectionId)}</code>`;
+    const name = html`collection ${named || html`<code>${text(collectionId)}</code>`}`;
     if (typeof id !== "string") return name;
     return html`<a href="${sourcePath(source, `/collections/${id}`)}">${name}</a>`;
   }
   const [first, ...more] = (managedDeviceIds ?? []) as readonly string[];
   const [key] = (resourceIds ?? []) as readonly number[];
-  const named =
+  const device =
     first === undefined
       ? html`device <code>${text(key)}</code>`
-      : html`<a href="/devices/${first}">device <code>${text(key)}</code></a>`;
-  return more.length === 0 ? named : html`${named} and ${more.length} more`;
+      : html`<a href="/devices/${first}">device ${named || html`<code>${text(key)}</code>`}</a>`;
+  return more.length === 0 ? device : html`${device} and ${more.length} more`;
 }

@@ -48,7 +48,7 @@ export const SITE_ACTION_RESOURCES = {
     subject: optionalText,
     /** The record of that script or application. */
     subjectId: optionalRecord,
-    /** As the bridge is told, with the ids that lists have: `managedDeviceIds` beside `resourceIds`, `id` beside `collectionId`. */
+    /** As the bridge is told, with the ids that lists have: `managedDeviceIds` beside `resourceIds`, `id` beside `collectionId`; `displayName` of the collection or of the first device. */
     target: json,
     details: json,
     /** Where one device alone was named. */

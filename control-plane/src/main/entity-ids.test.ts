@@ -115,6 +115,7 @@ describe("an action takes and shows both", () => {
         kind: "devices",
         resourceIds: [Number(FIRST)],
         managedDeviceIds: [site.deviceId],
+        displayName: "PC0",
       },
     });
     const { error } = await asked(`/managedDevices/${SECOND}/clientOperations`, scan, 409);
@@ -133,7 +134,7 @@ describe("an action takes and shows both", () => {
   test("of a collection", async () => {
     const id = await idOf("/configurationManagerCollections", COLLECTION);
     const made = await asked(`${SITE}/clientOperations`, { ...scan, target: { collectionId: id } });
-    const target = { kind: "collection", collectionId: COLLECTION, id };
+    const target = { kind: "collection", collectionId: COLLECTION, id, displayName: "All" };
     expect(made.target).toEqual(target);
     const command = await site.commandOf(made.commandId);
     expect(command.payload).toMatchObject({

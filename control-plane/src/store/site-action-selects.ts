@@ -2,14 +2,19 @@ import { sql } from "kysely";
 
 /** Actions at sites and their devices; properties: core/site-action-resources.ts. */
 
-/** Ids as lists have them, beside those of the site. */
+const COLLECTION = sql`inventory_record
+      WHERE source_id = a.source_id AND kind = 'collection' AND key = a.target ->> '$.collectionId'`;
+
+/** Ids as lists have them, beside those of the site, and the name of the collection or of the first device. */
 const target = sql`
   CASE a.target ->> '$.kind'
     WHEN 'devices' THEN json_set(a.target, '$.managedDeviceIds', json((SELECT json_group_array(printf(
         '00000000-0000-4000-8000-%012x', record_id))
-      FROM (SELECT record_id FROM device_action WHERE action_id = a.id AND record_id IS NOT NULL ORDER BY key))))
-    WHEN 'collection' THEN json_set(a.target, '$.id', (SELECT printf('00000000-0000-4000-8000-%012x', id) FROM inventory_record
-      WHERE source_id = a.source_id AND kind = 'collection' AND key = a.target ->> '$.collectionId'))
+      FROM (SELECT record_id FROM device_action WHERE action_id = a.id AND record_id IS NOT NULL ORDER BY key))),
+      '$.displayName', (SELECT r.name FROM device_action d JOIN inventory_record r ON r.id = d.record_id
+      WHERE d.action_id = a.id ORDER BY d.key LIMIT 1))
+    WHEN 'collection' THEN json_set(a.target, '$.id', (SELECT printf('00000000-0000-4000-8000-%012x', id) FROM ${COLLECTION}),
+      '$.displayName', (SELECT name FROM ${COLLECTION}))
     ELSE a.target END`;
 
 const subjectId = sql`
