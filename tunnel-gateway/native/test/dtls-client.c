@@ -80,13 +80,16 @@ static const char *suites_of(const struct dtls_offer *offer) {
   return "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-GCM-SHA256";
 }
 
-int udp_connect(const char *address, uint16_t port) {
+int udp_connect(const char *address, uint16_t port, const char *own_text) {
   struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
   struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
   bool is_v4 = inet_pton(AF_INET, address, &v4.sin_addr) == 1;
   CHECK(is_v4 || inet_pton(AF_INET6, address, &v6.sin6_addr) == 1);
   int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   CHECK(fd >= 0);
+  struct sockaddr_in own = {.sin_family = AF_INET};
+  if (own_text != NULL)
+    CHECK(inet_pton(AF_INET, own_text, &own.sin_addr) == 1 && bind(fd, (struct sockaddr *)&own, sizeof own) == 0);
   const void *to = is_v4 ? (const void *)&v4 : &v6;
   CHECK(connect(fd, to, is_v4 ? sizeof v4 : sizeof v6) == 0);
   return fd;
@@ -105,7 +108,7 @@ struct client *client_open(const struct client_options *options) {
   CHECK(SSL_CTX_set_cipher_list(client->context, options->suites == NULL ? suites_of(options->offer) : options->suites) == 1);
   if (options->place == ID_IN_EXTENSION)
     CHECK(SSL_CTX_add_client_custom_ext(client->context, 48018, add_app_id, NULL, NULL, NULL, NULL) == 1);
-  client->fd = udp_connect(options->server_text == NULL ? "127.0.0.1" : options->server_text, options->port);
+  client->fd = udp_connect(options->server_text == NULL ? "127.0.0.1" : options->server_text, options->port, options->own_text);
   client->wire = (struct wire){.is_datagram = true, .emit = emit, .owner = client};
   client->ssl = SSL_new(client->context);
   SSL_set_ex_data(client->ssl, client_index, client);

@@ -24,6 +24,7 @@ struct client_options {
   const char *suites;          /* NULL: as the offer says */
   bool has_extended_master_secret;
   const char *server_text;     /* address to connect to; NULL: 127.0.0.1 */
+  const char *own_text;        /* IPv4 address to come from; NULL: what the kernel takes */
   uint16_t port;
 };
 
@@ -53,8 +54,8 @@ int client_step(struct client *client);
 void client_say(struct client *client, const char *text);
 bool client_hears(struct client *client, const char *text);
 
-/* A UDP socket to the server, non-blocking. `from` may be NULL. */
-int udp_connect(const char *address, uint16_t port);
+/* A UDP socket to the server, non-blocking. `own_text` may be NULL. */
+int udp_connect(const char *address, uint16_t port, const char *own_text);
 /* A ClientHello of the shape openconnect sends, without libssl. Returns its length. */
 size_t raw_hello(uint8_t into[512], const uint8_t id[32], const uint8_t *cookie, size_t cookie_length);
 /* One datagram that has come, or 0. */

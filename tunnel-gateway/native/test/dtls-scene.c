@@ -165,7 +165,7 @@ void fetch_cookie(struct client *client) {
 
 void begin_raw(const struct dtls_offer *offer) {
   uint8_t hello[512], answer[2048];
-  int fd = udp_connect("127.0.0.1", dtls_front_port(front));
+  int fd = udp_connect("127.0.0.1", dtls_front_port(front), NULL);
   lying[lying_count++] = fd;
   CHECK(send(fd, hello, raw_hello(hello, offer->id, NULL, 0), 0) > 0);
   serve();

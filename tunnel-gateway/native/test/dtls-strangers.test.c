@@ -44,7 +44,7 @@ static void a_cookie_of_another_address_is_bad(void) {
   CHECK(dtls_front_offer(front, &offer));
   struct client *client = connect_as(&offer);
   fetch_cookie(client);
-  int other = udp_connect("127.0.0.1", dtls_front_port(front));
+  int other = udp_connect("127.0.0.1", dtls_front_port(front), NULL);
   CHECK(send(other, client->kept[1].bytes, client->kept[1].length, 0) > 0);
   serve();
   CHECK(counters[DTLS_BAD_COOKIES] == 1 && counters[DTLS_STARTED] == 0);
@@ -90,7 +90,7 @@ static void cut_and_split_hellos_are_dropped(void) {
   CHECK(dtls_front_offer(front, &offer));
   uint8_t hello[512], copy[512];
   size_t length = raw_hello(hello, offer.id, NULL, 0);
-  int fd = udp_connect("127.0.0.1", dtls_front_port(front));
+  int fd = udp_connect("127.0.0.1", dtls_front_port(front), NULL);
   for (size_t cut = 0; cut < length; cut++) {
     CHECK(send(fd, hello, cut, 0) == (ssize_t)cut);
     serve();
@@ -164,7 +164,7 @@ static void all_sessions_begin_no_more_than_there_is_room_for(void) {
 
 static void so_many_hellos_a_second_are_looked_at(void) {
   uint8_t hello[512], answer[2048];
-  int fd = udp_connect("127.0.0.1", dtls_front_port(front));
+  int fd = udp_connect("127.0.0.1", dtls_front_port(front), NULL);
   uint64_t verifies = 0, limited = 0;
   /* Of one session, over and over; then of so many that all together are over. */
   for (uint32_t session = 1; verifies < DTLS_HELLOS_PER_SECOND; session++) {
