@@ -1,16 +1,19 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from "vitest";
 import { LAB } from "../vpn-lab/namespaces.ts";
 import type { OpenconnectClient } from "../vpn-lab/openconnect.ts";
 import { payloadHash } from "../vpn-lab/payload.ts";
 import { startDownload } from "../vpn-lab/running-transfer.ts";
 import { ready, Scene, until } from "../vpn-lab/scene.ts";
-import { pings } from "../vpn-lab/traffic.ts";
+import { download, pings } from "../vpn-lab/traffic.ts";
 
 /** A stock openconnect whose connection, network or gateway goes away in mid-session: it comes back to what it had. */
 
 const BYTES = 30_000_000;
 const BYTES_PER_SECOND = 2_000_000;
 const STARTED_BYTES = 500_000;
+const REKEY_SECONDS = 10;
 const ESTABLISHED = "Established DTLS connection";
 const WAYS = [
   { way: "TLS alone", words: ["--force-dpd", "2", "--no-dtls"] },
@@ -20,7 +23,14 @@ const WAYS = [
 let scene: Scene | undefined;
 
 beforeAll(async () => {
-  scene = await Scene.make("vpnrec", { group: { timeouts: { dpdSeconds: 5 } } });
+  const group = (name: string, timeouts: object) => ({
+    name,
+    authentication: [["certificate"]],
+    routesInclude: [LAB.internal.network, LAB.internal.ipv6Network],
+    timeouts: { dpdSeconds: 5, ...timeouts },
+  });
+  const groups = [group("staff", {}), group("keys", { rekeySeconds: REKEY_SECONDS })];
+  scene = await Scene.make("vpnrec", { groups });
 });
 
 afterAll(async () => {
@@ -60,6 +70,19 @@ async function survives(
   await until("DTLS is up again", () => times(client, ESTABLISHED) > established, client.output);
 }
 
+/** Secrets of connections, as GnuTLS writes them down: of TLS 1.3, and of DTLS 1.2. */
+interface Keys {
+  readonly tls: readonly string[];
+  readonly dtls: readonly string[];
+}
+
+function keysIn(file: string): Keys {
+  const lines = readFileSync(file, "utf8").split("\n");
+  const of = (label: string) =>
+    lines.filter((line) => line.startsWith(`${label} `)).map((line) => line.split(" ")[2] ?? "");
+  return { tls: of("CLIENT_TRAFFIC_SECRET_0"), dtls: of("CLIENT_RANDOM") };
+}
+
 function here(context: TestContext): Scene {
   return ready(scene, context, "nft", "ping");
 }
@@ -95,13 +118,32 @@ describe.each(WAYS)("a client over $way", ({ way, words }) => {
     await survives(place, client, way, () => place.killAndRestart());
   });
 
-  test("makes a new tunnel with new keys when it is time, without losing a byte", async (context) => {
+  test("comes back by itself, with cookie and address, after the gateway was restarted (SIGTERM)", async (context) => {
     const place = here(context);
-    await using client = await place.connect({ words });
-    // What openconnect does at X-CSTP-Rekey-Time; the least that may be configured is ten minutes.
-    await survives(place, client, way, async () => {
-      client.process.kill("SIGUSR2");
+    await using client = await place.connect({ words: [...words, "--reconnect-timeout", "60"] });
+    await survives(place, client, way, () => place.restart());
+  });
+
+  test("makes a new tunnel with new keys by itself when it is time, without losing a byte", async (context) => {
+    const place = here(context);
+    const file = join(place.folder, `keys-${way}`);
+    const environment = { SSLKEYLOGFILE: file };
+    await using client = await place.connect({
+      words: ["-v", ...words],
+      path: "keys",
+      environment,
     });
+    expect(client.output()).toContain(`X-CSTP-Rekey-Time: ${REKEY_SECONDS}`);
+    let before: Keys | undefined;
+    await survives(place, client, way, async () => {
+      before = keysIn(file);
+    });
+    const after = keysIn(file);
+    expect(client.output()).toContain("CSTP rekey due");
+    expect(after.tls.length).toBeGreaterThan(before?.tls.length ?? 0);
+    expect(after.dtls.length - (before?.dtls.length ?? 0) > 0).toBe(way === "DTLS");
+    for (const secrets of [after.tls, after.dtls])
+      expect(new Set(secrets).size).toBe(secrets.length);
   });
 });
 
@@ -133,6 +175,57 @@ describe("a client whose UDP dies in mid-session", () => {
     await until("the gateway has DTLS", isDtls, place.gateway.output);
     const [after] = await place.sessions();
     expect(after?.sessionId).toBe(before?.sessionId);
+  });
+});
+
+describe("a client whose DTLS comes from another address than its TLS", () => {
+  /** Where its datagrams seem to come from, as behind the address translation of many providers. */
+  async function comeFrom(place: Scene, address: string): Promise<void> {
+    const chain = (name: string, hook: string) =>
+      `add chain ip provider ${name} { type filter hook ${hook} priority 300; }`;
+    const rules = [
+      "add table ip provider; delete table ip provider; add table ip provider",
+      chain("out", "postrouting"),
+      chain("in", "prerouting"),
+      `add rule ip provider out udp dport 443 ip saddr set ${address}`,
+      `add rule ip provider in udp sport 443 ip daddr set ${LAB.client.ipv4}`,
+    ];
+    await place.lab.run("client", ["nft", rules.join("; ")]);
+  }
+
+  /** Whom the gateway has DTLS with. */
+  async function peers(place: Scene): Promise<string> {
+    return await place.lab.run("gateway", ["ss", "-Hun", "state", "established", "sport = :443"]);
+  }
+
+  test("has its packets over DTLS, and keeps its session where that address changes too", async (context) => {
+    const place = here(context);
+    const [first, second] = ["10.99.1.78", "10.99.1.79"] as const;
+    for (const address of [first, second])
+      await place.lab.ip("client", `addr add ${address}/24 dev outside`);
+    await comeFrom(place, first);
+    await using client = await place.connect({ words: ["--force-dpd", "2"] });
+    await client.until(ESTABLISHED);
+    const dtls = async () => (await place.sessions())[0]?.dtls;
+    await until("the gateway has DTLS", async () => (await dtls()) !== undefined);
+    const [before] = await place.sessions();
+    expect(before?.remoteAddress).toBe(LAB.client.ipv4);
+    expect(await peers(place)).toContain(first);
+    expect(await download(place.lab, BYTES)).toBe(payloadHash(BYTES));
+
+    const established = times(client, ESTABLISHED);
+    await comeFrom(place, second);
+    await until("DTLS is up again", () => times(client, ESTABLISHED) > established, client.output);
+    await until("from there", async () => (await peers(place)).includes(second), client.output);
+    expect(await pings(place.lab)).toBe(true);
+    const [after] = await place.sessions();
+    expect(after?.dtls).toBeDefined();
+    expect(after?.sessionId).toBe(before?.sessionId);
+    expect(client.output()).not.toContain("script: reconnect");
+    await client.disconnect();
+    await place.lab.run("client", ["nft", "delete table ip provider"]);
+    for (const address of [first, second])
+      await place.lab.ip("client", `addr del ${address}/24 dev outside`);
   });
 });
 

@@ -97,7 +97,8 @@ export class Scene implements AsyncDisposable {
 
   /** Ends the gateway by SIGTERM, as its service is restarted. */
   async restart(): Promise<void> {
-    await this.gateway.terminate();
+    const code = await this.gateway.terminate();
+    if (code !== 0) throw new Error(`SIGTERM ended it with ${code}:\n${this.gateway.output()}`);
     await this.#runAgain();
   }
 

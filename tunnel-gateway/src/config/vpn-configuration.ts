@@ -19,8 +19,8 @@ const timeouts = z.strictObject({
   dpdSeconds: seconds(5, 3_600).default(90),
   mobileDpdSeconds: seconds(5, 86_400).default(1_800),
   keepaliveSeconds: seconds(0, 86_400).default(300),
-  /** The client makes a new tunnel (new keys) this often; some clients fail without. */
-  rekeySeconds: seconds(600, 604_800).default(86_400),
+  /** The client makes a new tunnel (new keys) this often; some clients fail without. Minutes are for trials of a client. */
+  rekeySeconds: seconds(10, 604_800).default(86_400),
 });
 
 const group = z.strictObject({
