@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from "vitest";
 import { missing, unfit } from "../peers.ts";
+import { blockUdp } from "../vpn-lab/hotel.ts";
 import { LAB } from "../vpn-lab/namespaces.ts";
 import type { OpenconnectClient } from "../vpn-lab/openconnect.ts";
 import { payloadHash } from "../vpn-lab/payload.ts";
@@ -17,6 +18,11 @@ const SOCKS_PORT = 1_080;
 const PAYLOAD_BYTES = 150_000_000;
 const SMALL_BYTES = 5_000_000;
 const CONFIGURED = "Configured as";
+const BANNER = 'Welcome to the laboratory. Be "careful".';
+const EXCEPT = {
+  routesExclude: ["192.0.2.0/24", "2001:db8:5::/48"],
+  splitDns: ["corp.example", "lab.example"],
+};
 const DNS = { server: LAB.internal.ipv4, domain: "lab.example" } as const;
 
 let scene: Scene | undefined;
@@ -31,7 +37,9 @@ beforeAll(async () => {
     defaultDomain: DNS.domain,
   });
   const inside = [LAB.internal.network, LAB.internal.ipv6Network];
-  scene = await Scene.make("vpntoo", { groups: [group("split", inside), group("full", [])] });
+  const except = { ...group("except", []), ...EXCEPT, banner: BANNER };
+  const groups = [group("split", inside), group("full", []), except];
+  scene = await Scene.make("vpntoo", { groups });
 });
 
 afterAll(async () => {
@@ -91,9 +99,47 @@ describe("Debian's vpnc-script", () => {
   });
 });
 
+describe("Debian's vpnc-script, told of all that a group may say,", () => {
+  test("shows the banner, leaves out what is excluded, and hears of the names of split DNS", async (context) => {
+    const place = ready(scene, context, "ping");
+    needsVpncScript(context);
+    using _resolver = ownResolver(place);
+    await using _ways = await defaultRoutes(place);
+    const told = join(place.folder, "told");
+    await using client = await withVpncScript(place, "except", telling(place, told));
+    expect(client.output()).toContain(`| ${BANNER}`);
+    const variables = readFileSync(told, "utf8").split("\n");
+    const given = (name: string) =>
+      variables.find((line) => line.startsWith(`${name}=`))?.slice(name.length + 1);
+    expect(given("CISCO_BANNER")).toBe(BANNER);
+    // In which order is openconnect's affair.
+    expect(given("CISCO_SPLIT_DNS")?.split(",").sort()).toEqual(EXCEPT.splitDns);
+    expect([given("CISCO_SPLIT_INC"), given("CISCO_IPV6_SPLIT_INC")]).toEqual([
+      undefined,
+      undefined,
+    ]);
+    expect([given("CISCO_SPLIT_EXC"), given("CISCO_IPV6_SPLIT_EXC")]).toEqual(["1", "1"]);
+    const excluded = [given("CISCO_SPLIT_EXC_0_ADDR"), given("CISCO_SPLIT_EXC_0_MASKLEN")];
+    const excluded6 = [
+      given("CISCO_IPV6_SPLIT_EXC_0_ADDR"),
+      given("CISCO_IPV6_SPLIT_EXC_0_MASKLEN"),
+    ];
+    expect([excluded.join("/"), excluded6.join("/")]).toEqual(EXCEPT.routesExclude);
+    const wayTo = (address: string) => place.lab.ip("client", `route get ${address}`);
+    expect(await wayTo("192.0.2.77")).toContain("dev outside");
+    expect(await wayTo("2001:db8:5::77")).toContain("dev outside");
+    expect(await wayTo("192.0.3.77")).toContain("dev vpn0");
+    expect(await wayTo("2001:db8:6::77")).toContain("dev vpn0");
+    for (const family of [4, 6] as const)
+      expect(await pings(place.lab, family), `IPv${family}`).toBe(true);
+    await client.disconnect();
+  });
+});
+
 describe("150 MB", () => {
   const ways = [
     { way: "TLS", words: ["--no-dtls"], mark: CONFIGURED },
+    { way: "TLS where UDP is blocked", words: [], mark: "DTLS handshake failed" },
     { way: "DTLS by PSK", words: [], mark: "(DTLS1.2)-(PSK)" },
     {
       way: "DTLS by resumption",
@@ -103,7 +149,9 @@ describe("150 MB", () => {
   ] as const;
 
   test.for(ways)("are the same to the last byte, down and up, over $way", async (one, context) => {
-    const place = ready(scene, context);
+    const place = ready(scene, context, "nft");
+    const isBlocked = one.way === "TLS where UDP is blocked";
+    await using _hotel = isBlocked ? await blockUdp(place.lab) : undefined;
     await using client = await place.connect({ words: one.words });
     await client.until(one.mark);
     if (one.way === "DTLS by resumption") expect(client.output()).not.toContain("(PSK)");
@@ -112,7 +160,7 @@ describe("150 MB", () => {
     const file = writePayload(join(place.folder, "payload"), PAYLOAD_BYTES);
     expect(await upload(place.lab, file, 6)).toBe(hash);
     const [session] = (await place.sessions()).filter(({ state }) => state === "connected");
-    expect(session?.dtls === undefined).toBe(one.way === "TLS");
+    expect(session?.dtls === undefined).toBe(one.way.startsWith("TLS"));
     expect(client.output()).not.toContain("script: reconnect");
   });
 });
@@ -123,8 +171,12 @@ function needsVpncScript(context: TestContext): void {
   if (resolver !== undefined) unfit(`vpnc-script would change the machine's ${resolver}`, context);
 }
 
-async function withVpncScript(place: Scene, group: string): Promise<OpenconnectClient> {
-  const client = place.start({ script: VPNC_SCRIPT, path: group });
+async function withVpncScript(
+  place: Scene,
+  group: string,
+  script = VPNC_SCRIPT,
+): Promise<OpenconnectClient> {
+  const client = place.start({ script, path: group });
   try {
     await client.until(CONFIGURED);
     // The name servers are the last that the script sets.
@@ -136,6 +188,27 @@ async function withVpncScript(place: Scene, group: string): Promise<OpenconnectC
     await client[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Debian's script, which first writes to a file what it is told. */
+function telling({ folder }: Scene, told: string): string {
+  const file = join(folder, "telling.sh");
+  const text = `#!/bin/sh\n[ "$reason" = connect ] && env > ${told}\nexec ${VPNC_SCRIPT}\n`;
+  writeFileSync(file, text, { mode: 0o755 });
+  return file;
+}
+
+/** Ways to everywhere past the tunnel, such as clients have at home. */
+async function defaultRoutes({ lab }: Scene): Promise<AsyncDisposable> {
+  const { ipv4, ipv6 } = LAB.gateway;
+  await lab.ip("client", `route add default via ${ipv4}`);
+  await lab.ip("client", `-6 route add default via ${ipv6}`);
+  return {
+    async [Symbol.asyncDispose]() {
+      await lab.ip("client", `route del default via ${ipv4}`);
+      await lab.ip("client", `-6 route del default via ${ipv6}`);
+    },
+  };
 }
 
 /** A resolv.conf for the client's namespace alone: `ip netns exec` puts it over the machine's own. */

@@ -12,6 +12,7 @@ import {
 import { hashPassword } from "@isthmus/tunnel-gateway/directory/password-hash";
 import type { OidcSimulatorOptions } from "../simulators/oidc/oidc-simulator.ts";
 import { type GatewayOptions, type LabGateway, runLabGateway, startLabGateway } from "./gateway.ts";
+import { blockUdp } from "./hotel.ts";
 import { endChild, LAB, Lab, type Machine } from "./namespaces.ts";
 import { startPayloadServer } from "./traffic.ts";
 import {
@@ -84,24 +85,15 @@ export class LoginScene implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    await this.#openHotel();
+    const { ipv4, ipv6 } = HOTEL;
+    await this.lab.ip("gateway", `addr add ${ipv4}/24 dev outside`);
+    await this.lab.ip("gateway", `addr add ${ipv6}/64 dev outside nodad`);
+    await blockUdp(this.lab, HOTEL);
     this.#resources.use(await startPayloadServer(this.lab));
     await this.#startUserServers();
     this.#options = await this.#gatewayOptions();
     this.#gateway = await startLabGateway(this.lab, this.#options);
     this.#resources.defer(() => this.#gateway?.[Symbol.asyncDispose]());
-  }
-
-  async #openHotel(): Promise<void> {
-    const { ipv4, ipv6 } = HOTEL;
-    await this.lab.ip("gateway", `addr add ${ipv4}/24 dev outside`);
-    await this.lab.ip("gateway", `addr add ${ipv6}/64 dev outside nodad`);
-    const chain = "add chain inet hotel in { type filter hook prerouting priority -300; }";
-    const rules = [`ip daddr ${ipv4}`, `ip6 daddr ${ipv6}`].map(
-      (match) => `add rule inet hotel in ${match} udp dport 443 drop`,
-    );
-    const script = ["add table inet hotel", chain, ...rules].join("; ");
-    await this.lab.run("gateway", ["nft", script]);
   }
 
   #file(name: string): string {
