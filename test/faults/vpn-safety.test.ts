@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from "vitest";
+import { dropped, EVERYTHING, passed, watchTunnels } from "../vpn-lab/fate.ts";
 import { LAB } from "../vpn-lab/namespaces.ts";
 import { pingPacket, pongPacket, resetPacket, synPacket, udpPacket } from "../vpn-lab/packets.ts";
 import { type ClientDoor, FRAME, frame, openClientDoor, RawClient } from "../vpn-lab/raw-client.ts";
@@ -14,24 +15,6 @@ const FLOWS_PER_SESSION = 4_096;
 const FLOWS = 10_000;
 const DENIALS_TOLD_PER_SECOND = 5;
 
-/** Everything: what is refused is refused by the gateway's own rules. */
-const EVERYTHING = {
-  policies: [
-    {
-      name: "all",
-      groups: ["*"],
-      rules: [
-        {
-          name: "everything",
-          action: "allow",
-          protocol: "any",
-          destinations: [{ cidr: "0.0.0.0/0" }, { cidr: "::/0" }],
-        },
-      ],
-    },
-  ],
-};
-
 let scene: Scene | undefined;
 let door: ClientDoor | undefined;
 
@@ -43,9 +26,7 @@ beforeAll(async () => {
   });
   if (!scene) return;
   door = await openClientDoor(scene.lab, scene.folder, 443);
-  const watch = "add chain inet watch tunnels { type filter hook prerouting priority -300; }";
-  const counter = 'add rule inet watch tunnels iifname "isthmus*" counter';
-  await scene.lab.run("gateway", ["nft", `add table inet watch; ${watch}; ${counter}`]);
+  await watchTunnels(scene);
 });
 
 afterAll(async () => {
@@ -67,21 +48,6 @@ function attack(place: Scene): Promise<RawClient> {
 function neighbour(place: Scene, words: readonly string[] = []) {
   const [, device] = place.papers.devices;
   return place.connect({ ...(device ? { device } : {}), words });
-}
-
-/** Packets that came out of the gateway's TUN devices so far. */
-async function passed(place: Scene): Promise<number> {
-  const printed = await place.lab.run("gateway", ["nft", "list table inet watch"]);
-  return Number(/packets (\d+)/.exec(printed)?.[1]);
-}
-
-/** What `/metrics` says was dropped, by reason. */
-async function dropped(place: Scene): Promise<Record<string, number>> {
-  const name = "tunnel_gateway_vpn_packets_dropped_total";
-  const found = [...(await place.metrics())].filter(([key]) => key.startsWith(name));
-  return Object.fromEntries(
-    found.map(([key, value]) => [/reason="([^"]*)"/.exec(key)?.[1] ?? key, value]),
-  );
 }
 
 /** Of packets on their way down: what the internal host answers to clients that have gone. */
