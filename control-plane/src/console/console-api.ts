@@ -51,10 +51,7 @@ export class ConsoleApi {
     path: string,
     query: Readonly<Record<string, string | undefined>>,
   ): Promise<EntityPage> {
-    const kept = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
-    const body = await this.#perform("get", path, {
-      query: new URLSearchParams(kept as [string, string][]),
-    });
+    const body = await this.#perform("get", path, { query: kept(query) });
     const [next, count] = [body["@odata.nextLink"], body["@odata.count"]];
     return {
       entities: (body["value"] ?? []) as Entity[],
@@ -71,6 +68,28 @@ export class ConsoleApi {
       body,
       ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
     });
+  }
+
+  /** An export, once its first piece is there. Options that are empty are left out. */
+  async file(
+    path: string,
+    query: Readonly<Record<string, string | undefined>>,
+  ): Promise<ApiStream> {
+    const call = { method: "get", path, query: kept(query) } as const;
+    const { status, body, stream } = await this.#operations.perform(
+      call,
+      this.session,
+      this.#signal,
+    );
+    if (stream === undefined) throw refusalOf(status, body);
+    const chunks = stream.chunks[Symbol.asyncIterator]();
+    try {
+      const first = await chunks.next();
+      return { ...stream, chunks: goingOn(first, chunks) };
+    } catch (error) {
+      if (codeOf(error) !== "too-many-exports") throw error;
+      throw new ApiRefusal(503, "too-many-exports", (error as Error).message);
+    }
   }
 
   /** The events of a stream as they come, some at a time; the first `ApiRefusal` before any. */
@@ -117,6 +136,22 @@ export class ConsoleApi {
     }
     if (result.status >= 400) throw refusalOf(result.status, result.body);
     return (result.body ?? {}) as Entity;
+  }
+}
+
+function kept(query: Readonly<Record<string, string | undefined>>): URLSearchParams {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
+  return new URLSearchParams(given as [string, string][]);
+}
+
+async function* goingOn<Chunk>(
+  first: IteratorResult<Chunk>,
+  rest: AsyncIterator<Chunk>,
+): AsyncGenerator<Chunk> {
+  try {
+    for (let next = first; next.done !== true; next = await rest.next()) yield next.value;
+  } finally {
+    await rest.return?.();
   }
 }
 

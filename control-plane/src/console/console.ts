@@ -120,11 +120,15 @@ function bindPage(router: Router, of: ConsoleDependencies, page: Page): void {
       form: (request.body ?? {}) as Record<string, unknown>,
     });
     if ("seeOther" in answer) response.redirect(303, answer.seeOther);
-    else if ("chunks" in answer) {
-      const stream = { contentType: "text/html; charset=utf-8", chunks: answer.chunks };
+    else if ("page" in answer) send(response, answer.status, answer.page);
+    else {
+      const stream =
+        "file" in answer
+          ? answer.file
+          : { contentType: "text/html; charset=utf-8", chunks: answer.chunks };
       const mayGoOn = () => signIn.goesOn(tokenOf(request) ?? "", session);
       await of.sendStream(response, answer.status, stream, { signal: gone.signal, mayGoOn });
-    } else send(response, answer.status, answer.page);
+    }
   };
   if (page.method === "get") router.get(page.path, handle);
   else {

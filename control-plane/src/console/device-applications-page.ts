@@ -5,8 +5,10 @@ import { APPLICATION_WORDS, applicationPath } from "./application-pages.ts";
 import { address, pageLinks, table, text, time } from "./cells.ts";
 import { allOf, begins, type ConsoleApi, type Entity, quoted } from "./console-api.ts";
 import { apiPath, devicePage, pagePath, type ShownDevice } from "./device-frame.ts";
+import { download, downloadLinks } from "./downloads.ts";
 import { type Html, html } from "./html.ts";
 import { operationPath } from "./operation-table.ts";
+import type { PageAnswer } from "./page.ts";
 import { applicationState, deviceState } from "./state-words.ts";
 
 /** `/devices/{id}/applications`: the applications of the device's site, and what became on it of those that were asked for here. */
@@ -51,7 +53,7 @@ export async function deviceApplicationsPage(
     ]),
   });
   const next = found.skipToken && address(here, { name, page: found.skipToken });
-  const content = html`${deployedTable(device, states.entities, here)}
+  const content = html`${deployedTable(api, device, { states: states.entities, here })}
     <h4>All applications</h4>
     <form class="asked" method="get" action="${here}" role="search" aria-label="Applications">
       <label>Name begins with <input type="search" name="name" value="${name}" placeholder="A or *part" maxlength="256"></label>
@@ -64,8 +66,22 @@ export async function deviceApplicationsPage(
   return devicePage(api, device, { tab: "/applications" }, content);
 }
 
+/** `/devices/{id}/applications/export`: their states, as a file. */
+export async function deviceApplicationsFile(
+  api: ConsoleApi,
+  device: ShownDevice,
+  query: URLSearchParams,
+): Promise<PageAnswer> {
+  const format = query.get("format") ?? "";
+  return download(api, `${apiPath(device)}/applicationStates/export`, { format });
+}
+
 /** What the site says of the applications that are deployed to the device. */
-function deployedTable(device: ShownDevice, states: readonly Entity[], here: string): Html {
+function deployedTable(
+  api: ConsoleApi,
+  device: ShownDevice,
+  { states, here }: { readonly states: readonly Entity[]; readonly here: string },
+): Html {
   if (states.length === 0) {
     return html`<p class="quiet">Nothing is known of applications that are deployed to this device: there are none, or they are not read.</p>`;
   }
@@ -82,12 +98,11 @@ function deployedTable(device: ShownDevice, states: readonly Entity[], here: str
     ]),
   });
   const since = time(states[0]?.["sinceDateTime"]);
-  const exported = `/beta/deviceManagement${apiPath(device)}/applicationStates/export`;
   return html`<h4>Deployed to this device</h4>${list}
     <p class="quiet">As of ${since}; when each changed is in the
       <a href="${address(pagePath(device, "/timeline"), { kind: "application.changed" })}">timeline</a>.
-      The site tells no state “install requested”: what was asked for from here stands below, as the newest action.
-      The API has the list at <code>${exported}</code>.</p>`;
+      The site tells no state “install requested”: what was asked for from here stands below, as the newest action.</p>
+    ${downloadLinks(api, `${here}/export`)}`;
 }
 
 /** What failed, and what to do; of others what the client waits for, by its number where nobody knows what that means. */

@@ -8,7 +8,9 @@ import {
   type EntityPage,
   quoted,
 } from "./console-api.ts";
+import { download, downloadLinks } from "./downloads.ts";
 import { type Html, html } from "./html.ts";
+import type { PageAnswer } from "./page.ts";
 import { signedInPage } from "./page-frame.ts";
 
 /** `/devices`: all managed devices, searched, filtered and paged as the API's list is. */
@@ -49,12 +51,18 @@ export async function deviceListPage(
   const isRefused = found instanceof ApiRefusal;
   const result = isRefused
     ? html`<p class="bad" role="alert">${found.message}</p>${asked.filter !== "" && wholeFilter(asked) !== asked.filter ? html`<p>The whole filter was <code>${wholeFilter(asked)}</code></p>` : undefined}`
-    : resultOf(asked, query, found);
+    : html`${resultOf(asked, query, found)}${downloadLinks(api, "/devices/export", asked)}`;
   const content = html`<h2>Devices</h2>${searchForm(asked, sites)}${result}`;
   return {
     status: isRefused ? found.status : 200,
     page: signedInPage({ title: "Devices", place: "/devices", session: api.session }, content),
   };
+}
+
+/** `/devices/export`: the devices that the page's form finds, as a file. */
+export async function deviceListFile(api: ConsoleApi, query: URLSearchParams): Promise<PageAnswer> {
+  const $filter = wholeFilter(askedIn(query));
+  return download(api, "/managedDevices/export", { $filter, format: query.get("format") ?? "" });
 }
 
 function askedIn(query: URLSearchParams): Asked {

@@ -3,7 +3,9 @@ import { KIND_WORDS } from "../core/timeline-words.ts";
 import { address, choice, pageLinks, table, text, time } from "./cells.ts";
 import { type ConsoleApi, type Entity, quoted } from "./console-api.ts";
 import { apiPath, devicePage, pagePath, type ShownDevice } from "./device-frame.ts";
+import { download, downloadLinks } from "./downloads.ts";
 import { type Html, html } from "./html.ts";
+import type { PageAnswer } from "./page.ts";
 
 const ROWS = "100";
 
@@ -13,11 +15,10 @@ export async function deviceTimelinePage(
   device: ShownDevice,
   query: URLSearchParams,
 ): Promise<Html> {
-  const asked = { search: query.get("search")?.trim() ?? "", kind: query.get("kind") ?? "" };
+  const asked = askedIn(query);
   const skipToken = query.get("page") ?? undefined;
   const found = await api.page(`${apiPath(device)}/timeline`, {
-    $search: asked.search,
-    $filter: asked.kind && `kind eq ${quoted(asked.kind)}`,
+    ...narrowing(asked),
     $top: ROWS,
     $skiptoken: skipToken,
   });
@@ -35,8 +36,35 @@ export async function deviceTimelinePage(
       <button>Search</button>
     </form>
     ${found.entities.length === 0 ? html`<p class="quiet">${empty}</p>` : eventTable(found.entities)}
+    ${downloadLinks(api, `${here}/export`, asked)}
     ${pageLinks(skipToken === undefined ? undefined : address(here, asked), next)}`;
   return devicePage(api, device, { tab: "/timeline" }, content);
+}
+
+/** `/devices/{id}/timeline/export`: what the page's form finds, as a file. */
+export async function deviceTimelineFile(
+  api: ConsoleApi,
+  device: ShownDevice,
+  query: URLSearchParams,
+): Promise<PageAnswer> {
+  const format = query.get("format") ?? "";
+  return download(api, `${apiPath(device)}/timeline/export`, {
+    ...narrowing(askedIn(query)),
+    format,
+  });
+}
+
+interface Asked {
+  readonly search: string;
+  readonly kind: string;
+}
+
+function askedIn(query: URLSearchParams) {
+  return { search: query.get("search")?.trim() ?? "", kind: query.get("kind") ?? "" };
+}
+
+function narrowing({ search, kind }: Asked) {
+  return { $search: search, $filter: kind && `kind eq ${quoted(kind)}` };
 }
 
 function eventTable(events: readonly Entity[]): Html {

@@ -1,3 +1,4 @@
+import type { ApiStream } from "../core/api-operations.ts";
 import type { ConsoleApi } from "./console-api.ts";
 import type { Html } from "./html.ts";
 
@@ -10,10 +11,11 @@ export interface PageRequest {
   readonly form: Readonly<Record<string, unknown>>;
 }
 
-/** A page, one that comes in pieces, or the address of the one that is shown next. */
+/** A page, one that comes in pieces, a file, or the address of the one that is shown next. */
 export type PageAnswer =
   | { readonly status: number; readonly page: Html }
   | { readonly status: number; readonly chunks: AsyncIterable<string> }
+  | { readonly status: number; readonly file: ApiStream }
   | { readonly seeOther: string };
 
 /** A page of the console, for whoever is signed in. Throws `ApiRefusal` for what the API refuses. */

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { ApiRefusal, type ConsoleApi, requirePermission } from "./console-api.ts";
 import { ask, confirmationPage, OFFERED_ACTIONS } from "./device-actions.ts";
 import { deviceActionsPage } from "./device-actions-page.ts";
-import { deviceApplicationsPage } from "./device-applications-page.ts";
+import { deviceApplicationsFile, deviceApplicationsPage } from "./device-applications-page.ts";
 import { deviceCollectionsPage } from "./device-collections-page.ts";
 import { pagePath, type ShownDevice, shownDevice } from "./device-frame.ts";
 import {
@@ -10,11 +10,11 @@ import {
   deviceComparePage,
   deviceInventoryPage,
 } from "./device-inventory-page.ts";
-import { deviceListPage } from "./device-list-page.ts";
+import { deviceListFile, deviceListPage } from "./device-list-page.ts";
 import { deviceOverviewPage } from "./device-overview-page.ts";
 import { changeProperties, propertiesConfirmation, propertiesPage } from "./device-properties.ts";
 import { askForRecoveryKeys, readRecoveryKeys, recoveryKeysPage } from "./device-recovery-keys.ts";
-import { deviceTimelinePage } from "./device-timeline-page.ts";
+import { deviceTimelineFile, deviceTimelinePage } from "./device-timeline-page.ts";
 import { deviceUpdatesPage } from "./device-updates-page.ts";
 import type { Html } from "./html.ts";
 import type { Page, PageAnswer, PageRequest } from "./page.ts";
@@ -30,6 +30,13 @@ export const PAGES: readonly Page[] = [
     path: "/devices",
     answer: ({ api, query }) => deviceListPage(api, query),
   },
+  {
+    method: "get",
+    path: "/devices/export",
+    answer: ({ api, query }) => deviceListFile(api, query),
+  },
+  fileOfDevice("/applications/export", deviceApplicationsFile),
+  fileOfDevice("/timeline/export", deviceTimelineFile),
   ofDevice("", async ({ api }, device) => deviceOverviewPage(api, device)),
   ofDevice("/applications", ({ api, query }, device) => deviceApplicationsPage(api, device, query)),
   ofDevice("/updates", ({ api }, device) => deviceUpdatesPage(api, device)),
@@ -85,6 +92,18 @@ function ofDevice(
       }
       return { status: 200, page: await show(request, device) };
     },
+  };
+}
+
+function fileOfDevice(
+  below: string,
+  file: (api: ConsoleApi, device: ShownDevice, query: URLSearchParams) => Promise<PageAnswer>,
+): Page {
+  return {
+    method: "get",
+    path: `${DEVICE}${below}`,
+    answer: async ({ api, query, parameters }) =>
+      file(api, await shownDevice(api, parameters["id"] ?? ""), query),
   };
 }
 

@@ -169,7 +169,7 @@ describe("the pages of a device", () => {
   test("are found by the ResourceID that one site alone has", async () => {
     expect(await browser.page(`/devices/${DEVICES[0]}`)).toContain("<h2>PC0</h2>");
     expect(await browser.page("/devices/nothing", 404)).toContain('role="alert"');
-    await browser.page("/devices/export", 404);
+    await browser.page("/devices/export/timeline", 404);
     await browser.page("/devices/a%2Ftimeline", 404);
   });
 });
@@ -263,6 +263,28 @@ describe("an action", () => {
     expect((await browser.submit(`${device}/actions`, { ...form, key: "" })).status).toBe(400);
     expect((await browser.submit(`${device}/actions`, { ...form, action: "x" })).status).toBe(404);
   });
+});
+
+test("what the lists show can be had whole as a file, by who may export", async () => {
+  const list = await browser.page("/devices?name=LAB-1");
+  const path = linkIn(list, "CSV");
+  expect(path).toMatch(/^\/devices\/export\?/);
+  const { status, headers, body } = await browser.get(path);
+  expect([status, headers["content-type"]]).toEqual([
+    200,
+    "text/csv; charset=utf-8; header=present",
+  ]);
+  expect(headers["content-disposition"]).toBe('attachment; filename="managedDevices.csv"');
+  const [header, ...rows] = body.trim().split("\r\n");
+  expect(header).toMatch(/^id,deviceName,/);
+  expect(rows).toHaveLength(10);
+  const timeline = await browser.page(`${device}/timeline?kind=device.appeared`);
+  const { body: lines } = await browser.get(linkIn(timeline, "lines of JSON"));
+  expect(JSON.parse(lines)).toMatchObject({ kind: "device.appeared" });
+  expect((await browser.get("/devices/export?filter=model%20like%20'x'")).status).toBe(400);
+  const helpdesk = await as("Helpdesk operator");
+  expect(await helpdesk.page("/devices")).not.toContain("/devices/export");
+  expect((await helpdesk.get(path)).status).toBe(403);
 });
 
 test("a device that no source tells of has an overview, and its other pages say why they are not there", async () => {
