@@ -1,4 +1,5 @@
 import { systemClock } from "@isthmus/shared/clock";
+import { ConnectorError } from "@isthmus/shared/errors";
 import { runCheck } from "@isthmus/shared/kernel/health";
 import { systemRandom } from "@isthmus/shared/random";
 import { FakeClock } from "@isthmus/shared/testing/fake-clock";
@@ -7,6 +8,7 @@ import { configuredSite } from "../testing/configured-site.ts";
 import { startStrictAdminService, TOKEN } from "../testing/strict-admin-service.ts";
 import { bridge } from "./definition.ts";
 import { siteChecks } from "./site-checks.ts";
+import { failedSiteCheck, rightsRemedies } from "./site-remedies.ts";
 
 const parts = { clock: systemClock, random: systemRandom, stateFolder: "" };
 
@@ -104,4 +106,26 @@ test("a certificate that does not verify is named with the reason and with its k
   const [pin] = /sha256\/[A-Za-z0-9+/]{43}=/.exec(reason ?? "") ?? [];
   const pinned = await resultsOf(siteChecks({ ...unknown, pin }, parts));
   expect(pinned.get("site-tls")?.status).toBe("healthy");
+});
+
+test.each([
+  ["SMS_AppDeploymentAssetDetails", "Read on Application"],
+  ["SMS_DeploymentSummary", "Read on Application"],
+  ["SMS_UpdateComplianceStatus", "Read on Software Updates"],
+  ["SMS_Scripts", "Read on SMS Scripts"],
+  ["SMS_BoundaryGroup", "Read on Boundary Group"],
+  ["SMS_R_System", "Read and Read Resource on Collection"],
+])("where %s is forbidden, the role is to be given %s", (name, permission) => {
+  const refused = new ConnectorError("site-forbidden", "no");
+  expect(failedSiteCheck(refused, rightsRemedies(name)).remedy).toBe(
+    `give the account's security role ${permission}`,
+  );
+});
+
+test("a host without the AdminService is told to be another one than site.url should name", async () => {
+  await using service = await startStrictAdminService();
+  service.behave = () => ({ kind: "answer", status: 404, body: { error: { message: "No." } } });
+  using site = configuredSite(service, TOKEN);
+  const results = await resultsOf(siteChecks(site.configuration, parts));
+  expect(results.get("site-authentication")?.remedy).toMatch(/^set site\.url to the SMS provider/);
 });

@@ -15,7 +15,7 @@ import { DEPLOYMENT_SUMMARY } from "../site/deployment-summaries.ts";
 import { connectToSite, shownChain } from "../site/site-connection.ts";
 import { isUnanswered } from "../site/unanswered.ts";
 import { openSite, type SiteParts, siteSettings } from "./site.ts";
-import { failedSiteCheck } from "./site-remedies.ts";
+import { failedSiteCheck, IDENTITY_REMEDIES, rightsRemedies } from "./site-remedies.ts";
 
 /** Own limits: a check has 10 s in all. */
 const CHECK_MS = 9_000;
@@ -81,7 +81,7 @@ export function siteChecks(
       try {
         return await run();
       } catch (error) {
-        return failedSiteCheck(error);
+        return failedSiteCheck(error, name === "site-authentication" ? IDENTITY_REMEDIES : {});
       }
     },
   }));
@@ -187,7 +187,7 @@ async function checkRights(
     ({ rows } = await client.rows(of, { top: 1 }, asking));
   } catch (error) {
     if (isUnanswered(error) && !isRequired) return silent(of, error);
-    const failed = failedSiteCheck(error);
+    const failed = failedSiteCheck(error, rightsRemedies(of.name));
     const isOnlyLacking = !isRequired && codeOf(error) === "site-not-found";
     return isOnlyLacking ? { ...failed, status: "warning" } : failed;
   }

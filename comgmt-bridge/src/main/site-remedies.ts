@@ -36,9 +36,34 @@ const REMEDIES: Readonly<Record<string, string>> = {
   "site-circuit-open": "mend what the last attempt says; it is tried again by itself",
 };
 
-/** What a check of the site says of what it throws. Throws on what is not ours. */
-export function failedSiteCheck(error: unknown): CheckResult {
+/** What a check of the site says of what it throws; `remedies` go before the usual ones. Throws on what is not ours. */
+export function failedSiteCheck(
+  error: unknown,
+  remedies: Readonly<Record<string, string>> = {},
+): CheckResult {
   if (!(error instanceof ConnectorError)) throw error;
-  const remedy = REMEDIES[codeOf(error)] ?? "see the reason, and AdminService.log on the provider";
+  const code = codeOf(error);
+  const remedy =
+    remedies[code] ?? REMEDIES[code] ?? "see the reason, and AdminService.log on the provider";
   return { status: "unhealthy", reason: error.message, remedy };
+}
+
+/** Where even the first list is not there, most often something else answers than the AdminService. */
+export const IDENTITY_REMEDIES = {
+  "site-not-found":
+    "set site.url to the SMS provider itself; where it is that, see that the account may see devices",
+} as const;
+
+/** The permission of a security role that reading a class takes (docs/comgmt-bridge/guide.md). */
+const PERMISSIONS: readonly (readonly [RegExp, string])[] = [
+  [/^SMS_(Application|App|Deployment)/, "Read on Application"],
+  [/Update/, "Read on Software Updates"],
+  [/^SMS_Scripts/, "Read on SMS Scripts"],
+  [/^SMS_BoundaryGroup/, "Read on Boundary Group"],
+];
+
+export function rightsRemedies(className: string): Readonly<Record<string, string>> {
+  const found = PERMISSIONS.find(([pattern]) => pattern.test(className))?.[1];
+  const permission = found ?? "Read and Read Resource on Collection";
+  return { "site-forbidden": `give the account's security role ${permission}` };
 }
