@@ -43,6 +43,19 @@ test("a free place goes to commands first, then hints, then snapshots, each in o
   expect(entered).toEqual(["snapshot", "command", "command", "hint", "snapshot"]);
 });
 
+test("hints without end do not stop a scan", async () => {
+  const { entered, places, enter } = lanesOf({ maxInFlight: 2 });
+  for (let count = 0; count < 10; count += 1) void enter("hint");
+  void enter("snapshot");
+  void enter("snapshot");
+  await settled();
+  for (let count = 0; count < 3; count += 1) {
+    places.shift()?.[Symbol.dispose]();
+    await settled();
+  }
+  expect(entered).toEqual(["hint", "snapshot", "hint", "snapshot"]);
+});
+
 test("a place given back twice is one place", async () => {
   const { lanes, places, enter } = lanesOf({ maxInFlight: 2 });
   void enter("command");

@@ -4,6 +4,7 @@ import { ConnectorError } from "@isthmus/shared/errors";
 /** In the order in which they go: a command never waits behind a snapshot. */
 const LANES = ["command", "hint", "snapshot"] as const;
 export type Lane = (typeof LANES)[number];
+const SNAPSHOT_DUE = ["command", "snapshot", "hint"] as const;
 
 /** Own limit on requests of a lane that wait; a scan's are no reason to refuse a command. */
 const MAX_WAITING = 1_000;
@@ -31,7 +32,8 @@ export interface LaneLimits {
 
 /**
  * Who may ask the site now. All but one of the places, and all of the rate, are for everybody; the last place is for commands, and a
- * command may go up to a second ahead of the rate, which those behind it then make up for. While hints are asked for, a snapshot has few places.
+ * command may go up to a second ahead of the rate, which those behind it then make up for. While hints are asked for, a snapshot has few places,
+ * but always one.
  */
 export class RequestLanes implements Disposable {
   readonly #limits: LaneLimits;
@@ -42,6 +44,8 @@ export class RequestLanes implements Disposable {
   readonly #inFlightOf: Record<Lane, number> = { command: 0, hint: 0, snapshot: 0 };
   #inFlight = 0;
   #hintAt = Number.NEGATIVE_INFINITY;
+  /** Whether the last that went and was no command was a hint. */
+  #isAfterHint = false;
   #tokens: number;
   #filledAt: number;
   /** When it is looked again by itself. */
@@ -112,18 +116,25 @@ export class RequestLanes implements Disposable {
 
   #admit(): void {
     this.#fill();
-    for (const lane of LANES) {
-      while (this.#waiting[lane].length > 0 && this.#hasPlace(lane)) {
-        if (!this.#hasToken(lane)) {
-          this.#admitLater(lane);
-          break;
-        }
-        this.#inFlight += 1;
-        this.#inFlightOf[lane] += 1;
-        this.#tokens -= 1;
-        this.#waiting[lane].shift()?.enter();
-      }
+    for (let lane = this.#next(); lane !== undefined; lane = this.#next()) {
+      this.#inFlight += 1;
+      this.#inFlightOf[lane] += 1;
+      this.#tokens -= 1;
+      if (lane !== "command") this.#isAfterHint = lane === "hint";
+      this.#waiting[lane].shift()?.enter();
     }
+  }
+
+  /** Who goes now. */
+  #next(): Lane | undefined {
+    // Hints without end do not stop a scan: one of its requests goes behind each hint as long as none is under way.
+    const isSnapshotDue = this.#isAfterHint && this.#inFlightOf.snapshot === 0;
+    for (const lane of isSnapshotDue ? SNAPSHOT_DUE : LANES) {
+      if (this.#waiting[lane].length === 0 || !this.#hasPlace(lane)) continue;
+      if (this.#hasToken(lane)) return lane;
+      this.#admitLater(lane);
+    }
+    return undefined;
   }
 
   #hasPlace(lane: Lane): boolean {
