@@ -46,14 +46,17 @@ const bodyOf = (value: readonly unknown[]) =>
 const look = (...moved: ReturnType<typeof summary>[]) =>
   summaries.look({ devices, asking, moved: async () => moved, read: async () => {} });
 
-test("deployments that do not answer at first are asked for again, and then looked into", async () => {
-  all = "site-class-silent";
-  await look();
-  all = [summary(1), summary(2)];
-  await look();
-  await look(summary(1), summary(2, 1));
-  expect(lookedInto).toEqual([2]);
-});
+test.each(["site-class-silent", "site-failed"])(
+  "deployments that end with %s at first are asked for again, and then looked into",
+  async (code) => {
+    all = code;
+    await look();
+    all = [summary(1), summary(2)];
+    await look();
+    await look(summary(1), summary(2, 1));
+    expect(lookedInto).toEqual([2]);
+  },
+);
 
 test("a site that has no deployments for us is not asked again", async () => {
   all = "site-not-found";

@@ -9,6 +9,7 @@ import { compare } from "../protocol/admin-service/query.ts";
 import type { Asking } from "./admin-service-client.ts";
 import { isClassIll } from "./silent-classes.ts";
 import type { KindOfSite, LaidOutTable } from "./site-tables.ts";
+import { isUnusableAnswer } from "./unusable-answer.ts";
 import { readWhole, type WholeReader } from "./whole-reading.ts";
 
 export const DEPLOYMENT_SUMMARY: ClassName = wmi("SMS_DeploymentSummary");
@@ -90,8 +91,8 @@ export class DeploymentSummaries {
       for (const row of rows) this.#keep(String(row[KEY]), countsOf(row));
     } catch (error) {
       if (!isMissing(error)) throw error;
-      // One that does not answer today is asked again; one that is not there is not.
-      this.#isMissing = !isClassIll(error);
+      // One that fails or does not answer today is asked again; one that is not there is not.
+      this.#isMissing = MISSING.has(codeOf(error));
     }
   }
 
@@ -157,9 +158,9 @@ const MISSING = new Set([
   "site-mfa-demanded",
 ]);
 
-/** Not there, not for us, or it alone does not answer: the scan tells of it then. */
+/** Not there, not for us, or it alone fails or does not answer: the scan tells of it then. */
 function isMissing(error: unknown): boolean {
-  return MISSING.has(codeOf(error)) || isClassIll(error);
+  return isUnusableAnswer(error) || isClassIll(error);
 }
 
 async function unlessMissing<Value>(asked: Promise<Value>): Promise<Value | undefined> {

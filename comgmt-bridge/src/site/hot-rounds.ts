@@ -15,6 +15,7 @@ import { RecordAssembly } from "./record-assembly.ts";
 import { isClassIll } from "./silent-classes.ts";
 import type { SiteReading } from "./site-reading.ts";
 import { facetsOfTables, type KindOfSite, type LaidOutTable, tablesOf } from "./site-tables.ts";
+import { isUnusableAnswer } from "./unusable-answer.ts";
 import { readWhole, recordsOf } from "./whole-reading.ts";
 
 const STAMPS = "hot";
@@ -177,8 +178,8 @@ export class HotRounds {
     const { kind, spine } = tables;
     const stamps = (LIST_STAMPS[kind] ?? []).filter((name) => spine.select?.includes(name));
     if (stamps.length === 0) return;
-    const rows = await this.#moved(kind, spine, stamps, asking);
-    const news = rows.filter((row) => this.#isNews(kind, spine, row));
+    const rows = await unless(isNotForUs, this.#moved(kind, spine, stamps, asking));
+    const news = (rows ?? []).filter((row) => this.#isNews(kind, spine, row));
     if (news.length === 0) return;
     const records = recordsOf(tables, news);
     const pages = [spine.table.id];
@@ -201,14 +202,21 @@ export class HotRounds {
     if (first === undefined) return [];
     const where: Filter = parts.length === 1 ? first : { kind: "or", parts };
     const read = readWhole(this.#reading.wholeReader, table, asking, where);
-    const found = await unless(isClassIll, read);
-    // The stamp stays where it was: what moves meanwhile is found once the class answers.
+    const found = await unless((error) => this.#isPassedOver(error), read);
+    // The stamp stays where it was: what moves meanwhile is found once the class can be read.
     if (found === undefined) return [];
     // Where nothing moved, a later run finds nothing either that begins at the stamp of before.
     this.#isToKeep ||= found.rows.length > 0 || this.#stamps.at[look] === undefined;
     const at = { ...this.#stamps.at, [look]: found.servedAt ?? clock.now() };
     this.#stamps = { ...this.#stamps, at };
     return found.rows;
+  }
+
+  /** One class that cannot be read keeps the round from no other. */
+  #isPassedOver(error: unknown): boolean {
+    const isPassedOver = isUnusableAnswer(error) && !isNotForUs(error);
+    if (isPassedOver) this.#reading.parts.onFault?.(codeOf(error), (error as Error).message);
+    return isPassedOver || isClassIll(error);
   }
 
   #isNews(look: string, { keyName }: LaidOutTable, row: Row): boolean {

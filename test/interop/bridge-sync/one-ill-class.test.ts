@@ -56,6 +56,22 @@ describe.each<readonly [string, Fault, string]>([
   });
 });
 
+test.each(["SMS_G_System_WORKSTATION_STATUS", "SMS_DeploymentSummary"])(
+  "rounds of changes go on where %s fails",
+  async (path) => {
+    const hot = { hotMs: 200, truthMs: 86_400_000, areApplicationStatesRead: true };
+    await using synced = await SyncedSite.start({ ...options, ...hot });
+    synced.site.fault({ path, fault: FAILED, times: "always" });
+    synced.run();
+    // The next one is a day away.
+    await synced.untilScans(2, "collection");
+    const members = [FIRST];
+    synced.site.change({ kind: "collection", id: "CM100099", name: "Made now", members });
+    const isMade = async () => (await synced.told("collection")).has("CM100099");
+    await until(isMade, "the collection", 60_000);
+  },
+);
+
 test("a clock that is put back keeps neither scans nor rounds of changes waiting", async () => {
   let putBackMs = 0;
   const clock = { now: () => Date.now() - putBackMs };
