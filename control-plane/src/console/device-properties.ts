@@ -6,10 +6,12 @@ import { operationPath } from "./operation-table.ts";
 import { operationState, reason } from "./state-words.ts";
 import { field, onceField, onceKey } from "./target.ts";
 
-/** `/devices/{id}/properties`: what was changed of the custom properties of a device, and a form to set and to remove some. */
+/** `/devices/{id}/properties`: the custom properties of a device, a form to set and to remove some, and what was changed from here. */
 
 const BELOW = "/properties";
 const HEADING = "Custom properties";
+/** The class of hardware inventory in which the site tells of them. */
+const CLASS = "SMS_G_System_ExtensionData";
 const CHANGES = "20";
 const MAX_CHARACTERS = 16_384;
 
@@ -28,7 +30,8 @@ export async function propertiesPage(
   requireMay(api, device);
   const { form = {}, problem } = of;
   const content = html`${problem && html`<p class="bad" role="alert">${problem}</p>`}
-    <p class="quiet">The site keeps the values, and they are not read from there: its console has them all. Which names may be changed from here, the bridge's guardrails say.</p>
+    ${await present(api, device)}
+    <p class="quiet">Which names may be changed from here, the bridge's guardrails say.</p>
     <form class="asked" method="post" action="${pagePath(device, `${BELOW}/confirm`)}" aria-label="Custom properties of ${device.name}">
       <label class="wide"><span>Set, one <code>Name=value</code> a line</span>
         <textarea name="set" rows="3" spellcheck="false" maxlength="${MAX_CHARACTERS}" placeholder="Owner=Anna">
@@ -41,6 +44,29 @@ ${field(form, "remove")}</textarea></label>
     <h3>Changed from here, the newest first</h3>
     ${await changes(api, device)}`;
   return devicePage(api, device, { tab: "/actions", heading: HEADING }, content);
+}
+
+/** As the site told them last. */
+async function present(api: ConsoleApi, device: ShownDevice): Promise<Html> {
+  const { entities } = await classRows(api, device);
+  if (entities.length === 0) return html`<p class="quiet">The site told of none.</p>`;
+  const list = table({
+    id: "present",
+    caption: "Custom properties",
+    columns: ["Property", "Value"],
+    rows: entities.map((each) => [text(each["PropertyName"]), text(each["PropertyValue"])]),
+  });
+  const former = pagePath(device, `/inventory/${CLASS}`);
+  return html`${list}<p class="quiet">As the site told them last; <a href="${former}">former values</a>.</p>`;
+}
+
+async function classRows(api: ConsoleApi, device: ShownDevice) {
+  try {
+    return await api.page(`${apiPath(device)}/resourceExplorer/${CLASS}`, {});
+  } catch (error) {
+    if (error instanceof ApiRefusal && error.status === 404) return { entities: [] };
+    throw error;
+  }
 }
 
 async function changes(api: ConsoleApi, device: ShownDevice): Promise<Html> {

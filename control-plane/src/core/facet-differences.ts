@@ -24,7 +24,16 @@ const MAX_DEPTH = 6;
 
 /** What tells one row of a class from another, the best first; the last of an application and of a software update. */
 const ROW_KEYS: readonly RowKey[] = [
-  ...["GroupID", "InstanceKey", "DeviceID", "ProdID", "ProductID", "Index", "Name"].map(only),
+  ...[
+    "GroupID",
+    "InstanceKey",
+    "DeviceID",
+    "ProdID",
+    "ProductID",
+    "Index",
+    "Name",
+    "PropertyName",
+  ].map(only),
   ["AppName", "AssignmentID", "DTCI", "UserName"],
   ["AppCI", "AssignmentID", "DTCI", "UserName"],
   only("CI_ID"),

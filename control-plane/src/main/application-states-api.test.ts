@@ -109,3 +109,16 @@ test("a device's software updates stand on a page of their own, first those that
   const [{ id: other }] = (await admin.get("/managedDevices")).value;
   expect(await browser.page(`/devices/${other}/updates`)).toContain("Nothing is known");
 });
+
+test("custom properties are shown as the site told them last", async () => {
+  const SMS_G_System_ExtensionData = [{ PropertyName: "Room", PropertyValue: "4.12" }];
+  await site.tell("device", { "5": { ...clientFacets("WKS-5"), SMS_G_System_ExtensionData } });
+  const find = async () =>
+    (await admin.get("/managedDevices?$filter=deviceName%20eq%20'WKS-5'")).value[0];
+  const { id } = await until(find, "the device");
+  const browser = new ConsoleBrowser(plane);
+  await browser.signIn("admin", plane.firstPassword);
+  expect(rowsIn(await browser.page(`/devices/${id}/properties`))).toEqual([["Room", "4.12"]]);
+  const [{ id: other }] = (await admin.get("/managedDevices")).value;
+  expect(await browser.page(`/devices/${other}/properties`)).toContain("The site told of none.");
+});
