@@ -9,7 +9,7 @@ import { BrowserPage } from "./chromium/browser-page.ts";
 
 const PAGES = [
   ...["", "/collections", "/applications", "/inventory", "/inventory/stable", "/compare"],
-  ...["/timeline", "/actions"],
+  ...["/timeline", "/actions", "/updates", "/properties", "/recovery-keys"],
 ];
 const SOURCE_PAGES = ["", "/collections", "/applications", "/scripts", "/queries", "/actions"];
 /** Fields without a label, ids that stand twice, tables without a caption, elements that a page has one of. */
