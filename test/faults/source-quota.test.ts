@@ -4,7 +4,8 @@ import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { expect, test } from "vitest";
 import { needsRoot } from "../peers.ts";
 import { healed } from "./chaos/judgement.ts";
-import { Scene, SITE, soon } from "./chaos/scene.ts";
+import { Scene, soon } from "./chaos/scene.ts";
+import { SITE } from "./chaos/settings.ts";
 
 const DEVICES = 10;
 const MORE = 5;

@@ -1,9 +1,10 @@
 import { writeFileSync } from "node:fs";
-import { request } from "node:https";
-import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { json } from "node:stream/consumers";
-import { BRIDGES, CLASSES, type Machine, type Scene, SITE, soon, TOKEN } from "./scene.ts";
+import { differences } from "./differences.ts";
+import type { Load } from "./load.ts";
+import { BRIDGES, MACHINES, type Scene, soon } from "./scene.ts";
+import { SITE } from "./settings.ts";
+import { successesIn, unfounded } from "./successes.ts";
 
 /** How the run ended. */
 export interface Judgement {
@@ -17,12 +18,7 @@ export interface Judgement {
 const EQUAL_WITHIN_MS = 240_000;
 const FINAL_WITHIN_MS = 240_000;
 const LATER_MS = 2 * 3_600_000;
-const MACHINES: readonly Machine[] = ["control-plane", ...BRIDGES];
 const FINAL = ["succeeded", "failed", "expired", "cancelled", "refused", "unknown"];
-
-const GONE = "is gone at the site";
-
-type Rows = readonly Readonly<Record<string, unknown>>[];
 
 /** Ends all faults and waits until the cloud has what the site has. */
 export async function healed(scene: Scene, say: (line: string) => void): Promise<void> {
@@ -43,16 +39,18 @@ export async function healed(scene: Scene, say: (line: string) => void): Promise
       "the cloud to equal the site",
       async () => {
         const found = await differences(scene);
-        last = found.join("; ");
-        if (found.some((what) => what.endsWith(GONE))) await approveDeletions(scene);
-        return last === "";
+        if (found.length === 0) return true;
+        last = found.map(({ what }) => what).join("; ");
+        if (found.some(({ isGone }) => isGone)) await approveDeletions(scene);
+        return false;
       },
       EQUAL_WITHIN_MS,
     );
   } catch (error) {
     throw new Error(`the cloud does not equal the site: ${last}`, { cause: error });
   }
-  say(`equal after ${Math.round((performance.now() - began) / 1_000)} s`);
+  const seconds = Math.round((performance.now() - began) / 1_000);
+  say(`equal after ${seconds} s${last === "" ? "" : `, at last ${last}`}`);
 }
 
 /** What somebody on the host does who has looked at the site: with rights as they should be, what is still missing is gone. */
@@ -62,103 +60,55 @@ async function approveDeletions(scene: Scene): Promise<void> {
   await Promise.allSettled(BRIDGES.map((bridge) => scene.command(bridge, ...words)));
 }
 
-/** What the cloud has of devices that the site has not, and the other way round. */
-async function differences(scene: Scene): Promise<string[]> {
-  const site = await siteDevices(scene);
-  using store = new DatabaseSync(storeOf(scene, "control-plane"), { readOnly: true });
-  const records = store
-    .prepare(
-      `SELECT r.id, r.key, r.name FROM inventory_record r JOIN inventory_source s ON s.id = r.source_id
-       WHERE s.name = ? AND r.kind = 'device' AND r.deleted_at IS NULL`,
-    )
-    .all(SITE) as { id: number; key: string; name: string | null }[];
-  const cloud = new Map(records.map((record) => [record.key, record]));
-  const found: string[] = [];
-  for (const [key, { name, classes }] of site) {
-    const record = cloud.get(key);
-    if (record === undefined) found.push(`${key} is missing`);
-    else if (record.name !== name) found.push(`${key} is called ${record.name}, not ${name}`);
-    else found.push(...classDifferences(store, record.id, key, classes));
-  }
-  for (const key of cloud.keys()) if (!site.has(key)) found.push(`${key} ${GONE}`);
-  return found.slice(0, 10);
-}
-
-function classDifferences(
-  store: DatabaseSync,
-  recordId: number,
-  key: string,
-  classes: ReadonlyMap<string, string>,
-): string[] {
-  return [...classes].flatMap(([name, rows]) => {
-    const facet = store
-      .prepare("SELECT value FROM inventory_facet WHERE record_id = ? AND facet = ?")
-      .get(recordId, name) as { value: string } | undefined;
-    const kept = facet === undefined ? "" : comparable(JSON.parse(facet.value) as Rows);
-    return kept === rows ? [] : [`${key} has another ${name}`];
-  });
-}
-
-interface SiteDevice {
-  readonly name: string;
-  /** Rows of each class, in a text that can be compared. */
-  readonly classes: Map<string, string>;
-}
-
-async function siteDevices(scene: Scene): Promise<Map<string, SiteDevice>> {
-  const devices = new Map<string, SiteDevice>();
-  for (const row of await siteRows(scene, "v1.0/Device")) {
-    devices.set(String(row["MachineId"]), { name: String(row["Name"]), classes: new Map() });
-  }
-  for (const name of CLASSES) {
-    const byDevice = Map.groupBy(await siteRows(scene, `wmi/${name}`), (row) =>
-      String(row["ResourceID"]),
-    );
-    for (const [key, rows] of byDevice) devices.get(key)?.classes.set(name, comparable(rows));
-  }
-  return devices;
-}
-
-/** Of a row's report rather than of what it tells: a facet has none of it. */
-const REPORT = new Set(["ResourceID", "RevisionID", "TimeStamp"]);
-
-/** Without what the service adds, what is empty, and whatever the order. */
-function comparable(rows: Rows): string {
-  return rows
-    .map((row) =>
-      Object.entries(row)
-        .filter(
-          ([name, value]) => !/^(__|@odata\.)/.test(name) && value !== null && !REPORT.has(name),
-        )
-        .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
-        .sort()
-        .join(","),
-    )
-    .sort()
-    .join("\n");
-}
-
-/** Asked of the simulator itself, past the line that was cut. */
-async function siteRows(scene: Scene, path: string): Promise<Rows> {
-  const asked = request(`https://localhost:${scene.sitePort}/AdminService_TokenAuth/${path}`, {
-    headers: { authorization: `Bearer ${TOKEN}` },
-    ca: scene.siteAuthority(),
-  });
-  const answer = await new Promise<import("node:http").IncomingMessage>((resolve, reject) => {
-    asked.once("response", resolve).once("error", reject).end();
-  });
-  return ((await json(answer)) as { value: Rows }).value;
-}
-
-/** After `healed`: whether anything was repeated or left without an end. */
+/** After `healed`: whether anything was repeated, invented or left without an end. */
 export async function judge(
   scene: Scene,
-  asked: readonly string[],
+  load: Load,
   say: (line: string) => void,
 ): Promise<Judgement> {
-  say(`waiting for the end of ${asked.length} actions`);
+  say(`waiting for a digest of each kind, and for the end of ${load.actions.length} actions`);
+  const [differing, open] = await Promise.all([digestsThatDiffer(scene), actionsWithoutEnd(scene)]);
+  using store = openStore(scene);
+  const states = store
+    .prepare("SELECT state, count(*) AS count FROM site_action GROUP BY state")
+    .all() as { state: string; count: number }[];
+  const repeated = (await scene.site.ask("repeated")) as Record<string, number>;
+  const scripts = Object.entries(repeated).filter(([what]) => / script /.test(what));
+  const executions = (await scene.site.ask("executions")) as readonly { kind: string }[];
+  const successes = successesIn(store);
+  return {
+    figures: [
+      ...states.map(({ state, count }) => `${count} actions ${state}`),
+      `${executions.filter(({ kind }) => kind === "script").length} scripts ran on devices`,
+      `${successes.length} successes on devices`,
+      ...events(store),
+    ],
+    faulty: [
+      ...open.map((what) => `has no end: ${what}`),
+      ...wordless(store),
+      ...differing.map((kind) => `the digests of kind ${kind} do not agree at the end`),
+      ...scripts.map(([what, count]) => `ran ${count} times: ${what}`),
+      ...(await unfounded(scene, successes, load.markers)),
+    ],
+  };
+}
+
+/** Of an action, and of a device in it, that nobody knows the end of it has to be explained. */
+function wordless(store: DatabaseSync): string[] {
+  const actions = store
+    .prepare("SELECT id FROM site_action WHERE state = 'unknown' AND coalesce(reason, '') = ''")
+    .all();
+  const devices = store
+    .prepare(
+      `SELECT action_id || ' on ' || key AS id FROM device_action WHERE state = 'unknown' AND coalesce(reason, '') = ''`,
+    )
+    .all();
+  return [...actions, ...devices].map(({ id }) => `unknown without a reason: ${id}`);
+}
+
+/** Devices that stay offline let an action wait until it expires; of what a restored bridge has forgotten the control plane hears no more, and ends it after an hour. */
+async function actionsWithoutEnd(scene: Scene): Promise<readonly string[]> {
   let open: string[] = [];
-  // Devices that stay offline let an action wait until it expires; of what a restored bridge has forgotten the control plane hears no more, and ends it after an hour.
   for (const machine of MACHINES) writeFileSync(scene.clockFileOf(machine), String(LATER_MS));
   await soon(
     "every action to end",
@@ -168,49 +118,46 @@ export async function judge(
     },
     FINAL_WITHIN_MS,
   ).catch(() => undefined);
-  using store = new DatabaseSync(storeOf(scene, "control-plane"), { readOnly: true });
-  const states = store
-    .prepare("SELECT state, count(*) AS count FROM site_action GROUP BY state")
-    .all() as { state: string; count: number }[];
-  const wordless = store
-    .prepare("SELECT id FROM site_action WHERE state = 'unknown' AND coalesce(reason, '') = ''")
-    .all();
-  const repeated = await scene.site.ask("repeated");
-  const scripts = Object.entries(repeated as Record<string, number>).filter(([what]) =>
-    / script /.test(what),
-  );
-  const executions = (await scene.site.ask("executions")) as readonly { kind: string }[];
-  return {
-    figures: [
-      ...states.map(({ state, count }) => `${count} actions ${state}`),
-      `${executions.filter(({ kind }) => kind === "script").length} scripts ran on devices`,
-      ...events(store),
-    ],
-    faulty: [
-      ...open.map((what) => `has no end: ${what}`),
-      ...wordless.map(({ id }) => `unknown without a reason: ${id}`),
-      ...digestsThatDiffer(store),
-      ...scripts.map(([what, count]) => `ran ${count} times: ${what}`),
-    ],
-  };
+  return open;
 }
 
-/** Of each kind the digest that was compared last. */
-function digestsThatDiffer(store: DatabaseSync): string[] {
-  const last = store
-    .prepare(
-      `SELECT kind, event, max(id) FROM inventory_event
-       WHERE side = 'cloud' AND event IN ('digest.same', 'digest.differs') GROUP BY kind`,
-    )
-    .all() as { kind: string; event: string }[];
-  if (last.length === 0) return ["no digest was compared"];
-  return last
-    .filter(({ event }) => event !== "digest.same")
-    .map(({ kind }) => `the digests of kind ${kind} differ`);
+interface Compared {
+  readonly kind: string;
+  readonly event: string;
+  readonly id: number;
+}
+
+/** Kinds of which no digest that was made behind the last change is the same on both sides. */
+async function digestsThatDiffer(scene: Scene): Promise<readonly string[]> {
+  const lastCompared = () => {
+    using store = openStore(scene);
+    return store
+      .prepare(
+        `SELECT kind, event, max(id) AS id FROM inventory_event
+         WHERE side = 'cloud' AND event IN ('digest.same', 'digest.differs') GROUP BY kind`,
+      )
+      .all() as unknown as Compared[];
+  };
+  const before = new Map(lastCompared().map(({ kind, id }) => [kind, id]));
+  if (before.size === 0) return ["any"];
+  let differing: readonly string[] = [];
+  await soon(
+    "the digests to agree",
+    async () => {
+      const isSettled = ({ kind, event, id }: Compared) =>
+        event === "digest.same" && id > (before.get(kind) ?? 0);
+      differing = lastCompared()
+        .filter((last) => !isSettled(last))
+        .map(({ kind }) => kind);
+      return differing.length === 0;
+    },
+    EQUAL_WITHIN_MS,
+  ).catch(() => undefined);
+  return differing;
 }
 
 function openActions(scene: Scene): string[] {
-  using store = new DatabaseSync(storeOf(scene, "control-plane"), { readOnly: true });
+  using store = openStore(scene);
   const marks = FINAL.map(() => "?").join(", ");
   const final = [...FINAL, "notApplicable"];
   const actions = store
@@ -245,6 +192,6 @@ function events(store: DatabaseSync): string[] {
   return rows.map(({ side, event, count }) => `${count} x ${event} (${side})`);
 }
 
-function storeOf(scene: Scene, machine: Machine): string {
-  return join(scene.stateOf(machine), "store.db");
+function openStore(scene: Scene): DatabaseSync {
+  return new DatabaseSync(scene.storeOf("control-plane"), { readOnly: true });
 }

@@ -7,12 +7,13 @@ import { runChaos } from "./chaos.ts";
 const HELP = `npm run chaos -- [--faults N] [--devices N] [--seed N] [--json]
 
 A simulated Configuration Manager site, a control plane and two bridges of it, each a process, while one thing after another goes wrong: killed processes,
-cut connections, pages that hang or come short, full disks, backups put back, clocks that jump, cloned bridges. At the end everything in the cloud has to be
-as it is at the site, no script may have run twice, and each action must have come to an end. Needs root and Linux, for a small disk (tmpfs).
+cut connections, pages that hang or come short, full disks, backups put back, clocks that jump, cloned bridges. No device may be told as deleted that the site
+has. At the end everything in the cloud has to be as it is at the site, no script may have run twice, what has succeeded must have been done, and each action
+must have come to an end. Needs root and Linux, for small disks (tmpfs).
 
   --faults N    how many faults (200)
   --devices N   how large the fleet is (300)
-  --seed N      which run; the same seed draws the same faults (of the day)
+  --seed N      which run; the same seed draws the same faults and the same load (of the day)
   --json        prints the report as JSON
 `;
 
@@ -36,7 +37,10 @@ async function main(): Promise<number> {
     faults: Number(values.faults),
     devices: Number(values.devices),
     seed: Number(values.seed),
-    say: (line) => void process.stderr.write(`chaos: ${line}\n`),
+    say: (line) => {
+      const seconds = Math.round(performance.now() / 1_000);
+      process.stderr.write(`chaos: ${seconds} s: ${line}\n`);
+    },
   });
   const text = values.json ? JSON.stringify(report, null, 2) : inWords(report);
   process.stdout.write(`${text}\n`);
@@ -45,8 +49,12 @@ async function main(): Promise<number> {
 }
 
 function inWords(report: Awaited<ReturnType<typeof runChaos>>): string {
-  const faults = Object.entries(report.faults).map(([name, count]) => `${count} x ${name}`);
+  const faults = Object.entries(report.faults).map(
+    ([name, { injected, strikes }]) => `${injected} x ${name}: ${strikes} strikes`,
+  );
+  const actions = Object.entries(report.actions).map(([kind, count]) => `${count} x ${kind}`);
   const verdict =
     report.faulty.length === 0 ? ["nothing was lost and nothing repeated"] : report.faulty;
-  return [`seed ${report.seed}`, ...faults, ...report.figures, ...verdict].join("\n");
+  const asked = `asked for ${actions.join(", ")}; ${report.refused} not taken (the last: ${report.lastRefusal})`;
+  return [`seed ${report.seed}`, ...faults, asked, ...report.figures, ...verdict].join("\n");
 }

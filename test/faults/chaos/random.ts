@@ -20,6 +20,12 @@ export class SeededRandom {
     return min + Math.floor(this.share() * (max - min + 1));
   }
 
+  /** All of them, in another order. */
+  shuffled<T>(of: readonly T[]): T[] {
+    const left = [...of];
+    return of.map(() => left.splice(this.between(0, left.length - 1), 1)[0] as T);
+  }
+
   pick<T>(of: readonly T[]): T {
     const picked = of[this.between(0, of.length - 1)];
     if (picked === undefined) throw new Error("nothing to pick from");

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { freePort } from "@isthmus/shared/testing/free-port";
 import { until } from "@isthmus/shared/testing/until";
 import { ChildService, runCommand } from "@isthmus/suite/process/child-service";
@@ -9,70 +10,18 @@ import {
   startConfigurationManager,
 } from "@isthmus/suite/process/configuration-manager";
 import { GraphClient } from "@isthmus/suite/process/graph-client";
-import { storedScriptSha256 } from "../../simulators/configmgr/scripts.ts";
+import { APPLICATIONS, DESIRED, guardrails, SCRIPT, SITE, TOKEN } from "./settings.ts";
 import { Wire } from "./wire.ts";
 
-/** A script that says which command it was run for. */
-export const SCRIPT = {
-  guid: "0B6D1C52-9E0B-4C8A-8F5A-7E2F1D3C4B5A",
-  name: "Mark",
-  text: "param([string]$Marker)\r\nWrite-Output $Marker\r\n",
-  author: "CORP\\author",
-  isApproved: true,
-  parameters: [{ name: "Marker", isRequired: true }],
-} as const;
-
-export const SITE = "CM1";
-export const CLASSES = ["SMS_G_System_OPERATING_SYSTEM", "SMS_G_System_LOGICAL_DISK"];
-export const SCRIPT_SHA256 = storedScriptSha256(SCRIPT.text);
-
-const GUARDRAILS = {
-  commands: {
-    allow: [
-      ...["health.report", "site.notify", "site.script", "site.query", "site.cancel"],
-      "site.refresh",
-    ],
-    limits: { "site-devices-scripted": { max: 10_000, perMinutes: 60 } },
-  },
-  "comgmt-bridge": {
-    inventory: { classes: CLASSES },
-    queries: { entities: ["OperatingSystem"] },
-    actions: {
-      targets: { [SITE]: { collections: ["SMS00001"] } },
-      notifications: ["refreshMachinePolicy"],
-      allowQueries: true,
-      scripts: [
-        {
-          ...{ scriptGuid: SCRIPT.guid, version: "1", sha256: SCRIPT_SHA256 },
-          parameters: { Marker: "m[0-9]+" },
-        },
-      ],
-    },
-  },
-};
-
-const DESIRED = {
-  sites: [
-    {
-      source: SITE,
-      inventoryClasses: CLASSES,
-      hotSeconds: 3,
-      truthMinutes: 0.2,
-      inventoryHours: 0.01,
-    },
-  ],
-};
-
-export const TOKEN = "chaos-token";
 const CLOCK = new URL("./jumping-clock.ts", import.meta.url).href;
 const WAIT_MS = 60_000;
 
-/** The machine whose state has a small disk of its own, to be filled. */
-export const DISK_BRIDGE = "bridge-a";
+/** Of the small disk that each bridge has of its own, to be filled. */
 export const DISK_MEBIBYTES = 64;
 
 export type Machine = "control-plane" | "bridge-a" | "bridge-b";
 export const BRIDGES = ["bridge-a", "bridge-b"] as const;
+export const MACHINES: readonly Machine[] = ["control-plane", ...BRIDGES];
 
 /** A site, a control plane and two bridges of one site, each a process, and the lines between them. */
 export class Scene implements AsyncDisposable {
@@ -85,6 +34,7 @@ export class Scene implements AsyncDisposable {
   readonly #disks = new Set<string>();
   readonly sitePort: number;
   readonly #cloudPort: number;
+  readonly seed: number;
   #graph: Promise<GraphClient> | undefined;
   connectors: Readonly<Record<(typeof BRIDGES)[number], string>> = {
     "bridge-a": "",
@@ -96,8 +46,10 @@ export class Scene implements AsyncDisposable {
     ports: { readonly cloud: number; readonly site: number },
     site: ConfigurationManager,
     wires: Scene["wires"],
+    seed: number,
   ) {
     this.folder = folder;
+    this.seed = seed;
     this.#cloudPort = ports.cloud;
     this.sitePort = ports.site;
     this.site = site;
@@ -115,7 +67,7 @@ export class Scene implements AsyncDisposable {
         devices,
         seed,
         scripts: [SCRIPT],
-        applications: 5,
+        applications: APPLICATIONS,
         updates: 5,
         users: 20,
         onlineShare: 0.9,
@@ -123,7 +75,7 @@ export class Scene implements AsyncDisposable {
     });
     const cloudPort = await freePort();
     const wires = { cloud: await Wire.open(cloudPort), site: await Wire.open(sitePort) };
-    const scene = new Scene(folder, { cloud: cloudPort, site: sitePort }, site, wires);
+    const scene = new Scene(folder, { cloud: cloudPort, site: sitePort }, site, wires, seed);
     await scene.#setUp();
     return scene;
   }
@@ -135,9 +87,9 @@ export class Scene implements AsyncDisposable {
       tls: { names: ["localhost"] },
     });
     await this.start("control-plane");
-    this.#mountDisk(DISK_BRIDGE, DISK_MEBIBYTES);
     const ids: Record<string, string> = {};
     for (const bridge of BRIDGES) {
+      this.#mountDisk(bridge, DISK_MEBIBYTES);
       this.#write(bridge, {
         guardrailsFile: "guardrails.json",
         site: {
@@ -149,7 +101,7 @@ export class Scene implements AsyncDisposable {
       writeFileSync(join(this.folder, bridge, "token"), TOKEN, { mode: 0o600 });
       writeFileSync(
         join(this.folder, bridge, "guardrails.json"),
-        JSON.stringify(GUARDRAILS, null, 2),
+        JSON.stringify(guardrails(this.seed), null, 2),
         { mode: 0o444 },
       );
       ids[bridge] = await this.#enrol(bridge);
@@ -210,7 +162,7 @@ export class Scene implements AsyncDisposable {
       entry: entryOf(machine),
       configFile: this.#configFile(asName),
       stateFolder: this.stateOf(asName),
-      logFile: join(this.folder, "logs", `${asName}.log`),
+      logFile: this.logFileOf(asName),
       environment: {
         NODE_OPTIONS: `--import ${CLOCK}`,
         ISTHMUS_CHAOS_CLOCK: this.clockFileOf(asName),
@@ -242,6 +194,14 @@ export class Scene implements AsyncDisposable {
 
   stateOf(name: string): string {
     return join(this.folder, name, "state");
+  }
+
+  storeOf(machine: Machine): string {
+    return join(this.stateOf(machine), "store.db");
+  }
+
+  logFileOf(name: string): string {
+    return join(this.folder, "logs", `${name}.log`);
   }
 
   clockFileOf(name: string): string {
@@ -295,23 +255,34 @@ export class Scene implements AsyncDisposable {
   }
 }
 
+/** The bridge that reads the site, as far as the control plane knows. */
+export function activeBridge(scene: Scene): (typeof BRIDGES)[number] | undefined {
+  using store = new DatabaseSync(scene.storeOf("control-plane"), { readOnly: true });
+  const row = store
+    .prepare("SELECT connector_id AS id FROM inventory_source WHERE name = ?")
+    .get(SITE);
+  return BRIDGES.find((bridge) => scene.connectors[bridge] === row?.["id"]);
+}
+
 /** Waits longer than any of these processes may need to come back. */
 export async function soon(
   what: string,
-  isSo: () => Promise<boolean>,
+  isSo: () => boolean | Promise<boolean>,
   ms = WAIT_MS,
 ): Promise<void> {
-  await until(
-    async () => {
-      try {
-        return await isSo();
-      } catch {
-        return false;
-      }
-    },
-    what,
-    ms,
-  );
+  const isSoOrFails = async () => {
+    try {
+      return await isSo();
+    } catch {
+      return false;
+    }
+  };
+  await until(isSoOrFails, what, ms);
+}
+
+/** The same for what need not come. */
+export async function within(ms: number, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  await soon("what need not come", isSo, ms).catch(() => undefined);
 }
 
 function entryOf(machine: Machine): string {

@@ -8,6 +8,8 @@ export class Wire implements AsyncDisposable {
   readonly #open = new Set<Socket>();
   #isHeld = false;
   #isDown = false;
+  /** Connections that found nobody. */
+  refused = 0;
 
   private constructor(target: number) {
     this.#target = target;
@@ -24,21 +26,29 @@ export class Wire implements AsyncDisposable {
     return (this.#server.address() as { port: number }).port;
   }
 
-  /** Every connection ends without a word. */
-  cut(): void {
+  /** Every connection ends without a word. Returns how many there were. */
+  cut(): number {
+    const count = this.connections;
     for (const socket of this.#open) socket.resetAndDestroy();
+    return count;
   }
 
-  /** New connections are refused at once, those there are end. */
-  setDown(isDown: boolean): void {
+  /** New connections are refused at once, those there are end. Returns how many there were. */
+  setDown(isDown: boolean): number {
     this.#isDown = isDown;
-    if (isDown) this.cut();
+    return isDown ? this.cut() : 0;
   }
 
-  /** Nothing goes through any more, and nobody is told. */
-  setHeld(isHeld: boolean): void {
+  /** Nothing goes through any more, and nobody is told. Returns over how many connections. */
+  setHeld(isHeld: boolean): number {
     this.#isHeld = isHeld;
     for (const socket of this.#open) isHeld ? socket.pause() : socket.resume();
+    return this.connections;
+  }
+
+  /** Each has two ends. */
+  get connections(): number {
+    return Math.ceil(this.#open.size / 2);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -49,6 +59,7 @@ export class Wire implements AsyncDisposable {
 
   #serve(client: Socket): void {
     if (this.#isDown) {
+      this.refused += 1;
       client.resetAndDestroy();
       return;
     }

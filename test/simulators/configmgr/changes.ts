@@ -23,7 +23,8 @@ export type Change =
 /** One that was made, in order. */
 export interface MadeChange {
   readonly at: number;
-  readonly kind: Change["kind"];
+  /** `restore`: a restored backup has a device that was gone, or has none of one that there was. */
+  readonly kind: Change["kind"] | "restore";
   readonly resourceId: number | undefined;
 }
 
@@ -62,6 +63,13 @@ export class Changes {
     if (this.made.length > KEPT_CHANGES) this.made.shift();
     this.#collections.recount();
     return resourceId;
+  }
+
+  /** Devices that came and went with a restored backup. */
+  restored(resourceIds: Iterable<number>): void {
+    for (const resourceId of resourceIds) {
+      this.made.push({ at: this.#now(), kind: "restore", resourceId });
+    }
   }
 
   /** What the script has due by now. */

@@ -23,12 +23,16 @@ export type Fault =
 /** When a fault strikes: requests that match are counted; the first `after` pass, the next `times` are struck. */
 export interface FaultRule {
   readonly fault: Fault;
+  /** Under which its strikes are counted; the fault's kind by default. */
+  readonly name?: string;
   readonly method?: string;
   /** A regular expression over the path with its query, decoded. */
   readonly path?: string;
   readonly after?: number;
   /** 1 by default; `"always"` until the rule is taken back. */
   readonly times?: number | "always";
+  /** Whether requests whose answers it leaves as they are do not count. */
+  readonly isCountedByStrikes?: true;
   /** Of the site's clock. */
   readonly from?: number;
   readonly until?: number;
@@ -37,6 +41,10 @@ export interface FaultRule {
 /** The schedule of what goes wrong. */
 export class Faults {
   readonly #rules: { readonly rule: FaultRule; seen: number }[] = [];
+  /** How many answers were other than they would have been, by the names of rules. */
+  readonly strikes = new Map<string, number>();
+  /** Answers that had fewer rows because rights were narrowed. */
+  narrowed = 0;
 
   constructor(rules: readonly FaultRule[]) {
     for (const rule of rules) this.add(rule);
@@ -56,16 +64,27 @@ export class Faults {
     this.#rules.length = 0;
   }
 
-  /** The first that strikes this request. */
-  for(method: string, path: string, now: number): Fault | undefined {
+  /** The rule of the first that strikes this request. */
+  for(method: string, path: string, now: number): FaultRule | undefined {
     for (const entry of this.#rules) {
       if (!matches(entry.rule, method, path, now)) continue;
       entry.seen += 1;
-      const { after = 0, times = 1, fault } = entry.rule;
+      const { after = 0, times = 1 } = entry.rule;
       const isOver = times !== "always" && entry.seen > after + times;
-      if (entry.seen > after && !isOver) return fault;
+      if (entry.seen > after && !isOver) return entry.rule;
     }
     return undefined;
+  }
+
+  /** The request went by as if there were no such rule. */
+  missed(rule: FaultRule): void {
+    const entry = this.#rules.find((each) => each.rule === rule);
+    if (entry !== undefined && rule.isCountedByStrikes === true) entry.seen -= 1;
+  }
+
+  struck({ name, fault }: FaultRule): void {
+    const key = name ?? fault.kind;
+    this.strikes.set(key, (this.strikes.get(key) ?? 0) + 1);
   }
 }
 

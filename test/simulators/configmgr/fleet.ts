@@ -56,7 +56,9 @@ export class Fleet {
     return this.#lastId;
   }
 
+  /** Nothing happens where it was never added. */
   remove(id: number): void {
+    if (id > this.#lastId) return;
     this.#removed.add(id);
     this.#overlay.delete(id);
   }

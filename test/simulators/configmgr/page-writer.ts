@@ -24,14 +24,23 @@ export interface Page {
   readonly url: URL;
 }
 
-/** Writes rows as they are made, so that the whole fleet fits into little memory. Resolves to their number. */
+interface Written {
+  readonly rows: number;
+  /** Whether a fault kept rows back that there were. */
+  readonly isShort: boolean;
+  /** Whether rows of devices that nobody sees for now were left out. */
+  readonly isNarrowed: boolean;
+}
+
+/** Writes rows as they are made, so that the whole fleet fits into little memory. */
 export async function writePage(
   response: ServerResponse,
   answer: RowsAnswer,
   page: Page,
-): Promise<number> {
+): Promise<Written> {
   const { query } = answer;
   const { state, pace } = page;
+  const { hiddenRows } = state;
   const { capabilities = {} } = state.options;
   await pace.beforePage();
   response.writeHead(200, { "content-type": JSON_TYPE, "odata-version": "4.0" });
@@ -51,10 +60,14 @@ export async function writePage(
   }
   if (page.isCut) {
     response.write(written.slice(0, Math.ceil(written.length / 2)), () => response.destroy());
-    return count;
+    return { rows: count, isShort: false, isNarrowed: false };
   }
   response.end(`${written}]${nextLink(answer, page, capabilities, hasMore, count)}}`);
-  return count;
+  return {
+    rows: count,
+    isShort: hasMore && (page.mostRows ?? Infinity) < query.top,
+    isNarrowed: state.hiddenRows > hiddenRows,
+  };
 }
 
 interface Batch {

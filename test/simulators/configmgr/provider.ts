@@ -24,6 +24,16 @@ export interface SeenRequest {
   readonly fault: Fault["kind"] | undefined;
 }
 
+/** A request that was read, and what goes wrong with it. */
+interface Asked {
+  readonly method: string;
+  readonly url: URL;
+  readonly body: Buffer;
+  readonly principal: Principal | undefined;
+  readonly fault: Fault | undefined;
+  readonly seen: SeenRequest;
+}
+
 const KEPT_REQUESTS = 10_000;
 const BODY_LIMIT = { maxBytes: 4_194_304, code: "body-too-large" };
 const PREFIX = /^\/AdminService(_TokenAuth)?\/(v1\.0|wmi)(?:\/(.*?))?\/?$/;
@@ -78,7 +88,8 @@ export class Provider {
     this.#state.catchUp();
     const method = request.method ?? "GET";
     const path = decoded(url.pathname) + decoded(url.search.replaceAll("+", " "));
-    const fault = this.#faults.for(method, path, this.#state.now());
+    const rule = this.#faults.for(method, path, this.#state.now());
+    const fault = rule?.fault;
     const principal = await this.#principal(request, response, url);
     const seen: SeenRequest = {
       ...{ at: this.#state.now(), method, path, principal: principal?.name ?? "" },
@@ -87,28 +98,46 @@ export class Provider {
     this.requests.push(seen);
     this.load.requests += 1;
     if (this.requests.length > KEPT_REQUESTS) this.requests.shift();
-    if (await this.#struck(fault, response)) return;
-    const isKnown = principal !== undefined && fault?.kind !== "unauthorized";
-    const answer = isKnown
-      ? (denied(fault) ?? this.#answer(method, url, principal, body, fault))
-      : unauthorized(response, url);
+    const asked: Asked = { method, url, body, principal, fault, seen };
+    const isTouched = await this.#respond(response, asked);
+    if (rule === undefined) return;
+    if (isTouched) this.#faults.struck(rule);
+    else this.#faults.missed(rule);
+  }
+
+  /** Resolves to whether the answer was another one because of the fault. */
+  async #respond(response: ServerResponse, asked: Asked): Promise<boolean> {
+    const { url, principal, fault, seen } = asked;
+    if (await this.#struck(fault, response)) return true;
+    const last = this.#lastQueries.get(url.pathname);
+    const answer = this.#answerOf(response, asked);
     if (fault?.kind === "cut" && fault.when === "after") {
       response.destroy();
-      return;
+      return true;
     }
+    const isCut = fault?.kind === "cut" && fault.when === "mid-body";
     seen.status = answer.kind === "rows" ? 200 : answer.status;
     if (answer.kind !== "rows") {
-      send(response, answer);
-      return;
+      send(response, answer, isCut);
+      return fault?.kind !== "short-page" && fault?.kind !== "repeated-page";
     }
     if (principal === undefined) throw new Error("rows for nobody");
-    const base = baseOf(url);
-    seen.rows = await writePage(response, answer, {
-      ...{ state: this.#state, principal, pace: this.#pace, base, url },
-      isCut: fault?.kind === "cut" && fault.when === "mid-body",
+    const { rows, isShort, isNarrowed } = await writePage(response, answer, {
+      ...{ state: this.#state, principal, pace: this.#pace, base: baseOf(url), url, isCut },
       ...(fault?.kind === "short-page" && { mostRows: fault.rows }),
     });
-    this.load.rows += seen.rows;
+    seen.rows = rows;
+    this.load.rows += rows;
+    if (isNarrowed) this.#faults.narrowed += 1;
+    if (fault?.kind === "repeated-page") return !isSame(last, url.searchParams);
+    return fault?.kind !== "short-page" || isShort;
+  }
+
+  #answerOf(response: ServerResponse, asked: Asked): Answer {
+    const { method, url, principal, body, fault } = asked;
+    const isKnown = principal !== undefined && fault?.kind !== "unauthorized";
+    if (!isKnown) return unauthorized(response, url);
+    return denied(fault) ?? this.#answer(method, url, principal, body, fault);
   }
 
   /** True where the request ends here without an answer. */
@@ -182,6 +211,10 @@ function queryUnder(
   return query;
 }
 
+function isSame(last: URLSearchParams | undefined, asked: URLSearchParams): boolean {
+  return last === undefined || last.toString() === asked.toString();
+}
+
 function denied(fault: Fault | undefined): Answer | undefined {
   switch (fault?.kind) {
     case "security-exception": {
@@ -214,7 +247,11 @@ function unauthorized(response: ServerResponse, url: URL): Answer {
   return { kind: "json", status: 401 };
 }
 
-function send(response: ServerResponse, answer: Exclude<Answer, { readonly kind: "rows" }>): void {
+function send(
+  response: ServerResponse,
+  answer: Exclude<Answer, { readonly kind: "rows" }>,
+  isCut = false,
+): void {
   if (answer.kind === "text") {
     response.writeHead(answer.status, { "content-type": answer.type, "odata-version": "4.0" });
     response.end(answer.text);
@@ -226,7 +263,9 @@ function send(response: ServerResponse, answer: Exclude<Answer, { readonly kind:
   }
   const type = "application/json; odata.metadata=minimal";
   response.writeHead(answer.status, { "content-type": type, "odata-version": "4.0" });
-  response.end(JSON.stringify(answer.body));
+  const text = JSON.stringify(answer.body);
+  if (isCut) response.write(text.slice(0, text.length / 2), () => response.destroy());
+  else response.end(text);
 }
 
 function parsed(body: Buffer): unknown {

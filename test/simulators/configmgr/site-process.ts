@@ -67,6 +67,8 @@ function carryOut(of: Site, [name, argument]: Command): unknown {
       return of.load();
     case "fault":
       return void of.fault(argument as FaultRule);
+    case "strikes":
+      return Object.fromEntries(of.strikes());
     case "clearFaults":
       return of.clearFaults();
     case "limit":

@@ -30,6 +30,8 @@ export class SiteState {
   skewMs = 0;
   /** Devices that nobody sees for now. */
   hidden: ((device: Device) => boolean) | undefined;
+  /** How often one of them was passed over. */
+  hiddenRows = 0;
   #installs = new Map<string, InstallState>();
 
   constructor(options: SiteOptions) {
@@ -73,7 +75,10 @@ export class SiteState {
   }
 
   isVisible(principal: Principal, device: Device): boolean {
-    if (this.hidden?.(device) === true) return false;
+    if (this.hidden?.(device) === true) {
+      this.hiddenRows += 1;
+      return false;
+    }
     return (
       principal.collection === undefined || this.collections.contains(principal.collection, device)
     );

@@ -36,6 +36,8 @@ export interface Site extends AsyncDisposable {
   /** Returns a function that takes the rule back. */
   fault(rule: FaultRule): () => void;
   clearFaults(): void;
+  /** How many answers faults have touched since the start, by the names of their rules, and `narrowed`. */
+  strikes(): ReadonlyMap<string, number>;
   limit(limits: Limits): void;
   /** The provider's clock is ahead by so much. */
   skewClock(ms: number): void;
@@ -111,6 +113,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     },
     fault: (rule) => faults.add(rule),
     clearFaults: () => faults.clear(),
+    strikes: () => new Map([...faults.strikes, ["narrowed", faults.narrowed]]),
     limit: (limits) => {
       pace.limits = limits;
     },
@@ -125,7 +128,9 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     mostInFlight: () => pace.mostInFlight,
     backup: () => state.backup(),
     restore: (backup) => {
+      const before = deviceIds(state);
       state.restore(backup);
+      state.changes.restored(differing(before, deviceIds(state)));
       server.closeAllConnections();
     },
     cutConnections: () => server.closeAllConnections(),
@@ -134,6 +139,14 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };
+}
+
+function deviceIds({ fleet }: SiteState): Set<number> {
+  return new Set([...fleet.between(-Infinity, Infinity)].map(({ id }) => id));
+}
+
+function differing(one: ReadonlySet<number>, other: ReadonlySet<number>): number[] {
+  return [...one, ...other].filter((id) => one.has(id) !== other.has(id));
 }
 
 function repeatedIn(executions: readonly Execution[]): Map<string, number> {
