@@ -1,4 +1,8 @@
-import { authorityFileKey, ldapUrlKey, secretFileKey } from "@isthmus/shared/kernel/configuration-keys";
+import {
+  authorityFileKey,
+  ldapUrlKey,
+  secretFileKey,
+} from "@isthmus/shared/kernel/configuration-keys";
 import { z } from "zod";
 
 /** Our own limits. */
