@@ -1,5 +1,12 @@
 import { z } from "zod";
-import { addressKey, authorityFileKey, fileKey, pathKey, portKey, proxyKey } from "./configuration-keys.ts";
+import {
+  addressKey,
+  authorityFileKey,
+  fileKey,
+  pathKey,
+  portKey,
+  proxyKey,
+} from "./configuration-keys.ts";
 
 /** Keys that a connector's local configuration file has whatever the service. */
 export const commonConfiguration = z.strictObject({

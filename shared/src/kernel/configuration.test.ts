@@ -105,7 +105,9 @@ test("a file of authorities has to hold certificates in PEM; where it holds DER,
   expect(faultsWith(`# two of them\r\n${pem}${pem}`)).toBe("");
   expect(faultsWith(certificate.der)).toMatch(/holds DER, and PEM is expected: openssl x509/);
   expect(faultsWith("{}")).toMatch(/^caFile: .*no CERTIFICATE block/);
-  expect(faultsWith(pem + derToPem(Buffer.alloc(9), "CERTIFICATE"))).toMatch(/cannot be read as certificates/);
+  expect(faultsWith(pem + derToPem(Buffer.alloc(9), "CERTIFICATE"))).toMatch(
+    /cannot be read as certificates/,
+  );
 });
 
 test("a folder where a file is wanted is a fault", () => {
