@@ -80,8 +80,11 @@ test.for(WAYS)(
     const curl = async (...words: readonly string[]) => {
       const log = join(place.folder, "curl.log");
       const all = [...program, ...common, "--stderr", log, ...words];
-      const printed = await place.lab.run("client", all, TIMEOUT_MS);
-      return { printed, said: readFileSync(log, "utf8") };
+      const said = () => readFileSync(log, "utf8");
+      const printed = await place.lab.run("client", all, TIMEOUT_MS).catch((error: Error) => {
+        throw new Error(`${said()}\n${place.gateway.output()}`, { cause: error });
+      });
+      return { printed, said: said() };
     };
     const hash = payloadHash(PAYLOAD_BYTES);
     const fetched = join(place.folder, "fetched");

@@ -185,7 +185,10 @@ void connection_receive(struct connection *connection) {
 static bool say_all_is_sent(struct connection *connection) {
   if (connection->owes_drained) {
     struct event *event = event_new(EVENT_CONNECTION_DRAINED, connection->id, 0);
-    if (event != NULL) events_emit(event);
+    if (event != NULL) {
+      event->numbers[0] = (double)connection->streamed;
+      events_emit(event);
+    }
     connection->owes_drained = false;
   }
   if (connection->stage != STAGE_ENDING) return true;
@@ -232,6 +235,7 @@ bool connection_write(struct connection *connection, const uint8_t *bytes, size_
     }
     bytes += taken;
     length -= (size_t)taken;
+    if (connection->is_stream) connection->streamed += (size_t)taken;
     connection->owes_drained = connection->is_stream && length == 0;
     if (connection->unsent.length > UNSENT_BYTES_AT_MOST / 2 && !connection_flush(connection)) return false;
     if (connection->unsent.length <= UNSENT_BYTES_AT_MOST) continue;

@@ -21,7 +21,7 @@ enum event_kind {
   EVENT_HANDSHAKE_FAILED = 5,  /* numbers: [port]. text: "peer address\nreason\ndetail". Reason: too-many, timeout, closed, proxy-header,
                                   client-hello, handshake or internal; detail may be empty. Of DTLS: numbers [port, session], reasons dtls-...
                                   (dtls-handshakes.h) */
-  EVENT_CONNECTION_DRAINED = 6, /* of a stream: what was written has gone */
+  EVENT_CONNECTION_DRAINED = 6, /* of a stream: what was written has gone. numbers: [bytes so far] */
 
   /* --- of a packet thread; `id` is the session --- */
   EVENT_SESSION_TLS_UP = 20,

@@ -60,6 +60,7 @@ struct connection {
   int chain_error;
   struct byte_queue unsent;
   size_t unanswered;
+  uint64_t streamed; /* of a stream: bytes that libssl has taken since it is one */
 };
 
 struct front {

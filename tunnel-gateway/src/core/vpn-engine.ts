@@ -114,8 +114,11 @@ export interface EngineHandler {
   bytes(connectionId: number, bytes: Buffer): void;
   /** `isClean`: the peer said that it has nothing more to send (close_notify), so that nothing is missing. */
   closed(connectionId: number, reason: string, isClean: boolean): void;
-  /** Of a `stream`: nothing that was written before waits to be sent. */
-  drained(connectionId: number): void;
+  /**
+   * Of a `stream`: so many bytes have gone since it is one, and nothing waited when that was told. What was written meanwhile
+   * may wait by now.
+   */
+  drained(connectionId: number, sentBytes: number): void;
   /** A socket for Node's own servers: accepted, a PROXY header taken off, nothing else read. */
   handed(socket: HandedSocket): void;
   handshakeFailed(remoteAddress: string, remotePort: number, reason: string): void;

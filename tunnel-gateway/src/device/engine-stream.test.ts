@@ -20,10 +20,24 @@ test("no more is written than 64 KiB before the engine has sent it", async () =>
   });
   expect(writtenBytes()).toBe(MAX_UNDRAINED_BYTES);
   expect(isDone).toBe(false);
-  stream.drained();
+  stream.drained(MAX_UNDRAINED_BYTES);
   await new Promise(setImmediate);
   expect(writtenBytes()).toBe(MAX_UNDRAINED_BYTES + 10);
   expect(isDone).toBe(true);
+});
+
+test("what was told before the last write counts for what was sent alone", async () => {
+  const half = MAX_UNDRAINED_BYTES / 2;
+  stream.write(Buffer.alloc(half));
+  stream.write(Buffer.alloc(half));
+  stream.write(Buffer.alloc(4 * MAX_UNDRAINED_BYTES));
+  await new Promise(setImmediate);
+  expect(writtenBytes()).toBe(MAX_UNDRAINED_BYTES);
+  stream.drained(half);
+  expect(writtenBytes()).toBe(MAX_UNDRAINED_BYTES + half);
+  // Of the second write; the third's first part waits.
+  stream.drained(2 * half);
+  expect(writtenBytes()).toBe(2 * MAX_UNDRAINED_BYTES);
 });
 
 test("what fits is not waited for", async () => {

@@ -13,7 +13,8 @@ export const MAX_UNDRAINED_BYTES = 65_536;
 export class EngineStream extends Duplex {
   readonly #engine: StreamEngine;
   readonly #id: number;
-  #undrained = 0;
+  #writtenBytes = 0;
+  #sentBytes = 0;
   /** What waits for the engine to drain: the rest of a chunk, and whom to tell. */
   #waiting: { readonly rest: Buffer; readonly done: () => void } | undefined;
   #isWanted = true;
@@ -33,9 +34,16 @@ export class EngineStream extends Duplex {
     this.#engine.stream(this.#id, false);
   }
 
-  /** The engine has sent all that was written. */
-  drained(): void {
-    this.#undrained = 0;
+  /**
+   * The engine has sent so many bytes of the stream. Where several writes were under way, it may have told that before it had
+   * the last of them: to take it for all of them would let more and more wait, until the engine closed the connection.
+   */
+  drained(sentBytes: number): void {
+    this.#sentBytes = sentBytes;
+    this.#goOn();
+  }
+
+  #goOn(): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting) this.#send(waiting.rest, waiting.done);
@@ -49,7 +57,7 @@ export class EngineStream extends Duplex {
     this.#isGone = true;
     if (isClean) this.push(null);
     else this.destroy(new Error("the connection ended without close_notify"));
-    this.drained();
+    this.#goOn();
   }
 
   /** Ends it at once and without a goodbye. */
@@ -83,12 +91,20 @@ export class EngineStream extends Duplex {
     done(error);
   }
 
+  get #undrainedBytes(): number {
+    return this.#writtenBytes - this.#sentBytes;
+  }
+
   #send(bytes: Buffer, done: () => void): void {
-    const now = this.#isGone ? bytes : bytes.subarray(0, MAX_UNDRAINED_BYTES - this.#undrained);
-    if (!this.#isGone && now.length > 0) this.#engine.write(this.#id, now);
-    this.#undrained += now.length;
+    if (this.#isGone) {
+      done();
+      return;
+    }
+    const now = bytes.subarray(0, MAX_UNDRAINED_BYTES - this.#undrainedBytes);
+    if (now.length > 0) this.#engine.write(this.#id, now);
+    this.#writtenBytes += now.length;
     const rest = bytes.subarray(now.length);
-    if (this.#isGone || this.#undrained < MAX_UNDRAINED_BYTES) done();
+    if (this.#undrainedBytes < MAX_UNDRAINED_BYTES) done();
     else this.#waiting = { rest, done };
   }
 }

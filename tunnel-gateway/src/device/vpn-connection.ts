@@ -59,8 +59,8 @@ export class VpnConnection {
     }
   }
 
-  drained(): void {
-    this.#stream?.drained();
+  drained(sentBytes: number): void {
+    this.#stream?.drained(sentBytes);
   }
 
   /** The engine has lost it. */

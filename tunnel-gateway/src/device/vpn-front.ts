@@ -98,8 +98,8 @@ export class VpnFront implements Disposable {
     this.#connections.get(connectionId)?.receive(bytes, performance.now());
   }
 
-  drained(connectionId: number): void {
-    this.#connections.get(connectionId)?.drained();
+  drained(connectionId: number, sentBytes: number): void {
+    this.#connections.get(connectionId)?.drained(sentBytes);
   }
 
   closed(connectionId: number, isClean: boolean): void {

@@ -239,7 +239,7 @@ export class VpnGateway implements AsyncDisposable {
       opened: (connection) => front.opened(connection),
       bytes: (connectionId, bytes) => front.bytes(connectionId, bytes),
       closed: (connectionId, _reason, isClean) => front.closed(connectionId, isClean),
-      drained: (connectionId) => front.drained(connectionId),
+      drained: (connectionId, sentBytes) => front.drained(connectionId, sentBytes),
       handed: onHanded,
       handshakeFailed: (address, port, reason) => {
         this.#metrics.handshakeFailures.inc({ reason: handshakeReason(reason) });

@@ -150,7 +150,7 @@ export class NativeEngine implements VpnEngine {
         handler.closed(id, text, first === 1);
         break;
       case EVENT.connectionDrained:
-        handler.drained(id);
+        handler.drained(id, first);
         break;
       case EVENT.socketHanded: {
         const [localAddress = ""] = rest;

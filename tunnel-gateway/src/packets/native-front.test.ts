@@ -310,7 +310,7 @@ describe.skipIf(whyNoEngine !== undefined)("the front of the native engine", () 
       front.engine.write(connection.id, Buffer.from("answer"));
       await once(client, "data");
       await until(() => front.record.drains.length === 1);
-      expect(front.record.drains).toEqual([connection.id]);
+      expect(front.record.drains).toEqual([{ connectionId: connection.id, sentBytes: 6 }]);
     });
   });
 });

@@ -27,7 +27,7 @@ export class EngineRecord implements EngineHandler {
   readonly connections: EngineConnection[] = [];
   readonly received = new Map<number, Buffer[]>();
   readonly closings = new Map<number, { readonly reason: string; readonly isClean: boolean }>();
-  readonly drains: number[] = [];
+  readonly drains: { readonly connectionId: number; readonly sentBytes: number }[] = [];
   readonly sockets: HandedSocket[] = [];
   readonly failures: { readonly remoteAddress: string; readonly reason: string }[] = [];
   readonly sessionEvents: SessionEvent[] = [];
@@ -48,8 +48,8 @@ export class EngineRecord implements EngineHandler {
     this.closings.set(connectionId, { reason, isClean });
   }
 
-  drained(connectionId: number): void {
-    this.drains.push(connectionId);
+  drained(connectionId: number, sentBytes: number): void {
+    this.drains.push({ connectionId, sentBytes });
   }
 
   handed(socket: HandedSocket): void {
