@@ -99,6 +99,27 @@ test("VPN sessions and cuts of a device stand in its timeline, whatever else the
   ]);
 });
 
+test("when a device used the relay stands in its timeline", async () => {
+  const gateway = await site.connector("gateway", "tunnel-gateway");
+  const counts = { connections: 3, bytesUp: 10, bytesDown: 20 };
+  await gateway.tellLines(
+    [
+      audit(1, "relay.session-opened", { deviceId: ENTRA, userPrincipalName: "ada@example.com" }),
+      audit(2, "relay.session-ended", { deviceId: ENTRA, endedAt: START - 600_000, ...counts }),
+      audit(3, "relay.session-ended", { deviceId: ENTRA, end: "gateway-restarted" }),
+      audit(4, "relay.session-ended", { deviceId: ENTRA, connections: -1 }),
+    ],
+    { stream: "audit" },
+  );
+  expect(await lines()).toEqual([
+    ["tunnel.opened", "connector gateway", "Connections through the relay began"],
+    ["tunnel.ended", "connector gateway", "Connections through the relay ended, after 3"],
+    ["tunnel.ended", "connector gateway", "Connections through the relay ended: gateway restarted"],
+  ]);
+  const [ended] = await site.rows("SELECT at FROM timeline_event WHERE title LIKE '% after 3'");
+  expect(ended).toEqual({ at: START - 600_000 });
+});
+
 test("nobody but a gateway tells of VPN sessions", async () => {
   const other = await site.connector("other");
   const opened = audit(1, "vpn.session-opened", { sessionId: "s", deviceId: ENTRA });

@@ -70,31 +70,63 @@ const deviceId = z.string().min(1).max(128).optional();
 const word = z.string().max(256).optional();
 const session = z.object({ sessionId: word, deviceId, group: word, remoteAddress: word });
 const ending = z.object({ sessionId: word, deviceId, end: word, code: word, rule: word });
+const count = z.number().int().nonnegative().optional();
+const relayed = z.object({
+  ...{ deviceId, userPrincipalName: word, end: word },
+  ...{ beganAt: count, endedAt: count, connections: count, bytesUp: count, bytesDown: count },
+});
 const cut = z.object({ connectionId: z.unknown().optional(), deviceId, code: word, rule: word });
 const cuts = z.object({ cuts: z.array(cut).max(1_000) });
 
-/** What a tunnel gateway's audit says of devices: sessions that begin and end, and connections that were cut. */
-export function tellTunnel({ transaction, now, connectorId }: IngestContext, link: AuditEntry) {
-  const about = { transaction, now, connectorId, at: link.at };
-  if (link.event === "vpn.session-opened") {
-    const { success, data } = session.safeParse(link.payload);
-    if (!success) return;
-    const { deviceId, ...detail } = data;
+type Told = Pick<Line, "deviceId" | "kind" | "title" | "detail"> & { readonly at?: number };
+
+/** The lines of each event of a gateway's audit that speaks of devices. A payload of another shape tells nothing. */
+const TUNNEL_EVENTS: Readonly<Record<string, (payload: unknown, at: number) => readonly Told[]>> = {
+  "vpn.session-opened": told(session, ({ deviceId, ...detail }) => {
     const title = `VPN session began from ${detail.remoteAddress ?? "somewhere"}`;
-    tell({ ...about, deviceId, kind: "tunnel.opened", title, detail });
-  } else if (link.event === "vpn.session-ended") {
-    const { success, data } = ending.safeParse(link.payload);
-    if (!success) return;
-    const { deviceId, ...detail } = data;
+    return { deviceId, kind: "tunnel.opened", title, detail };
+  }),
+  "vpn.session-ended": told(ending, ({ deviceId, ...detail }) => {
     const kind = detail.code === undefined ? "tunnel.ended" : "tunnel.cut";
-    const why = codeWords(detail.code ?? detail.end ?? "no reason given");
-    const title = `VPN session ended: ${why}`;
-    tell({ ...about, deviceId, kind, title, detail });
-  } else if (link.event === "relay.cut") {
-    for (const { deviceId, ...detail } of cuts.safeParse(link.payload).data?.cuts ?? []) {
-      const why = codeWords(detail.code ?? "no reason given");
-      const title = `Connection through the tunnel cut: ${why}`;
-      tell({ ...about, deviceId, kind: "tunnel.cut", title, detail });
-    }
+    const title = `VPN session ended: ${why(detail.code ?? detail.end)}`;
+    return { deviceId, kind, title, detail };
+  }),
+  "relay.session-opened": told(relayed, ({ deviceId, ...detail }) => {
+    const title = "Connections through the relay began";
+    return { deviceId, kind: "tunnel.opened", title, detail };
+  }),
+  "relay.session-ended": told(relayed, ({ deviceId, ...detail }, at) => {
+    const { connections, end, endedAt } = detail;
+    const how = connections === undefined ? `: ${why(end)}` : `, after ${connections}`;
+    const title = `Connections through the relay ended${how}`;
+    // It is known to have ended only when there was no further connection for a while.
+    return { deviceId, kind: "tunnel.ended", title, detail, at: Math.min(at, endedAt ?? at) };
+  }),
+  "relay.cut": (payload) =>
+    (cuts.safeParse(payload).data?.cuts ?? []).map(({ deviceId, ...detail }) => {
+      const title = `Connection through the tunnel cut: ${why(detail.code)}`;
+      return { deviceId, kind: "tunnel.cut", title, detail };
+    }),
+};
+
+function told<Payload>(
+  shape: z.ZodType<Payload>,
+  line: (payload: Payload, at: number) => Told,
+): (payload: unknown, at: number) => readonly Told[] {
+  return (payload, at) => {
+    const { success, data } = shape.safeParse(payload);
+    return success ? [line(data, at)] : [];
+  };
+}
+
+function why(code: string | undefined): string {
+  return codeWords(code ?? "no reason given");
+}
+
+/** What a tunnel gateway's audit says of devices: when they used it, and connections that were cut. */
+export function tellTunnel({ transaction, now, connectorId }: IngestContext, link: AuditEntry) {
+  if (!Object.hasOwn(TUNNEL_EVENTS, link.event)) return;
+  for (const line of TUNNEL_EVENTS[link.event]?.(link.payload, link.at) ?? []) {
+    tell({ transaction, now, connectorId, at: link.at, ...line });
   }
 }

@@ -177,6 +177,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   async start(): Promise<void> {
     const { local, health } = this.#kernel;
     await this.#states.load();
+    await this.#resources.use(this.#relay.record).start();
     this.#resources.use(this.#relay.relays);
     this.#resources.use(this.#revocation);
     await this.#revocation.start();

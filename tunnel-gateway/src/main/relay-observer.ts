@@ -1,19 +1,21 @@
 import type { Cut } from "../core/enforcement.ts";
 import { formatAddress } from "../core/ip-address.ts";
 import type { RelayedConnection, RelayObserver } from "../core/ports.ts";
+import type { RelaySessions } from "../core/relay-sessions.ts";
 import type { GatewayKernel } from "./gateway-kernel.ts";
 import type { RelayMetrics } from "./relay-metrics.ts";
 
 /** Own limit: cuts that one audit entry names, so that it stays within the audit's 16 KiB. */
 const CUTS_PER_ENTRY = 25;
 
-/** Writes the access log and counts; destinations only where the configuration switches them on. */
+/** Writes the access log, counts, and tells of sessions; destinations only where the configuration switches them on. */
 export function relayObserver(options: {
   readonly log: GatewayKernel["log"];
   readonly metrics: RelayMetrics;
+  readonly sessions: RelaySessions;
   readonly logsDestinations: () => boolean;
 }): RelayObserver {
-  const { log, metrics, logsDestinations } = options;
+  const { log, metrics, sessions, logsDestinations } = options;
   const destinationOf = (connection: RelayedConnection) => {
     const { name, address, port } = connection.destination;
     return logsDestinations() ? { destination: `${name ?? formatAddress(address)}:${port}` } : {};
@@ -21,6 +23,7 @@ export function relayObserver(options: {
   return {
     opened(connection, connectMs) {
       metrics.opened.inc();
+      sessions.opened(connection);
       metrics.connectSeconds.observe(connectMs / 1_000);
       const { id, deviceId, userPrincipalName, rule } = connection;
       const who = { connectionId: id, deviceId, userPrincipalName, rule };
@@ -29,6 +32,7 @@ export function relayObserver(options: {
     closed(connection, end, refusal) {
       const { id, deviceId, userPrincipalName, rule, bytesUp, bytesDown, openedAt } = connection;
       metrics.closed.inc({ end });
+      sessions.closed(connection);
       metrics.bytes.inc({ direction: "up" }, bytesUp);
       metrics.bytes.inc({ direction: "down" }, bytesDown);
       const who = { connectionId: id, deviceId, userPrincipalName, rule, openedAt };

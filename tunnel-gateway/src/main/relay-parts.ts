@@ -11,6 +11,7 @@ import { TlsListener, type TlsMaterial } from "../device/tls-listener.ts";
 import type { GatewayKernel } from "./gateway-kernel.ts";
 import { handshakeReason, type RelayMetrics } from "./relay-metrics.ts";
 import { relayObserver } from "./relay-observer.ts";
+import { RelaySessionRecord } from "./relay-session-record.ts";
 import type { StrangerLog } from "./stranger-log.ts";
 
 export interface RelayPartsOptions {
@@ -30,6 +31,7 @@ export interface RelayPartsOptions {
 export interface RelayParts {
   readonly relays: RelayService;
   readonly listener: TlsListener;
+  readonly record: RelaySessionRecord;
 }
 
 const SECOND_MS = 1_000;
@@ -38,6 +40,7 @@ const SECOND_MS = 1_000;
 export function relayParts(options: RelayPartsOptions): RelayParts {
   const { kernel, metrics, strangers, desired, material } = options;
   const { local, log, clock } = kernel;
+  const record = new RelaySessionRecord(kernel);
   const relays = new RelayService({
     access: options.access,
     connections: options.connections,
@@ -46,6 +49,7 @@ export function relayParts(options: RelayPartsOptions): RelayParts {
     observer: relayObserver({
       log,
       metrics,
+      sessions: record.sessions,
       logsDestinations: () => desired().accessLog.destinations,
     }),
     clock,
@@ -81,7 +85,7 @@ export function relayParts(options: RelayPartsOptions): RelayParts {
       strangers.info({ kind, reason, code, address }, "handshake.failed", address);
     },
   });
-  return { relays, listener };
+  return { relays, listener, record };
 }
 
 function relayLimits({ limits }: DesiredConfiguration): RelayLimits {

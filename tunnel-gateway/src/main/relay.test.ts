@@ -288,3 +288,24 @@ test("a page is fetched whole through the relay", async () => {
   expect(Buffer.concat(chunks).equals(page)).toBe(true);
   site.close();
 });
+
+test("when a device used the relay is in the audit: once, however many connections it had", async () => {
+  await using all = await opened();
+  for (let connection = 0; connection < 3; connection++) {
+    const { socket } = await connectThrough(all.gateway, `127.0.0.1:${all.target.port}`, {
+      identity,
+    });
+    socket.end("hello\n");
+    await readUntil(socket, "\n");
+    await once(socket, "close");
+  }
+  const sessions = async () =>
+    (await all.gateway.kernel.store.run("auditPage", 0)).filter(({ event }) =>
+      event.startsWith("relay.session"),
+    );
+  await until(async () => (await sessions()).length === 1);
+  await all.gateway.gateway[Symbol.asyncDispose]();
+  const [began, ended] = (await sessions()).map((entry) => JSON.parse(entry.payloadText ?? "{}"));
+  expect(began).toMatchObject({ deviceId: "d1" });
+  expect(ended).toMatchObject({ deviceId: "d1", connections: 3, bytesUp: 18, bytesDown: 18 });
+});

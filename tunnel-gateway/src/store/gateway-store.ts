@@ -3,6 +3,7 @@ import { laneMigrations, laneOperations } from "@isthmus/shared/link/lane-operat
 import type { Operations } from "@isthmus/shared/store/transaction";
 import { deviceMigrations, deviceOperations } from "./device-operations.ts";
 import { oneTimeMigrations, oneTimeOperations } from "./one-time-operations.ts";
+import { relaySessionMigrations, relaySessionOperations } from "./relay-session-operations.ts";
 import { revocationMigrations, revocationOperations } from "./revocation-operations.ts";
 import { scoreMigrations, scoreOperations } from "./score-operations.ts";
 import { vpnMigrations, vpnOperations } from "./vpn-operations.ts";
@@ -20,6 +21,7 @@ export const migrations = [
   ...vpnMigrations,
   ...oneTimeMigrations,
   ...scoreMigrations,
+  ...relaySessionMigrations,
 ];
 
 /** @public The store's worker reads it by the module's address. */
@@ -31,6 +33,7 @@ export const operations = {
   ...vpnOperations,
   ...oneTimeOperations,
   ...scoreOperations,
+  ...relaySessionOperations,
 } satisfies Operations;
 
 export type GatewayOperations = typeof operations;
