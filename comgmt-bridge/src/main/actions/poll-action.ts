@@ -142,7 +142,8 @@ async function pollQueries(
     if (device === undefined) continue;
     const { operationId } = request;
     const status = statuses.get(operationId);
-    if (status !== undefined)
+    // A site that was put back from a backup gives numbers again: this may be another operation, for another device.
+    if (status?.ResourceId === device.resourceId)
       await takeAnswer(parts, action, { device, operationId, status }, asking);
     else if (isExpired(operations.get(operationId))) await askAgain(parts, action, device);
   }

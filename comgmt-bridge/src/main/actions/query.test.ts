@@ -50,6 +50,20 @@ describe("a query", () => {
     expect(it.site.repeated()).toEqual(new Map());
   });
 
+  test("takes no other device's answer under its number, which a restored site has given again", async () => {
+    await using it = await startActingBridge();
+    const backup = it.site.backup();
+    await it.run("site.query", { target: devices(0), query: "OS" });
+    it.site.restore(backup);
+    const task = { kind: "cmpivot", type: 145, query: "OS" } as const;
+    it.site.state.operations.start({
+      ...{ task, collectionId: "", createdBy: "CORP\\isthmus", targets: [FIRST + 1] },
+    });
+    await it.look(5 * MINUTE_MS);
+    expect(await rowsOf(it)).toEqual([]);
+    expect((await it.states()).get(FIRST)?.state).not.toBe("succeeded");
+  });
+
   test("is asked again of a device that was away, once it is back, and never while it may still run", async () => {
     await using it = await startActingBridge({ site: { onlineShare: 0 } });
     const expiresAt = it.clock.now() + 9 * HOUR_MS;
