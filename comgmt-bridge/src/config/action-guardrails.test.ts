@@ -29,8 +29,15 @@ test("GUIDs and hashes are compared whatever their case", () => {
   });
 });
 
+test("the ids of built-in collections are ids of collections", () => {
+  const collections = ["SMS00001", "SMSDM003", "SMS000US", "CM100014"];
+  expect(actionGuardrails.safeParse({ targets: { CM1: { collections } } }).success).toBe(true);
+});
+
 test.each([
   { targets: { CM1: { collections: ["CM1"] } } },
+  { targets: { CM1: { collections: ["CM10001'"] } } },
+  { targets: { CM1: { collections: ["CM1000145"] } } },
   { targets: { cm1: {} } },
   { targets: { CM1: { devices: [0] } } },
   { targets: { CM1: { collections: Array.from({ length: 51 }, () => "CM100014") } } },

@@ -13,8 +13,8 @@ export const MAX_ACTION_DEVICES = 10_000;
 export const MAX_QUERY_ROWS_IN_ENTRY = 500;
 const MAX_CELL_NESTING = 16;
 
-/** As a site writes ids: the site code of where it was made, and a number. */
-export const COLLECTION_ID = /^[A-Za-z0-9]{3}[0-9A-Fa-f]{5}$/;
+/** As a site writes ids: the site code of where it was made, and a number; built-in ones have letters there too (`SMSDM003`, `SMS000US`). */
+export const COLLECTION_ID = /^[A-Za-z0-9]{8}$/;
 export const GUID = /^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/;
 
 const sequence = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
