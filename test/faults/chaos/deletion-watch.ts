@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Scene } from "./scene.ts";
@@ -14,7 +16,8 @@ interface Told {
 
 /**
  * Looks at the cloud while everything goes wrong: a device may only be told as deleted that the site has removed by then, and only as
- * back where the site itself took it back. What is wrong for a while and mended before the end is found by nobody else.
+ * back where the site itself took it back. What is wrong for a while and mended before the end is found by nobody else. What the site was
+ * asked until then is left in `requests.json`.
  */
 export class DeletionWatch implements AsyncDisposable {
   readonly #scene: Scene;
@@ -53,6 +56,7 @@ export class DeletionWatch implements AsyncDisposable {
           .map(({ resourceId }) => String(resourceId)),
       );
     const [removed, restored] = [keysOf("remove", "restore"), keysOf("restore")];
+    let isFaulty = false;
     for (const { kind, key } of told) {
       const isDeletion = kind === "device.deleted";
       if (isDeletion) this.#deletions += 1;
@@ -60,7 +64,11 @@ export class DeletionWatch implements AsyncDisposable {
       if ((isDeletion ? removed : restored).has(key)) continue;
       const what = isDeletion ? "deleted, and the site has it" : "back, and it was never gone";
       this.#faulty.add(`${key} was told as ${what}`);
+      isFaulty = true;
     }
+    if (!isFaulty) return;
+    const requests = await this.#scene.site.ask("requests");
+    writeFileSync(join(this.#scene.folder, "requests.json"), JSON.stringify(requests, null, 1));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
