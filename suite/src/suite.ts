@@ -29,6 +29,8 @@ export interface SuiteOptions {
   readonly ports: Ports;
   /** The `cloud` key of every connector's local configuration, e.g. a proxy. */
   readonly cloud?: Readonly<Record<string, unknown>>;
+  /** Further options of the simulated Configuration Manager site. */
+  readonly configurationManager?: Readonly<Record<string, unknown>>;
   /** Each line a service prints, which is in its log file, too. */
   readonly onLine?: (service: SuiteService, line: string) => void;
 }
@@ -66,7 +68,10 @@ export class Suite implements AsyncDisposable {
       port: this.ports.configurationManager,
       token: readFileSync(tokenFile, "utf8"),
       caFile: authority,
-      given: { since: Math.floor(statSync(tokenFile).mtimeMs) },
+      given: {
+        since: Math.floor(statSync(tokenFile).mtimeMs),
+        ...this.#options.configurationManager,
+      },
     });
     return this.#configurationManager;
   }

@@ -1,193 +1,227 @@
-import { createPrivateKey } from "node:crypto";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { signJws } from "@isthmus/shared/link/jws";
-import { JWS_TYPES, type SignedCommand } from "@isthmus/shared/link/messages";
-import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
-import { until } from "@isthmus/shared/testing/until";
-import { layoutOf } from "@isthmus/suite/layout";
-import { freePorts } from "@isthmus/suite/ports";
-import { DEMO_SCRIPT_SHA256, DEMO_SITE } from "@isthmus/suite/process/configuration-manager";
-import { setUp } from "@isthmus/suite/set-up";
-import { Suite } from "@isthmus/suite/suite";
+import { DEMO_SITE } from "@isthmus/suite/process/configuration-manager";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  type Asked,
+  AttackedBridge,
+  application,
+  devices,
+  GREETING,
+  GREETING_SHA256,
+  notify,
+  properties,
+  query,
+  recoveryKey,
+  script,
+} from "./hostile/attacked-bridge.ts";
 
-/**
- * The control plane in the hands of an attacker who signs what he likes with the real tenant key, against a real bridge at a
- * simulated site: nothing is done there that the guardrails on the bridge's host do not allow, however it is cut up or written.
- */
+/** Signed by the real tenant key, and beyond the guardrails on the bridge's host: the rule that refuses each is the one that is meant to. */
 
-const FIRST = DEMO_SITE.firstResourceId;
 const NEVER = "CM10002A";
-const OPEN = "CM10002B";
-const WINDOW = { max: 5, perMinutes: 60 };
+const MIXED = "CM10002B";
+const LISTED = "3d1c3d0e-5f0a-4a6e-9d0b-1f2e3d4c5b6a";
 
-let folder: ReturnType<typeof temporaryFolder>;
-let suite: Suite;
-let bridgeId: string;
-let count = 0;
+let bridge: AttackedBridge;
 
 beforeAll(async () => {
-  folder = temporaryFolder();
-  suite = new Suite({ layout: layoutOf(join(folder.path, "suite")), ports: await freePorts() });
-  await suite.openSite();
-  const record = await setUp(suite);
-  bridgeId = record.connectors["comgmt-bridge"] ?? "";
+  bridge = await AttackedBridge.open();
   const collection = (id: string, ...numbers: readonly number[]) =>
-    ask("change", {
+    bridge.ask("change", {
       ...{ kind: "collection", id, name: id },
-      members: numbers.map((number) => FIRST + number),
+      members: numbers.map((number) => DEMO_SITE.firstResourceId + number),
     });
   await collection(NEVER, 50);
-  await collection(OPEN, 10, 11);
-  await tighten((guardrails) => {
-    guardrails.commands.limits = {
-      "site-devices-notified": WINDOW,
-      "site-devices-queried": { max: 2, perMinutes: 60 },
-    };
+  await collection(MIXED, 49, 50);
+  await bridge.tighten((guardrails) => {
+    // So that what stands behind this list is reached.
+    guardrails.commands.allow.push(
+      ...["site.application", "site.recovery-key", "site.custom-properties"],
+    );
+    guardrails.commands.allow = guardrails.commands.allow.filter(
+      (kind: string) => kind !== "site.refresh",
+    );
     const { actions } = guardrails["comgmt-bridge"];
-    actions.targets = { CM1: { collections: ["SMS00001", OPEN], never: [NEVER] } };
+    actions.targets = { CM1: { collections: ["SMS00001", MIXED], never: [NEVER] } };
     actions.notifications = ["refreshMachinePolicy", "refreshUserPolicy"];
-    actions.scripts[0].parameters = { Name: "[A-Za-z]{1,10}" };
+    actions.scripts = [
+      {
+        ...{ scriptGuid: GREETING.guid, version: "1", sha256: GREETING_SHA256 },
+        parameters: { Name: "[A-Za-z]{1,10}" },
+      },
+    ];
+    actions.applications = [{ applicationId: LISTED, actions: ["reevaluate"] }];
+    actions.customProperties = ["owner"];
     guardrails["comgmt-bridge"].queries = { entities: ["OperatingSystem"] };
   });
 });
 
-afterAll(async () => {
-  await suite[Symbol.asyncDispose]();
-  folder[Symbol.dispose]();
-});
+afterAll(() => bridge[Symbol.asyncDispose]());
 
-const devices = (...numbers: readonly number[]) => ({
-  ...{ kind: "devices", resourceIds: numbers.map((number) => FIRST + number) },
-});
-const notify = (target: object, notification = "refreshMachinePolicy") =>
-  ["site.notify", { source: "CM1", target, notification }] as const;
-const query = (text: string, target: object = devices(1)) =>
-  ["site.query", { source: "CM1", target, query: text }] as const;
-const script = (more: object) =>
+const named = (value: string, name = "Name") => script({ parameters: [{ name, value }] });
+const rule = (key: string) => `guardrails.comgmt-bridge.${key}`;
+const payload = (kind: string) => ["payload-invalid", `payload.${kind}`] as const;
+
+const VALUE = ["script-parameter-refused", rule("actions.scripts.parameters")] as const;
+const SCRIPT = ["script-refused", rule("actions.scripts")] as const;
+const ENTITY = ["query-entity-refused", rule("queries.entities")] as const;
+const APPLICATION = ["application-refused", rule("actions.applications")] as const;
+const PROPERTY = ["custom-property-refused", rule("actions.customProperties")] as const;
+const COLLECTION = ["target-refused", rule("actions.targets.CM1.collections")] as const;
+const NEVER_RULE = ["target-refused", rule("actions.targets.CM1.never")] as const;
+
+const REFUSED: readonly (readonly [what: string, asked: Asked, by: readonly [string, string]])[] = [
   [
-    "site.script",
-    {
-      ...{ source: "CM1", target: devices(1), scriptGuid: DEMO_SITE.script.guid, version: "1" },
-      ...{ sha256: DEMO_SCRIPT_SHA256, ...more },
-    },
-  ] as const;
-const named = (value: string) => script({ parameters: [{ name: "Name", value }] });
+    "a collection with a device that is never touched",
+    notify({ kind: "collection", collectionId: MIXED }),
+    NEVER_RULE,
+  ],
+  [
+    "a collection with more devices than one action may have",
+    notify({ kind: "collection", collectionId: "SMS00001" }),
+    ["devices-too-many", rule("actions.maxDevicesPerAction")],
+  ],
+  ["a device that is never touched, by its number", notify(devices(50)), NEVER_RULE],
+  ["the same in a script", script({ target: devices(49, 50) }), NEVER_RULE],
+  ["the same in a query", query("OperatingSystem", devices(50)), NEVER_RULE],
+  ["the same in an application", application(LISTED, "reevaluate", devices(50)), NEVER_RULE],
+  ["the same in custom properties", properties(50, { set: { owner: "b" } }), NEVER_RULE],
+  [
+    "the collection that is never touched",
+    notify({ kind: "collection", collectionId: NEVER }),
+    COLLECTION,
+  ],
+  [
+    "a collection that is not listed",
+    notify({ kind: "collection", collectionId: "SMSDM003" }),
+    COLLECTION,
+  ],
+  [
+    "a device that the site does not have",
+    notify(devices(9_999_999)),
+    ["target-refused", rule("actions.targets.CM1")],
+  ],
+  [
+    "a notification that is not listed",
+    notify(devices(1), "hardwareInventory"),
+    ["notification-refused", rule("actions.notifications")],
+  ],
+  ["a restart", notify(devices(1), "restart"), ["notification-refused", rule("actions.restart")]],
+  [
+    "a notification by the name of a property of all objects",
+    notify(devices(1), "constructor"),
+    payload("site.notify"),
+  ],
+  [
+    "another site",
+    ["site.notify", { ...notify(devices(1))[1], source: "CM9" }],
+    ["source-unknown", "site.siteCode"],
+  ],
+  [
+    "a kind that the host does not allow",
+    ["site.refresh", { source: "CM1", resourceIds: [DEMO_SITE.firstResourceId] }],
+    ["command-not-allowed", "guardrails.commands.allow"],
+  ],
+  ["a script of another version", script({ version: "2" }), SCRIPT],
+  ["a script of another text", script({ sha256: "0".repeat(64) }), SCRIPT],
+  ["another script", script({ scriptGuid: DEMO_SITE.script.guid }), SCRIPT],
+  ["a value that its pattern does not have", named("Alice Smith"), VALUE],
+  ["a value that is longer than its pattern", named("AliceAliceAlice"), VALUE],
+  ["a value that begins as its pattern does", named("Alice; Remove-Item C:"), VALUE],
+  ["a value out of its attribute", named("a\"/><ScriptParameter ParameterName='b"), VALUE],
+  ["a value out of its quotes", named("a'; Remove-Item C:"), VALUE],
+  ["a value out of its quotes, in Unicode", named("a\u2019; b"), VALUE],
+  ["a value on two lines", named("a\nb"), VALUE],
+  ["half a character as a value", named("a\ud800"), VALUE],
+  ["a parameter that the script has and nobody listed", named("Alice", "Other"), VALUE],
+  ["a parameter by the name of a property of all objects", named("a", "__proto__"), VALUE],
+  ["another application", application("0".repeat(36), "reevaluate"), APPLICATION],
+  ["another action on the listed application", application(LISTED, "install"), APPLICATION],
+  [
+    "the listed application in a name of another",
+    application(`ScopeId_1/Application_${"1".repeat(36)}/${LISTED}`, "reevaluate"),
+    APPLICATION,
+  ],
+  ["recovery keys", recoveryKey(1), ["recovery-keys-refused", rule("actions.allowRecoveryKeys")]],
+  ["a custom property", properties(1, { set: { role: "admin" } }), PROPERTY],
+  ["one beside the listed one", properties(1, { set: { owner: "b", role: "admin" } }), PROPERTY],
+  ["the removal of one", properties(1, { remove: ["role"] }), PROPERTY],
+  [
+    "the end of something that this bridge did not begin",
+    ["site.cancel", { source: "CM1", commandId: "of-somebody-else" }],
+    ["action-unknown", "payload.commandId"],
+  ],
+  ["an entity in other letters", query("ADMINISTRATORS"), ENTITY],
+  ["an entity behind a comment", query("OperatingSystem // |\n| join (Administrators)"), ENTITY],
+  ["a joined entity", query("OperatingSystem | join (Administrators)"), ENTITY],
+  [
+    "an entity joined to a joined one",
+    query("OperatingSystem | join kind=inner (OperatingSystem | join (Registry('hklm:\\\\sam')))"),
+    ENTITY,
+  ],
+  [
+    "another action on the recovery key's device, by its listed name",
+    ["site.recovery-key", { source: "CM1", resourceId: "1 or 1" }],
+    payload("site.recovery-key"),
+  ],
+];
 
-type Asked = readonly [kind: string, payload: object];
+/** These cannot be read as a query at all, so that no rule has a say: each fails for that reason and no other. */
+const UNREADABLE: readonly (readonly [what: string, asked: Asked, code: string])[] = [
+  [
+    "a path behind an entity without one",
+    query("OperatingSystem('c:\\\\*')"),
+    "query-arguments-wrong",
+  ],
+  ["two queries in one", query("OperatingSystem; Administrators"), "query-outside-language"],
+  [
+    "an entity by another name",
+    query("let OperatingSystem = Administrators; OperatingSystem"),
+    "query-outside-language",
+  ],
+  [
+    "an entity in letters that look alike",
+    query("\u041eperatingSystem"),
+    "query-character-refused",
+  ],
+];
 
 describe("commands that are signed, and not allowed", () => {
-  const refused: readonly (readonly [string, Asked])[] = [
-    [
-      "a collection with a device that is never touched",
-      notify({ kind: "collection", collectionId: "SMS00001" }),
-    ],
-    ["that device by its number", notify(devices(50))],
-    ["the collection that is never touched", notify({ kind: "collection", collectionId: NEVER })],
-    ["a collection that is not listed", notify({ kind: "collection", collectionId: "SMSDM003" })],
-    ["a device that the site does not have", notify(devices(9_999_999))],
-    ["a notification that is not listed", notify(devices(1), "hardwareInventory")],
-    ["a restart", notify(devices(1), "restart")],
-    ["a notification by the name of a property of all objects", notify(devices(1), "constructor")],
-    ["another site", ["site.notify", { ...notify(devices(1))[1], source: "CM9" }]],
-    ["a script of another version", script({ version: "2" })],
-    ["a script of another text", script({ sha256: "0".repeat(64) })],
-    ["another script", script({ scriptGuid: "00000000-0000-4000-8000-000000000000" })],
-    ["a parameter out of its attribute", named("a\"/><ScriptParameter ParameterName='b")],
-    ["a parameter out of its quotes", named("a'; Remove-Item C:")],
-    ["a parameter out of its quotes, in Unicode", named("a\u2019; b")],
-    ["a parameter on two lines", named("a\nb")],
-    ["half a character as a parameter", named("a\ud800")],
-    ["a parameter that nobody listed", script({ parameters: [{ name: "__proto__", value: "a" }] })],
-    [
-      "an application",
-      [
-        "site.application",
-        { source: "CM1", target: devices(1), applicationId: "a", action: "install" },
-      ],
-    ],
-    ["recovery keys", ["site.recovery-key", { source: "CM1", resourceId: FIRST }]],
-    [
-      "custom properties",
-      ["site.custom-properties", { source: "CM1", resourceId: FIRST, set: { a: "b" } }],
-    ],
-    [
-      "the end of something that this bridge did not begin",
-      ["site.cancel", { source: "CM1", commandId: "of-somebody-else" }],
-    ],
-    ["an entity in other letters", query("ADMINISTRATORS")],
-    ["an entity behind a comment", query("OperatingSystem // |\nAdministrators")],
-    ["a joined entity", query("OperatingSystem | join (Administrators)")],
-    [
-      "an entity joined to a joined one",
-      query(
-        "OperatingSystem | join kind=inner (OperatingSystem | join (Registry('hklm:\\\\sam')))",
-      ),
-    ],
-    ["a path behind an entity without one", query("OperatingSystem('c:\\\\*')")],
-    ["two queries in one", query("OperatingSystem; Administrators")],
-    ["an entity by another name", query("let OperatingSystem = Administrators; OperatingSystem")],
-    ["an entity in letters that look alike", query("\u041eperatingSystem")],
-  ];
-
-  test("none of them reaches the site", async () => {
-    const before = await posts();
-    const ended = await send(refused.map(([, asked]) => asked));
-    const states = refused.map(([what], index) => [what, ended[index]?.state]);
-    // What is no payload at all fails or is refused; neither is done.
-    expect(states.filter(([, state]) => state !== "refused" && state !== "failed")).toEqual([]);
-    expect(await posts()).toBe(before);
-    expect(await executions()).toEqual([]);
+  test("none of them reaches the site, and the rule that is meant for it refuses each", async () => {
+    const before = await bridge.posts();
+    const ended = await bridge.send([...REFUSED, ...UNREADABLE].map(([, asked]) => asked));
+    const told = REFUSED.map(([what], index) => {
+      const { state, code, rule: by } = ended[index] ?? {};
+      return [what, state, code, by];
+    });
+    expect(told).toEqual(REFUSED.map(([what, , [code, by]]) => [what, "refused", code, by]));
+    const unread = UNREADABLE.map(([what], index) => {
+      const { state, code } = ended[REFUSED.length + index] ?? {};
+      return [what, state, code];
+    });
+    expect(unread).toEqual(UNREADABLE.map(([what, , code]) => [what, "failed", code]));
+    expect(await bridge.posts()).toEqual(before);
+    expect(await bridge.ask("executions")).toEqual([]);
   });
 });
 
-describe("what is allowed, cut into many small pieces", () => {
-  test("comes to the window of the host and no further, over kinds of notifications and targets", async () => {
-    const pieces = [
-      notify(devices(1, 2)),
-      notify(devices(3), "refreshUserPolicy"),
-      notify({ kind: "collection", collectionId: OPEN }),
-      notify(devices(4), "refreshUserPolicy"),
-      notify(devices(5)),
-      notify(devices(6, 6, 6)),
-    ];
-    const ended = await send(pieces);
-    const states = ended.map(({ state }) => state);
-    expect(states.slice(0, 3)).toEqual(["succeeded", "succeeded", "succeeded"]);
-    expect(states.slice(3)).toEqual(["refused", "refused", "refused"]);
-    expect(ended[3]?.error).toMatch(/guardrails\.commands\.limits\.site-devices-notified/);
-    await until(async () => (await executions()).length === WINDOW.max, "all that was allowed");
-  });
-
-  test("and after the bridge was killed the window is as full as it was", async () => {
-    await suite.halt("comgmt-bridge", "kill");
-    await suite.launch("comgmt-bridge");
-    const ended = await send([notify(devices(20)), notify(devices(21), "refreshUserPolicy")]);
-    expect(ended.map(({ state }) => state)).toEqual(["refused", "refused"]);
-    expect(await executions()).toHaveLength(WINDOW.max);
-  });
-
-  test("queries too, of which each device counts", async () => {
-    const ended = await send([
-      query("OperatingSystem", devices(1)),
-      query("OperatingSystem | where Caption != 'x'", devices(2, 3)),
-      query("operatingsystem // the same", devices(2)),
-      query("OperatingSystem", devices(3)),
-    ]);
-    expect(ended.map(({ state }) => state)).toEqual([
-      ...["succeeded", "refused", "succeeded", "refused"],
-    ]);
-  });
+test("what the local file allows of the same kinds is done", async () => {
+  const ended = await bridge.send([
+    notify(devices(1)),
+    named("Alice"),
+    application(LISTED, "reevaluate"),
+    properties(1, { set: { owner: "b" } }),
+    query("OperatingSystem"),
+  ]);
+  expect(ended.map(({ state }) => state)).toEqual(ended.map(() => "succeeded"));
+  const ran = await bridge.executionsWithin(1, "script");
+  expect(ran.map(({ parameters }) => parameters)).toEqual([{ Name: "Alice" }]);
+  expect((await bridge.posts()).filter((path) => path.includes("SetExtensionData"))).toHaveLength(
+    1,
+  );
 });
 
 describe("configurations", () => {
   test.each([
     ["a site that the host does not have", { sites: [{ source: "CM9" }] }],
-    ["an address of a site", { sites: [{ source: "CM1", url: "https://attacker.example" }] }],
-    ["credentials of a site", { sites: [{ source: "CM1", tokenFile: "/etc/passwd" }] }],
-    ["a domain", { sites: [], directories: [{ url: "ldaps://attacker.example" }] }],
     [
       "a class beyond the guardrails",
       { sites: [{ source: "CM1", inventoryClasses: ["SMS_G_System_LOCAL_ADMINS"] }] },
@@ -198,140 +232,6 @@ describe("configurations", () => {
     ],
     ["a pace that no site could bear", { sites: [{ source: "CM1", hotSeconds: 0 }] }],
   ])("with %s is refused, and the last good one stays", async (_, configuration) => {
-    const version = await desire(configuration);
-    await until(
-      async () => {
-        const state = await connector();
-        if (state.configurationVersionApplied >= version) throw new Error("it was applied");
-        return JSON.parse(state.configurationError ?? "{}").version === version;
-      },
-      "the refusal reported",
-      60_000,
-    );
+    await bridge.isRefused(configuration);
   });
 });
-
-interface Connector {
-  readonly configurationVersion: number;
-  readonly configurationVersionApplied: number;
-  readonly configurationError: string | null;
-}
-
-async function connector(): Promise<Connector> {
-  return (await suite.graph()).get(`/connectors/${bridgeId}`);
-}
-
-async function ask<Result>(name: string, ...given: readonly unknown[]): Promise<Result> {
-  const site = await suite.openConfigurationManager();
-  return (await site.ask(name, ...given)) as Result;
-}
-
-const executions = () =>
-  ask<readonly { readonly kind: string }[]>("executions").then((all) =>
-    all.filter(({ kind }) => kind === "notification"),
-  );
-
-async function posts(): Promise<number> {
-  const requests = await ask<readonly { readonly method: string }[]>("requests");
-  return requests.filter(({ method }) => method === "POST").length;
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: a file of many shapes, edited in place
-async function tighten(edit: (guardrails: any) => void): Promise<void> {
-  const { guardrailsFile } = suite.layout.of("comgmt-bridge");
-  const guardrails = JSON.parse(readFileSync(guardrailsFile, "utf8"));
-  edit(guardrails);
-  await suite.halt("comgmt-bridge");
-  chmodSync(guardrailsFile, 0o600);
-  writeFileSync(guardrailsFile, JSON.stringify(guardrails));
-  chmodSync(guardrailsFile, 0o444);
-  await suite.launch("comgmt-bridge");
-}
-
-interface Ended {
-  readonly state: string;
-  readonly error: string;
-}
-
-/** Signs commands with the tenant's own key, puts them into the queue behind the control plane's back, and waits for their ends. */
-async function send(asked: readonly Asked[]): Promise<readonly Ended[]> {
-  await suite.halt("control-plane");
-  const ids: string[] = [];
-  for (const [kind, payload] of asked) ids.push(await plant(kind, payload));
-  await suite.launch("control-plane");
-  return await until(() => endsOf(ids), "the ends of the commands", 60_000);
-}
-
-/** Signs a configuration that the control plane's own API would refuse, and has it delivered. */
-async function desire(configuration: object): Promise<number> {
-  await suite.halt("control-plane");
-  const last = database((of) =>
-    of
-      .prepare("SELECT max(version) AS version FROM desired_configuration WHERE connector_id = ?")
-      .get(bridgeId),
-  );
-  const version = Number(last?.["version"]) + 1;
-  const service = "comgmt-bridge";
-  const signed = { aud: bridgeId, version, service, issuedAt: Date.now(), configuration };
-  const key = createPrivateKey(suite.read("control-plane", "signer/tenant-key.pem"));
-  const jws = await signJws(signed, JWS_TYPES.configuration, key);
-  database((of) =>
-    of
-      .prepare(
-        "INSERT INTO desired_configuration (connector_id, version, body, jws, created_at) VALUES (?, ?, ?, ?, ?)",
-      )
-      .run(bridgeId, version, JSON.stringify(configuration), jws, Date.now()),
-  );
-  await suite.launch("control-plane");
-  return version;
-}
-
-function database<Result>(act: (database: DatabaseSync) => Result): Result {
-  const file = join(suite.layout.of("control-plane").stateFolder, "store.db");
-  const opened = new DatabaseSync(file, { timeout: 10_000 });
-  try {
-    return act(opened);
-  } finally {
-    opened.close();
-  }
-}
-
-async function plant(kind: string, payload: object): Promise<string> {
-  count += 1;
-  const id = `hostile-${count}`;
-  const at = Date.now();
-  const expiresAt = at + 3_600_000;
-  const seq = database((of) => {
-    const row = of.prepare("SELECT command_seq AS seq FROM connector WHERE id = ?").get(bridgeId);
-    return Number(row?.["seq"]) + 1;
-  });
-  const command: SignedCommand = {
-    ...{ id, kind, seq, aud: bridgeId, actor: "admin", payload },
-    ...{ issuedAt: at, notBefore: at - 1_000, expiresAt, supersedes: [], approvals: [] },
-  };
-  const key = createPrivateKey(suite.read("control-plane", "signer/tenant-key.pem"));
-  const jws = await signJws(command, JWS_TYPES.command, key);
-  database((of) => {
-    of.prepare(
-      `INSERT INTO command (id, connector_id, seq, kind, body, jws, state, actor, created_at, not_before, expires_at, state_at)
-       VALUES (?, ?, ?, ?, ?, ?, 'queued', 'admin', ?, ?, ?, ?)`,
-    ).run(id, bridgeId, seq, kind, JSON.stringify(payload), jws, at, at - 1_000, expiresAt, at);
-    of.prepare("UPDATE connector SET command_seq = ? WHERE id = ?").run(seq, bridgeId);
-  });
-  return id;
-}
-
-const ENDS = "('succeeded', 'failed', 'refused', 'expired', 'unknown')";
-
-/** Undefined until all of them have ended. */
-function endsOf(ids: readonly string[]): Ended[] | undefined {
-  const rows = database((of) =>
-    of
-      .prepare(
-        `SELECT c.state, c.error FROM json_each(?) i JOIN command c ON c.id = i.value AND c.state IN ${ENDS} ORDER BY i.key`,
-      )
-      .all(JSON.stringify(ids)),
-  );
-  if (rows.length < ids.length) return undefined;
-  return rows.map(({ state, error }) => ({ state: String(state), error: String(error) }));
-}
