@@ -168,6 +168,8 @@ export class AttackedBridge implements AsyncDisposable {
 
   async #desire(configuration: object): Promise<number> {
     const { id } = this;
+    // Started anew the bridge is back at once; otherwise it waits the longer the more often it lost its link.
+    await this.suite.halt("comgmt-bridge");
     await this.suite.halt("control-plane");
     const last = this.#database((of) =>
       of
@@ -186,6 +188,7 @@ export class AttackedBridge implements AsyncDisposable {
         .run(id, version, JSON.stringify(configuration), jws, Date.now()),
     );
     await this.suite.launch("control-plane");
+    await this.suite.launch("comgmt-bridge");
     return version;
   }
 
