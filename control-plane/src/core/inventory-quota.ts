@@ -15,6 +15,8 @@ export const DEFAULT_QUOTA: InventoryQuota = { records: 3_000_000, octets: 20_00
  */
 export const RECORD_OCTETS = 600;
 export const MEMBERSHIP_OCTETS = 32;
+/** What a row of a history or a timeline takes beside its values, about: no number of empty ones is free. */
+export const ROW_OCTETS = 100;
 
 /** Of every source, and of those that have limits of their own, by their names. */
 export interface InventoryQuotas {

@@ -1,4 +1,9 @@
-import { type CountedUsage, MEMBERSHIP_OCTETS, RECORD_OCTETS } from "../core/inventory-quota.ts";
+import {
+  type CountedUsage,
+  MEMBERSHIP_OCTETS,
+  RECORD_OCTETS,
+  ROW_OCTETS,
+} from "../core/inventory-quota.ts";
 import type { QueryableStore } from "./queryable-store.ts";
 
 /**
@@ -9,8 +14,6 @@ import type { QueryableStore } from "./queryable-store.ts";
 const RECORDS_AT_ONCE = 500;
 const MEMBERSHIPS_AT_ONCE = 20_000;
 const MAX_SOURCES = 10_000;
-/** What a row takes beside its values, about: no number of empty ones is free. */
-const ROW_OCTETS = 100;
 
 const octetsOf = (...columns: string[]) =>
   columns.map((column) => `coalesce(octet_length(${column}), 0)`).join(" + ");

@@ -109,6 +109,22 @@ describe("octets", () => {
     expect(passed).toMatchObject({ rejected: [], differences: [] });
   });
 
+  test("of lines that words of ours make long are never thought to be fewer than there are", async () => {
+    const ids = Array.from({ length: 50 }, (_, AppCI) => AppCI);
+    const states = ids.map((AppCI) => ({ AppCI, AppName: "N".repeat(500), AppStatusType: 5 }));
+    const errors = (ErrorCode: number) => ids.map((AppCI) => ({ AppCI, ErrorCode }));
+    const of = (revision: number, facets: Record<string, unknown>) =>
+      site.bridge.tell(recordsOf(1, told("1", revision, facets)));
+    await of(1, { applicationStates: states, applicationErrors: errors(1) });
+    await count();
+    const counted = Number((await usage())?.["octets"]);
+    for (let n = 2; n < 12; n++) await of(n, { applicationErrors: errors(n) });
+    const estimated = counted + Number((await usage())?.["added_octets"]);
+    await count();
+    expect(Number((await usage())?.["octets"])).toBeGreaterThan(2 * counted);
+    expect(estimated).toBeGreaterThanOrEqual(Number((await usage())?.["octets"]));
+  });
+
   test("of events and of an entry that is too large for what is left count, too", async () => {
     await allow({ octets: 5_000 });
     const said = { type: "event", source: "CM1", lease: 1, at: START, event: "made-up" };

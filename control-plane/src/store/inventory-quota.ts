@@ -5,6 +5,7 @@ import {
   type InventoryQuotas,
   MEMBERSHIP_OCTETS,
   RECORD_OCTETS,
+  ROW_OCTETS,
 } from "../core/inventory-quota.ts";
 import { COLLECTIONS_FACET } from "./inventory-facets.ts";
 import { recordSourceEvent, type Source } from "./inventory-sources.ts";
@@ -53,11 +54,11 @@ export function withinQuota<E extends Entry>(
 ): void {
   const allowed = allowedOf(target, entry);
   if (allowed === undefined) return;
-  const before = recordSequence(target.transaction);
+  const before = sequences(target.transaction);
   try {
     apply(allowed);
   } finally {
-    add(target, allowed, recordSequence(target.transaction) - before);
+    add(target, allowed, before);
   }
 }
 
@@ -122,24 +123,44 @@ function isKnown({ transaction, source }: QuotaTarget, kind: string, key: string
   return row !== undefined;
 }
 
-/** The last number that a record got: it grows by one for each that is new. */
-function recordSequence(transaction: Transaction): number {
-  const row = transaction.get("SELECT seq FROM sqlite_sequence WHERE name = 'inventory_record'");
-  return Number(row?.["seq"] ?? 0);
+interface Sequences {
+  readonly record: number;
+  readonly line: number;
 }
 
-function add({ transaction, source, octets }: QuotaTarget, entry: Entry, inserted: number): void {
+/** The last numbers that a record and a line of a timeline got: each grows by one for what is new. */
+function sequences(transaction: Transaction): Sequences {
+  const rows = transaction.all("SELECT name, seq FROM sqlite_sequence");
+  const of = (table: string) => Number(rows.find(({ name }) => name === table)?.["seq"] ?? 0);
+  return { record: of("inventory_record"), line: of("timeline_event") };
+}
+
+/** What the lines after this one take: a short entry may have long ones, with what was there before and with words of ours. */
+function linesAfter(transaction: Transaction, line: number): number {
+  const row = transaction.get(
+    "SELECT sum(? + octet_length(title) + coalesce(octet_length(detail), 0)) AS octets FROM timeline_event WHERE id > ?",
+    ROW_OCTETS,
+    line,
+  );
+  return Number(row?.["octets"] ?? 0);
+}
+
+function add({ transaction, source, octets }: QuotaTarget, entry: Entry, before: Sequences): void {
+  const after = sequences(transaction);
+  const inserted = after.record - before.record;
+  const lines = after.line === before.line ? 0 : linesAfter(transaction, before.line);
   const records = recordsIn(entry) ?? [];
   const told = records.length;
   const memberships = records.reduce((sum, record) => sum + membershipsOf(record), 0);
   // Each key stands in the facet and in the row of its membership.
   const ofKeys = memberships > 0 ? 1 : 0;
+  const kept = (1 + ofKeys) * octets;
   const copies = ofKeys + (told > 0 && inserted < told ? COPIES_OF_A_CHANGE : 1);
   const rows =
     RECORD_OCTETS * Math.max(1, told) +
     MEMBERSHIP_OCTETS * memberships +
     KEY_OCTETS * (entry.keys?.length ?? 0);
-  const values = [source.id, inserted, copies * octets + rows];
+  const values = [source.id, inserted, Math.max(copies * octets, kept + lines) + rows];
   transaction.run(
     `INSERT INTO inventory_usage (source_id, added_records, added_octets) VALUES (?, ?, ?)
      ON CONFLICT (source_id) DO UPDATE SET added_records = added_records + excluded.added_records,
