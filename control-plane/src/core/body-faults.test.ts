@@ -49,7 +49,7 @@ test.each<[string, unknown, string, string]>([
     "another type",
     { ...good, version: 1 },
     "version",
-    'expected text, such as "...", got the number 1',
+    'expected text, such as "...", got a number',
   ],
   ["too little text", { ...good, version: "" }, "version", "expected at least 1 character, got 0"],
   [

@@ -60,7 +60,7 @@ function targetOf(path: readonly PropertyKey[]): string {
 function wordsOf(issue: z.core.$ZodRawIssue): string {
   switch (issue.code) {
     case "invalid_type":
-      return expected(typeWords(issue.expected), issue.input);
+      return expectedType(issue.expected, issue.input);
     case "invalid_value":
       return expectedOneOf(issue.values, issue.input);
     case "too_small":
@@ -89,6 +89,12 @@ function wordsOf(issue: z.core.$ZodRawIssue): string {
 function expected(what: string, input: unknown): string {
   if (input === undefined) return `is missing; expected ${what}`;
   return `expected ${what}, got ${kindOf(input)}`;
+}
+
+/** What was to be text may be a password that somebody sent as a number: it is not repeated. */
+function expectedType(type: string, input: unknown): string {
+  if (type !== "string" || typeof input !== "number") return expected(typeWords(type), input);
+  return `expected ${typeWords(type)}, got a number`;
 }
 
 const TYPES: Readonly<Record<string, string>> = {
