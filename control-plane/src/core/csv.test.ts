@@ -15,6 +15,8 @@ test.each<[string, unknown, string]>([
   ["a minus and a command", "-2+3+cmd|' /C calc'!A0", "'-2+3+cmd|' /C calc'!A0"],
   ["a formula behind a tab", "\t=1", "'\t=1"],
   ["a formula behind a return", "\r=1", `"'\r=1"`],
+  ["a formula behind an end of line", "\n=1", `"'\n=1"`],
+  ["a formula of full width", "\uff1d1+1", "'\uff1d1+1"],
   ["a list", ["a", 1], '"[""a"",1]"'],
   ["a truth", true, "true"],
 ])("%s", (_what, value, cell) => {

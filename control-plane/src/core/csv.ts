@@ -1,10 +1,10 @@
 /**
- * Cells and lines of CSV (RFC 4180). Text that a spreadsheet would take for a formula (it begins with = + - @, a tab or a carriage return,
+ * Cells and lines of CSV (RFC 4180). Text that a spreadsheet would take for a formula (it begins with = + - @ of either width, a tab or the end of a line,
  * and is no number) gets an apostrophe in front: names in an inventory are chosen by whoever owns the device.
  */
 
 const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
-const FORMULA = /^[=+\-@\t\r]/;
+const FORMULA = /^[=+\-@\t\r\n\uff0b\uff0d\uff1d\uff20]/;
 const NEEDS_QUOTES = /[",\r\n]/;
 
 /** A line with its end. Null is an empty cell; objects and lists are JSON. */

@@ -1,6 +1,7 @@
 import { ConnectorError } from "@isthmus/shared/errors";
 import { type BodyFault, BodyInvalid } from "../core/body-faults.ts";
 import { LoginThrottled } from "../core/sign-in.ts";
+import { QueryOptionError } from "../protocol/query-option-error.ts";
 
 /** How an error leaves: HTTP status, Graph's word for it, and headers. */
 export interface ErrorAnswer {
@@ -10,11 +11,11 @@ export interface ErrorAnswer {
   /** Our own code, finer than Graph's. */
   readonly innerCode: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Of a body: what is wrong with which property. */
+  /** Of a body and of query options: what is wrong with which of them. */
   readonly faults?: readonly BodyFault[];
 }
 
-/** `error` as every answer has it. `target` is the first property at fault, and `details` has them all where there are several. */
+/** `error` as every answer has it. `target` is the first property or query option at fault, and `details` has them all where there are several. */
 export function errorBody(answer: ErrorAnswer, innerError: Readonly<Record<string, string>> = {}) {
   const { code, message, innerCode, faults = [] } = answer;
   const target = faults.find((fault) => fault.target !== "")?.target;
@@ -111,8 +112,14 @@ export function errorAnswer(error: unknown): ErrorAnswer {
     headers["retry-after"] = String(Math.ceil(error.waitMs / 1000));
   }
   const code = GRAPH_CODES[status] ?? "InternalServerError";
-  const faults = error instanceof BodyInvalid ? { faults: error.faults } : {};
-  return { status, code, message: error.message, innerCode: error.code, headers, ...faults };
+  const faults = faultsOf(error);
+  return { status, code, message: error.message, innerCode: error.code, headers, faults };
+}
+
+function faultsOf(error: ConnectorError): readonly BodyFault[] {
+  if (error instanceof BodyInvalid) return error.faults;
+  if (!(error instanceof QueryOptionError)) return [];
+  return [{ target: error.option, message: error.message }];
 }
 
 function statusOf(error: ConnectorError): number {

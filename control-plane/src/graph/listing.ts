@@ -1,8 +1,9 @@
-import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
+import { ConnectorError } from "@isthmus/shared/errors";
 import type { ComparedValue, Condition, ListedRow, ListQuery, Order } from "../core/list-query.ts";
 import type { Records } from "../core/ports.ts";
 import { propertiesOf, type ResourceName } from "../core/resources.ts";
 import { type ODataQuery, parseODataQuery } from "../protocol/odata-query.ts";
+import { inOption, QueryOptionError } from "../protocol/query-option-error.ts";
 import { readSkipToken, writeSkipToken } from "../protocol/skip-token.ts";
 import { conditionOf, orderOf, selectionOf, storedValue } from "./conditions.ts";
 import { renderRow } from "./render-row.ts";
@@ -29,13 +30,14 @@ export async function listPage(
   narrowing?: Condition,
 ): Promise<Readonly<Record<string, unknown>>> {
   const odata = parseODataQuery(parameters);
-  const order = orderOf(resource, odata.orderBy);
+  const order = inOption("$orderby", () => orderOf(resource, odata.orderBy));
   const condition = bothOf(narrowing, filterOf(resource, odata));
   const identity = JSON.stringify([resource, condition ?? null, order]);
+  const { skipToken } = odata;
   const after =
-    odata.skipToken === undefined
+    skipToken === undefined
       ? undefined
-      : readSkipToken(skipTokenKey, identity, odata.skipToken);
+      : inOption("$skiptoken", () => readSkipToken(skipTokenKey, identity, skipToken));
   const query: ListQuery = {
     resource,
     order,
@@ -43,7 +45,7 @@ export async function listPage(
     ...(condition === undefined ? {} : { condition }),
     ...(after === undefined ? {} : { after: checkedAfter(order, after) }),
   };
-  const selection = selectionOf(resource, odata.select);
+  const selection = inOption("$select", () => selectionOf(resource, odata.select));
   const [rows, count] = await Promise.all([
     records.page(query, selection),
     odata.isCounted ? records.count(query) : undefined,
@@ -74,7 +76,7 @@ export async function readEntity(
   parameters: URLSearchParams = new URLSearchParams(),
 ): Promise<Readonly<Record<string, unknown>>> {
   const { select } = parseODataQuery(parameters);
-  const selection = selectionOf(resource, select);
+  const selection = inOption("$select", () => selectionOf(resource, select));
   const condition = equals(resource, "id", id);
   const order = [{ property: "id", isDescending: false }];
   const [row] = await records.page({ resource, condition, order, top: 1 }, selection);
@@ -96,7 +98,7 @@ export function equals(resource: ResourceName, property: string, value: string):
 }
 
 function filterOf(resource: ResourceName, { filter }: ODataQuery): Condition | undefined {
-  return filter && conditionOf(resource, filter);
+  return filter && inOption("$filter", () => conditionOf(resource, filter));
 }
 
 function bothOf(left: Condition | undefined, right: Condition | undefined): Condition | undefined {
@@ -106,7 +108,7 @@ function bothOf(left: Condition | undefined, right: Condition | undefined): Cond
 
 function checkedAfter(order: readonly Order[], after: readonly ComparedValue[]): ComparedValue[] {
   if (after.length === order.length) return [...after];
-  throw new ProtocolError("odata-skip-token", "The $skiptoken is none of ours");
+  throw new QueryOptionError("$skiptoken", "odata-skip-token", "The $skiptoken is none of ours");
 }
 
 function sortValues(order: readonly Order[], row: ListedRow): ComparedValue[] {

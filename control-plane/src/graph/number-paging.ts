@@ -1,3 +1,4 @@
+import { inOption } from "../protocol/query-option-error.ts";
 import { readSkipToken, writeSkipToken } from "../protocol/skip-token.ts";
 import { BASE_PATH, nextLink } from "./listing.ts";
 
@@ -14,7 +15,9 @@ export interface NumberPaging {
 export function placeOf(paging: NumberPaging, query: URLSearchParams): number | undefined {
   const token = query.get("$skiptoken");
   if (token === null) return undefined;
-  const [place] = readSkipToken(paging.skipTokenKey, paging.identity, token);
+  const [place] = inOption("$skiptoken", () =>
+    readSkipToken(paging.skipTokenKey, paging.identity, token),
+  );
   return Number(place);
 }
 

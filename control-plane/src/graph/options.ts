@@ -1,9 +1,9 @@
-import { ProtocolError } from "@isthmus/shared/errors";
 import { parseTop } from "../protocol/odata-query.ts";
+import { QueryOptionError } from "../protocol/query-option-error.ts";
 
 /** Query options of what is no OData list. An option that is not spoken is refused, never passed over. */
 
-/** Throws ProtocolError `odata-unknown-option`, `odata-repeated-option`. */
+/** Throws QueryOptionError `odata-unknown-option`, `odata-repeated-option`. */
 export function onlyOptions(query: URLSearchParams, known: readonly string[]): void {
   for (const name of new Set(query.keys())) {
     if (!known.includes(name)) {
@@ -11,13 +11,15 @@ export function onlyOptions(query: URLSearchParams, known: readonly string[]): v
         known.length === 0
           ? "there are none here"
           : `those that there are here: ${known.join(", ")}`;
-      throw new ProtocolError(
+      throw new QueryOptionError(
+        name.slice(0, 64),
         "odata-unknown-option",
         `Query option ${name.slice(0, 64)} is not known; ${which}`,
       );
     }
     if (query.getAll(name).length > 1) {
-      throw new ProtocolError(
+      throw new QueryOptionError(
+        name,
         "odata-repeated-option",
         `Query option ${name} stands more than once`,
       );

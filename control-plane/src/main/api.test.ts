@@ -153,7 +153,8 @@ describe("lists", () => {
     [{ $skip: "1" }, "odata-unknown-option"],
   ])("%j is refused as %s", async (options, code) => {
     const { error } = await admin.get(`/managedDevices?${query(options)}`, 400);
-    expect(error).toMatchObject({ code: "BadRequest", innerError: { code } });
+    const [target] = Object.keys(options);
+    expect(error).toMatchObject({ code: "BadRequest", target, innerError: { code } });
   });
 
   test.each([

@@ -217,6 +217,18 @@ describe("exports", () => {
     expect(lines((await get("/configurationManagerClasses/NONE/export")).body)).toHaveLength(1);
   });
 
+  test("a class with more columns than a table can have stays a table", async () => {
+    const wide = Object.fromEntries(Array.from({ length: 3_000 }, (_, n) => [`Made${n}`, 1]));
+    const rows = [wide, ...Array.from({ length: 3_000 }, () => ({}))];
+    await site.tell("device", { "1": { SMS_G_System_WIDE: rows } }, TOLD_AT + 3 * DAY_MS);
+    const path = "/configurationManagerClasses/SMS_G_System_WIDE/export";
+    const told = async () => lines((await get(path)).body).length === 3_002;
+    await until(told, "the class");
+    const [header = "", first] = lines((await get(path)).body);
+    expect(header.split(",")).toHaveLength(501);
+    expect(first).toContain('""Made2999"":1');
+  });
+
   test("a timeline", async () => {
     const { body } = await get(`/managedDevices/${device}/timeline/export`);
     expect(lines(body)[0]).toBe("id,eventDateTime,recordedDateTime,kind,actor,title,details");

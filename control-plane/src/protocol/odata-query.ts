@@ -1,5 +1,6 @@
 import { ProtocolError } from "@isthmus/shared/errors";
 import { type ODataFilter, parseFilter } from "./odata-filter.ts";
+import { inOption, QueryOptionError } from "./query-option-error.ts";
 
 /** Our own limits on one page. */
 export const DEFAULT_TOP = 100;
@@ -30,12 +31,13 @@ export interface ODataQuery {
 /**
  * Parses the query string of a list request (OData 4.01 URL conventions, section 5). Options of OData that are not spoken
  * are refused, not ignored: a dropped `$filter` of another spelling would answer with too much.
- * Throws ProtocolError `odata-*`.
+ * Throws QueryOptionError `odata-*`.
  */
 export function parseODataQuery(parameters: URLSearchParams): ODataQuery {
   for (const name of new Set(parameters.keys())) {
     if (!KNOWN_OPTIONS.some((known) => known === name)) {
-      throw new ProtocolError(
+      throw new QueryOptionError(
+        name.slice(0, 64),
         "odata-unknown-option",
         `Query option '${name.slice(0, 64)}' is none of ${KNOWN_OPTIONS.join(", ")}${name === "" ? " (in a shell's double quotes $ is written \\$)" : ""}`,
       );
@@ -45,14 +47,14 @@ export function parseODataQuery(parameters: URLSearchParams): ODataQuery {
   const select = single(parameters, "$select");
   const skipToken = single(parameters, "$skiptoken");
   if (skipToken !== undefined && skipToken.length > MAX_SKIP_TOKEN_CHARACTERS) {
-    throw new ProtocolError("odata-skip-token", "The $skiptoken is none of ours");
+    throw new QueryOptionError("$skiptoken", "odata-skip-token", "The $skiptoken is none of ours");
   }
   return {
-    ...(filter === undefined ? {} : { filter: parseFilter(filter) }),
-    ...(select === undefined ? {} : { select: parseSelect(select) }),
+    ...(filter === undefined ? {} : { filter: inOption("$filter", () => parseFilter(filter)) }),
+    ...(select === undefined ? {} : { select: inOption("$select", () => parseSelect(select)) }),
     top: parseTop(single(parameters, "$top")),
-    orderBy: parseOrderBy(single(parameters, "$orderby")),
-    isCounted: parseCount(single(parameters, "$count")),
+    orderBy: inOption("$orderby", () => parseOrderBy(single(parameters, "$orderby"))),
+    isCounted: inOption("$count", () => parseCount(single(parameters, "$count"))),
     ...(skipToken === undefined ? {} : { skipToken }),
   };
 }
@@ -60,7 +62,8 @@ export function parseODataQuery(parameters: URLSearchParams): ODataQuery {
 function single(parameters: URLSearchParams, name: string): string | undefined {
   const values = parameters.getAll(name);
   if (values.length > 1) {
-    throw new ProtocolError("odata-repeated-option", `Query option ${name} stands more than once`);
+    const message = `Query option ${name} stands more than once`;
+    throw new QueryOptionError(name, "odata-repeated-option", message);
   }
   return values[0];
 }
@@ -77,12 +80,13 @@ function parseSelect(text: string): string[] {
   return names;
 }
 
-/** Throws ProtocolError `odata-top`. */
+/** Throws QueryOptionError `odata-top`. */
 export function parseTop(text: string | undefined, defaultTop = DEFAULT_TOP): number {
   if (text === undefined) return defaultTop;
   const top = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
   if (!(top >= 1 && top <= MAX_TOP)) {
-    throw new ProtocolError("odata-top", `$top must be a number from 1 to ${MAX_TOP}`);
+    const message = `$top must be a number from 1 to ${MAX_TOP}`;
+    throw new QueryOptionError("$top", "odata-top", message);
   }
   return top;
 }

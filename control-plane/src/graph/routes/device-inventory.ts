@@ -1,8 +1,9 @@
-import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
+import { ConnectorError } from "@isthmus/shared/errors";
 import { facetName } from "@isthmus/shared/link/inventory-messages";
 import type { DeviceRecord } from "../../core/inventory-reads.ts";
 import type { FacetValue } from "../../core/inventory-views.ts";
 import { recordGuid } from "../../core/record-guid.ts";
+import { QueryOptionError } from "../../protocol/query-option-error.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { equals, listPage, readEntity } from "../listing.ts";
 import { nextPage, placeOf } from "../number-paging.ts";
@@ -113,7 +114,7 @@ async function comparison(api: ApiDependencies, request: ApiRequest) {
   onlyOptions(request.query, ["from", "to", "volatile"]);
   const from = timeOf(request.query, "from");
   if (from === undefined) {
-    throw new ProtocolError("odata-time", "from is needed: a time to compare with");
+    throw new QueryOptionError("from", "odata-time", "from is needed: a time to compare with");
   }
   const to = timeOf(request.query, "to") ?? request.act.now;
   const withVolatile = request.query.get("volatile") === "true";
@@ -268,5 +269,5 @@ export function timeOf(query: URLSearchParams, name: string): number | undefined
   const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/.test(text);
   const time = isTime ? Date.parse(text) : Number.NaN;
   if (Number.isFinite(time) && time >= 0) return time;
-  throw new ProtocolError("odata-time", `${name} is no time such as 2026-01-31T12:00:00Z`);
+  throw new QueryOptionError(name, "odata-time", `${name} is no time such as 2026-01-31T12:00:00Z`);
 }

@@ -1,6 +1,7 @@
 import { ProtocolError } from "@isthmus/shared/errors";
 import { TIMELINE_KINDS, type TimelineEvent, type TimelineKind } from "../../core/timeline.ts";
 import { type ODataFilter, parseFilter } from "../../protocol/odata-filter.ts";
+import { inOption, QueryOptionError } from "../../protocol/query-option-error.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { nextPage, placeOf } from "../number-paging.ts";
 import { onlyOptions, topOf } from "../options.ts";
@@ -66,13 +67,19 @@ export function narrowingOf(query: URLSearchParams): TimelineNarrowing {
   const search = query.get("$search")?.replace(/^"(.*)"$/, "$1");
   if (search !== undefined && search.length > MAX_SEARCH_CHARACTERS) {
     const message = `$search has over ${MAX_SEARCH_CHARACTERS} characters`;
-    throw new ProtocolError("odata-too-long", message);
+    throw new QueryOptionError("$search", "odata-too-long", message);
   }
   const filter = query.get("$filter");
-  const terms = filter === null ? [] : conjunction(parseFilter(filter));
-  let narrowing: TimelineNarrowing = {};
-  for (const term of terms) narrowing = { ...narrowing, ...narrowed(narrowing, term) };
+  const narrowing = filter === null ? {} : inOption("$filter", () => narrowingBy(filter));
   return search === undefined || search === "" ? narrowing : { ...narrowing, search };
+}
+
+function narrowingBy(filter: string): TimelineNarrowing {
+  let narrowing: TimelineNarrowing = {};
+  for (const term of conjunction(parseFilter(filter))) {
+    narrowing = { ...narrowing, ...narrowed(narrowing, term) };
+  }
+  return narrowing;
 }
 
 function conjunction(filter: ODataFilter): readonly ODataFilter[] {

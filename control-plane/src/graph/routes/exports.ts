@@ -1,12 +1,14 @@
-import { ConnectorError, ProtocolError } from "@isthmus/shared/errors";
+import { ConnectorError } from "@isthmus/shared/errors";
 import { facetName } from "@isthmus/shared/link/inventory-messages";
 import { applicationStates, ERRORS_FACET, STATES_FACET } from "../../core/application-states.ts";
 import { csvLine } from "../../core/csv.ts";
+import { columnsOf, csvLines, type ExportedRow, inPieces } from "../../core/csv-table.ts";
 import type { DeviceFacet } from "../../core/inventory-reads.ts";
 import type { ComparedValue, ListQuery } from "../../core/list-query.ts";
 import { recordGuid } from "../../core/record-guid.ts";
 import type { ResourceName } from "../../core/resources.ts";
 import { parseODataQuery } from "../../protocol/odata-query.ts";
+import { inOption, QueryOptionError } from "../../protocol/query-option-error.ts";
 import { conditionOf, selectionOf } from "../conditions.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { onlyOptions } from "../options.ts";
@@ -28,7 +30,8 @@ import { eventBody, narrowingOf } from "./device-timeline.ts";
 
 /** Own limits. */
 const ROWS_AT_ONCE = 500;
-const DEVICES_AT_ONCE = 200;
+/** What a bridge tells of each of them may be as long as an entry. */
+const DEVICES_AT_ONCE = 25;
 const EVENTS_AT_ONCE = 500;
 export const MAX_EXPORTS = 4;
 /** Of one person, so that a slow reader does not keep all others waiting. */
@@ -41,12 +44,13 @@ const CONTENT_TYPES = {
 } as const;
 type Format = keyof typeof CONTENT_TYPES;
 
-type ExportedRow = Readonly<Record<string, unknown>>;
+/** The rows of a page, made one by one and each time anew: few devices may have millions. */
+type Rows = Iterable<ExportedRow>;
 
-/** Rows with the columns that CSV has of them; what else a row has goes into `OTHER`. */
+/** Rows with the columns that CSV has of them; undefined are those of the first page. */
 interface Table {
   readonly columns: readonly string[] | undefined;
-  readonly pages: AsyncIterable<readonly ExportedRow[]>;
+  readonly pages: AsyncIterable<Rows>;
 }
 
 const LISTS: readonly ResourceName[] = [
@@ -62,8 +66,6 @@ const DEVICE_COLUMNS = [
 const EVENT_COLUMNS = [
   ...["id", "eventDateTime", "recordedDateTime", "kind", "actor", "title", "details"],
 ];
-/** A column for what the first page of rows did not have. */
-const OTHER = "otherColumns";
 
 /** Before the routes of single entities: `export` is no id. */
 export function exportRoutes(api: ApiDependencies): Route[] {
@@ -145,45 +147,32 @@ async function* counted(
 }
 
 async function* linesOf({ pages }: Table): AsyncGenerator<string> {
-  for await (const rows of pages) {
-    if (rows.length > 0) yield rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+  for await (const page of pages) {
+    for (const rows of inPieces(page, ROWS_AT_ONCE)) {
+      yield rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+    }
   }
 }
 
+/** The header goes with the first rows: what cannot be read has a status of its own. */
 async function* csvOf({ columns: given, pages }: Table): AsyncGenerator<string> {
   let columns = given;
-  let isBegun = false;
-  for await (const rows of pages) {
-    columns ??= columnsOf(rows);
-    const header = isBegun ? "" : csvLine(columns);
-    isBegun = true;
-    yield header + linesOfCells(rows, columns);
+  let header: string | undefined;
+  for await (const page of pages) {
+    columns ??= columnsOf(DEVICE_COLUMNS, page);
+    if (header === undefined) {
+      header = csvLine(columns);
+      yield header;
+    }
+    for (const rows of inPieces(page, ROWS_AT_ONCE)) yield csvLines(rows, columns);
   }
-  if (!isBegun) yield csvLine(columns ?? DEVICE_COLUMNS);
-}
-
-function linesOfCells(rows: readonly ExportedRow[], columns: readonly string[]): string {
-  return rows.map((row) => csvLine(cellsOf(row, columns))).join("");
-}
-
-/** What the first page has, the device first; what comes later stands together in one column. */
-function columnsOf(rows: readonly ExportedRow[]): readonly string[] {
-  return [...new Set([...DEVICE_COLUMNS, ...rows.flatMap(Object.keys)]), OTHER];
-}
-
-function cellsOf(row: ExportedRow, columns: readonly string[]): unknown[] {
-  return columns.map((column) => (column === OTHER ? otherOf(row, columns) : row[column]));
-}
-
-function otherOf(row: ExportedRow, columns: readonly string[]): unknown {
-  const others = Object.entries(row).filter(([name]) => !columns.includes(name));
-  return others.length === 0 ? null : Object.fromEntries(others);
+  if (header === undefined) yield csvLine(columns ?? DEVICE_COLUMNS);
 }
 
 function formatOf(query: URLSearchParams): Format {
   const format = query.get("format") ?? "csv";
   if (format === "csv" || format === "ndjson") return format;
-  throw new ProtocolError("odata-format", "format is csv or ndjson");
+  throw new QueryOptionError("format", "odata-format", "format is csv or ndjson");
 }
 
 /** A list with its `$filter` and `$select`, in the order of ids. */
@@ -195,16 +184,18 @@ function listTable(
   onlyOptions(request.query, ["format", "$filter", "$select"]);
   const odata = new URLSearchParams([...request.query].filter(([name]) => name !== "format"));
   const { filter, select } = parseODataQuery(odata);
-  const columns = selectionOf(resource, select);
+  const columns = inOption("$select", () => selectionOf(resource, select));
   const query: ListQuery = {
     resource,
     order: [{ property: "id", isDescending: false }],
     top: ROWS_AT_ONCE,
-    ...(filter === undefined ? {} : { condition: conditionOf(resource, filter) }),
+    ...(filter === undefined
+      ? {}
+      : { condition: inOption("$filter", () => conditionOf(resource, filter)) }),
   };
   return { columns, pages: listPages() };
 
-  async function* listPages(): AsyncGenerator<readonly ExportedRow[]> {
+  async function* listPages(): AsyncGenerator<Rows> {
     let after: readonly ComparedValue[] | undefined;
     do {
       const page = { ...query, ...(after === undefined ? {} : { after }) };
@@ -226,22 +217,13 @@ function classTable({ inventory }: ApiDependencies, request: ApiRequest): Table 
   const columns = select && [...DEVICE_COLUMNS, ...select.map((column) => column.trim())];
   return { columns, pages: classPages() };
 
-  async function* classPages(): AsyncGenerator<readonly ExportedRow[]> {
+  async function* classPages(): AsyncGenerator<Rows> {
     let after = 0;
     for (;;) {
       const devices = await inventory.facetOfDevices({ facet, after, limit: DEVICES_AT_ONCE });
       const last = devices.at(-1);
       if (last === undefined) return;
-      yield devices.flatMap((device) =>
-        rowsOf(device.text).map((row) => ({
-          ...row,
-          managedDeviceId: recordGuid(device.recordId),
-          deviceName: device.deviceName,
-          configurationManagerSite: device.source,
-          configurationManagerKey: device.key,
-          sinceDateTime: isoTime(device.at),
-        })),
-      );
+      yield ofEach(devices, classRows);
       after = last.recordId;
     }
   }
@@ -254,7 +236,7 @@ async function applicationTable(api: ApiDependencies, request: ApiRequest): Prom
   const rows = await applicationStatesAt(api, recordId, timeOf(request.query, "at"));
   return { columns: APPLICATION_STATE_COLUMNS, pages: onePage() };
 
-  async function* onePage(): AsyncGenerator<readonly ExportedRow[]> {
+  async function* onePage(): AsyncGenerator<Rows> {
     yield rows;
   }
 }
@@ -264,7 +246,7 @@ function applicationsTable({ inventory }: ApiDependencies, request: ApiRequest):
   onlyOptions(request.query, ["format"]);
   return { columns: [...DEVICE_COLUMNS, ...APPLICATION_STATE_COLUMNS], pages: statePages() };
 
-  async function* statePages(): AsyncGenerator<readonly ExportedRow[]> {
+  async function* statePages(): AsyncGenerator<Rows> {
     const limit = DEVICES_AT_ONCE;
     let after = 0;
     for (;;) {
@@ -274,21 +256,44 @@ function applicationsTable({ inventory }: ApiDependencies, request: ApiRequest):
       // Whoever has codes has states, so no more devices than these have any.
       const failed = await inventory.facetOfDevices({ facet: ERRORS_FACET, after, limit });
       const codes = new Map(failed.map(({ recordId, text }) => [recordId, text]));
-      yield devices.flatMap((device) => statesOf(device, codes.get(device.recordId)));
+      yield ofEach(devices, (device) => statesOf(device, codes.get(device.recordId)));
       after = last.recordId;
     }
   }
 }
 
-function statesOf(device: DeviceFacet, errors: string | undefined): readonly ExportedRow[] {
-  const codes: unknown = errors === undefined ? undefined : JSON.parse(errors);
-  return applicationStates(JSON.parse(device.text), codes).map((state) => ({
+/** Made as they are taken, of one device at a time. */
+function ofEach(
+  devices: readonly DeviceFacet[],
+  rows: (device: DeviceFacet) => Iterable<ExportedRow>,
+): Rows {
+  return {
+    *[Symbol.iterator]() {
+      for (const device of devices) yield* rows(device);
+    },
+  };
+}
+
+function deviceCells(device: DeviceFacet) {
+  return {
     managedDeviceId: recordGuid(device.recordId),
     deviceName: device.deviceName,
     configurationManagerSite: device.source,
     configurationManagerKey: device.key,
-    ...applicationStateBody(state, device.at),
-  }));
+  };
+}
+
+function* classRows(device: DeviceFacet): Generator<ExportedRow> {
+  const cells = { ...deviceCells(device), sinceDateTime: isoTime(device.at) };
+  for (const row of rowsOf(device.text)) yield { ...row, ...cells };
+}
+
+function* statesOf(device: DeviceFacet, errors: string | undefined): Generator<ExportedRow> {
+  const cells = deviceCells(device);
+  const codes: unknown = errors === undefined ? undefined : JSON.parse(errors);
+  for (const state of applicationStates(JSON.parse(device.text), codes)) {
+    yield { ...cells, ...applicationStateBody(state, device.at) };
+  }
 }
 
 /** Rows of a class; a list of plain values has one column. */
@@ -307,7 +312,7 @@ async function timelineTable(api: ApiDependencies, request: ApiRequest): Promise
   const { recordId } = await deviceOf(api, request);
   return { columns: EVENT_COLUMNS, pages: timelinePages() };
 
-  async function* timelinePages(): AsyncGenerator<readonly ExportedRow[]> {
+  async function* timelinePages(): AsyncGenerator<Rows> {
     let before: number | undefined;
     do {
       const after = before === undefined ? {} : { before };

@@ -1,4 +1,4 @@
-import { ProtocolError } from "@isthmus/shared/errors";
+import { QueryOptionError } from "../../protocol/query-option-error.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import {
   asLines,
@@ -76,5 +76,9 @@ async function stream(api: ApiDependencies, following: QueryFollowing, request: 
 function afterOf({ query }: ApiRequest): number {
   const text = query.get("after") ?? "0";
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new ProtocolError("odata-after", "after is the number of the last row that was seen");
+  throw new QueryOptionError(
+    "after",
+    "odata-after",
+    "after is the number of the last row that was seen",
+  );
 }
