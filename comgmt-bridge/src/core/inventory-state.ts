@@ -79,6 +79,22 @@ export interface Applied {
   readonly missing: number;
 }
 
+/** A scan of a kind that has come to its end, and what may be deleted by it. */
+export interface EndedScan extends Whose {
+  readonly beganAt: number;
+  /** 0 to 1: `deletions.maxShare` of the guardrails. */
+  readonly maxDeletedShare: number;
+  /** So many may go whatever their share: `deletions.minimum` of the guardrails. */
+  readonly minDeleted: number;
+}
+
+/** What a complete scan is about to delete, to be looked for once more by key. */
+export interface Leaving {
+  readonly keys: readonly string[];
+  /** Records that are there, with the keys nearest to those: whoever cannot see these says nothing of the others. */
+  readonly neighbours: readonly string[];
+}
+
 /** How a scan of a whole kind ended: records that were missing in this and in the one before are deleted, unless they are too many. */
 export interface ScanEnd {
   readonly deleted: number;
@@ -138,15 +154,9 @@ export interface InventoryState {
    * Records that were missing throughout this scan and the last complete one are deleted, all or none: if they are more than `minDeleted` and more
    * than `maxDeletedShare` of the kind, they wait, and those go that were approved before.
    */
-  endScan(
-    argument: Whose & {
-      readonly beganAt: number;
-      /** 0 to 1: `deletions.maxShare` of the guardrails. */
-      readonly maxDeletedShare: number;
-      /** So many may go whatever their share: `deletions.minimum` of the guardrails. */
-      readonly minDeleted: number;
-    },
-  ): ScanEnd;
+  endScan(argument: EndedScan): ScanEnd;
+  /** What `endScan` would delete now without anybody's approval: the first of them, in the order of their keys. */
+  leaving(argument: EndedScan): Leaving;
   /** Somebody ran `deletions approve`: what waits may go at the end of the next scan in which it is still missing. Audited. */
   approveDeletions(argument: {
     readonly source: string;

@@ -1,6 +1,6 @@
 import type { RecordKind, SourceType } from "@isthmus/shared/link/inventory-messages";
 import type { ClientEventSink } from "./client-events.ts";
-import type { Applied, KeyBounds, ReadRecord, ScanEnd } from "./inventory-state.ts";
+import type { Applied, KeyBounds, Leaving, ReadRecord, ScanEnd } from "./inventory-state.ts";
 import type { PackedRecords } from "./packed-records.ts";
 
 /**
@@ -66,6 +66,8 @@ export interface InventorySink {
     reading: KeyedReading,
     tombstones?: readonly string[],
   ): Promise<Applied>;
+  /** See `InventoryState.leaving`. */
+  leaving(kind: RecordKind, beganAt: number): Promise<Leaving>;
   /** Only after a scan in which every range was read or passed over; tells the digest, too. */
   endScan(kind: RecordKind, beganAt: number): Promise<ScanEnd>;
   /** What the source wrote down for its next run: a stamp, a DirSync cookie, how far a scan came. */

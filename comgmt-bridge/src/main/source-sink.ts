@@ -3,7 +3,7 @@ import type { Clock } from "@isthmus/shared/clock";
 import { INVENTORY_STREAM, type RecordKind } from "@isthmus/shared/link/inventory-messages";
 import type { Store } from "@isthmus/shared/store/store";
 import type { ClientEventSink } from "../core/client-events.ts";
-import type { Applied, KeyBounds, ScanEnd } from "../core/inventory-state.ts";
+import type { Applied, KeyBounds, Leaving, ScanEnd } from "../core/inventory-state.ts";
 import type { InventorySink, KeyedReading, RangeReading } from "../core/ports.ts";
 import type { BridgeOperations } from "../store/module.ts";
 import type { SourceObserver } from "./source-observer.ts";
@@ -95,10 +95,13 @@ export class SourceSink implements InventorySink {
     return applied;
   }
 
+  leaving(kind: RecordKind, beganAt: number): Promise<Leaving> {
+    return this.#options.store.run("leaving", this.#ended(kind, beganAt));
+  }
+
   async endScan(kind: RecordKind, beganAt: number): Promise<ScanEnd> {
-    const { store, deletions, observer } = this.#options;
-    const limits = { maxDeletedShare: deletions.maxShare, minDeleted: deletions.minimum };
-    const end = await store.run("endScan", { ...this.#whose(kind), beganAt, ...limits });
+    const { store, observer } = this.#options;
+    const end = await store.run("endScan", this.#ended(kind, beganAt));
     await store.run("tellDigest", this.#whose(kind));
     this.#wake();
     observer.scanEnded(kind);
@@ -117,6 +120,11 @@ export class SourceSink implements InventorySink {
 
   progress(kind: RecordKind, read: number, expected: number | undefined): void {
     this.#options.observer.progress(kind, read, expected);
+  }
+
+  #ended(kind: RecordKind, beganAt: number) {
+    const { maxShare, minimum } = this.#options.deletions;
+    return { ...this.#whose(kind), beganAt, maxDeletedShare: maxShare, minDeleted: minimum };
   }
 
   #whose(kind: RecordKind) {

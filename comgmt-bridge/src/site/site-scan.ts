@@ -20,6 +20,7 @@ import {
   withoutKind,
 } from "../core/scan-progress.ts";
 import { msUntil } from "../core/wait-until.ts";
+import { lastLook } from "./last-look.ts";
 import { nextKeyBehind } from "./next-key.ts";
 import { pageKeyOf } from "./page-hash.ts";
 import { type Outcome, patiently } from "./patience.ts";
@@ -132,8 +133,23 @@ export class SiteScan {
 
   async #scanKind(tables: KindOfSite, signal: AbortSignal): Promise<void> {
     await this.#sink.ready(signal);
-    if (tables.isInRanges) await this.#scanRanges(tables, signal);
-    else await this.#tried(() => this.#scanWhole(tables, signal), signal);
+    if (!tables.isInRanges) {
+      await this.#tried(() => this.#scanWhole(tables, signal), signal);
+      return;
+    }
+    await this.#scanRanges(tables, signal);
+    if (!this.#progress.hasFailed) await this.#lookOnceMore(tables, signal);
+  }
+
+  /** What is there after all is missing no more. */
+  async #lookOnceMore(tables: KindOfSite, signal: AbortSignal): Promise<void> {
+    const { kindBeganAt, beganAt } = this.#progress;
+    const leaving = await this.#sink.leaving(tables.kind, kindBeganAt ?? beganAt);
+    if (leaving.keys.length === 0) return;
+    const asking = { lane: "snapshot", signal } as const;
+    const look = () => lastLook(this.#reading, tables, leaving, asking);
+    const looked = await this.#tried(look, signal);
+    if (looked.isDone) await this.#sink.applyChanges(tables.kind, looked.value);
   }
 
   async #scanWhole(tables: KindOfSite, signal: AbortSignal): Promise<void> {

@@ -6,7 +6,7 @@ import { tellEvent } from "./inventory-entries.ts";
 import { applyChanges, applyRange, passOverRange } from "./inventory-readings.ts";
 import { sourceState, takeLease } from "./inventory-telling.ts";
 import { kindState, pagesOf } from "./kind-state.ts";
-import { approveDeletions, endScan, MISSING, waitingDeletions } from "./scan-end.ts";
+import { approveDeletions, endScan, leaving, MISSING, waitingDeletions } from "./scan-end.ts";
 
 /** Own limit: kinds of all sources, far above what any site has. */
 const MAX_KINDS = 1_000;
@@ -18,6 +18,7 @@ export const inventoryOperations = {
   passOverRange,
   applyChanges,
   endScan,
+  leaving,
   approveDeletions,
   waitingDeletions,
   tellDigest,

@@ -43,6 +43,12 @@ class Scans {
     return this.end(beganAt, limits);
   }
 
+  leaving(beganAt: number, limits: { share?: number; minimum?: number } = {}) {
+    const { share = 0, minimum = 5 } = limits;
+    const allowed = { maxDeletedShare: share, minDeleted: minimum };
+    return this.store.run("leaving", { ...WHOSE, at: this.now, beganAt, ...allowed });
+  }
+
   deleted(): Extract<InventoryEntry, { type: "deleted" }>[] {
     return this.store.told().filter((entry) => entry.type === "deleted");
   }
@@ -68,6 +74,34 @@ test("what is missing from two complete scans is deleted, with both as evidence"
     },
   ]);
   expect(scans.store.run("sourceFigures", {})).toMatchObject([{ records: 1, missing: 0 }]);
+});
+
+test("what a scan is about to delete is named before, with the records nearest to it", () => {
+  const scans = new Scans();
+  const [all, left] = [upTo(50), upTo(50).filter((key) => key !== 25 && key !== 30)];
+  scans.scan(all);
+  scans.scan(left);
+  const beganAt = scans.now;
+  scans.read(left);
+  const { keys, neighbours } = scans.leaving(beganAt);
+  expect(keys).toEqual(["25", "30"]);
+  const near = [...all.slice(4, 24).reverse(), ...all.slice(30)];
+  expect(neighbours).toEqual(near.map(String));
+  expect(scans.leaving(beganAt, { minimum: 1 })).toEqual({ keys: [], neighbours: [] });
+  expect(scans.end(beganAt)).toEqual({ deleted: 2, waiting: 0 });
+});
+
+test("nothing is about to be deleted by a first scan, nor what an approval lets go", () => {
+  const scans = new Scans();
+  expect(scans.leaving(0)).toEqual({ keys: [], neighbours: [] });
+  scans.scan([1, 2]);
+  scans.scan([1], { minimum: 0 });
+  scans.scan([1], { minimum: 0 });
+  scans.store.run("approveDeletions", { source: "CM1", kind: "device", by: "ada", at: scans.now });
+  const beganAt = scans.now;
+  scans.read([1]);
+  expect(scans.leaving(beganAt, { minimum: 0 })).toEqual({ keys: [], neighbours: [] });
+  expect(scans.end(beganAt, { minimum: 0 }).deleted).toBe(1);
 });
 
 test("a record that is back in the second scan is no candidate any more", () => {

@@ -1,12 +1,17 @@
 import { recordAudit } from "@isthmus/shared/kernel/audit-operations";
 import { MAX_EVENT_KEYS, MAX_WANTED_KEYS } from "@isthmus/shared/link/inventory-messages";
-import type { SqlValue, Transaction } from "@isthmus/shared/store/transaction";
-import type { InventoryState, ScanEnd, WaitingDeletion } from "../core/inventory-state.ts";
+import type { Row, SqlValue, Transaction } from "@isthmus/shared/store/transaction";
+import type {
+  EndedScan,
+  InventoryState,
+  Leaving,
+  ScanEnd,
+  WaitingDeletion,
+} from "../core/inventory-state.ts";
 import { tellDeleted, tellEvent } from "./inventory-entries.ts";
 import { sourceState, Telling } from "./inventory-telling.ts";
 import { countRecords, findKind, forgetPagesAt, type KindState, kindState } from "./kind-state.ts";
 
-type EndedScan = Parameters<InventoryState["endScan"]>[0];
 type Scan = NonNullable<KindState["lastScan"]>;
 
 /**
@@ -17,6 +22,9 @@ const CANDIDATE = "kind_id = ? AND missed_after < ? AND missed_at >= ?";
 /** Few records are missing; left alone SQLite looks at all of a kind, where it has not yet counted them. */
 export const MISSING = "record_state INDEXED BY record_state_missing";
 const WAITING = "waits = 1 AND approved_by IS NULL";
+/** Own limits: records that are looked for once more before they go, and those on either side of them that have to be seen meanwhile. */
+const MAX_LOOKED_FOR = 1_000;
+const NEIGHBOURS = 20;
 
 /** See `InventoryState.endScan`. */
 export function endScan(transaction: Transaction, argument: EndedScan): ScanEnd {
@@ -44,15 +52,13 @@ export function endScan(transaction: Transaction, argument: EndedScan): ScanEnd 
   return { deleted, waiting };
 }
 
-function deleteMissing(
+/** Values of `CANDIDATE`, and whether all of them may go. */
+function candidates(
   transaction: Transaction,
-  telling: Telling,
   kind: KindState,
-  scan: Scan,
-  { maxDeletedShare, minDeleted }: EndedScan,
-): number {
-  if (kind.lastScan === undefined) return 0;
-  const candidate: readonly SqlValue[] = [kind.id, kind.completeScans, scan.beganAt];
+  { beganAt, maxDeletedShare, minDeleted }: EndedScan,
+): { readonly candidate: readonly SqlValue[]; readonly mayAll: boolean } {
+  const candidate = [kind.id, kind.completeScans, beganAt];
   const { unapproved, suspected } = transaction.get(
     `SELECT count(*) FILTER (WHERE approved_by IS NULL) AS unapproved,
        count(*) FILTER (WHERE is_suspected = 1) AS suspected
@@ -60,7 +66,44 @@ function deleteMissing(
     ...candidate,
   ) as { unapproved: number; suspected: number };
   const allowed = Math.max(minDeleted, Math.floor(maxDeletedShare * (kind.records + suspected)));
-  const mayAll = unapproved <= allowed;
+  return { candidate, mayAll: unapproved <= allowed };
+}
+
+/** See `InventoryState.leaving`. */
+export function leaving(transaction: Transaction, argument: EndedScan): Leaving {
+  const kind = kindState(transaction, argument);
+  const { candidate, mayAll } = candidates(transaction, kind, argument);
+  if (kind.lastScan === undefined || !mayAll) return { keys: [], neighbours: [] };
+  const rows = transaction.all(
+    `SELECT key, number FROM record_state WHERE ${CANDIDATE} AND approved_by IS NULL ORDER BY number, key LIMIT ?`,
+    ...candidate,
+    MAX_LOOKED_FOR,
+  );
+  const [first, last] = [rows[0], rows.at(-1)].map((row) => Number(row?.["number"]));
+  const there = (where: string, order: string, number: number | undefined) =>
+    transaction.all(
+      `SELECT key FROM record_state WHERE kind_id = ? AND number ${where} ? AND missed_after IS NULL AND is_suspected = 0
+       ORDER BY number ${order} LIMIT ?`,
+      kind.id,
+      number ?? 0,
+      NEIGHBOURS,
+    );
+  const neighbours =
+    rows.length === 0 ? [] : [...there("<", "DESC", first), ...there(">", "ASC", last)];
+  return { keys: rows.map(keyOf), neighbours: neighbours.map(keyOf) };
+}
+
+const keyOf = (row: Row) => String(row["key"]);
+
+function deleteMissing(
+  transaction: Transaction,
+  telling: Telling,
+  kind: KindState,
+  scan: Scan,
+  argument: EndedScan,
+): number {
+  if (kind.lastScan === undefined) return 0;
+  const { candidate, mayAll } = candidates(transaction, kind, argument);
   if (!mayAll) {
     transaction.run(
       `UPDATE record_state SET waits = 1, waits_since = CASE waits WHEN 1 THEN waits_since ELSE ? END WHERE ${CANDIDATE}`,

@@ -73,6 +73,7 @@ export function rememberingSink(before?: RememberingSink): RememberingSink {
       rounds.push({ kind, records: records.length, gone });
       return { changed: records.length, missing: 0 };
     },
+    leaving: async () => ({ keys: [], neighbours: [] }),
     endScan: async () => ({ deleted: 0, waiting: 0 }),
     cursor: async (name) => cursors.get(name),
     async keepCursor(name, value) {

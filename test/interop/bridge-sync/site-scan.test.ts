@@ -1,6 +1,6 @@
 import { readParamsDefinition } from "@isthmus/comgmt-bridge/protocol/admin-service/script-definition";
 import { until } from "@isthmus/shared/testing/until";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { FIRST, nameOf, SyncedSite } from "./synced-site.ts";
 
 /** The bridge's scan of a simulated site, into the bridge's own store. */
@@ -105,6 +105,44 @@ test("devices far behind the others are found, and all of them when they go", as
     synced.site.change({ kind: "remove", resourceId: FIRST + index });
   }
   await until(async () => (await synced.told()).size === 3, "the deletions", 60_000);
+});
+
+describe("rights that are narrowed", () => {
+  /** Hides some 7 devices of 700, few enough to be deleted, while ranges are read. */
+  const FEW = 0.99;
+
+  test("while the ranges of each scan are read: what is there when it is asked for by key is not deleted", async () => {
+    await using synced = await SyncedSite.start();
+    synced.with({
+      onRangesRead: () => synced.site.narrow(1),
+      onScanEnded: () => synced.site.narrow(FEW),
+    });
+    synced.run();
+    await synced.untilScans(5);
+    await synced.end();
+    expect((await synced.told()).size).toBe(700);
+    expect(synced.deletions).toBe(0);
+  });
+
+  test("while what is missing is asked for: a scan whose other records are hidden deletes nothing", async () => {
+    await using synced = await SyncedSite.start();
+    let isNarrow = false;
+    synced.with({
+      onRangesRead: () => isNarrow && synced.site.narrow(0.3),
+      onScanEnded: () => isNarrow && synced.site.narrow(FEW),
+    });
+    synced.run();
+    await synced.untilScans(1);
+    isNarrow = true;
+    synced.site.narrow(FEW);
+    await until(() => synced.faults.includes("page-narrowed"), "the look that is refused", 60_000);
+    isNarrow = false;
+    synced.site.narrow(1);
+    synced.site.change({ kind: "remove", resourceId: FIRST + 6 });
+    await synced.untilTold(FIRST + 6, (device) => device === undefined);
+    expect((await synced.told()).size).toBe(699);
+    expect(synced.deletions).toBe(1);
+  });
 });
 
 test("only members of the collections that are wanted are devices for us", async () => {

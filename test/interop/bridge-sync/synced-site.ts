@@ -44,6 +44,9 @@ export interface SyncedSiteOptions {
   readonly clientEventsPerHour?: number;
   /** The system's unless given. */
   readonly clock?: Clock;
+  /** Called when all ranges of a scan of devices were read, and when it has ended. */
+  readonly onRangesRead?: () => void;
+  readonly onScanEnded?: () => void;
 }
 
 /** A record as the entries of the stream have it. */
@@ -74,6 +77,8 @@ export class SyncedSite implements AsyncDisposable {
   #position = 0;
   readonly #records = new Map<string, Map<string, Record<string, unknown>>>();
   readonly events: string[] = [];
+  /** Records that were told as deleted. */
+  deletions = 0;
   /** By device, in the order in which they were told. */
   readonly clientEvents = new Map<string, ClientEvent[]>();
 
@@ -162,7 +167,20 @@ export class SyncedSite implements AsyncDisposable {
     const { store, observer } = this;
     const deletions = { maxShare: 0.02, minimum: 5 };
     const of = { source: SOURCE, lease: LEASE, store, clock: systemClock, observer, deletions };
-    return new SourceSink({ ...of, wake: () => {} });
+    const { onRangesRead = () => {}, onScanEnded = () => {} } = this.#options;
+    const sink = new SourceSink({ ...of, wake: () => {} });
+    const [leaving, endScan] = [sink.leaving.bind(sink), sink.endScan.bind(sink)];
+    return Object.assign(sink, {
+      leaving(kind: RecordKind, beganAt: number) {
+        if (kind === "device") onRangesRead();
+        return leaving(kind, beganAt);
+      },
+      async endScan(kind: RecordKind, beganAt: number) {
+        const ended = await endScan(kind, beganAt);
+        if (kind === "device") onScanEnded();
+        return ended;
+      },
+    });
   }
 
   async end(): Promise<void> {
@@ -224,6 +242,7 @@ export class SyncedSite implements AsyncDisposable {
       ]);
     }
     if (entry.type === "deleted") {
+      this.deletions += entry.keys.length;
       for (const key of entry.keys) this.#records.get(entry.kind)?.delete(key);
     }
     if (entry.type !== "records") return;
