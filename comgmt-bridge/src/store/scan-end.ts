@@ -71,29 +71,30 @@ function candidates(
 
 /** See `InventoryState.leaving`. */
 export function leaving(transaction: Transaction, argument: EndedScan): Leaving {
+  const nothing = { keys: [], neighbours: [] };
   const kind = kindState(transaction, argument);
+  if (kind.lastScan === undefined) return nothing;
   const { candidate, mayAll } = candidates(transaction, kind, argument);
-  if (kind.lastScan === undefined || !mayAll) return { keys: [], neighbours: [] };
+  if (!mayAll) return nothing;
   const rows = transaction.all(
-    `SELECT key, number FROM record_state WHERE ${CANDIDATE} AND approved_by IS NULL ORDER BY number, key LIMIT ?`,
+    `SELECT key, number FROM ${MISSING} WHERE ${CANDIDATE} AND approved_by IS NULL ORDER BY number, key LIMIT ?`,
     ...candidate,
     MAX_LOOKED_FOR,
   );
-  const [first, last] = [rows[0], rows.at(-1)].map((row) => Number(row?.["number"]));
-  const there = (where: string, order: string, number: number | undefined) =>
+  const [first, last] = [rows[0], rows.at(-1)];
+  if (first === undefined || last === undefined) return nothing;
+  const there = (where: string, order: string, { number = null }: Row) =>
     transaction.all(
       `SELECT key FROM record_state WHERE kind_id = ? AND number ${where} ? AND missed_after IS NULL AND is_suspected = 0
        ORDER BY number ${order} LIMIT ?`,
       kind.id,
-      number ?? 0,
+      number,
       NEIGHBOURS,
     );
-  const neighbours =
-    rows.length === 0 ? [] : [...there("<", "DESC", first), ...there(">", "ASC", last)];
+  const neighbours = [...there("<", "DESC", first), ...there(">", "ASC", last)];
+  const keyOf = (row: Row) => String(row["key"]);
   return { keys: rows.map(keyOf), neighbours: neighbours.map(keyOf) };
 }
-
-const keyOf = (row: Row) => String(row["key"]);
 
 function deleteMissing(
   transaction: Transaction,
