@@ -80,6 +80,40 @@ napi_value addon_counters(napi_env env, napi_callback_info info) {
   return object;
 }
 
+static napi_value numbers(napi_env env, const uint64_t *values, uint32_t count) {
+  napi_value array, number;
+  napi_create_array_with_length(env, count, &array);
+  for (uint32_t at = 0; at < count; at++) {
+    napi_create_double(env, (double)values[at], &number);
+    napi_set_element(env, array, at, number);
+  }
+  return array;
+}
+
+/* `{ tunnel, direction, packets, microseconds }` of each packet thread, up and down; `packets` is by bucket, as in latency.h. */
+napi_value addon_latencies(napi_env env, napi_callback_info info) {
+  static const char *const WAYS[LATENCY_WAYS] = {[LATENCY_UP] = "up", [LATENCY_DOWN] = "down"};
+  (void)info;
+  napi_value array;
+  uint32_t at = 0;
+  napi_create_array(env, &array);
+  for (unsigned worker = 0; worker < addon_workers(); worker++) {
+    for (enum latency_way way = 0; way < LATENCY_WAYS; way++) {
+      struct latency latency;
+      if (!worker_latency(worker, way, &latency)) continue;
+      napi_value object, text;
+      napi_create_object(env, &object);
+      set_number(env, object, "tunnel", worker);
+      napi_create_string_utf8(env, WAYS[way], NAPI_AUTO_LENGTH, &text);
+      napi_set_named_property(env, object, "direction", text);
+      napi_set_named_property(env, object, "packets", numbers(env, latency.packets, LATENCY_BUCKETS));
+      set_number(env, object, "microseconds", (double)latency.sum_us);
+      napi_set_element(env, array, at++, object);
+    }
+  }
+  return array;
+}
+
 static napi_value value_of(napi_env env, const struct session_counters *session) {
   napi_value object, flag;
   napi_create_object(env, &object);

@@ -92,6 +92,7 @@ static const struct {
     {"closeSession", addon_close_session},
     {"tryTunnel", addon_try_tunnel},
     {"counters", addon_counters},
+    {"latencies", addon_latencies},
     {"sessions", addon_sessions},
 };
 

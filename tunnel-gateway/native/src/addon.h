@@ -31,6 +31,7 @@ napi_value addon_try_tunnel(napi_env env, napi_callback_info info);
 
 /* --- addon-counters.c --- */
 napi_value addon_counters(napi_env env, napi_callback_info info);
+napi_value addon_latencies(napi_env env, napi_callback_info info);
 napi_value addon_sessions(napi_env env, napi_callback_info info);
 
 /* How many packet threads run. */

@@ -75,7 +75,7 @@ static void send_segments(struct session *session, struct segmenter *segmenter, 
   bool is_syn = view->protocol == PROTOCOL_TCP && (view->tcp_flags & TCP_SYN) != 0;
   for (size_t length; (length = segment_length(segmenter)) > 0;) {
     if (pace_is_full(worker)) {
-      worker->rest = (struct rest){session, *view, *segmenter, mtu};
+      worker->rest = (struct rest){session, *view, *segmenter, worker->came_us, mtu};
       return;
     }
     segment_next(segmenter, packet);
@@ -154,7 +154,10 @@ static void tun_failed(struct worker *worker, const char *error) {
 static void send_rest(struct worker *worker) {
   struct rest rest = worker->rest;
   worker->rest.session = NULL;
-  if (rest.session != NULL) send_segments(rest.session, &rest.segmenter, &rest.view, rest.mtu);
+  if (rest.session == NULL) return;
+  worker->came_us = rest.came_us;
+  send_segments(rest.session, &rest.segmenter, &rest.view, rest.mtu);
+  worker->came_us = worker->now_us;
 }
 
 bool down_receive(struct worker *worker) {

@@ -94,9 +94,22 @@ static bool send_segmented(struct session *session, const uint8_t *bytes, size_t
   return sendmsg(session->dtls.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
-static void send_one(struct session *session, const uint8_t *bytes, size_t length) {
+static bool send_one(struct session *session, const uint8_t *bytes, size_t length) {
   while (session->dtls.failure == NULL && !send_segmented(session, bytes, length, length))
-    if (!judge_error(session, errno, false)) return;
+    if (!judge_error(session, errno, false)) return false;
+  return true;
+}
+
+/* False: the kernel did not take all of it. */
+static bool send_all(struct session *session, const uint8_t *bytes, size_t length, size_t segment) {
+  while (session->dtls.failure == NULL && session->dtls.can_segment && length > segment) {
+    if (send_segmented(session, bytes, length, segment)) return true;
+    if (!judge_error(session, errno, true)) return false;
+  }
+  bool is_whole = true;
+  for (size_t at = 0; at < length && session->dtls.failure == NULL; at += segment)
+    is_whole &= send_one(session, bytes + at, length - at < segment ? length - at : segment);
+  return is_whole && session->dtls.failure == NULL;
 }
 
 void dtls_flush(struct worker *worker) {
@@ -107,12 +120,8 @@ void dtls_flush(struct worker *worker) {
   out->length = 0;
   if (session == NULL || length == 0) return;
   pace_sent(session, length);
-  while (session->dtls.failure == NULL && session->dtls.can_segment && length > out->segment) {
-    if (send_segmented(session, out->bytes, length, out->segment)) return;
-    if (!judge_error(session, errno, true)) return;
-  }
-  for (size_t at = 0; at < length && session->dtls.failure == NULL; at += out->segment)
-    send_one(session, out->bytes + at, length - at < out->segment ? length - at : out->segment);
+  if (send_all(session, out->bytes, length, out->segment))
+    count_latency(worker, LATENCY_DOWN, out->waiting.since_us, out->waiting.packets);
 }
 
 void dtls_flush_due(struct worker *worker) {
@@ -130,6 +139,7 @@ static bool emit(void *owner, const uint8_t *bytes, size_t length) {
   if (out->length == 0) {
     out->session = session;
     out->segment = length;
+    out->waiting = (struct waiting){.since_us = session->worker->came_us};
     out->is_closed = false;
   }
   if (length < out->segment) out->is_closed = true;
@@ -148,6 +158,7 @@ bool dtls_send(struct session *session, uint8_t type, uint8_t *payload, size_t l
     dtls_fail(session, "DTLS");
     return false;
   }
+  if (type == CSTP_DATA) session->worker->dtls_out.waiting.packets++;
   drain_sent(&dtls->drain, length);
   timers_buffers_used(session, &dtls->has_large_buffers);
   dtls->last_sent_ms = session->worker->now_ms;

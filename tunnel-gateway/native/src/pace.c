@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <time.h>
+#include "clock.h"
 #include "worker-state.h"
 
 /* Ours. A client's socket holds 93 full datagrams, 70 while it is being read; these are 93, of which the client has taken some that TCP
@@ -74,19 +75,13 @@ bool pace_is_full(const struct worker *worker) {
          (out->is_closed || out->length >= SEGMENTS_PER_SEND * out->segment || out->length + out->segment > sizeof out->bytes);
 }
 
-static uint64_t clock_us(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 bool pace_holds(struct worker *worker, uint32_t *left_us) {
   struct pace *pace = &worker->pace;
   if (!pace_keeps(worker)) {
     pace->held_since_us = 0;
     return false;
   }
-  uint64_t now_us = clock_us();
+  uint64_t now_us = clock_us(CLOCK_MONOTONIC);
   if (pace->held_since_us == 0) pace->held_since_us = now_us;
   uint64_t until_us = pace->held_since_us + drain_patience_us(&pace->last->dtls.drain);
   if (now_us < until_us) {

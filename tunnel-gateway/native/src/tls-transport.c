@@ -98,6 +98,8 @@ void tls_flush(struct worker *worker) {
   /* Behind what waits already; epoll says when. */
   size_t taken = tls_backlog(&session->tls) > 0 ? 0 : send_some(session, out->bytes, length);
   if (taken < length) append_backlog(session, out->bytes + taken, length - taken);
+  /* What waits for a client to read says nothing of this side. */
+  else count_latency(worker, LATENCY_DOWN, out->waiting.since_us, out->waiting.packets);
 }
 
 void tls_writable(struct session *session) {
@@ -119,6 +121,7 @@ static bool emit(void *owner, const uint8_t *bytes, size_t length) {
     tls_fail(session, "a record without end");
     return true;
   }
+  if (out->length == 0) out->waiting = (struct waiting){.since_us = session->worker->came_us};
   out->session = session;
   memcpy(out->bytes + out->length, bytes, length);
   out->length += length;
@@ -162,6 +165,7 @@ bool tls_send(struct session *session, uint8_t type, uint8_t *payload, size_t le
     tls_fail(session, "TLS");
     return false;
   }
+  if (type == CSTP_DATA) session->worker->tls_out.waiting.packets++;
   spend_key(tls);
   timers_buffers_used(session, &tls->has_large_buffers);
   tls->last_sent_ms = session->worker->now_ms;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include "clock.h"
 #include "coalesce.h"
 #include "cstp.h"
 #include "flow-table.h"
@@ -51,16 +52,24 @@ struct policy_place {
   struct policy *policy; /* NULL: nothing may pass */
 };
 
+/* What waits for a write: packets, and when the first of them came. */
+struct waiting {
+  uint64_t since_us;
+  uint32_t packets;
+};
+
 /* Sealed bytes of one session on their way to its socket. */
 struct tls_out {
   struct session *session;
   size_t length;
+  struct waiting waiting;
   uint8_t bytes[TLS_OUT_BYTES];
 };
 
 struct dtls_out {
   struct session *session;
   size_t length, segment;
+  struct waiting waiting;
   bool is_closed; /* the last record was shorter than `segment` */
   uint8_t bytes[DTLS_OUT_BYTES];
 };
@@ -70,6 +79,7 @@ struct rest {
   struct session *session; /* NULL: nothing */
   struct packet view;
   struct segmenter segmenter;
+  uint64_t came_us;
   uint16_t mtu;
 };
 
@@ -100,6 +110,9 @@ struct worker {
   uint64_t recent_packets; /* handled lately, fading; see worker.c */
 
   uint64_t counters[WORKER_COUNTERS];
+  struct latency latency[LATENCY_WAYS];
+  uint64_t came_us;  /* the thread woke for the packet that it handles */
+  uint64_t up_timed; /* of COUNT_PACKETS_UP, how many `latency` has */
   struct coalescer coalescer;
   struct tls_out tls_out;
   struct dtls_out dtls_out;
@@ -125,6 +138,11 @@ static inline void add_to(uint64_t *counter, uint64_t number) {
   __atomic_store_n(counter, *counter + number, __ATOMIC_RELAXED);
 }
 static inline void count(struct worker *worker, enum worker_counter counter) { add_to(&worker->counters[counter], 1); }
+
+/* So many packets that came at `since_us` or later were written just now. */
+static inline void count_latency(struct worker *worker, enum latency_way way, uint64_t since_us, uint64_t packets) {
+  if (packets > 0) latency_count(&worker->latency[way], clock_us(CLOCK_MONOTONIC) - since_us, packets);
+}
 
 static inline void count_drop(struct session *session, enum worker_counter reason) {
   count(session->worker, reason);

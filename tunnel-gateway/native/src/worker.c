@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "events.h"
 #include "worker-start.h"
 #include "worker-state.h"
@@ -35,15 +36,10 @@ bool worker_watch(struct worker *worker, int operation, int fd, uint32_t events,
   return epoll_ctl(worker->epoll_fd, operation, fd, &event) == 0;
 }
 
-static uint64_t clock_us(clockid_t clock) {
-  struct timespec now;
-  clock_gettime(clock, &now);
-  return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static void read_clock(struct worker *worker) {
   worker->now_us = clock_us(CLOCK_MONOTONIC);
   worker->now_ms = worker->now_us / 1000;
+  worker->came_us = worker->now_us;
 }
 
 static void session_ready(struct worker *worker, const struct epoll_event *event) {
@@ -244,6 +240,12 @@ void worker_counters(unsigned index, uint64_t counters[WORKER_COUNTERS]) {
   struct worker *worker = worker_at(index);
   for (int counter = 0; counter < WORKER_COUNTERS; counter++)
     counters[counter] = worker == NULL ? 0 : __atomic_load_n(&worker->counters[counter], __ATOMIC_RELAXED);
+}
+
+bool worker_latency(unsigned index, enum latency_way way, struct latency *latency) {
+  struct worker *worker = worker_at(index);
+  if (worker != NULL) latency_copy(latency, &worker->latency[way]);
+  return worker != NULL;
 }
 
 static uint64_t load(const uint64_t *counter) { return __atomic_load_n(counter, __ATOMIC_RELAXED); }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "latency.h"
 #include "openssl-api.h"
 #include "policy.h"
 #include "wire.h"
@@ -87,6 +88,8 @@ enum worker_counter {
   WORKER_COUNTERS
 };
 void worker_counters(unsigned worker, uint64_t counters[WORKER_COUNTERS]);
+/* False: there is no such worker. */
+bool worker_latency(unsigned worker, enum latency_way way, struct latency *latency);
 
 struct session_counters {
   uint32_t id;

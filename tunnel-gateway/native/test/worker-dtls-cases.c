@@ -84,11 +84,11 @@ static void many_datagrams_leave_in_one_send(void) {
   uint8_t bytes[1200] = {1};
   client_send(dtls, CSTP_DATA, packet, udp_packet(packet, 5));
   CHECK(recv(fd, bytes, sizeof bytes, 0) == 0);
-  uint64_t sends = counter(COUNT_UDP_SENDS), packets = counter(COUNT_PACKETS_DOWN);
+  uint64_t sends = counter(COUNT_UDP_SENDS), packets = counter(COUNT_PACKETS_DOWN), down = timed(LATENCY_DOWN);
   for (int number = 0; number < 60; number++) send_udp(fd, 5, bytes, sizeof bytes);
   for (int number = 0; number < 60; number++)
     CHECK(client_receive(dtls, &frame_type, payload, &payload_length) && frame_type == CSTP_DATA && payload_length == 1228);
-  UNTIL(counter(COUNT_PACKETS_DOWN) == packets + 60);
+  UNTIL(counter(COUNT_PACKETS_DOWN) == packets + 60 && timed(LATENCY_DOWN) == down + 60);
   printf("  60 datagrams in %lu sends\n", (unsigned long)(counter(COUNT_UDP_SENDS) - sends));
   close(fd);
   client_free(dtls);

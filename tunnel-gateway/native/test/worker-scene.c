@@ -65,6 +65,18 @@ uint64_t counter(enum worker_counter which) {
   return counters[which];
 }
 
+uint64_t timed(enum latency_way way) {
+  struct latency latency;
+  uint64_t packets = 0, least_us = 0;
+  CHECK(worker_latency(0, way, &latency));
+  for (int bucket = 0; bucket < LATENCY_BUCKETS; bucket++) {
+    packets += latency.packets[bucket];
+    if (bucket > 0) least_us += latency.packets[bucket] * ((uint64_t)LATENCY_FIRST_US << (bucket - 1));
+  }
+  CHECK(latency.sum_us >= least_us);
+  return packets;
+}
+
 struct session_options options(uint32_t id, uint32_t slot) {
   return (struct session_options){.id = id, .slot = slot, .has_ipv4 = true, .has_ipv6 = true, .mtu = 1400, .policy = POLICY};
 }

@@ -25,6 +25,8 @@ void scene_start(void);
 struct event *find_event(enum event_kind kind, uint32_t id);
 int count_events(enum event_kind kind, uint32_t id);
 uint64_t counter(enum worker_counter which);
+/* How many packets' latency is known. Fails where their sum is less than their buckets say. */
+uint64_t timed(enum latency_way way);
 
 struct session_options options(uint32_t id, uint32_t slot);
 struct client *open_client(uint32_t id, uint32_t slot);

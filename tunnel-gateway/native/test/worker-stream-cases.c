@@ -124,6 +124,7 @@ static void stream_over(uint32_t id, bool is_dtls, size_t megabytes, bool is_cut
   device.megabytes = megabytes;
   uint64_t reads = counter(COUNT_TUN_READS), writes = counter(COUNT_TUN_WRITES), up = counter(COUNT_PACKETS_UP);
   uint64_t down = counter(COUNT_PACKETS_DOWN), sum = 0;
+  uint64_t up_timed = timed(LATENCY_UP);
   int listening = listen_on_port();
   CHECK(pthread_create(&device.program, NULL, device_program, &device) == 0);
   int fd = accept(listening, NULL, NULL);
@@ -145,6 +146,7 @@ static void stream_over(uint32_t id, bool is_dtls, size_t megabytes, bool is_cut
     CHECK(device.is_whole && device.sum == sum);
     printf("  %lu packets up in %lu writes, %lu down in %lu reads\n", counter(COUNT_PACKETS_UP) - up,
            counter(COUNT_TUN_WRITES) - writes, counter(COUNT_PACKETS_DOWN) - down, counter(COUNT_TUN_READS) - reads);
+    UNTIL(timed(LATENCY_UP) - up_timed == counter(COUNT_PACKETS_UP) - up);
     if (is_dtls) client_free(device.client);
     close_client(tls, id);
   } else {

@@ -17,6 +17,7 @@
 
 static void packets_go_both_ways(void) {
   struct client *client = open_client(1, 3);
+  uint64_t up = timed(LATENCY_UP), down = timed(LATENCY_DOWN);
   for (uint16_t sequence = 0; sequence < 50; sequence++) ping_over(client, client, 3, sequence, sequence * 20u);
   client_send(client, CSTP_DATA, packet, echo_request_v6(packet, "fd77::103", "fd77::fe", 1));
   CHECK(client_receive(client, &frame_type, payload, &payload_length));
@@ -24,6 +25,7 @@ static void packets_go_both_ways(void) {
   struct session_counters sessions[2];
   CHECK(worker_sessions(0, sessions, 2) == 1);
   CHECK(sessions[0].id == 1 && sessions[0].packets_up == 51 && sessions[0].packets_down == 51 && sessions[0].has_tls);
+  UNTIL(timed(LATENCY_UP) == up + 51 && timed(LATENCY_DOWN) == down + 51);
   close_client(client, 1);
   CHECK(find_event(EVENT_SESSION_CLOSED, 1)->numbers[0] == 51);
 }
@@ -57,6 +59,7 @@ static void what_came_with_the_handover_is_read(void) {
 
 static void spoofed_packets_are_dropped(void) {
   struct client *client = open_client(4, 3);
+  uint64_t up = timed(LATENCY_UP);
   uint64_t spoofed = counter(COUNT_DROPPED_SPOOFED), malformed = counter(COUNT_DROPPED_MALFORMED);
   client_send(client, CSTP_DATA, packet, echo_request(packet, FIRST + 4, GATEWAY, 1, 10));
   client_send(client, CSTP_DATA, packet, echo_request_v6(packet, "fd77::104", "fd77::fe", 1));
@@ -68,6 +71,7 @@ static void spoofed_packets_are_dropped(void) {
   ping(client, 3, 2);
   CHECK(counter(COUNT_DROPPED_SPOOFED) == spoofed + 2);
   CHECK(counter(COUNT_DROPPED_MALFORMED) == malformed + 3);
+  UNTIL(timed(LATENCY_UP) == up + 1);
   close_client(client, 4);
 }
 
@@ -162,6 +166,8 @@ static void a_client_that_does_not_read_holds_little(void) {
     while (client_poll(client, &frame_type, payload, &payload_length) && payload_length == 1228) frames++;
   }
   printf("  %zu frames were kept\n", frames);
+  /* What waited for the client to read is not this side's. */
+  CHECK(timed(LATENCY_DOWN) + 100 < counter(COUNT_PACKETS_DOWN));
   CHECK(frames > 400 && frames < 2000);
   close_client(client, 10);
 }
