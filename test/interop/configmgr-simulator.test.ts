@@ -70,7 +70,12 @@ describe("a list", () => {
     ...["SMS_R_User", "SMS_Collection", "SMS_FullCollectionMembership", "SMS_CN_ClientStatus"],
     ...["SMS_Client_ComanagementState", "SMS_Application", "SMS_DeploymentInfo", "SMS_Site"],
     ...["SMS_AppDeploymentAssetDetails", "SMS_SoftwareUpdate", "SMS_UpdateComplianceStatus"],
-    ...["SMS_BoundaryGroup", "SMS_G_System_OPERATING_SYSTEM", "SMS_G_System_COMPUTER_SYSTEM"],
+    ...[
+      "SMS_BoundaryGroup",
+      "SMS_CombinedDeviceResources",
+      "SMS_G_System_OPERATING_SYSTEM",
+      "SMS_G_System_COMPUTER_SYSTEM",
+    ],
     ...["SMS_G_System_PC_BIOS", "SMS_G_System_LOGICAL_DISK", "SMS_G_System_WORKSTATION_STATUS"],
     ...["SMS_G_System_ADD_REMOVE_PROGRAMS_64", "SMS_GH_System_OPERATING_SYSTEM"],
   ])("of %s has rows", async (name) => {

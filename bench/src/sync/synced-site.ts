@@ -202,7 +202,7 @@ async function enrol(
   const { connectorId } = JSON.parse(answer) as { connectorId: string };
   const site = {
     ...{ source: SITE, inventoryClasses: classes, updateCompliance: hasUpdates },
-    applicationStates: hasApplicationStates,
+    ...{ applicationStates: hasApplicationStates, boundaryGroups: false },
     ...{ hotSeconds, truthMinutes },
   };
   const want: Want = async (more) => {

@@ -15,6 +15,7 @@ test("a site is named, and everything else has a default that the guardrails all
       ...{
         updateCompliance: true,
         applicationStates: true,
+        boundaryGroups: true,
         truthMinutes: 60,
         inventoryHours: 24,
         hotSeconds: 20,

@@ -126,6 +126,17 @@ const CUSTOM_PROPERTIES: SiteTable = {
   },
 };
 
+/**
+ * Names of the boundary groups that a device is in, as the site's console lists them: one text, with commas between. The site itself
+ * has it anew once a day.
+ */
+const BOUNDARY_GROUPS: SiteTable = {
+  ...wmiTable("SMS_CombinedDeviceResources"),
+  reading: "seldom",
+  rowsPerKey: 1,
+  content: { kind: "columns", facets: { boundaryGroups: ["BoundaryGroups"] } },
+};
+
 const UPDATE_COMPLIANCE: SiteTable = {
   ...wmiTable("SMS_UpdateComplianceStatus", ["MachineID"]),
   reading: "seldom",
@@ -185,6 +196,7 @@ export interface DeviceTablesWanted {
   readonly inventoryClasses: readonly string[];
   readonly isUpdateComplianceRead: boolean;
   readonly areApplicationStatesRead: boolean;
+  readonly areBoundaryGroupsRead: boolean;
 }
 
 export function deviceTables(wanted: DeviceTablesWanted): KindTables {
@@ -196,6 +208,7 @@ export function deviceTables(wanted: DeviceTablesWanted): KindTables {
       ...[DEVICE, CO_MANAGEMENT, CLIENT_HEALTH, MEMBERSHIP, CUSTOM_PROPERTIES, DEVICE_ACTIVITY],
       ...(wanted.isUpdateComplianceRead ? [UPDATE_COMPLIANCE] : []),
       ...(wanted.areApplicationStatesRead ? [APPLICATION_STATES, APPLICATION_ERRORS] : []),
+      ...(wanted.areBoundaryGroupsRead ? [BOUNDARY_GROUPS] : []),
       ...classes.map(inventoryTable),
     ],
     isInRanges: true,

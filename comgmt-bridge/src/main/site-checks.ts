@@ -34,6 +34,7 @@ const READ_CLASSES: readonly ReadClass[] = [
       inventoryClasses: DEFAULT_INVENTORY_CLASSES,
       isUpdateComplianceRead: true,
       areApplicationStatesRead: true,
+      areBoundaryGroupsRead: true,
     }),
     ...OTHER_KINDS,
   ].flatMap(({ spine, others }) => [spine, ...others]),

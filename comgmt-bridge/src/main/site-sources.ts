@@ -66,6 +66,7 @@ function sourceOf(
       inventoryClasses: wanted.inventoryClasses,
       isUpdateComplianceRead: wanted.updateCompliance,
       areApplicationStatesRead: wanted.applicationStates,
+      areBoundaryGroupsRead: wanted.boundaryGroups,
       collections: wanted.collections,
     },
     parts: { clock, random, pause: (ms, signal) => pauseFor(ms, undefined, { signal }) },

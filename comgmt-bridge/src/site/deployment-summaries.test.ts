@@ -8,6 +8,7 @@ import type { KindOfSite, LaidOutTable } from "./site-tables.ts";
 
 const { spine, others } = deviceTables({
   ...{ inventoryClasses: [], isUpdateComplianceRead: true, areApplicationStatesRead: true },
+  areBoundaryGroupsRead: false,
 });
 const laidOut = (table: LaidOutTable["table"]): LaidOutTable => ({
   ...{ table, keyName: "ResourceID", select: undefined, layout: table.id },

@@ -7,6 +7,7 @@ import type { LaidOutTable } from "./site-tables.ts";
 
 const { spine } = deviceTables({
   ...{ inventoryClasses: [], isUpdateComplianceRead: false, areApplicationStatesRead: false },
+  areBoundaryGroupsRead: false,
 });
 const laidOut: LaidOutTable = {
   ...{ table: spine, keyName: "ResourceId", select: undefined, layout: spine.id },

@@ -12,6 +12,7 @@ const { spine, others } = deviceTables({
   inventoryClasses: [BIOS, DISKS],
   isUpdateComplianceRead: true,
   areApplicationStatesRead: true,
+  areBoundaryGroupsRead: true,
 });
 const laidOut = (table: LaidOutTable["table"]): LaidOutTable => ({
   ...{ table, keyName: SYSTEM_KEYS[0] ?? "", select: undefined, layout: table.id },

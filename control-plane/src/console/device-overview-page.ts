@@ -1,15 +1,20 @@
 import { actionWords } from "../core/action-words.ts";
-import { facts, state, table, text, time } from "./cells.ts";
+import { address, facts, state, table, text, time } from "./cells.ts";
 import type { ConsoleApi, Entity } from "./console-api.ts";
 import { actionLinks } from "./device-actions.ts";
-import { devicePage, type ShownDevice } from "./device-frame.ts";
+import { apiPath, devicePage, isOfSite, type ShownDevice } from "./device-frame.ts";
 import { online } from "./device-list-page.ts";
 import { type Html, html } from "./html.ts";
+import { sourcePath } from "./source-frame.ts";
 import { errorCode } from "./state-words.ts";
 
+/** Own limit on the page; the API has all. */
+const MAX_BOUNDARY_GROUPS = 20;
+
 /** `/devices/{id}`: what is known of a device, and what may be asked of it. */
-export function deviceOverviewPage(api: ConsoleApi, device: ShownDevice): Html {
+export async function deviceOverviewPage(api: ConsoleApi, device: ShownDevice): Promise<Html> {
   const { entity } = device;
+  const boundaryGroups = await boundaryGroupsOf(api, device);
   const client = entity["configurationManagerClientInformation"] as Entity | null;
   const health = entity["configurationManagerClientHealthState"] as Entity | null;
   const content = html`${facts([
@@ -30,6 +35,7 @@ export function deviceOverviewPage(api: ConsoleApi, device: ShownDevice): Html {
       html`${state(text(entity["complianceState"]), words(COMPLIANCE, entity["complianceState"]))} ${text(entity["complianceReason"])}`,
     ],
     ["Entra device id", code(entity["azureADDeviceId"])],
+    ...(boundaryGroups === undefined ? [] : [["Boundary groups", boundaryGroups] as const]),
     ["Source", source(entity)],
     ["Id there (ResourceID)", code(entity["configurationManagerKey"])],
     ["Id here", code(entity["id"])],
@@ -65,6 +71,24 @@ const DELIVERIES: Readonly<Record<string, string>> = {
   failedToDeliverToConnectorService: "did not reach the site",
   unknown: "not known",
 };
+
+/** Undefined for what no site manages. */
+async function boundaryGroupsOf(api: ConsoleApi, device: ShownDevice) {
+  if (!isOfSite(device)) return undefined;
+  const path = `${apiPath(device)}/configurationManagerBoundaryGroups`;
+  const { entities } = await api.page(path, {});
+  if (entities.length === 0) return "none that is known";
+  const shown = entities.slice(0, MAX_BOUNDARY_GROUPS).map((group) => {
+    const name = text(group["displayName"]);
+    const site = { name: text(group["configurationManagerSite"]) };
+    const list = address(sourcePath(site, "/boundary-groups"), { name });
+    return group["id"] === null
+      ? html`<li>${name}</li>`
+      : html`<li><a href="${list}">${name}</a></li>`;
+  });
+  const more = entities.length - shown.length;
+  return html`<ul>${shown}</ul>${more > 0 ? `and ${more} more` : ""}`;
+}
 
 function words(of: Readonly<Record<string, string>>, value: unknown): string {
   const name = text(value);

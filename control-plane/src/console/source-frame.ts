@@ -32,6 +32,7 @@ const TABS = [
   ["/collections", "Collections"],
   ["/applications", "Applications"],
   ["/scripts", "Scripts"],
+  ["/boundary-groups", "Boundary groups"],
   ["/queries", "CMPivot"],
   ["/actions", "Actions"],
 ] as const;

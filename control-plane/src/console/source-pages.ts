@@ -4,6 +4,7 @@ import {
   applicationsPage,
   askForApplication,
 } from "./application-pages.ts";
+import { boundaryGroupsPage } from "./boundary-group-page.ts";
 import { notificationConfirmation, notifyCollection } from "./collection-notification.ts";
 import { collectionPage, collectionsPage } from "./collection-pages.ts";
 import { ApiRefusal } from "./console-api.ts";
@@ -39,6 +40,7 @@ export const SOURCE_PAGES: readonly Page[] = [
     return { status: 200, page: await notificationConfirmation(api, source, of) };
   }),
   does("/collections/:record/notify", notify),
+  shows("/boundary-groups", ({ api, query }, source) => boundaryGroupsPage(api, source, query)),
   shows("/scripts", ({ api, query }, source) => scriptsPage(api, source, query)),
   shows("/scripts/:record", ({ api, query, parameters }, source) =>
     scriptPage(api, source, { id: parameters["record"] ?? "", typed: query }),

@@ -1,3 +1,4 @@
+import type { BoundaryGroup } from "./boundary-groups.ts";
 import type { FacetValue, JoinedRecord, RecordDifferences } from "./inventory-views.ts";
 import type { TimelineKind, TimelinePage } from "./timeline.ts";
 
@@ -28,6 +29,14 @@ export interface UpdateState {
   readonly status: number | null;
   readonly displayName: string | null;
   readonly articleId: string | null;
+}
+
+/** The boundary groups of a device. */
+export interface DeviceBoundaryGroups {
+  readonly source: string;
+  readonly groups: readonly BoundaryGroup[];
+  /** Whether there are more than are told. */
+  readonly isCut: boolean;
 }
 
 /** A record that has a key in a source. */
@@ -108,5 +117,7 @@ export interface InventoryReads {
   /** What a directory has of the same device, found by its SID. */
   joinedBySid(recordId: number): Promise<readonly JoinedRecord[]>;
   updateStates(recordId: number): Promise<readonly UpdateState[]>;
+  /** The boundary groups that its site says a device is in. */
+  boundaryGroupsOf(recordId: number): Promise<DeviceBoundaryGroups>;
   timeline(query: TimelineQuery): Promise<TimelinePage>;
 }

@@ -42,12 +42,13 @@ const FACETS: Readonly<Record<string, string>> = {
   stable: "Properties",
   health: "Client health",
   collections: "Collections",
+  boundaryGroups: "Boundary groups",
   updateCompliance: "Software updates",
   applicationStates: "Applications",
   applicationErrors: "Error codes of applications",
 };
 /** Whose properties speak for themselves. */
-const PLAIN = ["identity", "stable", "health"];
+const PLAIN = ["identity", "stable", "health", "boundaryGroups"];
 const MAX_WORDS = 100;
 
 /** `Logical disk: C: free space`; `Model`; `Collections`. */

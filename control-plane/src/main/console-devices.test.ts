@@ -67,6 +67,32 @@ async function as(role: Role): Promise<ConsoleBrowser> {
   return made;
 }
 
+test("a device's page names its boundary groups and leads to those of its site", async () => {
+  const { lease } = await site.bridge.lease("CM1", "configmgr");
+  const evil = "<i>North</i>";
+  await site.bridge.inventory(
+    recordsOf(
+      lease,
+      told(
+        "16777217",
+        300,
+        { identity: { Name: "Berlin" }, stable: { MemberCount: 4 } },
+        { kind: "boundary-group" },
+      ),
+      told("16777218", 301, { identity: { Name: evil } }, { kind: "boundary-group" }),
+      told(DEVICES[0] ?? "", 302, { boundaryGroups: { BoundaryGroups: `${evil},Berlin` } }),
+    ),
+  );
+  await until(async () => (await browser.page(device)).includes(">Berlin</a>"), "the groups");
+  const shown = await browser.page(device);
+  expect([shown.includes(evil), shown.includes("&lt;i&gt;North&lt;/i&gt;")]).toEqual([false, true]);
+  const list = await browser.page(linkIn(shown, "Berlin"));
+  expect(rowsIn(list)).toEqual([["Berlin", "16777217", "4", "", "", ""]]);
+  expect(rowsIn(await browser.page("/sources/CM1/boundary-groups"))).toHaveLength(2);
+  const others = await browser.page("/devices?name=LAB-00");
+  expect(await browser.page(linkIn(others, "LAB-00"))).toContain("none that is known");
+});
+
 describe("the list of devices", () => {
   test("shows each with its user, system, client, presence and site, counts them and goes on", async () => {
     const page = await browser.page("/devices?name=pc0");

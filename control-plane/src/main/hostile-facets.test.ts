@@ -122,6 +122,7 @@ beforeAll(async () => {
       const facets = {
         ...{ identity: facet, stable: { ...facet, Client: 1 }, volatile: facet, health: facet },
         ...{ collections: value, updateCompliance: [value] },
+        boundaryGroups: at % 2 === 0 ? value : { BoundaryGroups: value },
         ...{ applicationStates: [value, { AppName: value, AppStatusType: value }] },
         applicationErrors: value,
         content: { parameters: at % 2 === 0 ? value : [value, facet] },
@@ -163,6 +164,7 @@ test("each device has its pages, whatever its record says", async () => {
       "/softwareUpdateStates",
       "/applicationStates",
       "/configurationManagerCollections",
+      "/configurationManagerBoundaryGroups",
     ])
       await admin.get(`/managedDevices/${id}${below}`);
   }

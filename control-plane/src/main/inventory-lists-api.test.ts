@@ -216,3 +216,27 @@ test("a time that is none leaves the device in the list", async () => {
   await until(async () => (await named()).length === 1, "the device");
   expect(await named()).toMatchObject([{ lastSyncDateTime: null }]);
 });
+
+test("a device has the boundary groups that its site names for it, found among those of the same site", async () => {
+  await using other = await ToldSite.start(plane, admin, "CM2");
+  await other.tell("boundary-group", { "9": { identity: { Name: "Oslo, north" } } });
+  await site.tell("boundary-group", { "10": { identity: { Name: "Oslo, north" } } });
+  await site.tell("device", {
+    "20": {
+      ...clientFacets("WKS-20"),
+      boundaryGroups: { BoundaryGroups: "Berlin,Oslo, north,New" },
+    },
+  });
+  const path = "managedDevices/20/configurationManagerBoundaryGroups";
+  await until(async () => (await admin.answer("GET", `/${path}`)).status === 200, "the device");
+  await until(async () => (await list(path)).length === 3, "the boundary groups");
+  const all = await list("configurationManagerBoundaryGroups");
+  const idOf = (key: string) =>
+    all.find((each) => each["key"] === key && each["configurationManagerSite"] === "CM1")?.id;
+  expect(await list(path)).toEqual([
+    { id: idOf("9"), displayName: "Berlin", configurationManagerSite: "CM1", key: "9" },
+    { id: idOf("10"), displayName: "Oslo, north", configurationManagerSite: "CM1", key: "10" },
+    { id: null, displayName: "New", configurationManagerSite: "CM1", key: null },
+  ]);
+  expect(idOf("10")).toBeDefined();
+});

@@ -54,6 +54,7 @@ describe("each role gets what the table says, on each operation", () => {
     ["inventory.read", "GET", "/configurationManagerSites/x/events"],
     ["inventory.read", "GET", "/configurationManagerApplications/x/deployments"],
     ["inventory.read", "GET", "/managedDevices/x/configurationManagerCollections"],
+    ["inventory.read", "GET", "/managedDevices/x/configurationManagerBoundaryGroups"],
     ["inventory.read", "GET", "/managedDevices/x/softwareUpdateStates"],
     ["inventory.read", "GET", "/managedDevices/x/applicationStates"],
     ["inventory.read", "GET", "/managedDevices/x/directoryRecords"],

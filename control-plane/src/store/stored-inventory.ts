@@ -1,5 +1,6 @@
 import type { SqlValue } from "@isthmus/shared/store/transaction";
 import type {
+  DeviceBoundaryGroups,
   DeviceFacet,
   DeviceRecord,
   DifferencesQuery,
@@ -10,6 +11,7 @@ import type {
 } from "../core/inventory-reads.ts";
 import type { FacetValue, JoinedRecord, RecordDifferences } from "../core/inventory-views.ts";
 import type { TimelinePage } from "../core/timeline.ts";
+import { boundaryGroupsOf } from "./boundary-group-reads.ts";
 import { deviceStatement } from "./co-management-selects.ts";
 import { facetHistory, facetsAt, joinedBySid, recordDifferences } from "./inventory-reads.ts";
 import type { QueryableStore } from "./queryable-store.ts";
@@ -106,6 +108,10 @@ export class StoredInventory implements InventoryReads {
       displayName: textOrNull(row["name"]),
       articleId: textOrNull(row["article"]),
     }));
+  }
+
+  boundaryGroupsOf(recordId: number): Promise<DeviceBoundaryGroups> {
+    return boundaryGroupsOf(this.#store, recordId);
   }
 
   timeline(query: TimelineQuery): Promise<TimelinePage> {

@@ -37,6 +37,8 @@ const desiredSite = z.strictObject({
   updateCompliance: z.boolean().default(true),
   /** The state of each application that is deployed to a device, and the error codes of those that failed. */
   applicationStates: z.boolean().default(true),
+  /** The boundary groups that each device is in. */
+  boundaryGroups: z.boolean().default(true),
   /** Only devices that are in one of these collections; all that the account sees where there are none. */
   collections: z
     .array(z.string().regex(COLLECTION_ID, "has to be a CollectionID"))

@@ -1,7 +1,8 @@
 import { readParamsDefinition } from "@isthmus/comgmt-bridge/protocol/admin-service/script-definition";
+import type { RecordKind } from "@isthmus/shared/link/inventory-messages";
 import { until } from "@isthmus/shared/testing/until";
 import { describe, expect, test } from "vitest";
-import { FIRST, nameOf, SyncedSite } from "./synced-site.ts";
+import { FIRST, nameOf, SyncedSite, type Told } from "./synced-site.ts";
 
 /** The bridge's scan of a simulated site, into the bridge's own store. */
 
@@ -9,7 +10,7 @@ const SCRIPT = "00000000-0000-4000-8000-00000000aaaa";
 
 test("a first scan tells every record of every kind, each device with its facets", async () => {
   const scripts = [{ guid: SCRIPT, name: "Restart spooler", text: "Restart-Service Spooler" }];
-  await using synced = await SyncedSite.start({ site: { scripts } });
+  await using synced = await SyncedSite.start({ site: { scripts }, areBoundaryGroupsRead: true });
   synced.run();
   await synced.untilScans(1, "boundary-group");
   await synced.end();
@@ -19,7 +20,15 @@ test("a first scan tells every record of every kind, each device with its facets
   expect(Object.keys(device).sort()).toEqual([
     ...["SMS_G_System_COMPUTER_SYSTEM", "SMS_G_System_LOGICAL_DISK"],
     ...["SMS_G_System_OPERATING_SYSTEM", "SMS_G_System_PC_BIOS"],
-    ...["collections", "health", "identity", "stable", "updateCompliance", "volatile"],
+    ...[
+      "boundaryGroups",
+      "collections",
+      "health",
+      "identity",
+      "stable",
+      "updateCompliance",
+      "volatile",
+    ],
   ]);
   expect(device["health"]).toMatchObject({ ClientActiveStatus: expect.any(Number) });
   expect(device["identity"]).toMatchObject({
@@ -32,6 +41,15 @@ test("a first scan tells every record of every kind, each device with its facets
   });
   expect(device["volatile"]).toMatchObject({ CNIsOnline: true });
   expect(device["collections"]).toContain("SMS00001");
+  const groups = await namesOf(synced, "boundary-group");
+  for (const [key, told] of devices) {
+    const there = synced.site.state.fleet.device(Number(key));
+    const named =
+      there && synced.site.state.software.boundaryGroupsOf(there).map(({ Name }) => Name);
+    const { BoundaryGroups: text } = (told["boundaryGroups"] ?? {}) as { BoundaryGroups?: string };
+    expect([key, text?.split(",") ?? []]).toEqual([key, named]);
+    expect(named?.every((name) => groups.includes(name))).toBe(true);
+  }
   expect(device["SMS_G_System_LOGICAL_DISK"]).toContainEqual(
     expect.objectContaining({ DeviceID: "C:", GroupID: 1 }),
   );
@@ -50,6 +68,31 @@ test("a first scan tells every record of every kind, each device with its facets
     sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
     parameters: readParamsDefinition(""),
   });
+});
+
+async function namesOf(synced: SyncedSite, kind: RecordKind): Promise<(string | undefined)[]> {
+  return [...(await synced.told(kind)).values()].map(nameOf);
+}
+
+test("what a site says of a device's boundary groups follows with what is read seldom, also where it roams", async () => {
+  await using synced = await SyncedSite.start({ areBoundaryGroupsRead: true, wholeMs: 1 });
+  const NO_GROUPS = '{"BoundaryGroups":""}';
+  const moves = (BoundaryGroups: string) =>
+    synced.site.change({
+      ...{ kind: "device", resourceId: FIRST + 5 },
+      change: { columns: { SMS_CombinedDeviceResources: { BoundaryGroups } } },
+    });
+  const groupsOf = (device: Told | undefined) => device?.["boundaryGroups"];
+  moves("Oslo");
+  synced.run();
+  await synced.untilScans(1);
+  expect(groupsOf((await synced.told()).get(String(FIRST + 5)))).toEqual({
+    BoundaryGroups: "Oslo",
+  });
+  moves("Oslo,Porto");
+  await synced.untilTold(FIRST + 5, (device) => JSON.stringify(groupsOf(device)).includes("Porto"));
+  moves("");
+  await synced.untilTold(FIRST + 5, (device) => JSON.stringify(groupsOf(device)) === NO_GROUPS);
 });
 
 test("a site where nothing changed is not looked into again: no rows, and no request beyond one for each page", async () => {

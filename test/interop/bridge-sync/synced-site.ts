@@ -34,6 +34,7 @@ export interface SyncedSiteOptions {
   readonly inventoryClasses?: readonly string[];
   readonly collections?: readonly string[];
   readonly areApplicationStatesRead?: boolean;
+  readonly areBoundaryGroupsRead?: boolean;
   readonly pageRows?: number;
   readonly timeoutMs?: number;
   readonly breakerFailures?: number;
@@ -129,6 +130,7 @@ export class SyncedSite implements AsyncDisposable {
         inventoryClasses: this.#options.inventoryClasses ?? DEFAULT_INVENTORY_CLASSES,
         isUpdateComplianceRead: true,
         areApplicationStatesRead: this.#options.areApplicationStatesRead ?? false,
+        areBoundaryGroupsRead: this.#options.areBoundaryGroupsRead ?? false,
         collections: this.#options.collections ?? [],
       },
       // Waits are shortened: what is waited for in a test is seen, never timed.

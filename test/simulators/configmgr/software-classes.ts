@@ -9,7 +9,7 @@ import type { Device } from "./device.ts";
 import { alphabetical, date, type EntityClass, flag, int, lazy, text } from "./entity-class.ts";
 import type { Fleet } from "./fleet.ts";
 import { guidOf, mix } from "./random-values.ts";
-import { devicesIn } from "./system-classes.ts";
+import { devicesIn, perDevice } from "./system-classes.ts";
 
 interface Listed {
   readonly number: number;
@@ -79,9 +79,13 @@ export class Software {
       }));
   }
 
+  /** Most devices are in one, some in two; a device that roams is in none. */
   boundaryGroupsOf(device: Device): { readonly GroupID: number; readonly Name: string }[] {
     const index = LOCATIONS.indexOf(device.location);
-    return [{ GroupID: FIRST_CI + index, Name: device.location }];
+    const roll = device.bits(19) % 32;
+    if (roll === 0) return [];
+    const indices = roll < 4 ? [index, (index + 1) % LOCATIONS.length] : [index];
+    return indices.map((at) => ({ GroupID: FIRST_CI + at, Name: LOCATIONS[at] ?? "" }));
   }
 
   installState(device: Device, number: number): string {
@@ -262,8 +266,22 @@ export class Software {
     return [list, compliance] as unknown as EntityClass[];
   }
 
-  #boundaries(): EntityClass<Listed>[] {
-    return [
+  #boundaries(): EntityClass[] {
+    const combined = perDevice(this.#fleet, {
+      name: "SMS_CombinedDeviceResources",
+      route: "wmi",
+      keys: ["ResourceID"],
+      columns: alphabetical<Device>([
+        int("ResourceID", ({ id }) => id),
+        text("Name", ({ name }) => name),
+        text("SMSID", ({ smsId }) => smsId),
+        text("BoundaryGroups", (device) => {
+          const names = this.boundaryGroupsOf(device).map(({ Name }) => Name);
+          return names.length === 0 ? null : names.join(",");
+        }),
+      ]),
+    });
+    const groups: EntityClass<Listed>[] = [
       {
         name: "SMS_BoundaryGroup",
         route: "wmi",
@@ -277,6 +295,7 @@ export class Software {
         rows: () => LOCATIONS.map((_, number) => ({ number })),
       },
     ];
+    return [...groups, combined] as unknown as EntityClass[];
   }
 
   #extensionData(): EntityClass {

@@ -38,6 +38,7 @@ export function deviceInventoryRoutes(api: ApiDependencies): Route[] {
     route(`${EXPLORER}/:class`, classRows),
     route(`${EXPLORER}/:class/history`, classHistory),
     route(`${DEVICE}/configurationManagerCollections`, collectionsOfDevice),
+    route(`${DEVICE}/configurationManagerBoundaryGroups`, boundaryGroupsOfDevice),
     route(`${DEVICE}/softwareUpdateStates`, updateStates),
     route(`${DEVICE}/applicationStates`, deviceApplicationStates),
     route(`${DEVICE}/directoryRecords`, directoryRecords),
@@ -140,6 +141,22 @@ async function collectionsOfDevice(api: ApiDependencies, request: ApiRequest) {
   const path = `managedDevices/${encodeURIComponent(parameter(request, "id"))}/configurationManagerCollections`;
   const narrowing = equals(resource, "deviceRecordId", recordGuid(recordId));
   return await listPage(api.listing, resource, request.query, path, narrowing);
+}
+
+/** As its site lists them, by name; the id is that of the group in the list of all. */
+async function boundaryGroupsOfDevice(api: ApiDependencies, request: ApiRequest) {
+  onlyOptions(request.query, []);
+  const { recordId } = await deviceOf(api, request);
+  const { source, groups, isCut } = await api.inventory.boundaryGroupsOf(recordId);
+  return {
+    isTruncated: isCut,
+    value: groups.map((group) => ({
+      id: group.recordId === null ? null : recordGuid(group.recordId),
+      displayName: group.name,
+      configurationManagerSite: source,
+      key: group.key,
+    })),
+  };
 }
 
 /** The computer account of a device, with what its domain says of it. */
