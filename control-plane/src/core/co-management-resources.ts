@@ -5,6 +5,7 @@ import {
   optionalJson,
   optionalName,
   optionalNumber,
+  optionalRecord,
   optionalText,
   optionalTime,
   record,
@@ -155,12 +156,40 @@ export const CO_MANAGEMENT_RESOURCES = {
     azureADUserId: optionalText,
     domain: optionalText,
     groups: optionalJson,
+    /** As Graph's user has them; all four out of a domain. */
+    accountEnabled: optionalBoolean,
+    department: optionalText,
+    jobTitle: optionalText,
+    companyName: optionalText,
+    /** What a domain that is read tells of the same account: found by its SID. */
+    directoryRecordId: optionalRecord,
+    directory: optionalText,
   },
   configurationManagerGroups: {
     ...RECORD,
     securityIdentifier: optionalText,
     domain: optionalText,
+    mail: optionalText,
+    /** As the domain counts. */
+    memberCount: optionalNumber,
     details: optionalJson,
+  },
+  /** Members of a domain's group, for `/configurationManagerGroups/{id}/members`. */
+  configurationManagerGroupMembers: {
+    /** As it is listed in configurationManagerUsers, managedDevices or configurationManagerGroups. */
+    id: record,
+    groupRecordId: record,
+    /** user, device or group. */
+    memberType: text,
+    displayName: optionalName,
+    securityIdentifier: optionalText,
+    userPrincipalName: optionalName,
+    mail: optionalText,
+    directoryRecordId: record,
+    directory: text,
+    directoryKey: text,
+    /** The site that has the same account, found by its SID. */
+    configurationManagerSite: optionalText,
   },
   configurationManagerApplications: {
     ...RECORD,

@@ -41,12 +41,29 @@ export async function entityIdOf(
       const device = await findDevice({ inventory }, id);
       return device === undefined ? id : recordGuid(device.recordId);
     }
-    default: {
-      const keyed = KEYED[resource];
-      if (keyed === undefined || recordIdOfGuid(id) !== undefined) return id;
-      return await idOfKey(inventory, { resource, kind: keyed[0], keyName: keyed[1], key: id });
-    }
+    default:
+      return await recordIdFor(inventory, resource, id);
   }
+}
+
+async function recordIdFor(
+  inventory: InventoryReads,
+  resource: ResourceName,
+  id: string,
+): Promise<string> {
+  const keyed = KEYED[resource];
+  if (keyed === undefined) return id;
+  const [kind, keyName] = keyed;
+  const isGuid = recordIdOfGuid(id) !== undefined;
+  const guid = isGuid ? id : await idOfKey(inventory, { resource, kind, keyName, key: id });
+  return kind === "user" ? await listedUser(inventory, guid) : guid;
+}
+
+/** A domain's user stands below that of a site with the same SID. */
+async function listedUser(inventory: InventoryReads, guid: string): Promise<string> {
+  const joined = await inventory.joinedBySid(recordIdOfGuid(guid) ?? 0);
+  const ofSite = joined.find(({ sourceType }) => sourceType === "configmgr");
+  return ofSite === undefined ? guid : recordGuid(ofSite.id);
 }
 
 function isAlias(id: string): boolean {

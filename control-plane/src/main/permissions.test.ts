@@ -51,6 +51,7 @@ describe("each role gets what the table says, on each operation", () => {
     ["inventory.read", "GET", "/configurationManagerScripts"],
     ["inventory.read", "GET", "/configurationManagerBoundaryGroups"],
     ["inventory.read", "GET", "/configurationManagerCollections/x/members"],
+    ["inventory.read", "GET", "/configurationManagerGroups/x/members"],
     ["inventory.read", "GET", "/configurationManagerSites/x/events"],
     ["inventory.read", "GET", "/configurationManagerApplications/x/deployments"],
     ["inventory.read", "GET", "/managedDevices/x/configurationManagerCollections"],
@@ -120,8 +121,9 @@ describe("each role gets what the table says, on each operation", () => {
 
   test("every resource is among the operations", () => {
     const listed = OPERATIONS.map(([, , path]) => path.split("/")[1]);
-    // These two stand below collections and devices alone.
+    // These stand below collections, devices and groups alone.
     listed.push("configurationManagerMembers", "configurationManagerMemberships");
+    listed.push("configurationManagerGroupMembers");
     expect(Object.keys(RESOURCES).filter((name) => !listed.includes(name))).toEqual([]);
   });
 });

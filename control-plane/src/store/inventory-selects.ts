@@ -76,15 +76,6 @@ export const inventorySelects = {
         (SELECT count(*) FROM inventory_membership m WHERE m.source_id = r.source_id AND m.collection_key = r.key)
           AS knownMemberCount, ${moving("LastMemberChangeTime")} AS lastMemberChangeDateTime`,
     ),
-  configurationManagerUsers: () =>
-    recordsOf(
-      "user",
-      sql`r.user_principal_name AS userPrincipalName, coalesce(${identity("UniqueUserName")}, ${identity("UserName")}) AS userName,
-        ${identity("Mail")} AS mail, r.sid AS securityIdentifier, ${identity("AADUserID")} AS azureADUserId, r.domain,
-        d.stable -> '$.SecurityGroupName' AS groups`,
-    ),
-  configurationManagerGroups: () =>
-    recordsOf("group", sql`r.sid AS securityIdentifier, r.domain, d.stable AS details`),
   configurationManagerApplications: () =>
     recordsOf(
       "application",

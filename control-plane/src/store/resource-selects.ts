@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { ResourceName } from "../core/resources.ts";
 import { TUNNEL_METRICS } from "../core/tunnel-metrics.ts";
+import { accountSelects } from "./account-selects.ts";
 import { coManagementSelects } from "./co-management-selects.ts";
 import { inventorySelects } from "./inventory-selects.ts";
 import type { ResourceArm, ResourceSelect } from "./resource-arm.ts";
@@ -16,6 +17,7 @@ export function armsOf(resource: ResourceName, now: number): readonly ResourceAr
 const resourceSelects: Readonly<
   Record<ResourceName, (now: number) => ResourceSelect | readonly ResourceArm[]>
 > = {
+  ...accountSelects,
   ...coManagementSelects,
   ...inventorySelects,
   ...siteActionSelects,

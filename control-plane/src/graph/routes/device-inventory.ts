@@ -43,6 +43,7 @@ export function deviceInventoryRoutes(api: ApiDependencies): Route[] {
     route(`${DEVICE}/applicationStates`, deviceApplicationStates),
     route(`${DEVICE}/directoryRecords`, directoryRecords),
     route("/configurationManagerCollections/:id/members", membersOfCollection),
+    route("/configurationManagerGroups/:id/members", membersOfGroup),
     route("/configurationManagerSites/:id/events", eventsOfSite),
     route("/configurationManagerSites/:id/waitingDeletions", waitingDeletionsOfSite),
     route("/configurationManagerApplications/:id/deployments", deploymentsOfApplication),
@@ -210,6 +211,21 @@ async function membersOfCollection(api: ApiDependencies, request: ApiRequest) {
   const path = `configurationManagerCollections/${id}/members`;
   const narrowing = equals(resource, "collectionRecordId", id);
   return await listPage(listing, resource, request.query, path, narrowing);
+}
+
+async function membersOfGroup(api: ApiDependencies, request: ApiRequest) {
+  const { listing } = api;
+  const id = await entityIdOf(api, "configurationManagerGroups", parameter(request, "id"));
+  await readEntity(listing, "configurationManagerGroups", id);
+  const resource = "configurationManagerGroupMembers";
+  const path = `configurationManagerGroups/${id}/members`;
+  return await listPage(
+    listing,
+    resource,
+    request.query,
+    path,
+    equals(resource, "groupRecordId", id),
+  );
 }
 
 async function eventsOfSite({ listing }: ApiDependencies, request: ApiRequest) {

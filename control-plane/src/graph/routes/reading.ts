@@ -16,6 +16,7 @@ const READING: Readonly<Record<ResourceName, Permission>> = {
   configurationManagerSiteEvents: "inventory.read",
   configurationManagerUsers: "inventory.read",
   configurationManagerGroups: "inventory.read",
+  configurationManagerGroupMembers: "inventory.read",
   configurationManagerApplications: "inventory.read",
   configurationManagerDeployments: "inventory.read",
   configurationManagerSoftwareUpdates: "inventory.read",
@@ -45,6 +46,7 @@ const READING: Readonly<Record<ResourceName, Permission>> = {
 
 /** Resources that make sense below another entity alone. */
 const BELOW_ONLY: readonly ResourceName[] = [
+  "configurationManagerGroupMembers",
   "configurationManagerMembers",
   "configurationManagerMemberships",
 ];
@@ -61,11 +63,11 @@ export function readingRoutes(api: ApiDependencies): Route[] {
   ]);
   return [
     ...plain,
-    belowRoute(listing, "connectors", "commands", "connectorId"),
-    belowRoute(listing, "connectors", "desiredConfigurations", "connectorId"),
-    belowRoute(listing, "managedDevices", "issuedCertificates", "managedDeviceId"),
-    belowRoute(listing, "managedDevices", "certificateDeliveries", "managedDeviceId"),
-    belowRoute(listing, "microsoftTunnelSites", "microsoftTunnelServers", "microsoftTunnelSiteId"),
+    belowRoute(api, "connectors", "commands", "connectorId"),
+    belowRoute(api, "connectors", "desiredConfigurations", "connectorId"),
+    belowRoute(api, "managedDevices", "issuedCertificates", "managedDeviceId"),
+    belowRoute(api, "managedDevices", "certificateDeliveries", "managedDeviceId"),
+    belowRoute(api, "microsoftTunnelSites", "microsoftTunnelServers", "microsoftTunnelSiteId"),
     tunnelConfigurationOfSite(listing),
     configurationOfConnector(listing),
   ];
@@ -94,7 +96,7 @@ function entityRoute(api: ApiDependencies, resource: ResourceName): Route {
 
 /** `/connectors/{id}/commands`: those whose `property` is the id. */
 function belowRoute(
-  listing: Listing,
+  api: ApiDependencies,
   above: ResourceName,
   resource: ResourceName,
   property: string,
@@ -107,10 +109,12 @@ function belowRoute(
       const id = parameter(request, "id");
       const narrowing = equals(resource, property, id);
       const path = `${above}/${encodeURIComponent(id)}/${resource}`;
-      return {
-        status: 200,
-        body: await listPage(listing, resource, request.query, path, narrowing),
-      };
+      const body = await listPage(api.listing, resource, request.query, path, narrowing);
+      // What was removed may have left something; of what never was, an empty list would say that it is there.
+      if ((body["value"] as readonly unknown[]).length === 0) {
+        await readEntity(api.listing, above, await entityIdOf(api, above, id));
+      }
+      return { status: 200, body };
     },
   };
 }
