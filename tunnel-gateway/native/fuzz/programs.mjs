@@ -23,6 +23,20 @@ export const SANITIZER_ENVIRONMENT = {
 
 export const PROCESSES = Math.min(2, availableParallelism());
 
+/** What is tried of the parsers in TypeScript, which need no compiler. */
+export const PARSERS = ["http-heads", "login-forms"];
+/** Of all runs: at least a million of each in ten. */
+const PART_OF_PARSER = 0.1;
+/** Of a process that reads input without end. */
+const HEAP_MEBIBYTES = 128;
+
+/** How node runs one of `PARSERS`, and its part of all runs. */
+export function parserProgram(name) {
+  const driver = join(NATIVE, "../src/testing/fuzz/driver.ts");
+  const words = ["--expose-gc", `--max-old-space-size=${HEAP_MEBIBYTES}`, driver, name];
+  return { name, part: PART_OF_PARSER, path: process.execPath, words };
+}
+
 /** The names of all targets, or of all test programs. */
 export function programNames(kind) {
   return globSync(`${kind}/*.${kind}.c`, { cwd: NATIVE })

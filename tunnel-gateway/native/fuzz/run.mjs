@@ -1,6 +1,7 @@
 // `node native/fuzz/run.mjs [--runs TOTAL] [--seconds EACH] [--seed S] [--target NAME]...`: tries made-up input on every native
-// parser under the sanitizers. TOTAL runs (10,000,000) are shared out to the targets. One line each, then one for all; exits with 1
-// where a property did not hold, and keeps the input beside the program.
+// parser under the sanitizers, and on the parsers of HTTP heads and login forms, which are TypeScript (src/testing/fuzz). TOTAL runs
+// (10,000,000) are shared out to the targets, a tenth to each of the latter. One line each, then one for all; exits with 1 where a
+// property did not hold, and keeps the input in a file. The same seed makes the same inputs; without one it is another each time.
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -9,6 +10,8 @@ import {
   buildProgram,
   inTurns,
   missingCompiler,
+  PARSERS,
+  parserProgram,
   programNames,
   SANITIZER_ENVIRONMENT,
 } from "./programs.mjs";
@@ -18,7 +21,7 @@ const { values: options } = parseArgs({
     runs: { type: "string", default: "10000000" },
     seconds: { type: "string", default: "0" },
     seed: { type: "string", default: String(Date.now() % 1_000_000_000) },
-    target: { type: "string", multiple: true, default: programNames("fuzz") },
+    target: { type: "string", multiple: true, default: [...PARSERS, ...programNames("fuzz")] },
   },
 });
 
@@ -26,29 +29,48 @@ process.exitCode = await main();
 
 async function main() {
   const missing = await missingCompiler();
-  if (missing !== undefined) {
+  if (missing !== undefined && options.target.some((name) => !PARSERS.includes(name))) {
     say(missing);
     return 1;
   }
+  say(`seed ${options.seed}`);
   const built = [];
   for (const name of options.target) built.push(await build(name));
   const targets = built.filter(({ path }) => path !== undefined);
-  const shares = targets.reduce((sum, { share }) => sum + share, 0);
-  const total = Number(options.runs);
-  const outcomes = await inTurns(targets, (target) =>
-    run(target, Math.ceil((total * target.share) / shares)),
-  );
-  const runs = outcomes.reduce((sum, outcome) => sum + outcome.runs, 0);
+  const runsOf = shareOut(targets, Number(options.runs));
+  const outcomes = await inTurns(targets, (target) => run(target, runsOf(target)));
   const failed = [...built, ...outcomes].filter(({ isFit }) => isFit === false);
   const verdict =
     failed.length === 0
       ? "every property held"
       : `FAILED: ${failed.map(({ name }) => name).join(", ")}`;
-  say(`${runs} runs of ${targets.length} targets, ${verdict}`);
+  const counts = [
+    ...PARSERS.map((name) => `${sum(outcomes.filter((each) => each.name === name))} ${name}`),
+    `${sum(outcomes.filter(({ name }) => !PARSERS.includes(name)))} of native code`,
+  ];
+  say(`${sum(outcomes)} runs of ${targets.length} targets (${counts.join(", ")}), ${verdict}`);
   return failed.length === 0 ? 0 : 1;
 }
 
+function sum(outcomes) {
+  return outcomes.reduce((before, { runs }) => before + runs, 0);
+}
+
+/** How many runs each target has of `total`: a parser its part, the others what is left by their shares. */
+function shareOut(targets, total) {
+  const parts = targets.reduce((before, { part = 0 }) => before + part, 0);
+  const shares = targets.reduce((before, { share = 0 }) => before + share, 0);
+  const isMixed = shares > 0;
+  return ({ part, share }) =>
+    Math.ceil(
+      part === undefined
+        ? (total * (1 - parts) * share) / shares
+        : total * (isMixed ? part : part / parts),
+    );
+}
+
 async function build(name) {
+  if (PARSERS.includes(name)) return parserProgram(name);
   try {
     const built = await buildProgram("fuzz", name);
     if (built.skipped !== undefined) say(`${name}: skipped, ${built.skipped}`);
@@ -59,9 +81,10 @@ async function build(name) {
   }
 }
 
-async function run({ name, path }, runs) {
+async function run({ name, path, words = [] }, runs) {
   const corpus = join(import.meta.dirname, "corpus", name);
-  const argv = ["--runs", String(runs), "--seed", options.seed, "--seconds", options.seconds];
+  const argv = [...words, "--runs", String(runs), "--seed", options.seed];
+  argv.push("--seconds", options.seconds);
   if (existsSync(corpus)) argv.push("--corpus", corpus);
   try {
     const { stdout } = await promisify(execFile)(path, argv, {

@@ -92,7 +92,7 @@ static napi_value numbers(napi_env env, const uint64_t *values, uint32_t count) 
 
 /* `{ tunnel, direction, packets, microseconds }` of each packet thread, up and down; `packets` is by bucket, as in latency.h. */
 napi_value addon_latencies(napi_env env, napi_callback_info info) {
-  static const char *const WAYS[LATENCY_WAYS] = {[LATENCY_UP] = "up", [LATENCY_DOWN] = "down"};
+  static const char *const WAYS[LATENCY_WAYS] = {"up", "down"};
   (void)info;
   napi_value array;
   uint32_t at = 0;

@@ -65,7 +65,7 @@ static int epoll_fd;
 static uint64_t now_ms;
 uint64_t counters[DTLS_COUNTERS];
 
-static void open_front(bool is_wildcard) {
+void open_front(bool is_wildcard) {
   struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_any};
   char fault[256] = "";
@@ -80,7 +80,7 @@ static void open_front(bool is_wildcard) {
   told[0] = '\0';
 }
 
-static void close_front(void) {
+void close_front(void) {
   dtls_front_close(front);
   close(epoll_fd);
   drop_handed();

@@ -1,6 +1,6 @@
 /*
- * dtls-scene.h: what the tests of the DTLS front share: a front on loopback, its loop, and what stands for the packet threads and
- * JavaScript. Time is what a test says it is.
+ * dtls-scene.h: what the tests of the DTLS front share, and its fuzz target: a front on loopback, its loop, and what stands for the
+ * packet threads and JavaScript. Time is what a test says it is.
  */
 #ifndef ISTHMUS_DTLS_SCENE_H
 #define ISTHMUS_DTLS_SCENE_H
@@ -18,6 +18,9 @@ struct test {
 #define TEST(name) {#name, name, false}
 #define WILDCARD_TEST(name) {#name, name, true}
 
+/* A new front, with all counts at nothing; one at a time. */
+void open_front(bool is_wildcard);
+void close_front(void);
 /* Each with a front of its own. */
 void run_tests(const struct test *tests, size_t count);
 
