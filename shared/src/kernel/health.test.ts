@@ -57,6 +57,20 @@ test("metrics show checks and figures", async () => {
   expect(text).toContain('isthmus_figure{figure="sessions"} 42');
 });
 
+test("a figure that is not known any more leaves the metrics", async () => {
+  const board = new HealthBoard(new FakeClock());
+  let latency = 85;
+  board.figure("latency", () => latency);
+  board.figure("sessions", () => 42);
+  await using made = await listening(board);
+  const figures = async () => (await (await made.get("/metrics")).text()).match(/^isthmus_fig.*/gm);
+  expect(await figures()).toContain('isthmus_figure{figure="latency"} 85');
+  latency = Number.NaN;
+  expect(await figures()).toEqual(['isthmus_figure{figure="sessions"} 42']);
+  latency = 90;
+  expect(await figures()).toContain('isthmus_figure{figure="latency"} 90');
+});
+
 test("other paths and methods are refused", async () => {
   await using made = await listening(new HealthBoard(new FakeClock()));
   expect((await made.get("/")).status).toBe(404);

@@ -113,6 +113,8 @@ export class HealthBoard implements Health {
       labelNames: ["figure"],
       registers: [registry],
       collect() {
+        // One that is not known any more would stay as it was.
+        this.reset();
         for (const [name, value] of Object.entries(board.figures()))
           this.set({ figure: name }, value);
       },

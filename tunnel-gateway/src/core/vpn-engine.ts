@@ -25,6 +25,8 @@ export interface VpnEngine extends AsyncDisposable {
   /** Tells the client (frame type 5 or 9) and takes the session down. `closed` follows. */
   closeSession(sessionId: number, type: "disconnect" | "terminate", reason: string): void;
   counters(): EngineCounters;
+  /** Of each packet thread, up and down. */
+  latencies(): readonly PacketLatency[];
   sessions(): readonly SessionTraffic[];
 }
 
@@ -167,6 +169,17 @@ export interface SessionTraffic {
   readonly lastActiveAt: number;
   readonly hasTls: boolean;
   readonly hasDtls: boolean;
+}
+
+/** How long packets were inside, from when their thread woke for them to the write; sums since the engine began. */
+export interface PacketLatency {
+  /** The packet thread's tunnel, by number. */
+  readonly tunnel: number;
+  readonly direction: "up" | "down";
+  /** How many took so long, by bucket: see native/src/latency.h. */
+  readonly packets: readonly number[];
+  /** Of all packets together. */
+  readonly microseconds: number;
 }
 
 /** Sums over all packet threads, named as in native/src/worker.h in camel case without `COUNT_`. */

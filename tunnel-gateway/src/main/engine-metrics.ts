@@ -1,5 +1,6 @@
-import { Counter, Gauge, type Registry } from "prom-client";
-import type { EngineCounters } from "../core/vpn-engine.ts";
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { LATENCY_BOUNDS } from "../core/vpn/packet-latency.ts";
+import type { EngineCounters, PacketLatency, VpnEngine } from "../core/vpn-engine.ts";
 
 /** One metric and the engine's counters that it shows, by the label's value. */
 interface Family {
@@ -110,8 +111,13 @@ export const SHOWN_COUNTERS: ReadonlySet<string> = new Set([
 ]);
 
 /** Shows what the engine counts; it is read when the metrics are asked for. */
-export function engineMetrics(registry: Registry, read: () => EngineCounters): void {
+export function engineMetrics(
+  registry: Registry,
+  engine: Pick<VpnEngine, "counters" | "latencies">,
+): void {
   const registers = [registry];
+  const read = (): EngineCounters => engine.counters();
+  new LatencyHistogram(registry, () => engine.latencies());
   for (const { name, help, label, counters } of FAMILIES) {
     new Counter({
       name: `tunnel_gateway_vpn_${name}`,
@@ -138,4 +144,56 @@ export function engineMetrics(registry: Registry, read: () => EngineCounters): v
     });
   gauge("flows", "Flows that the packet threads remember", "flows");
   gauge("front_pending", "Connections that are no session yet", "frontPending");
+}
+
+const LATENCY = {
+  name: "tunnel_gateway_vpn_packet_latency_seconds",
+  help: "How long packets were inside, from when their thread woke for them to the write",
+  labelNames: ["direction"],
+} as const;
+const MICROSECONDS = 1e6;
+
+/** A histogram that the packet threads have counted: prom-client itself would have each packet told. */
+class LatencyHistogram extends Histogram<"direction"> {
+  readonly #read: () => readonly PacketLatency[];
+
+  constructor(registry: Registry, read: () => readonly PacketLatency[]) {
+    super({ ...LATENCY, registers: [registry] });
+    this.#read = read;
+  }
+
+  /** What `get()` and the registry take a histogram's values from. */
+  async getForPromString() {
+    const { name, help } = LATENCY;
+    const latencies = this.#read();
+    const values = (["up", "down"] as const).flatMap((direction) =>
+      seriesOf(
+        { direction },
+        latencies.filter((latency) => latency.direction === direction),
+      ),
+    );
+    return { name, help, type: "histogram", values, aggregator: "sum" };
+  }
+}
+
+function seriesOf(
+  sharedLabels: Readonly<Record<string, string>>,
+  latencies: readonly PacketLatency[],
+) {
+  const series = (metricName: string, value: number, labels = {}) => ({
+    metricName: `${LATENCY.name}_${metricName}`,
+    value,
+    labels,
+    sharedLabels,
+  });
+  const sum = (of: (latency: PacketLatency) => number) =>
+    latencies.reduce((all, latency) => all + of(latency), 0);
+  let below = 0;
+  const buckets = [...LATENCY_BOUNDS, Number.POSITIVE_INFINITY].map((bound, bucket) => {
+    below += sum(({ packets }) => packets[bucket] ?? 0);
+    const le = Number.isFinite(bound) ? bound / MICROSECONDS : "+Inf";
+    return series("bucket", below, { le });
+  });
+  const seconds = sum(({ microseconds }) => microseconds) / MICROSECONDS;
+  return [...buckets, series("sum", seconds), series("count", below)];
 }

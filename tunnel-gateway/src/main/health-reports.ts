@@ -26,6 +26,8 @@ export interface HealthReportOptions {
 export interface VpnReport {
   readonly sessions: number;
   readonly addresses: { readonly used: number; readonly capacity: number };
+  /** NaN while it is not known. */
+  readonly latencyMicroseconds: number;
 }
 
 /** Reports what the control plane judges a tunnel server by, under the names that it knows, and what it compares. */
@@ -35,7 +37,10 @@ export function reportHealth(options: HealthReportOptions): void {
   health.register({ name: "internal-network-probe", run: () => probe.check() });
   health.figure("connections", options.relayed);
   health.figure("devices", options.devices);
-  if (vpn) health.figure("vpn-sessions", () => vpn.sessions);
+  if (vpn) {
+    health.figure("vpn-sessions", () => vpn.sessions);
+    health.figure("latency-microseconds", () => vpn.latencyMicroseconds);
+  }
   const descriptors = descriptorLimit();
   health.figure("connections-percent", () => Math.ceil(capacityPercent(options, descriptors)));
   health.figure("cpu-percent", () => Math.round(load.cpuPercent));

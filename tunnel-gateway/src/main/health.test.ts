@@ -1,6 +1,7 @@
 import { createServer } from "node:http";
 import { until } from "@isthmus/shared/testing/until";
 import { describe, expect, test } from "vitest";
+import { LATENCY_BOUNDS } from "../core/vpn/packet-latency.ts";
 import { FakeEngine } from "../testing/fake-engine.ts";
 import {
   type GatewayTestOptions,
@@ -134,6 +135,28 @@ describe("the gateway's health", () => {
     const up = { cipher: "PSK-AES256-GCM-SHA384", remoteAddress: "192.0.2.1" };
     all.engine.handler.sessionEvent({ kind: "dtls-up", sessionId, ...up });
     expect(await all.check("vpn-udp")).toMatchObject({ reason: "1 of 3 clients use DTLS" });
+  });
+
+  test.each([
+    [9_999, "healthy", undefined],
+    [10_000, "warning", expect.stringContaining("vpn.tunnels.count")],
+  ])("judges packets that are inside for %d µs on average %s", async (each, status, remedy) => {
+    await using all = await start();
+    const figure = all.gateway.kernel.figures.get("latency-microseconds");
+    expect(figure?.()).toBeNaN();
+    expect(await all.check("latency-microseconds")).toEqual({
+      status: "healthy",
+      reason: "too few packets in five minutes to judge",
+    });
+    const packets = [...LATENCY_BOUNDS.map((bound) => (bound === 16_384 ? 200 : 0)), 0];
+    const measured = { tunnel: 0, direction: "up", packets, microseconds: 200 * each } as const;
+    all.engine.measured = [measured];
+    expect(figure?.()).toBe(each);
+    const reason = `packets of isthmus0 are inside for ${each} µs on average over five minutes, 99 % under 16384 µs`;
+    const told = { status, reason };
+    expect(await all.check("latency-microseconds")).toEqual(
+      remedy === undefined ? told : { ...told, remedy },
+    );
   });
 
   test("says which tunnel is gone", async () => {

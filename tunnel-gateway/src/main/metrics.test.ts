@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { LATENCY_BOUNDS } from "../core/vpn/packet-latency.ts";
+import type { PacketLatency } from "../core/vpn-engine.ts";
 import { FakeEngine } from "../testing/fake-engine.ts";
 import { startGateway } from "../testing/gateway-under-test.ts";
 import { SHOWN_COUNTERS } from "./engine-metrics.ts";
@@ -29,9 +31,13 @@ interface Dashboard {
 
 const dashboard = JSON.parse(read("deploy/grafana/tunnel-gateway.json")) as Dashboard;
 
-async function metricsOf(counts: Readonly<Record<string, number>> = {}) {
+async function metricsOf(
+  counts: Readonly<Record<string, number>> = {},
+  measured: readonly PacketLatency[] = [],
+) {
   const engine = new FakeEngine();
   engine.counts = counts;
+  engine.measured = measured;
   await using gateway = await startGateway({ engine, local: { vpn: { network: "10.98.0.0/24" } } });
   const { metrics } = gateway.kernel;
   return {
@@ -87,6 +93,33 @@ test("counters of the data path appear as they are, by what they are about", asy
   expect(text).toContain('tunnel_gateway_vpn_dtls_total{event="handshake-completed"} 2');
   expect(text).toContain("tunnel_gateway_vpn_front_pending 3");
   expect(text).toContain('tunnel_gateway_vpn_addresses{tunnel="isthmus0"} 125');
+});
+
+test("what the packet threads measured is one histogram of each direction, in seconds", async () => {
+  const nothing = [...LATENCY_BOUNDS, Number.POSITIVE_INFINITY].map(() => 0);
+  const up = { direction: "up", packets: nothing.with(2, 3), microseconds: 60 } as const;
+  const late = nothing.with(2, 1).with(LATENCY_BOUNDS.length, 1);
+  const { text } = await metricsOf({}, [
+    { ...up, tunnel: 0 },
+    { ...up, tunnel: 1 },
+    { tunnel: 0, direction: "down", packets: late, microseconds: 100_020 },
+  ]);
+  const name = "tunnel_gateway_vpn_packet_latency_seconds";
+  const lines = text.split("\n").filter((line) => line.includes(name));
+  expect(lines).toContain(`# TYPE ${name} histogram`);
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      `${name}_bucket{le="0.000016",direction="up"} 0`,
+      `${name}_bucket{le="0.000032",direction="up"} 6`,
+      `${name}_bucket{le="+Inf",direction="up"} 6`,
+      `${name}_sum{direction="up"} 0.00012`,
+      `${name}_count{direction="up"} 6`,
+      `${name}_bucket{le="0.065536",direction="down"} 1`,
+      `${name}_bucket{le="+Inf",direction="down"} 2`,
+      `${name}_sum{direction="down"} 0.10002`,
+      `${name}_count{direction="down"} 2`,
+    ]),
+  );
 });
 
 test("the reason of a failed handshake is a label of a closed set, whatever OpenSSL adds", () => {

@@ -1,6 +1,7 @@
 import type { CheckResult, HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import type { AccessControl, AccessRules } from "../core/access.ts";
 import type { AddressPool } from "../core/vpn/address-pool.ts";
+import type { LatencyWindow } from "../core/vpn/packet-latency.ts";
 import { namesWithin } from "../core/vpn/packet-rules.ts";
 import type { TunnelSlice } from "../core/vpn/tunnel-slices.ts";
 import type { VpnParts } from "../core/vpn/vpn-service.ts";
@@ -14,11 +15,14 @@ const NAMED_AT_MOST = 5;
 /** Own choices: so many clients that could use DTLS, for so long, and none does: that is no chance any more. */
 const CLIENTS_WITHOUT_DTLS = 3;
 const TIME_FOR_DTLS_MS = 60_000;
+/** Microsoft Tunnel's limit for a warning; `unhealthy` would take a busy gateway out of service. */
+const LATENCY_WARNING_MICROSECONDS = 10_000;
 
 export interface VpnHealthOptions {
   readonly parts: VpnParts;
   readonly access: AccessControl;
   readonly engine: Pick<VpnEngine, "counters">;
+  readonly latency: Pick<LatencyWindow, "worst">;
   readonly slices: readonly TunnelSlice[];
   readonly now: () => number;
   /** Why the data path stopped, where it did. */
@@ -35,6 +39,7 @@ export function vpnChecks(options: VpnHealthOptions): HealthCheck[] {
     { name: "vpn-tunnels", run: () => tunnelHealth(options) },
     { name: "vpn-addresses", run: () => addressHealth(parts) },
     { name: "vpn-udp", run: () => udpHealth(options) },
+    { name: "latency-microseconds", run: () => latencyHealth(options) },
     { name: "vpn-groups", run: () => groupHealth(access.rules) },
   ];
 }
@@ -107,6 +112,28 @@ function udpHealth({ parts, engine, now }: VpnHealthOptions): CheckResult {
       : `${dtlsDatagrams} datagrams have come, ${dtlsFailed} handshakes failed`;
   const reason = `none of ${connected.length} clients that could use DTLS does: ${seen}`;
   const remedy = "let UDP through to the gateway's port, or set udp to false for its groups";
+  return { status: "warning", reason, remedy };
+}
+
+/** The average over five minutes, in whole microseconds, of the packet thread that is slowest; NaN while there is next to no traffic. */
+export function latencyFigure({ worst }: Pick<LatencyWindow, "worst">): number {
+  return worst ? Math.round(worst.meanMicroseconds) : Number.NaN;
+}
+
+function latencyHealth({ latency, slices }: VpnHealthOptions): CheckResult {
+  const { worst } = latency;
+  if (!worst) return { status: "healthy", reason: "too few packets in five minutes to judge" };
+  const { tunnel, mostMicroseconds } = worst;
+  const most =
+    mostMicroseconds === undefined
+      ? "some for longer than 65 ms"
+      : `99 % under ${mostMicroseconds} µs`;
+  const figure = latencyFigure(latency);
+  const where = slices[tunnel]?.device ?? `tunnel ${tunnel}`;
+  const reason = `packets of ${where} are inside for ${figure} µs on average over five minutes, ${most}`;
+  if (figure < LATENCY_WARNING_MICROSECONDS) return { status: "healthy", reason };
+  const remedy =
+    "see cpu-percent: give the gateway more processors and vpn.tunnels.count as many, or add a gateway";
   return { status: "warning", reason, remedy };
 }
 

@@ -10,6 +10,7 @@ import type { PeerCertificates } from "../core/peer-certificates.ts";
 import type { RevocationAsker } from "../core/ports.ts";
 import type { Fill } from "../core/vpn/address-pool.ts";
 import { addressPools } from "../core/vpn/address-pools.ts";
+import { LatencyWindow, SAMPLE_EVERY_MS } from "../core/vpn/packet-latency.ts";
 import { gatewayAddress, type TunnelSlice, tunnelSlices } from "../core/vpn/tunnel-slices.ts";
 import { Vpn, type VpnParts } from "../core/vpn/vpn-service.ts";
 import type { EngineHandler, EngineTunnel, HandedSocket, VpnEngine } from "../core/vpn-engine.ts";
@@ -28,7 +29,7 @@ import type { StrangerLog } from "./stranger-log.ts";
 import { vpnControls } from "./vpn-controls.ts";
 import { vpnCore } from "./vpn-core.ts";
 import { addressesByTunnel, bansInForce, sessionsByTransport } from "./vpn-figures.ts";
-import { vpnChecks } from "./vpn-health.ts";
+import { latencyFigure, vpnChecks } from "./vpn-health.ts";
 import { handshakeReason, type VpnMetrics, vpnMetrics } from "./vpn-metrics.ts";
 import { vpnObserver } from "./vpn-observer.ts";
 import { vpnSite } from "./vpn-site.ts";
@@ -66,7 +67,9 @@ export class VpnGateway implements AsyncDisposable {
   readonly #vpn: Vpn;
   readonly #front: VpnFront;
   readonly #metrics: VpnMetrics;
+  readonly #latency: LatencyWindow;
   readonly #sweeper: NodeJS.Timeout;
+  readonly #sampler: NodeJS.Timeout;
   readonly #strangers: StrangerLog;
   #site: VpnSite;
   #port = 0;
@@ -88,7 +91,7 @@ export class VpnGateway implements AsyncDisposable {
       policies: () => this.#parts.leases.size,
       bansInForce: () => bansInForce(this.#parts),
     });
-    engineMetrics(kernel.metrics, () => engine.counters());
+    engineMetrics(kernel.metrics, engine);
     this.#parts = vpnCore({
       ...options,
       slices: this.#slices,
@@ -143,11 +146,14 @@ export class VpnGateway implements AsyncDisposable {
     const now = () => clock.now();
     const fault = () => this.#fault;
     const parts = this.#parts;
+    const latency = new LatencyWindow(() => engine.latencies());
+    this.#latency = latency;
     this.checks = [
-      ...vpnChecks({ parts, access, engine, slices: this.#slices, now, fault }),
+      ...vpnChecks({ parts, access, engine, latency, slices: this.#slices, now, fault }),
       ...authenticatorChecks(parts.authenticators, now),
     ];
     this.#sweeper = setInterval(() => this.#vpn.sweep(), SECOND_MS).unref();
+    this.#sampler = setInterval(() => latency.sample(), SAMPLE_EVERY_MS).unref();
   }
 
   /** What is enforced on. */
@@ -172,6 +178,11 @@ export class VpnGateway implements AsyncDisposable {
     const share = ({ used, capacity }: Fill) => used / capacity;
     const [first = { used: 0, capacity: 1 }, ...others] = fills;
     return others.reduce<Fill>((most, one) => (share(one) > share(most) ? one : most), first);
+  }
+
+  /** Of the packet thread that is slowest; NaN while it is not known. */
+  get latencyMicroseconds(): number {
+    return latencyFigure(this.#latency);
   }
 
   /** Why the data path stopped; undefined while it goes on. */
@@ -228,6 +239,7 @@ export class VpnGateway implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#sweeper);
+    clearInterval(this.#sampler);
     this.#front[Symbol.dispose]();
     await this.#options.engine[Symbol.asyncDispose]();
   }

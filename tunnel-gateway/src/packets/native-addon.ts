@@ -6,6 +6,7 @@ import type {
   EngineListenOptions,
   EngineSession,
   EngineTunnel,
+  PacketLatency,
   SessionTraffic,
 } from "../core/vpn-engine.ts";
 
@@ -62,6 +63,7 @@ export interface NativeAddon {
   /** Opens a TUN device as a packet thread does, and closes it; empty, or `ERRNO-NAME: step: words`. */
   tryTunnel(device: string): string;
   counters(): Record<string, number>;
+  latencies(): PacketLatency[];
   sessions(): SessionTraffic[];
 }
 

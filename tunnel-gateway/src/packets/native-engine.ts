@@ -8,6 +8,7 @@ import type {
   EngineListenOptions,
   EngineSession,
   EngineTunnel,
+  PacketLatency,
   SessionTraffic,
   VpnEngine,
 } from "../core/vpn-engine.ts";
@@ -111,6 +112,10 @@ export class NativeEngine implements VpnEngine {
 
   counters(): EngineCounters {
     return this.#addon.counters();
+  }
+
+  latencies(): readonly PacketLatency[] {
+    return this.#addon.latencies();
   }
 
   sessions(): readonly SessionTraffic[] {

@@ -5,6 +5,7 @@ import type {
   EngineIdentity,
   EngineListenOptions,
   EngineSession,
+  PacketLatency,
   SessionTraffic,
   VpnEngine,
 } from "../core/vpn-engine.ts";
@@ -44,6 +45,8 @@ export class FakeEngine implements VpnEngine {
   traffic: Partial<SessionTraffic> = {};
   /** What the packet threads and the front have counted. */
   counts: Readonly<Record<string, number>> = {};
+  /** What the packet threads have measured. */
+  measured: readonly PacketLatency[] = [];
   #nextConnection = 1;
 
   async listen(options: EngineListenOptions): Promise<{ readonly port: number }> {
@@ -101,6 +104,10 @@ export class FakeEngine implements VpnEngine {
 
   counters() {
     return { sessions: this.open.size, ...this.counts };
+  }
+
+  latencies(): readonly PacketLatency[] {
+    return this.measured;
   }
 
   sessions(): readonly SessionTraffic[] {
