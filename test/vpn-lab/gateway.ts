@@ -33,14 +33,24 @@ export interface GatewayOptions {
   readonly local?: Readonly<Record<string, unknown>>;
   readonly vpn?: Readonly<Record<string, unknown>>;
   readonly environment?: Readonly<Record<string, string>>;
+  /** A control plane that it reaches from its namespace and enrols with, in place of standing alone. */
+  readonly cloud?: Cloud;
 }
 
-/** A standalone gateway in the gateway's namespace. */
+/** What a gateway of a control plane begins with. */
+export interface Cloud {
+  readonly enrolmentToken: string;
+  /** Gives the connector that has enrolled its desired configuration, before it runs. */
+  configure(connectorId: string, configuration: unknown): Promise<void>;
+}
+
+/** A gateway in the gateway's namespace. */
 export interface LabGateway extends AsyncDisposable {
   readonly process: ChildProcess;
   readonly pid: number;
   readonly port: number;
   readonly configurationFile: string;
+  /** Of one that stands alone. */
   readonly desiredFile: string;
   output(): string;
   /** Asks it as its command line does. */
@@ -67,6 +77,15 @@ export async function startLabGateway(lab: Lab, options: GatewayOptions): Promis
   const configurationFile = writeConfiguration(options);
   const config = ["--config", configurationFile];
   await lab.run("gateway", [process.execPath, ENTRY, "host-setup", ...config, "--user", "root"]);
+  const { cloud } = options;
+  if (cloud) {
+    const tokenFile = join(options.folder, "token");
+    writeFileSync(tokenFile, cloud.enrolmentToken, { mode: 0o600 });
+    const words = ["enrol", ...config, "--token-file", tokenFile, "--json"];
+    const printed = await lab.run("gateway", [process.execPath, ENTRY, ...words]);
+    const { configuration } = desiredConfiguration(options, 1);
+    await cloud.configure(JSON.parse(printed).connectorId, configuration);
+  }
   return runLabGateway(lab, options, configurationFile);
 }
 
@@ -128,6 +147,14 @@ export async function runLabGateway(
   };
 }
 
+/** Lines of its log with one event, as JSON. */
+export function loggedBy(gateway: LabGateway, event: string): readonly Record<string, unknown>[] {
+  const lines = gateway.output().split("\n");
+  const whole = lines.filter((line) => line.startsWith("{") && line.endsWith("}"));
+  const parsed = whole.map((line) => JSON.parse(line) as Record<string, unknown>);
+  return parsed.filter(({ msg }) => msg === event);
+}
+
 /** What `/ready` says, asked from within its namespace. */
 async function isReady(lab: Lab): Promise<boolean> {
   try {
@@ -141,12 +168,14 @@ async function isReady(lab: Lab): Promise<boolean> {
 function writeConfiguration(options: GatewayOptions): string {
   const { folder } = options;
   writeJson(join(folder, "desired.json"), desiredConfiguration(options, 1));
-  writeJson(join(folder, "guardrails.json"), { commands: { allow: ["health.report"] } });
+  const isAlone = options.cloud === undefined;
+  const allow = ["health.report", ...(isAlone ? [] : ["devices.update"])];
+  writeJson(join(folder, "guardrails.json"), { commands: { allow } });
   mkdirSync(join(folder, "state"), { recursive: true, mode: 0o700 });
   const file = join(folder, "config.json");
   writeJson(file, {
     stateFolder: join(folder, "state"),
-    standalone: { desiredConfigurationFile: join(folder, "desired.json") },
+    ...(isAlone && { standalone: { desiredConfigurationFile: join(folder, "desired.json") } }),
     guardrailsFile: join(folder, "guardrails.json"),
     health: { address: "127.0.0.1", port: HEALTH_PORT },
     log: { level: "info" },

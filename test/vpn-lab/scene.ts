@@ -22,7 +22,7 @@ const LOOK_EVERY_MS = 50;
 const METRICS = "http://127.0.0.1:9100/metrics";
 
 export interface SceneOptions
-  extends Pick<GatewayOptions, "group" | "groups" | "desired" | "local" | "vpn"> {
+  extends Pick<GatewayOptions, "group" | "groups" | "desired" | "local" | "vpn" | "cloud"> {
   /** Devices that have papers; all are known and compliant at first. */
   readonly devices?: number;
 }
@@ -63,16 +63,25 @@ export class Scene implements AsyncDisposable {
     this.#options = { ...options, ...server, ...own };
   }
 
-  /** `prefix` as of `Lab.make`. Undefined where no lab can be made: the tests say so, by `ready`. */
-  static async make(prefix: string, options: SceneOptions = {}): Promise<Scene | undefined> {
+  /**
+   * `prefix` as of `Lab.make`; `prepare` starts what the gateway needs in the lab, for its options, before there is a gateway.
+   * Undefined where no lab can be made: the tests say so, by `ready`.
+   */
+  static async make(
+    prefix: string,
+    options: SceneOptions = {},
+    prepare: (lab: Lab, folder: string) => Promise<SceneOptions> = async () => ({}),
+  ): Promise<Scene | undefined> {
     if (labObstacle() !== undefined) return undefined;
     const folder = mkdtempSync(join(tmpdir(), "isthmus-vpn-"));
     chmodSync(folder, 0o755);
     const papers = await makeLabPapers(folder, options.devices ?? 1);
     const lab = await Lab.make(prefix);
-    const scene = new Scene(folder, lab, papers, options);
-    scene.#resources.defer(() => rmSync(folder, { recursive: true, force: true }));
-    scene.#resources.use(lab);
+    await using made = new AsyncDisposableStack();
+    made.defer(() => rmSync(folder, { recursive: true, force: true }));
+    made.use(lab);
+    const scene = new Scene(folder, lab, papers, { ...options, ...(await prepare(lab, folder)) });
+    scene.#resources.use(made.move());
     try {
       scene.#resources.use(await startPayloadServer(lab));
       scene.#gateway = await startLabGateway(lab, scene.#options);

@@ -37,6 +37,8 @@ export interface SambaDomain extends AsyncDisposable {
   tool(...words: string[]): Promise<string>;
   /** Adds entries below the base, with the database's own program. Resolves to their names. */
   add(entries: readonly NewEntry[]): Promise<readonly string[]>;
+  /** Sets when an account's password was changed (FILETIME), which no other program may. */
+  setPasswordTime(relativeDn: string, time: string): Promise<void>;
   /** An enabled account with a keytab of its own, and a service principal name where it is a server's. */
   account(of: {
     readonly name: string;
@@ -52,14 +54,26 @@ export interface NewEntry {
   readonly attributes: Readonly<Record<string, string | Buffer>>;
 }
 
+/** Where the domain's controller runs, if not beside the tests: in a network namespace with that loopback address. */
+export interface SambaPlace {
+  launch(words: readonly string[]): ChildProcess;
+  isListening(address: string, port: number): Promise<boolean>;
+}
+
 const PASSWORD = "Passw0rd.1";
+/** DSDB_CONTROL_BYPASS_PASSWORD_HASH_OID of Samba. */
+const BYPASS_PASSWORD_HASH = "1.3.6.1.4.1.7165.4.3.12";
 const SERVICES = "ldap, cldap, kdc";
 
 /** Provisions and starts a domain: about 4 s. Skips the test where Samba or the rights for it are missing. */
-export async function startSambaDomain(context: TestContext): Promise<SambaDomain> {
+export async function startSambaDomain(
+  context: TestContext,
+  place: SambaPlace = HERE,
+): Promise<SambaDomain> {
   const sambaTool = peer("sambaTool", context);
   const samba = peer("samba", context);
   const ldbadd = peer("ldbadd", context);
+  const ldbmodify = peer("ldbmodify", context);
   const ldbsearch = peer("ldbsearch", context);
   if (process.getuid?.() !== 0)
     missing("root (Samba's domain listens on ports below 1024)", context);
@@ -73,13 +87,12 @@ export async function startSambaDomain(context: TestContext): Promise<SambaDomai
   };
   await provision(sambaTool, folder, address);
   const { caFile, ca } = await configureTls(folder, address, configFile);
-  const server = spawn(
-    samba,
-    ["--foreground", "--no-process-group", "--model=single", `--configfile=${configFile}`],
-    { stdio: "ignore" },
-  );
+  const server = place.launch([
+    ...[samba, "--foreground", "--no-process-group", "--model=single"],
+    `--configfile=${configFile}`,
+  ]);
   stack.defer(() => stop(server));
-  const isListening = () => Promise.all([636, 88].map((port) => answers(address, port)));
+  const isListening = () => Promise.all([636, 88].map((port) => place.isListening(address, port)));
   await until(
     async () => (await isListening()).every(Boolean),
     "Samba's domain controller",
@@ -100,6 +113,17 @@ export async function startSambaDomain(context: TestContext): Promise<SambaDomai
     krb5ConfigFile: writeKrb5Config(folder, address),
     tool: runTool,
     add,
+    setPasswordTime: async (relativeDn, time) => {
+      const file = join(folder, "change.ldif");
+      const lines = ["changetype: modify", "replace: pwdLastSet", `pwdLastSet: ${time}`];
+      writeFileSync(file, [`dn: ${relativeDn},${baseDn}`, ...lines, ""].join("\n"));
+      await execute(ldbmodify, [
+        `--controls=local_oid:${BYPASS_PASSWORD_HASH}:0`,
+        "-H",
+        database,
+        file,
+      ]);
+    },
     account: async ({ name, servicePrincipal }) => {
       const attributes = {
         ...userAttributes(name, `Passw0rd.${name}`),
@@ -121,6 +145,11 @@ export async function startSambaDomain(context: TestContext): Promise<SambaDomai
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }
+
+const HERE: SambaPlace = {
+  launch: ([program = "", ...words]) => spawn(program, words, { stdio: "ignore" }),
+  isListening: answers,
+};
 
 /** The attributes of an enabled user with a password, which the database keeps as UTF-16. */
 export function userAttributes(samAccountName: string, password: string) {

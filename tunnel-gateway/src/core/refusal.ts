@@ -41,6 +41,8 @@ export interface Refusal {
   readonly code: RefusalCode;
   readonly rule: string;
   readonly message: string;
+  /** For the log alone, never for whom it was refused: what a stranger should not learn of an account. */
+  readonly detail?: string | undefined;
   /** When it may be worth trying again; what a client is told as `Retry-After`. */
   readonly retryAfterSeconds?: number | undefined;
 }

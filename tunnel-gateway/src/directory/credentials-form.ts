@@ -30,14 +30,11 @@ export function readCredentials(
   return isName && isPassword ? { userName, password } : undefined;
 }
 
-/** The same words whether the name or the password was wrong. */
-export function wrongCredentials(authenticator: string): AuthenticationStep {
-  return refused(
-    "credentials-wrong",
-    authenticator,
-    "the user name or the password is wrong",
-    true,
-  );
+/** The same words whether the name or the password was wrong, or the account is none to log in with; `detail` is for the log. */
+export function wrongCredentials(authenticator: string, detail?: string): AuthenticationStep {
+  const message = "the user name or the password is wrong";
+  const step = refused("credentials-wrong", authenticator, message, true);
+  return detail === undefined ? step : { ...step, refusal: { ...step.refusal, detail } };
 }
 
 /** The server behind an authenticator does not answer: no attempt of the user's, and worth coming again. */

@@ -6,8 +6,9 @@ import {
 } from "@isthmus/shared/directory/directory-connection";
 import { ConnectorError } from "@isthmus/shared/errors";
 import { readSecretFile } from "@isthmus/shared/kernel/secret-file";
-import type { Client, Entry } from "ldapts";
+import { type Client, type Entry, ResultCodeError } from "ldapts";
 import type { AuthenticationStep, Authenticator } from "../core/authenticator.ts";
+import { type BindRefusal, bindRefusalOf } from "../protocol/bind-refusal.ts";
 import { directoryGroupNames } from "../protocol/directory-group.ts";
 import {
   askForCredentials,
@@ -81,8 +82,9 @@ async function authenticate(
   const { password } = credentials;
   // Nobody's password is tried as well, on an entry that is not there: names cannot be guessed by the time it takes.
   const bindDn = entry?.dn ?? `cn=${randomBytes(12).toString("hex")},${options.baseDn}`;
-  const isRight = await canBind({ ...address, bindDn, password: () => password });
-  return entry && isRight ? stepOf(name, options, entry) : wrongCredentials(name);
+  const bind = await tryToBind({ ...address, bindDn, password: () => password });
+  if (!entry) return wrongCredentials(name, "no-single-entry");
+  return bind.isRefused ? wrongCredentials(name, bind.detail) : stepOf(name, options, entry);
 }
 
 /** Who the entry is. What the user typed is no name: whoever may write an attribute of the filter could type another's. */
@@ -121,14 +123,18 @@ async function findEntry(
   return others.length === 0 && entry?.dn !== "" ? entry : undefined;
 }
 
-async function canBind(address: DirectoryAddress): Promise<boolean> {
+/** `detail`: why not, where the directory is Active Directory and says so. */
+type Bind =
+  | { readonly isRefused: false }
+  | { readonly isRefused: true; readonly detail: BindRefusal | undefined };
+
+async function tryToBind(address: DirectoryAddress): Promise<Bind> {
   try {
     await using _bound = await open(address);
-    return true;
+    return { isRefused: false };
   } catch (error) {
-    const code = (error as { code?: unknown }).code;
-    if (REFUSALS.has(code)) return false;
-    throw error;
+    if (!(error instanceof ResultCodeError) || !REFUSALS.has(error.code)) throw error;
+    return { isRefused: true, detail: bindRefusalOf(error.message) };
   }
 }
 

@@ -20,11 +20,12 @@ export function vpnObserver(options: {
   };
   return {
     loginRefused({ refusal, ...login }) {
-      const { code, rule, message: reason } = refusal;
+      const { code, rule, message: reason, detail } = refusal;
       metrics.logins.inc({ outcome: login.isBanned ? "banned" : code });
       // An attempt costs its address points, and all else nothing.
       const lines = login.isAttempt ? log : strangers;
-      lines.info({ ...login, code, rule, reason }, "vpn.login-refused", login.remoteAddress);
+      const told = { ...login, code, rule, reason, ...(detail !== undefined && { detail }) };
+      lines.info(told, "vpn.login-refused", login.remoteAddress);
     },
     loginAccepted(session) {
       metrics.logins.inc({ outcome: "accepted" });
