@@ -61,6 +61,7 @@ export const TOOLS = {
   openconnect: { command: "openconnect", packages: ["openconnect"], size: "small" },
   ocproxy: { command: "ocproxy", packages: ["ocproxy"], size: "small" },
   ocserv: { command: "ocserv", packages: ["ocserv"], size: "small" },
+  haproxy: { command: "haproxy", packages: ["haproxy"], size: "small" },
   iperf3: { command: "iperf3", packages: ["iperf3"], size: "small" },
   freeradius: { command: "freeradius", packages: ["freeradius"], size: "small" },
   slapd: { command: "slapd", packages: ["slapd"], size: "small" },
