@@ -52,6 +52,15 @@ export interface FoundOperation {
   readonly createdBy: string | undefined;
 }
 
+/** Each is undefined where the site does not tell. */
+export interface SiteOperation {
+  readonly type: number | undefined;
+  /** As the site writes it. */
+  readonly requestedTime: string | undefined;
+  /** ResourceIDs, sorted. */
+  readonly targets: readonly number[] | undefined;
+}
+
 export interface TargetDevice {
   readonly smsId: string | undefined;
   readonly isOnline: boolean;
@@ -129,10 +138,15 @@ export class ActionSite {
     });
   }
 
-  /** The devices of an operation, sorted; undefined where the site does not tell. Lists may leave them out, so it is asked by key. */
-  async targetsOf(operationId: number, asking: Asking): Promise<readonly number[] | undefined> {
+  /** Asked by key, since lists may leave devices out. */
+  async operation(operationId: number, asking: Asking): Promise<SiteOperation> {
     const row = await this.#client.one(CLIENT_OPERATION, operationId, asking);
-    return readClientOperation(row).TargetResourceIDs?.toSorted((a, b) => a - b);
+    const { Type, RequestedTime, TargetResourceIDs } = readClientOperation(row);
+    return {
+      type: Type ?? undefined,
+      requestedTime: RequestedTime ?? undefined,
+      targets: TargetResourceIDs?.toSorted((a, b) => a - b),
+    };
   }
 
   /** The script and version of an operation that runs one. */

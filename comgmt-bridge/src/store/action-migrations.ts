@@ -36,4 +36,11 @@ export const actionMigrations: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    id: "bridge-actions-2",
+    sql: `
+      -- When an operation was asked for, as the site told at the first look: a number that is given again has another time.
+      ALTER TABLE site_action_request ADD COLUMN requested_time TEXT;
+    `,
+  },
 ];

@@ -141,6 +141,17 @@ function settleRequest(
   }
 }
 
+/** Keeps what the site told first. */
+function noteRequestedTime(
+  transaction: Transaction,
+  of: { readonly id: string; readonly n: number; readonly requestedTime: string },
+): void {
+  transaction.run(
+    "UPDATE site_action_request SET requested_time = ? WHERE action_id = ? AND n = ? AND requested_time IS NULL",
+    ...[of.requestedTime, of.id, of.n],
+  );
+}
+
 /** Tells what is new of devices. What is final stays; what was told already is told no second time. */
 function noteDevices(
   transaction: Transaction,
@@ -262,6 +273,7 @@ export const actionOperations = {
   openAction,
   intendRequest,
   settleRequest,
+  noteRequestedTime,
   noteDevices,
   noteRows,
   requeueDevices,

@@ -60,6 +60,7 @@ function storedAction(transaction: Transaction, row: Row): StoredAction {
       intendedAt: Number(request["intended_at"]),
       operationId: numberOf(request["operation_id"]),
       takenAt: numberOf(request["taken_at"]),
+      isTimed: request["requested_time"] !== null,
     })),
     open: open.map((device) => ({
       resourceId: Number(device["resource_id"]),
@@ -82,6 +83,44 @@ function knownOperations(
   const sql = `SELECT 1 FROM site_action_request r JOIN site_action a ON a.id = r.action_id
     WHERE r.operation_id = ? AND a.source = ? LIMIT 1`;
   return operationIds.filter((id) => transaction.get(sql, id, source) !== undefined);
+}
+
+/**
+ * What is known of an operation's number: the devices that the request was for, the time that the site told of it first, and whether
+ * the site has given the number to a later request of this bridge.
+ */
+function claimOf(
+  transaction: Transaction,
+  of: {
+    readonly id: string;
+    readonly n: number;
+    readonly source: string;
+    readonly operationId: number;
+  },
+): {
+  readonly resourceIds: readonly number[];
+  readonly requestedTime: string | undefined;
+  readonly isGivenAgain: boolean;
+} {
+  const request = transaction.get(
+    "SELECT requested_time, intended_at FROM site_action_request WHERE action_id = ? AND n = ?",
+    ...[of.id, of.n],
+  );
+  const devices = transaction.all(
+    "SELECT resource_id FROM site_action_device WHERE action_id = ? AND request = ? LIMIT ?",
+    ...[of.id, of.n, MAX_DEVICES],
+  );
+  const later = transaction.get(
+    `SELECT 1 FROM site_action_request r JOIN site_action a ON a.id = r.action_id
+       WHERE r.operation_id = ? AND a.source = ? AND r.intended_at > ? AND (r.action_id <> ? OR r.n <> ?) LIMIT 1`,
+    ...[of.operationId, of.source, Number(request?.["intended_at"]), of.id, of.n],
+  );
+  const requestedTime = request?.["requested_time"];
+  return {
+    resourceIds: devices.map((row) => Number(row["resource_id"])),
+    requestedTime: typeof requestedTime === "string" ? requestedTime : undefined,
+    isGivenAgain: later !== undefined,
+  };
 }
 
 /** The last operation that the site numbered for us: whoever created it is us. */
@@ -135,6 +174,7 @@ export const actionReadings = {
   findAction,
   openActionIds,
   knownOperations,
+  claimOf,
   lastOperation,
   countIntended,
   windowUse,

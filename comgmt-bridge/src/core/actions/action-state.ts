@@ -56,6 +56,8 @@ export interface StoredRequest {
   readonly intendedAt: number;
   readonly operationId: number | undefined;
   readonly takenAt: number | undefined;
+  /** Whether the site's word on when it was asked for is kept, by which a number that is given again is known. */
+  readonly isTimed: boolean;
 }
 
 export interface StoredDevice {

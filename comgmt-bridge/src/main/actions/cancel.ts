@@ -4,6 +4,7 @@ import type { z } from "zod";
 import type { DeviceNews, StoredAction } from "../../core/actions/action-state.ts";
 import { cancelRequest } from "../../protocol/admin-service/action-requests.ts";
 import { type ActionParts, commandAsking } from "./action-parts.ts";
+import { numberGivenAgain } from "./given-again.ts";
 import { isNumbered } from "./request-sender.ts";
 
 export type CancelPayload = z.output<(typeof siteCommandPayloads)["site.cancel"]>;
@@ -51,18 +52,24 @@ export async function cancelAction(parts: ActionParts, action: StoredAction): Pr
 }
 
 /** What to tell of devices that were asked already. */
-async function endAtSite({ client, kernel }: ActionParts, action: StoredAction): Promise<string> {
+async function endAtSite(parts: ActionParts, action: StoredAction): Promise<string> {
+  const { client, kernel } = parts;
   const awaited = new Set(action.open.map(({ request }) => request));
   const requests = action.requests.filter(({ n, state }) => state === "taken" && awaited.has(n));
   if (!isNumbered(action)) {
     return "the site cannot take it back; the bridge waits no longer and the device may go on";
   }
   let ended = 0;
-  for (const { operationId } of requests) {
+  for (const request of requests) {
+    const { operationId } = request;
     if (operationId === undefined) continue;
     const { path, argument, asked } = cancelRequest(operationId);
+    const asking = commandAsking(kernel.signal);
     try {
-      await client.call(path, argument, { ...commandAsking(kernel.signal), asked });
+      // What has its number by now is somebody else's, and goes on.
+      const numbered = { ...request, operationId };
+      if ((await numberGivenAgain(parts, action, numbered, asking)) !== undefined) continue;
+      await client.call(path, argument, { ...asking, asked });
       ended += 1;
     } catch (error) {
       kernel.log.warn({ id: action.id, operationId, err: error }, "action.not-cancelled");

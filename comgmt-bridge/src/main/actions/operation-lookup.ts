@@ -40,8 +40,8 @@ export async function lookUpOperation(
   const all = await parts.site.operationsSince(type, since, asking);
   const ours: Candidate[] = [];
   for (const { id } of await unclaimed(parts, all, asking)) {
-    const targets = await parts.site.targetsOf(id, asking);
-    if (!isFor(targets, resourceIds) || !(await isOfScript(parts, plan, id, asking))) continue;
+    const { targets } = await parts.site.operation(id, asking);
+    if (!isFor(targets, resourceIds) || !(await runsScriptOf(parts, plan, id, asking))) continue;
     ours.push({ id, isSure: targets !== undefined });
   }
   const [first] = ours;
@@ -62,7 +62,8 @@ async function isAnotherLost(
   return (await store.run("countIntended", { source: siteCode, plan, resourceId })) > 1;
 }
 
-function operationType(plan: ActionPlan): number | undefined {
+/** What the site calls the kind of an operation; undefined of what has no number there. */
+export function operationType(plan: ActionPlan): number | undefined {
   switch (plan.kind) {
     case "notify":
       return plan.type;
@@ -102,7 +103,8 @@ function isFor(targets: readonly number[] | undefined, wanted: readonly number[]
   return sorted.length === targets.length && sorted.every((id, at) => id === targets[at]);
 }
 
-async function isOfScript(
+/** Whether an operation runs the plan's script in its version, as far as the site tells; true of what is no script. */
+export async function runsScriptOf(
   { site }: ActionParts,
   plan: ActionPlan,
   operationId: number,

@@ -5,7 +5,6 @@ import type {
   DeviceNews,
   StoredAction,
   StoredDevice,
-  StoredRequest,
 } from "../../core/actions/action-state.ts";
 import {
   applicationNews,
@@ -18,6 +17,7 @@ import type { OperationStatus, QueryStatus } from "../../protocol/admin-service/
 import { scriptOutput } from "../../protocol/admin-service/script-content.ts";
 import type { Asking } from "../../site/admin-service-client.ts";
 import type { ActionParts } from "./action-parts.ts";
+import { type NumberedRequest, numberGivenAgain } from "./given-again.ts";
 import { reachCustomProperties } from "./reach-custom-properties.ts";
 
 /** Own limits: devices and operations asked about in one look. */
@@ -28,7 +28,7 @@ const QUERY_FAILED = 2;
 
 /** A request that the site has, with those of its devices that are not final. */
 interface Awaited {
-  readonly request: StoredRequest & { readonly operationId: number };
+  readonly request: NumberedRequest;
   readonly devices: readonly StoredDevice[];
 }
 
@@ -41,11 +41,9 @@ export async function pollAction(
   const { plan } = action;
   switch (plan.kind) {
     case "notify":
-      return await eachAwaited(action, (awaited) =>
-        pollNotification(parts, action, awaited, asking),
-      );
+      return await eachAwaited(parts, action, asking, pollNotification);
     case "script":
-      return await eachAwaited(action, (awaited) => pollScript(parts, action, awaited, asking));
+      return await eachAwaited(parts, action, asking, pollScript);
     case "query":
       return await pollQueries(parts, action, asking);
     case "application":
@@ -65,10 +63,48 @@ function awaitedIn({ requests, open }: StoredAction): readonly Awaited[] {
 }
 
 async function eachAwaited(
+  parts: ActionParts,
   action: StoredAction,
-  poll: (awaited: Awaited) => Promise<void>,
+  asking: Asking,
+  poll: typeof pollScript,
 ): Promise<void> {
-  for (const awaited of awaitedIn(action)) await poll(awaited);
+  for (const awaited of awaitedIn(action)) {
+    // What the site says of the operation is kept before any news of it, for later news to be compared with.
+    const isLost =
+      !awaited.request.isTimed && (await endGivenAgain(parts, action, awaited, asking));
+    if (!isLost) await poll(parts, action, awaited, asking);
+  }
+}
+
+/** Stores what a numbered operation says of devices, unless its number is another operation's by now. */
+async function noteOf(
+  parts: ActionParts,
+  action: StoredAction,
+  awaited: Awaited,
+  told: { readonly news: readonly DeviceNews[]; readonly counts?: SiteCounts | undefined },
+  asking: Asking,
+): Promise<void> {
+  if (told.news.length === 0 || (await endGivenAgain(parts, action, awaited, asking))) return;
+  await note(parts, action, told.news, told.counts);
+}
+
+/** Nobody knows what becomes of devices whose operation's number the site has given again. True where it has. */
+async function endGivenAgain(
+  parts: ActionParts,
+  action: StoredAction,
+  { request, devices }: Awaited,
+  asking: Asking,
+): Promise<boolean> {
+  const reason = await numberGivenAgain(parts, action, request, asking);
+  if (reason === undefined) return false;
+  const { operationId } = request;
+  parts.kernel.log.warn({ id: action.id, operationId, reason }, "action.number-given-again");
+  await note(
+    parts,
+    action,
+    devices.map(({ resourceId }) => ({ resourceId, state: "unknown", reason })),
+  );
+  return true;
 }
 
 async function note(
@@ -84,9 +120,11 @@ async function note(
 async function pollNotification(
   parts: ActionParts,
   action: StoredAction,
-  { request: { operationId }, devices }: Awaited,
+  awaited: Awaited,
   asking: Asking,
 ): Promise<void> {
+  const { devices } = awaited;
+  const { operationId } = awaited.request;
   const status = (await parts.site.operationStatuses([operationId], asking)).get(operationId);
   if (status === undefined) return;
   const resourceIds = devices.map(({ resourceId }) => resourceId);
@@ -99,33 +137,36 @@ async function pollNotification(
   };
   const news = notificationNews(resourceIds, counts);
   const mixed = mixedCounts({ ...counts, total: Math.max(counts.total ?? 0, devices.length) });
-  await note(parts, action, news, mixed && { operationId, devices: mixed });
+  const counted = mixed && { operationId, devices: mixed };
+  await noteOf(parts, action, awaited, { news, counts: counted }, asking);
 }
 
 async function pollScript(
   parts: ActionParts,
   action: StoredAction,
-  { request: { operationId }, devices }: Awaited,
+  of: Awaited,
   asking: Asking,
 ): Promise<void> {
+  const { operationId } = of.request;
   // Asked before the results: what expired before they were read has no more of them.
   const status = (await parts.site.operationStatuses([operationId], asking)).get(operationId);
-  const awaited = new Set(devices.map(({ resourceId }) => resourceId));
+  const awaited = new Set(of.devices.map(({ resourceId }) => resourceId));
   const statuses = await parts.site.scriptStatuses(operationId, asking);
   const news = statuses
     .filter(({ ResourceId }) => awaited.has(ResourceId))
-    .map((of) => {
-      const { text, isCut } = scriptOutput(of.ScriptOutput ?? "");
+    .map((told) => {
+      const { text, isCut } = scriptOutput(told.ScriptOutput ?? "");
       return scriptNews({
-        resourceId: of.ResourceId,
-        executionState: of.ScriptExecutionState ?? undefined,
-        exitCode: of.ScriptExitCode ?? undefined,
+        resourceId: told.ResourceId,
+        executionState: told.ScriptExecutionState ?? undefined,
+        exitCode: told.ScriptExitCode ?? undefined,
         ...{ output: text, isCut },
       });
     });
   const heard = new Set(news.map(({ resourceId }) => resourceId));
   const silent = [...awaited].filter((resourceId) => !heard.has(resourceId));
-  await note(parts, action, [...news, ...(isExpired(status) ? silent.map(expired) : [])]);
+  const given = isExpired(status) ? silent.map(expired) : [];
+  await noteOf(parts, action, of, { news: [...news, ...given] }, asking);
 }
 
 async function pollQueries(
@@ -143,10 +184,19 @@ async function pollQueries(
     const { operationId } = request;
     const status = statuses.get(operationId);
     // A site that was put back from a backup gives numbers again: this may be another operation, for another device.
-    if (status?.ResourceId === device.resourceId)
+    const isOfDevice = status?.ResourceId === device.resourceId;
+    if (isOfDevice && !(await isClaimedAgain(parts, action, request)))
       await takeAnswer(parts, action, { device, operationId, status }, asking);
     else if (isExpired(operations.get(operationId))) await askAgain(parts, action, device);
   }
+}
+
+async function isClaimedAgain(
+  { kernel: { store }, siteCode: source }: ActionParts,
+  { id }: StoredAction,
+  { n, operationId }: NumberedRequest,
+): Promise<boolean> {
+  return (await store.run("claimOf", { id, n, source, operationId })).isGivenAgain;
 }
 
 /** Own limit: how often a device that was away is asked the same. */
