@@ -12,10 +12,11 @@ import type { Session } from "../core/admin-records.ts";
 import type { ApiOperations, ApiStream } from "../core/api-operations.ts";
 import type { Records } from "../core/ports.ts";
 import { SESSION_MS, type SignIn } from "../core/sign-in.ts";
+import { requirePercentEncoding } from "../protocol/percent-encoding.ts";
 import { ApiRefusal, ConsoleApi } from "./console-api.ts";
-import { type Html, html } from "./html.ts";
+import type { Html } from "./html.ts";
 import type { Page, PageAnswer, PageRequest } from "./page.ts";
-import { refusalPage, signInPage } from "./page-frame.ts";
+import { problemPage, refusalPage, signInPage } from "./page-frame.ts";
 import { PAGES } from "./pages.ts";
 import { statusPage } from "./status-page.ts";
 import { STYLE_HASH } from "./style.ts";
@@ -39,6 +40,12 @@ const form = z.object({
   password: z.string().min(1).max(1_024),
   next: z.string().max(2_048).optional(),
 });
+/** As `body-parser` throws them: faults of whoever sent the form. */
+const parserError = z.object({
+  type: z.string(),
+  status: z.number().min(400).max(499),
+  limit: z.number().optional(),
+});
 /** A page of our own: never another site's, nor `//host`. */
 const OWN_PAGE = /^\/(devices|sources)(\/|\?|$)/;
 const OWN_PATHS = ["/", "/sign-in", "/sign-out", "/devices{/*rest}", "/sources{/*rest}"];
@@ -61,6 +68,10 @@ export interface ConsoleDependencies {
 export function consoleRouter(of: ConsoleDependencies): Router {
   const { records, signIn, log } = of;
   const router = Router({ caseSensitive: true });
+  router.use(({ originalUrl }, _response, next) => {
+    requirePercentEncoding(originalUrl);
+    next();
+  });
   router.use(OWN_PATHS, (_request, response, next) => {
     response.set(HEADERS);
     next();
@@ -191,13 +202,36 @@ function answerError(log: Logger): ErrorRequestHandler {
     if (response.headersSent) return next(error);
     const [status, problem] = PROBLEMS[codeOf(error)] ?? [500, undefined];
     if (problem !== undefined) return send(response, status, signInPage(problem));
+    response.set(HEADERS);
+    if (codeOf(error) === "address-encoding") {
+      return send(response, 400, problemPage("Bad address", `${error.message}.`));
+    }
+    const refused = formRefusal(error);
+    if (refused !== undefined) {
+      const [refusal, words] = refused;
+      return send(response, refusal, problemPage("Form not taken", words));
+    }
     log.error({ err: error }, "console.failed");
-    send(
-      response,
-      500,
-      html`<!doctype html><title>Error</title><p>The control plane failed; its log says why.</p>`,
-    );
+    send(response, 500, problemPage("Error", "The control plane failed; its log says why."));
   };
+}
+
+/** What `body-parser` has against a form, by its `type`. */
+function formRefusal(error: unknown): readonly [status: number, words: string] | undefined {
+  const parsed = parserError.safeParse(error);
+  if (!parsed.success) return undefined;
+  const { type, status, limit } = parsed.data;
+  if (type !== "entity.too.large") {
+    return [
+      status,
+      "The form did not arrive whole, or not as a browser sends it. Nothing was done.",
+    ];
+  }
+  const size = limit === undefined ? "" : `, which is ${limit} bytes`;
+  return [
+    413,
+    `The form is longer than this page takes${size}. Nothing was done: go back, shorten what was typed and send it again.`,
+  ];
 }
 
 function send(response: Response, status: number, page: Html): void {

@@ -43,6 +43,15 @@ export function refusalPage(message: string, session: Session, path: string): Ht
   );
 }
 
+/** What went wrong before anybody looked who asks. */
+export function problemPage(title: string, words: string): Html {
+  return page(
+    title,
+    html`<main><h1>Isthmus control plane</h1>
+      <p class="bad" role="alert">${words}</p><p><a href="/devices">Devices</a></p></main>`,
+  );
+}
+
 /** The form to sign in, with what went wrong before, and the page that is shown afterwards. */
 export function signInPage(problem: string | undefined, next = "/"): Html {
   const alert = problem && html`<p class="bad" role="alert">${problem}</p>`;

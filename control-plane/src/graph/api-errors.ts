@@ -82,6 +82,7 @@ const STATUSES: Readonly<Record<string, number>> = {
   "idempotency-key-reused": 422,
   "not-implemented": 501,
   "id-ambiguous": 400,
+  "address-encoding": 400,
   "body-invalid": 400,
   "user-pfx-user": 400,
   "weak-password": 400,

@@ -11,6 +11,7 @@ import type { Logger } from "pino";
 import { z } from "zod";
 import type { Session } from "../core/admin-records.ts";
 import { bodyFault } from "../core/body-faults.ts";
+import { requirePercentEncoding } from "../protocol/percent-encoding.ts";
 import { errorAnswer, errorBody } from "./api-errors.ts";
 import { parseBody } from "./body.ts";
 import type { ApiDependencies } from "./dependencies.ts";
@@ -39,13 +40,14 @@ export function apiRouter(api: ApiDependencies, log: Logger): Router {
   return router;
 }
 
-const beginAnswer: RequestHandler = (_request, response, next) => {
+const beginAnswer: RequestHandler = (request, response, next) => {
   response.locals["requestId"] = randomUUID();
   response.set({
     "request-id": response.locals["requestId"],
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
   });
+  requirePercentEncoding(request.originalUrl);
   next();
 };
 
@@ -176,9 +178,7 @@ function addressOf(request: Request): string {
 function answerError(log: Logger): ErrorRequestHandler {
   return (error, _request, response, next) => {
     if (response.headersSent) return next(error);
-    // Express's word for a path whose percent-encoding is broken.
-    const isBadPath = error instanceof URIError;
-    const answer = errorAnswer(isBadPath ? new ConnectorError("not-found", "No such path") : error);
+    const answer = errorAnswer(error);
     const requestId = String(response.locals["requestId"]);
     if (answer.status === 500) log.error({ err: error, requestId }, "api.failed");
     else log.info({ code: answer.innerCode, status: answer.status, requestId }, "api.refused");

@@ -329,15 +329,48 @@ describe("what is no proper request", () => {
     expect(answer.body.error.innerError.date).toBeDefined();
   });
 
+  test.each(["/beta/deviceManagement/nothing", "/beta/other", "/api/other"])(
+    "%s is not there",
+    async (path) => {
+      const answer = await plane.send(path, { headers: bearer() });
+      expect(answer.status).toBe(404);
+      expect(answer.body.error.code).toBe("ResourceNotFound");
+    },
+  );
+
   test.each([
-    "/beta/deviceManagement/nothing",
     "/beta/deviceManagement/managedDevices/%zz",
-    "/beta/other",
-    "/api/other",
-  ])("%s is not there", async (path) => {
+    "/beta/deviceManagement/managedDevices?$filter=100%&$top=1",
+    "/beta/deviceManagement/managedDevices?$search=%C3",
+    "/beta/%",
+    "/api/session?a=%f",
+  ])("%s has a broken percent-encoding, and is told where", async (path) => {
     const answer = await plane.send(path, { headers: bearer() });
+    expect(answer.status).toBe(400);
+    expect(answer.body.error.innerError.code).toBe("address-encoding");
+    expect(answer.body.error.message).toContain(`at character ${path.lastIndexOf("%") + 1},`);
+  });
+
+  test.each([
+    "connectors/none/commands",
+    "microsoftTunnelSites/none/microsoftTunnelServers",
+    "managedDevices/none/issuedCertificates",
+    "configurationManagerSites/none/clientOperations",
+    "configurationManagerSites/none/queries",
+    "configurationManagerSites/none/events",
+    "configurationManagerCollections/none/members",
+    "configurationManagerGroups/none/members",
+    "configurationManagerApplications/none/deployments",
+    "configurationManagerApplications/none",
+    "configurationManagerScripts/none",
+    "managedDevices/none/configurationManagerCollections",
+    "managedDevices/none/clientOperations",
+    "managedDevices/none/timeline",
+    "managedDevices/none/softwareUpdateStates",
+  ])("below what is not there nothing is listed: %s", async (path) => {
+    const answer = await plane.send(`/beta/deviceManagement/${path}`, { headers: bearer() });
     expect(answer.status).toBe(404);
-    expect(answer.body.error.code).toBe("ResourceNotFound");
+    expect(answer.body.error.message).toContain("none");
   });
 
   test("what is not there is named with its method and whole path", async () => {

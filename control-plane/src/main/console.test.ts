@@ -93,6 +93,38 @@ test("an address that is none is answered in a line of text, not with a framewor
   expect(ofApi["content-type"]).toContain("application/json");
 });
 
+test.each(["/%zz", "/devices/%E9", "/devices?name=100%", "/sources/CM1/collections/%"])(
+  "a broken percent-encoding is a bad address: %s",
+  async (path) => {
+    const { status, headers, body } = await plane.send(path, { headers: await signedIn() });
+    expect([status, headers["content-type"]]).toEqual([400, "text/html; charset=utf-8"]);
+    expect(body).toContain("a percent sign itself is %25");
+    expect(headers["content-security-policy"]).toContain("default-src 'none'");
+  },
+);
+
+describe("a form over its limit is refused in a page that says the limit", () => {
+  test.each([
+    ["/sign-in", "password=", 4_096],
+    ["/sources/CM1/queries", "query=", 65_536],
+    ["/devices/x/actions", "key=", 4_096],
+  ])("%s", async (path, field, limit) => {
+    const headers = { "content-type": FORM, ...(await signedIn()) };
+    const sent = (bytes: number) =>
+      plane.send(path, { method: "POST", body: field.padEnd(bytes, "x"), headers });
+    const { status, headers: answered, body } = await sent(limit + 1);
+    expect([status, answered["content-type"]]).toEqual([413, "text/html; charset=utf-8"]);
+    expect(body).toContain(`longer than this page takes, which is ${limit} bytes`);
+    expect((await sent(limit)).status).not.toBe(413);
+  });
+
+  test("and one in a charset that no browser sends", async () => {
+    const headers = { "content-type": `${FORM}; charset=ebcdic`, ...(await signedIn()) };
+    const answer = await plane.send("/sign-in", { method: "POST", body: "a=b", headers });
+    expect([answer.status, answer.body.includes("Nothing was done")]).toEqual([415, true]);
+  });
+});
+
 describe("refused", () => {
   test("a wrong password, with a sentence and not a word about the account", async () => {
     const { status, body, headers } = await submit("/sign-in", { userName: "x", password: "y" });

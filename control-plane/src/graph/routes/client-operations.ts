@@ -81,6 +81,7 @@ async function listOfSite(
   only: Condition | undefined,
 ) {
   const source = parameter(request, "source");
+  await readEntity(listing, "configurationManagerSites", source);
   const ofSite = equals(OPERATIONS, "configurationManagerSite", source);
   const narrowing: Condition =
     only === undefined ? ofSite : { kind: "and", operands: [ofSite, only] };
