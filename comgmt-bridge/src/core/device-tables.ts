@@ -141,7 +141,11 @@ const UPDATE_COMPLIANCE: SiteTable = {
   ...wmiTable("SMS_UpdateComplianceStatus", ["MachineID"]),
   reading: "seldom",
   rowsPerKey: 64,
-  content: { kind: "rows", facet: "updateCompliance", columns: ["CI_ID", "Status"] },
+  content: {
+    kind: "rows",
+    facet: "updateCompliance",
+    columns: ["CI_ID", "Status", "LastEnforcementMessageID"],
+  },
 };
 
 /** States of the applications that are deployed to a device, a row for each deployment type; `StartTime` is that of the deployment. */

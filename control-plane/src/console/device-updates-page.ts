@@ -1,7 +1,7 @@
 import { state, table, text } from "./cells.ts";
 import type { ConsoleApi, Entity } from "./console-api.ts";
 import { apiPath, devicePage, pagePath, requireOfSite, type ShownDevice } from "./device-frame.ts";
-import { type Html, html } from "./html.ts";
+import { type Html, type HtmlValue, html } from "./html.ts";
 
 /** `/devices/{id}/updates`: the software updates that the device's site judges it by; first those that it lacks. */
 
@@ -29,7 +29,7 @@ export async function deviceUpdatesPage(api: ConsoleApi, device: ShownDevice): P
       .slice(0, ROWS)
       .map((each) => [
         text(each["displayName"]) || "not known by name",
-        STATES[text(each["state"])] ?? text(each["state"]),
+        stateOf(each),
         text(each["articleId"]),
         html`<code>${text(each["key"])}</code>`,
       ]),
@@ -46,6 +46,17 @@ export async function deviceUpdatesPage(api: ConsoleApi, device: ShownDevice): P
   return devicePage(api, device, { tab: "/updates" }, content);
 }
 
+/** Those whose installation failed go before all others. */
 function rank(update: Entity): number {
-  return ORDER.indexOf(text(update["state"]));
+  return update["complianceState"] === "error" ? -1 : ORDER.indexOf(text(update["state"]));
+}
+
+/** With how far its installation is, where that says more than the state; an unknown number stands as it is. */
+function stateOf(update: Entity): HtmlValue {
+  const name = text(update["state"]);
+  const isUnknown = name === "unknown" && update["status"] !== null;
+  const shown = isUnknown ? text(update["stateDescription"]) : (STATES[name] ?? name);
+  const enforcement = text(update["enforcementStateDescription"]);
+  if (enforcement === "" || name === "installed" || name === "notApplicable") return html`${shown}`;
+  return html`${shown}: ${enforcement}`;
 }

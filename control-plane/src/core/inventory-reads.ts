@@ -22,11 +22,12 @@ export interface DeviceFacet {
   readonly text: string;
 }
 
-/** Of a software update on a device: `status` as SMS_UpdateComplianceStatus has it. */
+/** Of a software update on a device: `Status` and `LastEnforcementMessageID` as SMS_UpdateComplianceStatus has them. */
 export interface UpdateState {
   readonly recordId: number | null;
   readonly key: string;
   readonly status: number | null;
+  readonly enforcement: number | null;
   readonly displayName: string | null;
   readonly articleId: string | null;
 }

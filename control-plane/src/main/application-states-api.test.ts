@@ -88,10 +88,14 @@ test("a device's software updates stand on a page of their own, first those that
   await site.tell("software-update", {
     "77": { identity: { LocalizedDisplayName: "Cumulative Update", ArticleID: "500" } },
   });
+  const LACKS = "required, and not installed";
   const updateCompliance = [
-    { CI_ID: 76, Status: 3 },
-    { CI_ID: 77, Status: 2 },
+    { CI_ID: 76, Status: 3, LastEnforcementMessageID: 10 },
+    { CI_ID: 77, Status: 2, LastEnforcementMessageID: 0 },
     { CI_ID: 78, Status: 1 },
+    { CI_ID: 79, Status: 2, LastEnforcementMessageID: 11 },
+    { CI_ID: 80, Status: 2, LastEnforcementMessageID: 77 },
+    { CI_ID: 81, Status: 9, LastEnforcementMessageID: 0 },
   ];
   await site.tell("device", { "4": { ...clientFacets("WKS-4"), updateCompliance } });
   const find = async () =>
@@ -101,11 +105,38 @@ test("a device's software updates stand on a page of their own, first those that
   await browser.signIn("admin", plane.firstPassword);
   const page = await browser.page(`/devices/${id}/updates`);
   expect(rowsIn(page)).toEqual([
-    ["Cumulative Update", "required, and not installed", "500", "77"],
+    ...[["not known by name", `${LACKS} : failed to install the update`, "", "79"]],
+    ["Cumulative Update", LACKS, "500", "77"],
+    ["not known by name", `${LACKS} : unknown (77)`, "", "80"],
+    ["not known by name", "unknown (9)", "", "81"],
     ["not known by name", "installed", "", "76"],
     ["not known by name", "not applicable", "", "78"],
   ]);
-  expect(page).toContain("3 software updates, 1 of them required and not installed.");
+  expect(page).toContain("6 software updates, 3 of them required and not installed.");
+  expect((await admin.get(`/managedDevices/${id}/softwareUpdateStates`)).value).toMatchObject([
+    {
+      key: "76",
+      state: "installed",
+      status: 3,
+      complianceState: "compliant",
+      enforcementState: 10,
+    },
+    {
+      ...{ key: "77", state: "required", stateDescription: "update is required", status: 2 },
+      ...{
+        complianceState: "nonCompliant",
+        enforcementState: 0,
+        enforcementStateDescription: null,
+      },
+    },
+    { key: "78", state: "notApplicable", complianceState: "compliant", enforcementState: null },
+    {
+      ...{ key: "79", state: "required", complianceState: "error", enforcementState: 11 },
+      enforcementStateDescription: "failed to install the update",
+    },
+    { key: "80", enforcementState: 77, enforcementStateDescription: "unknown (77)" },
+    { key: "81", state: "unknown", status: 9, stateDescription: "unknown (9)" },
+  ]);
   const [{ id: other }] = (await admin.get("/managedDevices")).value;
   expect(await browser.page(`/devices/${other}/updates`)).toContain("Nothing is known");
 });

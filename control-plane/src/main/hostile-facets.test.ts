@@ -91,6 +91,11 @@ const NAMES = [
     "SiteSystemCount",
   ],
 ];
+const updateOf = (value: unknown) => ({
+  CI_ID: value,
+  Status: value,
+  LastEnforcementMessageID: value,
+});
 const LISTS = [
   ...[
     "managedDevices",
@@ -121,7 +126,7 @@ beforeAll(async () => {
       const facet = Object.fromEntries(NAMES.map((name) => [name, value]));
       const facets = {
         ...{ identity: facet, stable: { ...facet, Client: 1 }, volatile: facet, health: facet },
-        ...{ collections: value, updateCompliance: [value] },
+        ...{ collections: value, updateCompliance: [value, updateOf(value)] },
         boundaryGroups: at % 2 === 0 ? value : { BoundaryGroups: value },
         ...{ applicationStates: [value, { AppName: value, AppStatusType: value }] },
         applicationErrors: value,

@@ -17,9 +17,7 @@ import { facetHistory, facetsAt, joinedBySid, recordDifferences } from "./invent
 import type { QueryableStore } from "./queryable-store.ts";
 import { recordsOfKey, waitingDeletions } from "./record-lookups.ts";
 import { timelinePage } from "./timeline-reads.ts";
-
-/** Own limit: updates of one device. */
-const MAX_UPDATES = 20_000;
+import { updateStates } from "./update-state-reads.ts";
 
 /** Reads devices' facets, their history and their timelines. */
 export class StoredInventory implements InventoryReads {
@@ -88,26 +86,8 @@ export class StoredInventory implements InventoryReads {
     return joinedBySid(this.#store, recordId);
   }
 
-  async updateStates(recordId: number): Promise<readonly UpdateState[]> {
-    const rows = await this.#store.query(
-      `SELECT u.id, json_extract(j.value, '$.CI_ID') AS key, json_extract(j.value, '$.Status') AS status, u.name,
-         (SELECT json_extract(identity, '$.ArticleID') FROM inventory_document WHERE record_id = u.id) AS article
-       FROM inventory_facet f CROSS JOIN inventory_record d CROSS JOIN json_each(f.value) j
-         LEFT JOIN inventory_record u ON u.source_id = d.source_id AND u.kind = 'software-update'
-           AND u.key = CAST(json_extract(j.value, '$.CI_ID') AS TEXT) AND u.deleted_at IS NULL
-       WHERE f.record_id = ? AND f.facet = 'updateCompliance' AND d.id = f.record_id AND json_type(f.value) = 'array'
-         AND j.type = 'object'
-       LIMIT ?`,
-      [recordId, MAX_UPDATES],
-      MAX_UPDATES,
-    );
-    return rows.map((row) => ({
-      recordId: row["id"] === null ? null : Number(row["id"]),
-      key: String(row["key"]),
-      status: typeof row["status"] === "number" ? row["status"] : null,
-      displayName: textOrNull(row["name"]),
-      articleId: textOrNull(row["article"]),
-    }));
+  updateStates(recordId: number): Promise<readonly UpdateState[]> {
+    return updateStates(this.#store, recordId);
   }
 
   boundaryGroupsOf(recordId: number): Promise<DeviceBoundaryGroups> {

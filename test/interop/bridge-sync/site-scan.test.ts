@@ -30,6 +30,8 @@ test("a first scan tells every record of every kind, each device with its facets
       "volatile",
     ],
   ]);
+  const [update] = device["updateCompliance"] as Record<string, unknown>[];
+  expect(Object.keys(update ?? {}).sort()).toEqual(["CI_ID", "LastEnforcementMessageID", "Status"]);
   expect(device["health"]).toMatchObject({ ClientActiveStatus: expect.any(Number) });
   expect(device["identity"]).toMatchObject({
     Name: expect.stringMatching(/^(WKS|SRV)-/),

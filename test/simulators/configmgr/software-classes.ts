@@ -251,7 +251,10 @@ export class Software {
         int("CI_ID", ({ number }) => FIRST_CI + 100_000 + number),
         // 0 unknown, 1 not required, 2 required, 3 installed.
         int("Status", ({ device, number }) => (device.bits(110 + number) % 10 < 8 ? 3 : 2)),
-        int("LastEnforcementMessageID", () => 0),
+        // State messages of topic 402: 10 for what is installed, else however far it is; 0 is none.
+        int("LastEnforcementMessageID", ({ device, number }) =>
+          device.bits(110 + number) % 10 < 8 ? 10 : device.bits(150 + number) % 15,
+        ),
         date("LastStatusCheckTime", ({ device }) => device.lastHeartbeat),
         date("LastStatusChangeTime", ({ device }) => device.lastHeartbeat),
       ]),

@@ -3,6 +3,7 @@ import { facetName } from "@isthmus/shared/link/inventory-messages";
 import type { DeviceRecord } from "../../core/inventory-reads.ts";
 import type { FacetValue } from "../../core/inventory-views.ts";
 import { recordGuid } from "../../core/record-guid.ts";
+import { updateStatus } from "../../core/update-states.ts";
 import { QueryOptionError } from "../../protocol/query-option-error.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { equals, listPage, readEntity } from "../listing.ts";
@@ -178,21 +179,30 @@ async function directoryRecords(api: ApiDependencies, request: ApiRequest) {
   return { value: await Promise.all(value) };
 }
 
-/** Graph has no such list; states are those of SMS_UpdateComplianceStatus. */
-const UPDATE_STATES = ["unknown", "notApplicable", "required", "installed"] as const;
-
+/** Graph has no such list; states are those of SMS_UpdateComplianceStatus, each with the number that the site has for it. */
 async function updateStates(api: ApiDependencies, request: ApiRequest) {
   onlyOptions(request.query, []);
   const { recordId } = await deviceOf(api, request);
   const states = await api.inventory.updateStates(recordId);
   return {
-    value: states.map((state) => ({
-      softwareUpdateId: state.recordId === null ? null : recordGuid(state.recordId),
-      key: state.key,
-      displayName: state.displayName,
-      articleId: state.articleId,
-      state: UPDATE_STATES[state.status ?? 0] ?? "unknown",
-    })),
+    value: states.map((each) => {
+      const { state, words, compliance, enforcementWords } = updateStatus(
+        each.status,
+        each.enforcement,
+      );
+      return {
+        softwareUpdateId: each.recordId === null ? null : recordGuid(each.recordId),
+        key: each.key,
+        displayName: each.displayName,
+        articleId: each.articleId,
+        state,
+        stateDescription: words,
+        status: each.status,
+        complianceState: compliance,
+        enforcementState: each.enforcement,
+        enforcementStateDescription: enforcementWords ?? null,
+      };
+    }),
   };
 }
 
