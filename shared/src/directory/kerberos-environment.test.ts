@@ -1,10 +1,12 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { thrownCode } from "../testing/thrown-code.ts";
-import { keytabFault, removeOwnCache, useKeytab } from "./kerberos-environment.ts";
+import { keytabBytes } from "../testing/keytab-bytes.ts";
+import { keytabWords, removeOwnCache, useKeytab } from "./kerberos-environment.ts";
 
+const ISTHMUS = "isthmus@CORP.TEST";
 const NAMES = ["KRB5_CLIENT_KTNAME", "KRB5CCNAME"];
 const before = NAMES.map((name) => process.env[name]);
 beforeEach(() => {
@@ -40,12 +42,49 @@ test("a second keytab is refused: the library would use one of them for both", (
 
 test("a keytab that is gone is named, one that is there or none is no fault", () => {
   using folder = temporaryFolder();
-  expect(keytabFault()).toBeUndefined();
+  expect(keytabWords(ISTHMUS)).toEqual({});
   const file = join(folder.path, "a.keytab");
   useKeytab(file, folder.path);
-  expect(keytabFault()).toBe(`there is no keytab ${file}`);
+  expect(keytabWords(undefined)).toEqual({ fault: `there is no keytab ${file}` });
   writeFileSync(file, "keys");
-  expect(keytabFault()).toBeUndefined();
+  expect(keytabWords(undefined)).toEqual({});
+});
+
+describe("a keytab that does not fit the account", () => {
+  const key = { components: ["isthmus"] };
+  test.each([
+    ["nothing", Buffer.alloc(0), /no keytab: it ends .*; make it anew/],
+    ["another file", Buffer.from("-----BEGIN"), /it begins with 2d2d, expected 0502; make it anew/],
+    ["no key", keytabBytes([]), /has no key: make it anew for isthmus@CORP\.TEST/],
+    ["another account", keytabBytes([{ components: ["web"] }]), /keys of web@CORP\.TEST and none/],
+    ["another realm", keytabBytes([{ ...key, realm: "OLD.TEST" }]), /name the realm that it is/],
+    ["small letters", keytabBytes([{ ...key, realm: "corp.test" }]), /by capitals alone/],
+    ["RC4 alone", keytabBytes([{ ...key, keyType: 23 }]), /no AES key of .* only key types 23:/],
+    [
+      "many others",
+      keytabBytes(Array.from({ length: 9 }, (_, n) => ({ components: [`a${n}`] }))),
+      /a4@CORP\.TEST and 4 more and none/,
+    ],
+  ])("is told why: %s", (_what, bytes, words) => {
+    using folder = temporaryFolder();
+    const file = join(folder.path, "a.keytab");
+    writeFileSync(file, bytes);
+    useKeytab(file, folder.path);
+    expect(keytabWords(ISTHMUS).fault).toMatch(words);
+  });
+
+  test("by its number may be seen at the domain alone, so that is named", () => {
+    using folder = temporaryFolder();
+    const file = join(folder.path, "a.keytab");
+    const numbered = [7, 300].map((keyNumber) => ({ ...key, keyNumber }));
+    writeFileSync(file, keytabBytes([...numbered, { ...key, keyType: 23 }]));
+    useKeytab(file, folder.path);
+    expect(keytabWords(ISTHMUS)).toEqual({
+      remedy: expect.stringMatching(
+        /key number 7, 300, 1 of isthmus@CORP\.TEST: where .*KeyVersion/,
+      ),
+    });
+  });
 });
 
 test("our own tickets can be thrown away, the machine's cannot", () => {

@@ -1,6 +1,8 @@
-import { accessSync, constants, rmSync } from "node:fs";
+import { accessSync, constants, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { ConnectorError } from "../errors.ts";
+import { ConnectorError, ProtocolError } from "../errors.ts";
+import { type KeytabKey, parseKeytab } from "./keytab.ts";
+import { keysFault, keysRemedy } from "./keytab-words.ts";
 
 /** The Kerberos library reads both once; two keytabs in one process it could not tell apart. */
 const KEYTAB = "KRB5_CLIENT_KTNAME";
@@ -31,7 +33,7 @@ export function useKeytab(keytabFile: string | undefined, stateFolder: string): 
 }
 
 /** Why the keytab cannot be read now, which the Kerberos library says as "no credentials"; undefined where it can be, or none is named. */
-export function keytabFault(): string | undefined {
+function keytabFault(): string | undefined {
   const file = process.env[KEYTAB]?.replace(/^FILE:/, "");
   if (file === undefined) return undefined;
   try {
@@ -42,6 +44,33 @@ export function keytabFault(): string | undefined {
     return isMissing
       ? `there is no keytab ${file}`
       : `the keytab ${file} may not be read by this user (uid ${process.getuid?.()})`;
+  }
+}
+
+/**
+ * What the keytab has to do with it that the KDC or the library gave no ticket. `fault` is what is wrong with it by itself, `remedy` when it is
+ * wrong for this account; both undefined where no keytab is named.
+ */
+export function keytabWords(principal: string | undefined): {
+  readonly fault?: string;
+  readonly remedy?: string;
+} {
+  const unreadable = keytabFault();
+  if (unreadable !== undefined) return { fault: unreadable };
+  const file = process.env[KEYTAB]?.replace(/^FILE:/, "");
+  if (file === undefined || principal === undefined) return {};
+  const keys = keysIn(file);
+  if (typeof keys === "string") return { fault: keys };
+  const fault = keysFault(keys, principal);
+  return fault === undefined ? { remedy: keysRemedy(keys, principal) } : { fault };
+}
+
+function keysIn(file: string): readonly KeytabKey[] | string {
+  try {
+    return parseKeytab(readFileSync(file));
+  } catch (error) {
+    if (error instanceof ProtocolError) return `${file}: ${error.message}; make it anew`;
+    return `the keytab ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`;
   }
 }
 

@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import { ConnectorError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import { type CachedCredential, parseCredentialCache } from "./kerberos-credential-cache.ts";
-import { keytabFault, removeOwnCache } from "./kerberos-environment.ts";
+import { keytabWords, removeOwnCache } from "./kerberos-environment.ts";
 import { type KerberosReply, parseKerberosReply, requireProof } from "./kerberos-reply.ts";
 import { negotiateToken } from "./kerberos-request.ts";
 
@@ -135,9 +135,13 @@ export class KerberosTickets {
       const client = await kerberos.initializeClient(`HTTP@${host}`, options);
       await client.step("");
     } catch (cause) {
+      const { fault, remedy = "check the keytab" } = keytabWords(principal);
+      const why =
+        fault ??
+        `${wordsOf(cause)}; ${remedy}; check krb5.conf, the clock and that the server's account has this service principal name`;
       throw new ConnectorError(
         "kerberos-credentials",
-        `no Kerberos ticket for HTTP/${host}: ${keytabFault() ?? wordsOf(cause)}; check the keytab, krb5.conf, the clock and that the server's account has this service principal name`,
+        `no Kerberos ticket for HTTP/${host}: ${why}`,
         { cause, isRetryable: true },
       );
     }
