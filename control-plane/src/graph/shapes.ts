@@ -46,6 +46,7 @@ interface StoredResult {
 /** configurationManagerActionResult, a kind of deviceActionResult. */
 function actionResult(result: StoredResult): unknown {
   return {
+    "@odata.type": "#microsoft.graph.configurationManagerActionResult",
     actionName: result.actionName,
     actionState: result.actionState,
     startDateTime: isoTime(result.startedAt),
