@@ -20,9 +20,8 @@ function took(
 }
 
 function measuring(first: readonly PacketLatency[]) {
-  let now = first;
-  const window = new LatencyWindow(() => now);
-  return { window, set: (latencies: readonly PacketLatency[]) => void (now = latencies) };
+  const engine = { latencies: first };
+  return { engine, window: new LatencyWindow(() => engine.latencies) };
 }
 
 test("the buckets are those of the packet threads", () => {
@@ -59,9 +58,9 @@ test("packets beyond the last bound have none", () => {
 });
 
 test("what was before the last five minutes is forgotten, and nothing is known of an idle gateway", () => {
-  const { window, set } = measuring([took(0, "up", 1_000, 15_000)]);
+  const { engine, window } = measuring([took(0, "up", 1_000, 15_000)]);
   window.sample();
-  set([took(0, "up", 1_000, 15_000), took(0, "down", 1_000, 30)]);
+  engine.latencies = [took(0, "up", 1_000, 15_000), took(0, "down", 1_000, 30)];
   expect(window.worst?.meanMicroseconds).toBe(7_515);
   for (let turn = 0; turn < SAMPLES_OF_FIVE_MINUTES - 1; turn++) window.sample();
   expect(window.worst?.meanMicroseconds).toBe(30);
