@@ -1,19 +1,14 @@
-import { once } from "node:events";
-import { readFileSync } from "node:fs";
-import { connect, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from "vitest";
+import { CUT_MS, cutAfter, openRelay } from "../vpn-lab/cuts.ts";
+import { type ClientDoor, openClientDoor } from "../vpn-lab/doors.ts";
 import { LAB } from "../vpn-lab/namespaces.ts";
-import type { OpenconnectClient } from "../vpn-lab/openconnect.ts";
 import type { DevicePapers } from "../vpn-lab/papers.ts";
-import { type ClientDoor, openClientDoor } from "../vpn-lab/raw-client.ts";
 import { startDownload } from "../vpn-lab/running-transfer.ts";
 import { ready, Scene, until } from "../vpn-lab/scene.ts";
 import { download, pings } from "../vpn-lab/traffic.ts";
 
 /** Devices, certificates and policies that change under established sessions: what may no longer be ends, and nothing else. */
 
-/** The product's bound: from the change to the end of what it forbids. */
-const CUT_MS = 2_000;
 const BYTES = 300_000_000;
 const BYTES_PER_SECOND = 1_000_000;
 const STARTED_BYTES = 200_000;
@@ -42,43 +37,9 @@ function device(place: Scene, index: number): DevicePapers {
   return papers;
 }
 
-/** A connection of the device's through the relay, on which nothing moves. */
-async function openRelay(place: Scene, { pem }: DevicePapers): Promise<TLSSocket> {
+function openDoor(): ClientDoor {
   if (!door) throw new Error("no way in");
-  const { certificate: cert, key } = pem;
-  const ca = readFileSync(place.papers.serverCaFile);
-  const socket = connect({ path: door.path, servername: "localhost", ca, cert, key });
-  socket.on("error", () => socket.destroy());
-  const target = `${LAB.internal.ipv4}:8000`;
-  socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`);
-  const [answer] = (await once(socket, "data")) as [Buffer];
-  expect(answer.toString("latin1")).toMatch(/^HTTP\/1\.1 200 /);
-  return socket;
-}
-
-/** How long after `act` the VPN (by what its client prints) and the relay of a device are gone. */
-async function cutAfter(
-  client: OpenconnectClient,
-  relay: TLSSocket,
-  act: () => void | Promise<void>,
-): Promise<{ readonly vpnMs: number; readonly relayMs: number }> {
-  const from = performance.now();
-  const passed = () => performance.now() - from;
-  const times = { vpnMs: Number.NaN, relayMs: Number.NaN };
-  relay.once("close", () => (times.relayMs = passed()));
-  const look = () => {
-    if (/server (disconnect|terminate)/i.test(client.output())) times.vpnMs = passed();
-    else timer = setTimeout(look, 5);
-  };
-  let timer = setTimeout(look, 5);
-  await act();
-  try {
-    const isOver = () => !Number.isNaN(times.vpnMs + times.relayMs);
-    await until("both are gone", isOver, () => `${JSON.stringify(times)}\n${client.output()}`);
-    return times;
-  } finally {
-    clearTimeout(timer);
-  }
+  return door;
 }
 
 async function connected(place: Scene) {
@@ -90,8 +51,8 @@ describe("a device that loses its right", () => {
     const place = here(context);
     const [loser, other] = [device(place, 0), device(place, 1)];
     await using client = await place.connect({ device: loser });
-    const relay = await openRelay(place, loser);
-    const othersRelay = await openRelay(place, other);
+    const relay = await openRelay(openDoor(), place, loser);
+    const othersRelay = await openRelay(openDoor(), place, other);
     const cut = await cutAfter(client, relay, () => {
       const list = place.papers.devices.map(({ deviceId }) =>
         deviceId === loser.deviceId
@@ -123,8 +84,8 @@ describe("a device that loses its right", () => {
     const place = here(context);
     const [loser, other] = [device(place, 2), device(place, 1)];
     await using client = await place.connect({ device: loser });
-    const relay = await openRelay(place, loser);
-    const othersRelay = await openRelay(place, other);
+    const relay = await openRelay(openDoor(), place, loser);
+    const othersRelay = await openRelay(openDoor(), place, other);
     const cut = await cutAfter(client, relay, () => place.papers.revoke(loser));
     expect(client.output()).toContain("revoked");
     expect(cut.vpnMs).toBeLessThan(CUT_MS);

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, type TestContext, test } from "v
 import { dropped, EVERYTHING, passed, watchTunnels } from "../vpn-lab/fate.ts";
 import { LAB } from "../vpn-lab/namespaces.ts";
 import { pingPacket, pongPacket, resetPacket, synPacket, udpPacket } from "../vpn-lab/packets.ts";
-import { type ClientDoor, FRAME, frame, openClientDoor, RawClient } from "../vpn-lab/raw-client.ts";
+import { type ClientDoor, openClientDoor } from "../vpn-lab/doors.ts";
+import { FRAME, frame, RawClient } from "../vpn-lab/raw-client.ts";
 import { ready, Scene, until } from "../vpn-lab/scene.ts";
 import { pings } from "../vpn-lab/traffic.ts";
 

@@ -1,9 +1,7 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
-import { fileURLToPath } from "node:url";
-import { endChild, LAB, type Lab } from "./namespaces.ts";
+import type { ClientDoor } from "./doors.ts";
 import type { DevicePapers } from "./papers.ts";
 
 /** Frame types of CSTP (openconnect/protocol draft 1.1, section 2.2). */
@@ -20,21 +18,8 @@ export const FRAME = {
 const HEAD_BYTES = 8;
 const MAX_HEAD_BYTES = 65_536;
 const ANSWER_TIMEOUT_MS = 30_000;
-const PROGRAM = fileURLToPath(new URL("./client-door-process.ts", import.meta.url));
 const LOGIN = `<?xml version="1.0" encoding="UTF-8"?>
 <config-auth client="vpn" type="init"><version who="vpn">v9.01</version><device-id>linux-64</device-id></config-auth>`;
-
-/** A way for this process to connect to the gateway from the client's namespace. */
-export interface ClientDoor extends AsyncDisposable {
-  readonly path: string;
-}
-
-export async function openClientDoor(lab: Lab, folder: string, port: number): Promise<ClientDoor> {
-  const path = join(folder, "door.sock");
-  const child = lab.start("client", [process.execPath, PROGRAM, path, LAB.gateway.ipv4, `${port}`]);
-  await once(child.stdout ?? child, "data");
-  return { path, [Symbol.asyncDispose]: () => endChild(child) };
-}
 
 export interface ReceivedFrame {
   readonly type: number;
