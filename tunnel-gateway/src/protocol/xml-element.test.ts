@@ -47,6 +47,8 @@ describe("is refused:", () => {
     ["nothing", "", "xml-malformed"],
     ["an attribute twice", '<a x="1" x="2"/>', "xml-malformed"],
     ["a name that objects have", "<__proto__/>", "xml-malformed"],
+    ["a name in which the library sees a space", '<a on\ufeff-wire="1"/>', "xml-malformed"],
+    ["an element's name that XML has not", "<a><b\u00d7/></a>", "xml-malformed"],
   ])("%s", (_, text, expected) => {
     expect(code(text)).toBe(expected);
   });
@@ -68,7 +70,10 @@ test("elements may lie 16 deep", () => {
   const deep = (depth: number) => code("<a>".repeat(depth) + "</a>".repeat(depth));
   expect(deep(MAX_XML_DEPTH - 1)).toBe("nothing");
   expect(deep(MAX_XML_DEPTH)).toBe("nothing");
-  expect(deep(MAX_XML_DEPTH + 2)).toBe("xml-malformed");
+  expect(deep(MAX_XML_DEPTH + 1)).toBe("xml-malformed");
+  expect(code(`${"<a>".repeat(MAX_XML_DEPTH)}<b/>${"</a>".repeat(MAX_XML_DEPTH)}`)).toBe(
+    "xml-malformed",
+  );
 });
 
 test("a message may have 500 elements", () => {

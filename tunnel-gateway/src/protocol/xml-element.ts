@@ -20,6 +20,9 @@ export const MAX_XML_DEPTH = 16;
 export const MAX_XML_ELEMENTS = 500;
 export const MAX_XML_ATTRIBUTES = 32;
 
+/** Those of clients have no others; the library takes more for the space between two attributes than XML does. */
+const NAME = /^[A-Za-z_:][A-Za-z0-9_:.-]*$/;
+
 const ATTRIBUTES = ":@";
 const PREFIX = "@";
 const TEXT = "#text";
@@ -50,7 +53,7 @@ export function parseXml(bytes: Buffer): XmlElement {
   }
   // Before anything is built: a message of empty elements alone would keep the process busy for a tenth of a second.
   if (countOf(text, "<") > 2 * MAX_XML_ELEMENTS + 1) throw tooManyElements();
-  const roots = elementsOf(parsed(text), { left: MAX_XML_ELEMENTS });
+  const roots = elementsOf(parsed(text), { left: MAX_XML_ELEMENTS }, 1);
   const [root] = roots;
   if (!root || roots.length > 1) throw malformed("an XML message has not one root element");
   return root;
@@ -100,14 +103,18 @@ function parsed(text: string): unknown {
 }
 
 /** The library's nodes: `{ name: children, ":@": { "@attribute": value } }` or `{ "#text": text }`. */
-function elementsOf(nodes: unknown, count: { left: number }): XmlElement[] {
+function elementsOf(nodes: unknown, count: { left: number }, level: number): XmlElement[] {
   if (!Array.isArray(nodes)) throw malformed("an XML message has no elements");
   return nodes.flatMap((node: Record<string, unknown>) => {
     const name = Object.keys(node).find((key) => key !== ATTRIBUTES);
     if (name === undefined || name === TEXT) return [];
     count.left -= 1;
     if (count.left < 0) throw tooManyElements();
-    return [elementOf(name, node, count)];
+    // The library's own bound counts from the second level.
+    if (level > MAX_XML_DEPTH) {
+      throw malformed(`an XML message lies more than ${MAX_XML_DEPTH} elements deep`);
+    }
+    return [elementOf(name, node, count, level)];
   });
 }
 
@@ -115,12 +122,15 @@ function elementOf(
   name: string,
   node: Record<string, unknown>,
   count: { left: number },
+  level: number,
 ): XmlElement {
   const attributes = Object.entries((node[ATTRIBUTES] as object | undefined) ?? {});
   if (attributes.length > MAX_XML_ATTRIBUTES) {
     const message = `an XML element has more than ${MAX_XML_ATTRIBUTES} attributes`;
     throw new ProtocolError("xml-attributes", message);
   }
+  const names = [name, ...attributes.map(([key]) => key.slice(PREFIX.length))];
+  if (!names.every((one) => NAME.test(one))) throw malformed("an XML message has an odd name");
   const children = node[name] as readonly Record<string, unknown>[];
   const texts = children.map((child) => child[TEXT]).filter((text) => typeof text === "string");
   return {
@@ -129,7 +139,7 @@ function elementOf(
       attributes.map(([key, value]) => [key.slice(PREFIX.length), unescaped(String(value))]),
     ),
     text: unescaped(texts.join("")),
-    children: elementsOf(children, count),
+    children: elementsOf(children, count, level + 1),
   };
 }
 
