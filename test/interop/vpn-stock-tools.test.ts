@@ -165,6 +165,54 @@ describe("150 MB", () => {
   });
 });
 
+describe("the latency of packets", () => {
+  const FIGURE = ["isthmus_figure", 'figure="latency-microseconds"'] as const;
+  const STATUS = ["isthmus_check_status", 'check="latency-microseconds"'] as const;
+
+  test("is known once openconnect carries some, and judged by its figure", async (context) => {
+    const place = ready(scene, context);
+    await place.restart();
+    const first = await place.metrics();
+    expect(latencyOf(first, "up")).toEqual({ timed: 0, carried: 0, seconds: 0 });
+    expect(shown(first, ...STATUS)).toBe(1);
+    expect(shown(first, ...FIGURE)).toBeUndefined();
+    await using client = await place.connect();
+    await client.until(CONFIGURED);
+    expect(await download(place.lab, SMALL_BYTES)).toBe(payloadHash(SMALL_BYTES));
+    let metrics = first;
+    const isJudged = async () => {
+      metrics = await place.metrics();
+      const { timed, carried } = latencyOf(metrics, "up");
+      const figure = shown(metrics, ...FIGURE) ?? Number.NaN;
+      return timed === carried && shown(metrics, ...STATUS) === (figure < 10_000 ? 1 : 0.5);
+    };
+    await until("what came up is timed and judged", isJudged, client.output);
+    expect(shown(metrics, ...FIGURE)).toBeGreaterThan(0);
+    for (const direction of ["up", "down"] as const) {
+      const { timed, carried, seconds } = latencyOf(metrics, direction);
+      expect(timed, direction).toBeGreaterThan(100);
+      expect(timed, direction).toBeLessThanOrEqual(carried);
+      expect(seconds, direction).toBeGreaterThan(0);
+    }
+  });
+});
+
+/** A metric by its name and one of its labels. */
+function shown(metrics: ReadonlyMap<string, number>, name: string, label: string) {
+  return [...metrics].find(([key]) => key.startsWith(`${name}{`) && key.includes(label))?.[1];
+}
+
+/** Packets whose latency was measured, all that were carried, and the sum of what was measured. */
+function latencyOf(metrics: ReadonlyMap<string, number>, direction: "up" | "down") {
+  const read = (name: string) =>
+    shown(metrics, `tunnel_gateway_vpn_${name}`, `direction="${direction}"`) ?? Number.NaN;
+  return {
+    timed: read("packet_latency_seconds_count"),
+    carried: read("packets_total"),
+    seconds: read("packet_latency_seconds_sum"),
+  };
+}
+
 function needsVpncScript(context: TestContext): void {
   if (!existsSync(VPNC_SCRIPT)) missing("vpnc-script (Debian package vpnc-scripts)", context);
   const resolver = RESOLVERS.find((file) => existsSync(file));
