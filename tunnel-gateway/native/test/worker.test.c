@@ -103,6 +103,7 @@ static void a_frame_over_the_limit_ends_the_transport(void) {
 
 static void control_frames(void) {
   struct client *client = open_client(7, 3);
+  uint64_t down = timed(LATENCY_DOWN);
   memset(packet, 0x33, 1000);
   client_send(client, CSTP_DPD_REQUEST, packet, 1000);
   CHECK(client_receive(client, &frame_type, payload, &payload_length));
@@ -111,6 +112,7 @@ static void control_frames(void) {
   client_send(client, CSTP_DISCONNECT, (const uint8_t *)"\xb0user", 5);
   client_send(client, CSTP_DISCONNECT, (const uint8_t *)"\xb0user", 5);
   ping(client, 3, 1);
+  UNTIL(timed(LATENCY_DOWN) == down + 1);
   struct event *event = find_event(EVENT_SESSION_DISCONNECTED, 7);
   CHECK(event != NULL && event->numbers[0] == 0xb0 && event->length == 5 && memcmp(event->bytes, "\xb0user", 5) == 0);
   CHECK(count_events(EVENT_SESSION_DISCONNECTED, 7) == 1);
