@@ -160,6 +160,13 @@ static void send_rest(struct worker *worker) {
   worker->came_us = worker->now_us;
 }
 
+/* A packet now and then leaves before the TUN is asked for more to send with it. */
+static void send_lone(struct worker *worker, const struct vnet_header *header) {
+  if (!worker->is_quiet || header->gso_type != VNET_GSO_NONE) return;
+  tls_flush(worker);
+  dtls_flush_due(worker);
+}
+
 bool down_receive(struct worker *worker) {
   size_t bytes = 0;
   pace_reads(worker);
@@ -182,6 +189,7 @@ bool down_receive(struct worker *worker) {
     if ((size_t)length < sizeof header) continue;
     memcpy(&header, worker->tun_in, sizeof header);
     down_packet(worker, &header, worker->tun_in + sizeof header, (size_t)length - sizeof header);
+    if (reads == 0) send_lone(worker, &header);
     if (pace_is_full(worker)) return true;
   }
   return false;

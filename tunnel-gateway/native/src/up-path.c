@@ -106,6 +106,8 @@ static void open_records(struct session *session, struct stream *stream) {
     stream->filled += (size_t)opened;
     worker->packets_in_wake++;
     if (!read_frames(session, stream)) tls_fail(session, "no CSTP frame");
+    /* To be told by libssl that there is no more takes it a good part of what a record does. */
+    if (tls->wire->in_left == 0 && SSL_has_pending(tls->ssl) == 0) return;
   }
 }
 

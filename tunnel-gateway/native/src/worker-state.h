@@ -108,6 +108,7 @@ struct worker {
   uint64_t last_wake_us;
   struct pace pace;
   uint64_t recent_packets; /* handled lately, fading; see worker.c */
+  bool is_quiet;           /* they were few */
 
   uint64_t counters[WORKER_COUNTERS];
   struct latency latency[LATENCY_WAYS];

@@ -23,6 +23,8 @@
 #define NAP_US 50
 #define RECENT_US 1000
 #define RECENT_PACKETS 24
+/* Below this the next packet is likely to be alone: nothing is gained by looking for another to send with it. */
+#define QUIET_PACKETS 4
 #define RECENT_UNIT 16 /* parts of a packet that are counted */
 
 static struct worker *workers[WORKERS_AT_MOST];
@@ -89,6 +91,7 @@ static long nap_us(struct worker *worker, bool has_more) {
   worker->last_wake_us = worker->now_us;
   worker->recent_packets = worker->recent_packets * left_us / RECENT_US + worker->packets_in_wake * (uint64_t)RECENT_UNIT;
   worker->packets_in_wake = 0;
+  worker->is_quiet = worker->recent_packets < QUIET_PACKETS * RECENT_UNIT;
   return has_more || worker->recent_packets < RECENT_PACKETS * RECENT_UNIT ? 0 : NAP_US;
 }
 
