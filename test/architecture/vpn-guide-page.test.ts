@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { commonConfiguration } from "@isthmus/shared/kernel/common-configuration";
 import { parseIn } from "@isthmus/shared/kernel/configuration-keys";
 import { desiredConfiguration } from "@isthmus/tunnel-gateway/config/desired-configuration";
+import { guardrails } from "@isthmus/tunnel-gateway/config/guardrails";
 import { localConfiguration } from "@isthmus/tunnel-gateway/config/local-configuration";
 import { vpnConfiguration } from "@isthmus/tunnel-gateway/config/vpn-configuration";
 import { vpnLocalConfiguration } from "@isthmus/tunnel-gateway/config/vpn-local-configuration";
@@ -33,6 +34,7 @@ function faultsOf(block: Record<string, unknown>): unknown {
     const schema = commonConfiguration.extend(localConfiguration.shape).strict();
     return parseIn(folder, schema, block).error?.issues;
   }
+  if ("commands" in block) return guardrails.safeParse(block["tunnel-gateway"]).error?.issues;
   const vpn = block["vpn"] as Record<string, unknown>;
   if ("groups" in vpn) return parseIn(folder, vpnConfiguration, vpn).error?.issues;
   return parseIn(folder, vpnLocalConfiguration, vpn).error?.issues;

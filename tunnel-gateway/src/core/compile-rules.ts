@@ -6,6 +6,7 @@ import { type Cidr, parseCidr } from "./ip-address.ts";
 import { compilePolicies, type Policy, type RuleProtocol } from "./policy.ts";
 import { ALL_PORTS, type PortRange, parsePortRange } from "./port-range.ts";
 import { compileVpnRules, type VpnDocument, type VpnFacilities } from "./vpn/compile-vpn-rules.ts";
+import { refuseVpnExcess, type VpnBounds } from "./vpn/vpn-bounds.ts";
 import { NO_VPN } from "./vpn/vpn-rules.ts";
 
 /** The parts of a desired configuration that decide about access, as they are written. */
@@ -38,6 +39,8 @@ export interface RuleBounds {
   readonly maximumRevocationAgeMinutes?: number | undefined;
   /** What the local configuration has for the VPN; undefined where it has none, and then no group of it is in force. */
   readonly vpn?: VpnFacilities | undefined;
+  /** What the guardrails say of its logins; not bounded where undefined. */
+  readonly vpnLogins?: VpnBounds | undefined;
 }
 
 const MINUTE_MS = 60_000;
@@ -174,6 +177,8 @@ function refuseExcess(
   if (document.revocation.hardAgeMinutes > (bounds.maximumRevocationAgeMinutes ?? Infinity)) {
     throw refusal("maximumRevocationAgeMinutes", "revocations would count longer than allowed");
   }
+  // Without a VPN of its own the host lets nobody in by these groups.
+  if (document.vpn && bounds.vpn) refuseVpnExcess(document.vpn, bounds.vpnLogins ?? {});
 }
 
 function refusal(key: string, message: string): RefusalError {

@@ -18,6 +18,7 @@ import { OpenConnections } from "../core/open-connections.ts";
 import { PeerCertificates } from "../core/peer-certificates.ts";
 import type { RelayedConnection } from "../core/ports.ts";
 import { RevocationKnowledge } from "../core/revocation.ts";
+import { vpnBounds } from "../core/vpn/vpn-bounds.ts";
 import type { VpnEngine } from "../core/vpn-engine.ts";
 import { dnsResolver } from "../device/dns-resolver.ts";
 import type { TlsMaterial } from "../device/tls-listener.ts";
@@ -243,9 +244,10 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   #bounds() {
     const { maximumDeviceAgeMinutes, maximumRevocationAgeMinutes } = this.#kernel.guardrails;
     const destinations = this.#destinations.bound;
-    const { vpn: local } = this.#kernel.local;
+    const { vpn: local, standalone } = this.#kernel.local;
     const vpn = local && vpnFacilities(local);
-    return { destinations, maximumDeviceAgeMinutes, maximumRevocationAgeMinutes, vpn };
+    const vpnLogins = vpnBounds(this.#kernel.guardrails.vpn, standalone === undefined);
+    return { destinations, maximumDeviceAgeMinutes, maximumRevocationAgeMinutes, vpn, vpnLogins };
   }
 
   #makeVpn(material: TlsMaterial, loadEngine: LoadEngine): VpnGateway | undefined {

@@ -8,11 +8,13 @@ import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import { describe, expect, test } from "vitest";
 import { desiredConfiguration } from "../config/desired-configuration.ts";
-import { guardrails } from "../config/guardrails.ts";
+import { type Guardrails, guardrails } from "../config/guardrails.ts";
 import { localConfiguration } from "../config/local-configuration.ts";
+import { FakeEngine } from "../testing/fake-engine.ts";
 import {
   connectThrough,
   echo,
+  type GatewayUnderTest,
   listOf,
   openPort,
   startGateway,
@@ -25,6 +27,7 @@ import {
   makeServerIdentity,
   writeIdentity,
 } from "../testing/test-certificates.ts";
+import { deviceGroup } from "../testing/vpn-under-test.ts";
 import { offlineChecks } from "./offline-checks.ts";
 
 const authority = await makeDeviceAuthority();
@@ -65,6 +68,67 @@ describe("destinations in the guardrails bound every policy", () => {
       code: "guardrail-destination",
       rule: "guardrails/destinations",
     });
+  });
+});
+
+describe("who gets a VPN session is bounded by the host", () => {
+  const loose = { groups: [deviceGroup({ requireDevice: false })] };
+  const usual = { groups: [deviceGroup()] };
+  const weak = { ...usual, bans: { failurePoints: 1, banAtPoints: 100_000 } };
+  const enough = { authenticationWithoutDevice: [["certificate"]] };
+  const start = (local: object = {}, vpn?: Guardrails["vpn"]) =>
+    startGateway({
+      authority,
+      local: { vpn: { network: "10.98.0.0/24" }, ...local },
+      engine: new FakeEngine(),
+      ...(vpn ? { guardrails: { vpn } } : {}),
+    });
+  const groupsOf = async ({ gateway }: GatewayUnderTest) => {
+    const answer = await gateway.controls["vpn-groups"]?.({});
+    return (answer as { readonly groups: readonly unknown[] }).groups;
+  };
+
+  test.each([
+    ["a group that asks for no device", loose, "authenticationWithoutDevice"],
+    ["bans that never come", weak, "bans.maximumFailures"],
+  ])(
+    "a cloud's configuration with %s is refused without any guardrail, and the former stays in force",
+    async (_what, vpn, key) => {
+      await using gateway = await start();
+      await gateway.configure({ vpn: usual });
+      const former = await groupsOf(gateway);
+      expect(former).toHaveLength(1);
+      const attempt = gateway.configure({ vpn });
+      await expect(attempt).rejects.toMatchObject({
+        code: "guardrail-exceeded",
+        rule: `guardrails.tunnel-gateway.vpn.${key}`,
+      });
+      expect(await groupsOf(gateway)).toEqual(former);
+    },
+  );
+
+  test("the host's guardrails may say by what a user gets in without a device, and the bans stay bounded", async () => {
+    await using gateway = await start({}, enough);
+    await gateway.configure({ vpn: loose });
+    expect(await groupsOf(gateway)).toHaveLength(1);
+    const both = { ...loose, bans: weak.bans };
+    expect(await rejectedCode(() => gateway.configure({ vpn: both }))).toBe("guardrail-exceeded");
+  });
+
+  test("the host's own file is bounded where the guardrails say so, and not otherwise", async () => {
+    const standalone = { desiredConfigurationFile: "desired.json" };
+    const files = { "desired.json": "{}" };
+    const own = { vpn: { ...loose, bans: weak.bans }, devices: listOf("d1") };
+    const local = { standalone, vpn: { network: "10.98.0.0/24" } };
+    const all = { authority, files, local, engine: new FakeEngine() };
+    await using gateway = await startGateway(all);
+    await gateway.configure(own);
+    await using bounded = await startGateway({
+      ...all,
+      engine: new FakeEngine(),
+      guardrails: { vpn: { authenticationWithoutDevice: [] } },
+    });
+    expect(await rejectedCode(() => bounded.configure(own))).toBe("guardrail-exceeded");
   });
 });
 
