@@ -28,6 +28,8 @@ export async function startGatewaySide(
     port: 443,
     deviceIds: [DEVICE_ID],
     local: { log: { level: "warn" } },
+    // As deploy/tunnel-gateway/Dockerfile has it.
+    environment: { NODE_OPTIONS: "--use-largepages=silent" },
     // The same host forwards for ocserv.
     vpn: { nat: { otherTraffic: "leave" } },
   });

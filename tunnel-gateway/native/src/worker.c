@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 #include "clock.h"
 #include "events.h"
+#include "large-pages.h"
 #include "worker-start.h"
 #include "worker-state.h"
 
@@ -190,7 +190,7 @@ static void free_tables(struct worker *worker) {
   free(worker->block_due_ms);
   if (worker->epoll_fd >= 0) close(worker->epoll_fd);
   close(worker->options.tun_fd);
-  munmap(worker, sizeof *worker);
+  large_pages_unmap(worker, sizeof *worker);
 }
 
 bool worker_start(unsigned index, const struct worker_options *options) {
@@ -199,9 +199,8 @@ bool worker_start(unsigned index, const struct worker_options *options) {
     errno = EINVAL;
     return false;
   }
-  /* A mapping of its own: its large buffers take memory when they are first used. */
-  struct worker *worker = mmap(NULL, sizeof *worker, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (worker == MAP_FAILED) return false;
+  struct worker *worker = large_pages_map(sizeof *worker);
+  if (worker == NULL) return false;
   worker->index = index;
   worker->options = *options;
   worker->has_ipv6 = memcmp(options->first_ipv6, none, sizeof none) != 0;
