@@ -50,6 +50,8 @@ const SCRIPTS: ClassName = { route: "wmi", name: "SMS_Scripts" };
 export interface FoundOperation {
   readonly id: number;
   readonly createdBy: string | undefined;
+  /** As the site writes it. */
+  readonly requestedTime: string | undefined;
 }
 
 /** Each is undefined where the site does not tell. */
@@ -133,8 +135,9 @@ export class ActionSite {
     };
     const rows = await this.#range(CLIENT_OPERATION, "ID", where, asking);
     return rows.map((row) => {
-      const { ID, CreatedBy } = readClientOperation(row);
-      return { id: ID, createdBy: CreatedBy ?? undefined };
+      const { ID, CreatedBy, RequestedTime } = readClientOperation(row);
+      const requestedTime = RequestedTime ?? undefined;
+      return { id: ID, createdBy: CreatedBy ?? undefined, requestedTime };
     });
   }
 

@@ -75,14 +75,28 @@ function numberOf(value: Row[string] | undefined): number | undefined {
   return value === null || value === undefined ? undefined : Number(value);
 }
 
-/** Which of these operations of the site are known to be this bridge's. */
+/**
+ * Which of these operations of the site are known to be this bridge's. One that the site says was asked for at another time than it said
+ * of the bridge's has got its number again.
+ */
 function knownOperations(
   transaction: Transaction,
-  { source, operationIds }: { readonly source: string; readonly operationIds: readonly number[] },
+  {
+    source,
+    operations,
+  }: {
+    readonly source: string;
+    readonly operations: readonly {
+      readonly id: number;
+      readonly requestedTime: string | undefined;
+    }[];
+  },
 ): number[] {
   const sql = `SELECT 1 FROM site_action_request r JOIN site_action a ON a.id = r.action_id
-    WHERE r.operation_id = ? AND a.source = ? LIMIT 1`;
-  return operationIds.filter((id) => transaction.get(sql, id, source) !== undefined);
+    WHERE r.operation_id = ? AND a.source = ? AND coalesce(r.requested_time = ?, 1) LIMIT 1`;
+  return operations
+    .filter(({ id, requestedTime }) => transaction.get(sql, id, source, requestedTime ?? null))
+    .map(({ id }) => id);
 }
 
 /**
@@ -123,14 +137,14 @@ function claimOf(
   };
 }
 
-/** The last operation that the site numbered for us: whoever created it is us. */
+/** The operation that the site numbered for us last: whoever created it is us. A higher number may be another's since a restore. */
 function lastOperation(
   transaction: Transaction,
   { source }: { readonly source: string },
 ): number | undefined {
   const row = transaction.get(
-    `SELECT max(r.operation_id) AS last FROM site_action_request r JOIN site_action a ON a.id = r.action_id
-       WHERE a.source = ? AND r.operation_id IS NOT NULL`,
+    `SELECT r.operation_id AS last FROM site_action_request r JOIN site_action a ON a.id = r.action_id
+       WHERE a.source = ? AND r.operation_id IS NOT NULL ORDER BY r.taken_at DESC, r.operation_id DESC LIMIT 1`,
     source,
   );
   return numberOf(row?.["last"]);

@@ -153,3 +153,24 @@ test("a query takes no rows of a later one on the same device", async () => {
   const rows = (await it.told()).filter(({ type }) => type === "rows");
   expect(rows.map(({ commandId }) => commandId)).toEqual(["c2"]);
 });
+
+test.each(COMMANDS)(
+  "%s whose answer is lost is found under the number of one that ended",
+  async (kind, payload) => {
+    await using it = await startActingBridge();
+    const backup = it.site.backup();
+    const first = await it.run(kind, payload, "c1");
+    await it.look();
+    await it.look();
+    expect((await it.states()).get(FIRST)?.state).toBe("succeeded");
+    await restore(it, backup);
+    it.site.fault({
+      ...{ method: "POST", path: "Initiate|RunCMPivot" },
+      fault: { kind: "cut", when: "after" },
+    });
+    expect(await it.run(kind, payload, "c2")).toEqual(first);
+    for (const ms of [MINUTE_MS, 5 * MINUTE_MS, 5 * MINUTE_MS]) await it.look(ms);
+    expect(it.site.requests().filter(({ method }) => method === "POST")).toHaveLength(2);
+    expect((await it.states()).get(FIRST)?.state).toBe("succeeded");
+  },
+);

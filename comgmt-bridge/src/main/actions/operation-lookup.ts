@@ -40,7 +40,9 @@ export async function lookUpOperation(
   const all = await parts.site.operationsSince(type, since, asking);
   const ours: Candidate[] = [];
   for (const { id } of await unclaimed(parts, all, asking)) {
-    const { targets } = await parts.site.operation(id, asking);
+    const { targets, requestedTime } = await parts.site.operation(id, asking);
+    // As it is told by key, like the time that is kept: lists may write it in another way.
+    if ((await knownAmong(parts, [{ id, requestedTime }])).has(id)) continue;
     if (!isFor(targets, resourceIds) || !(await runsScriptOf(parts, plan, id, asking))) continue;
     ours.push({ id, isSure: targets !== undefined });
   }
@@ -77,13 +79,21 @@ export function operationType(plan: ActionPlan): number | undefined {
   }
 }
 
+async function knownAmong(
+  { kernel: { store }, siteCode: source }: ActionParts,
+  operations: readonly { readonly id: number; readonly requestedTime: string | undefined }[],
+): Promise<ReadonlySet<number>> {
+  return new Set(await store.run("knownOperations", { source, operations }));
+}
+
 async function unclaimed(
-  { kernel: { store }, site, siteCode }: ActionParts,
+  parts: ActionParts,
   all: readonly FoundOperation[],
   asking: Asking,
 ): Promise<readonly FoundOperation[]> {
-  const operationIds = all.map(({ id }) => id);
-  const known = new Set(await store.run("knownOperations", { source: siteCode, operationIds }));
+  const { site, siteCode } = parts;
+  const { store } = parts.kernel;
+  const known = await knownAmong(parts, all);
   const others = all.filter(({ id }) => !known.has(id));
   if (others.length === 0) return [];
   // Who we are at the site says the last operation that it numbered for us.
