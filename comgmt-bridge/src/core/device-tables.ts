@@ -128,13 +128,16 @@ const CUSTOM_PROPERTIES: SiteTable = {
 
 /**
  * Names of the boundary groups that a device is in, as the site's console lists them: one text, with commas between. The site itself
- * has it anew once a day.
+ * has it anew once a day. Beside it stands whether its client is blocked.
  */
 const BOUNDARY_GROUPS: SiteTable = {
   ...wmiTable("SMS_CombinedDeviceResources"),
   reading: "seldom",
   rowsPerKey: 1,
-  content: { kind: "columns", facets: { boundaryGroups: ["BoundaryGroups"] } },
+  content: {
+    kind: "columns",
+    facets: { boundaryGroups: ["BoundaryGroups"], clientBlock: ["IsBlocked"] },
+  },
 };
 
 const UPDATE_COMPLIANCE: SiteTable = {

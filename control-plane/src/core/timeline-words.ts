@@ -43,12 +43,13 @@ const FACETS: Readonly<Record<string, string>> = {
   health: "Client health",
   collections: "Collections",
   boundaryGroups: "Boundary groups",
+  clientBlock: "Client block",
   updateCompliance: "Software updates",
   applicationStates: "Applications",
   applicationErrors: "Error codes of applications",
 };
 /** Whose properties speak for themselves. */
-const PLAIN = ["identity", "stable", "health", "boundaryGroups"];
+const PLAIN = ["identity", "stable", "health", "boundaryGroups", "clientBlock"];
 const MAX_WORDS = 100;
 
 /** `Logical disk: C: free space`; `Model`; `Collections`. */

@@ -6,8 +6,9 @@ export const SHAPES: Readonly<Record<Shape, (value: unknown) => unknown>> = {
   enabledFeatures: (flags) => enabledFeatures(Number(flags)),
   clientHealth,
   clientInformation: (value) => {
-    const { isBlocked, ...rest } = value as { readonly isBlocked: number | null };
-    return { ...rest, isBlocked: isBlocked === null ? null : isBlocked === 1 };
+    const { isBlocked, ...rest } = value as { readonly isBlocked: unknown };
+    const isKnown = isBlocked === 0 || isBlocked === 1;
+    return { ...rest, isBlocked: isKnown ? isBlocked === 1 : null };
   },
   inventoryQuota: (value) => {
     const { overSince, ...figures } = value as { readonly overSince: number | null };

@@ -18,11 +18,17 @@ beforeAll(async () => {
   site = await ToldSite.start(plane, admin);
   const volatile = { LastActiveTime: "2026-03-01T07:00:00Z", CNIsOnline: true };
   await site.tell("device", {
-    "1": { ...clientFacets("WKS-1"), volatile, collections: ["SMS00001", "CM100016"] },
+    "1": {
+      ...clientFacets("WKS-1"),
+      volatile,
+      collections: ["SMS00001", "CM100016"],
+      clientBlock: { IsBlocked: false },
+    },
     "2": {
       ...clientFacets("WKS-2", { stable: { ComgmtPolicyPresent: 0, MDMEnrolled: 0 } }),
       collections: ["SMS00001"],
       health: { ClientActiveStatus: 1 },
+      clientBlock: { IsBlocked: true },
     },
     "3": clientFacets("SRV-3", {
       stable: {
@@ -104,9 +110,23 @@ describe("a device of Configuration Manager among managedDevices", () => {
     expect(device.configurationManagerClientInformation).toEqual({
       clientIdentifier: "GUID:WKS-1",
       clientVersion: "5.00.9141.1011",
-      isBlocked: null,
+      isBlocked: false,
     });
     expect(device.syncedDeviceId).toBe(device.id);
+  });
+
+  test("says whether the site blocks its client, and null where the site says no such thing", async () => {
+    const devices = await list("managedDevices", { $orderby: "deviceName" });
+    const blocks = devices.map((device) => [
+      device["deviceName"],
+      (device["configurationManagerClientInformation"] as { isBlocked: unknown } | null)?.isBlocked,
+    ]);
+    expect(blocks).toEqual([
+      ["SRV-3", undefined],
+      ["WKS-1", false],
+      ["WKS-2", true],
+      ["WKS-4", null],
+    ]);
   });
 
   test("tells of its client's health as the site judges it, or by the time of its last contact", async () => {

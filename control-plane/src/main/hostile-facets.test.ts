@@ -127,6 +127,7 @@ beforeAll(async () => {
       const facets = {
         ...{ identity: facet, stable: { ...facet, Client: 1 }, volatile: facet, health: facet },
         ...{ collections: value, updateCompliance: [value, updateOf(value)] },
+        clientBlock: facet,
         boundaryGroups: at % 2 === 0 ? value : { BoundaryGroups: value },
         ...{ applicationStates: [value, { AppName: value, AppStatusType: value }] },
         applicationErrors: value,

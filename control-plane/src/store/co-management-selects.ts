@@ -50,7 +50,7 @@ function toldColumns(now: number): Sql {
       ${factOf("health", "ClientActiveStatus")}, 'lastSeenAt', r.last_seen_at, 'now', ${now})
       END AS configurationManagerClientHealthState,
     CASE WHEN r.management_agent <> 'unknown' THEN json_object('clientIdentifier', r.smsid, 'isBlocked',
-      ${stableFact("$.IsBlocked")}, 'clientVersion', r.client_version) END AS configurationManagerClientInformation,
+      ${factOf("clientBlock", "IsBlocked")}, 'clientVersion', r.client_version) END AS configurationManagerClientInformation,
     (SELECT json_group_array(json_object('actionName', action_name, 'actionState', action_state, 'startedAt', started_at,
         'updatedAt', updated_at, 'actionDeliveryStatus', action_delivery_status, 'errorCode', error_code))
       FROM (SELECT * FROM device_action_result a WHERE a.record_id = r.id ORDER BY started_at DESC LIMIT 50))

@@ -22,6 +22,7 @@ test("a first scan tells every record of every kind, each device with its facets
     ...["SMS_G_System_OPERATING_SYSTEM", "SMS_G_System_PC_BIOS"],
     ...[
       "boundaryGroups",
+      "clientBlock",
       "collections",
       "health",
       "identity",
@@ -95,6 +96,19 @@ test("what a site says of a device's boundary groups follows with what is read s
   await synced.untilTold(FIRST + 5, (device) => JSON.stringify(groupsOf(device)).includes("Porto"));
   moves("");
   await synced.untilTold(FIRST + 5, (device) => JSON.stringify(groupsOf(device)) === NO_GROUPS);
+});
+
+test("a client that the site blocks is told as blocked with what is read seldom", async () => {
+  await using synced = await SyncedSite.start({ areBoundaryGroupsRead: true, wholeMs: 1 });
+  const blockOf = (device: Told | undefined) => JSON.stringify(device?.["clientBlock"]);
+  synced.run();
+  await synced.untilScans(1);
+  expect(blockOf((await synced.told()).get(String(FIRST + 5)))).toBe('{"IsBlocked":false}');
+  synced.site.change({
+    ...{ kind: "device", resourceId: FIRST + 5 },
+    change: { columns: { SMS_CombinedDeviceResources: { IsBlocked: true } } },
+  });
+  await synced.untilTold(FIRST + 5, (device) => blockOf(device) === '{"IsBlocked":true}');
 });
 
 test("a site where nothing changed is not looked into again: no rows, and no request beyond one for each page", async () => {

@@ -278,6 +278,7 @@ export class Software {
         int("ResourceID", ({ id }) => id),
         text("Name", ({ name }) => name),
         text("SMSID", ({ smsId }) => smsId),
+        flag("IsBlocked", () => false),
         text("BoundaryGroups", (device) => {
           const names = this.boundaryGroupsOf(device).map(({ Name }) => Name);
           return names.length === 0 ? null : names.join(",");
