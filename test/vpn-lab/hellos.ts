@@ -2,6 +2,10 @@
 
 const HANDSHAKE = 22;
 const CLIENT_HELLO = 1;
+const HELLO_VERIFY_REQUEST = 3;
+const RECORD_HEAD_BYTES = 13;
+const MESSAGE_HEAD_BYTES = 12;
+const VERSION_BYTES = 2;
 const SUITES = Buffer.from("130113021303c02bc02f", "hex");
 const DTLS_SUITES = Buffer.from("00a900a8", "hex");
 /** GnuTLS and OpenSSL of openconnect put X-DTLS-App-ID into this one. */
@@ -20,19 +24,32 @@ export function tlsHello(): Buffer {
   return Buffer.concat([Buffer.from([HANDSHAKE, 3, 1]), sized(2, message(body))]);
 }
 
-/** A datagram with a hello of DTLS 1.2 without a cookie; `appId` is what would name a session. */
-export function dtlsHello(appId: Buffer): Buffer {
+/**
+ * A datagram with a hello of DTLS 1.2; `appId` is what would name a session. Without a cookie it is a client's first one, with the
+ * cookie of a HelloVerifyRequest its second.
+ */
+export function dtlsHello(appId: Buffer, cookie: Buffer = Buffer.alloc(0)): Buffer {
   const extensions = extension(APP_ID_EXTENSION, sized(1, appId));
-  const body = hello(0xfefd, appId, DTLS_SUITES, extensions, Buffer.from([0]));
+  const body = hello(0xfefd, appId, DTLS_SUITES, extensions, sized(1, cookie));
+  const sequence = cookie.length === 0 ? 0 : 1;
   const fragment = Buffer.concat([
     Buffer.from([CLIENT_HELLO]),
     uint(3, body.length),
-    Buffer.alloc(5),
+    uint(2, sequence),
+    uint(3, 0),
     uint(3, body.length),
     body,
   ]);
-  const head = Buffer.concat([Buffer.from([HANDSHAKE, 0xfe, 0xff]), Buffer.alloc(8)]);
+  const epoch = uint(2, 0);
+  const head = Buffer.concat([Buffer.from([HANDSHAKE, 0xfe, 0xff]), epoch, uint(6, sequence)]);
   return Buffer.concat([head, sized(2, fragment)]);
+}
+
+/** The cookie of a HelloVerifyRequest (RFC 6347 section 4.2.1); undefined where a datagram is none. */
+export function cookieOf(datagram: Buffer): Buffer | undefined {
+  const at = RECORD_HEAD_BYTES + MESSAGE_HEAD_BYTES + VERSION_BYTES;
+  if (datagram[0] !== HANDSHAKE || datagram[RECORD_HEAD_BYTES] !== HELLO_VERIFY_REQUEST) return;
+  return datagram.subarray(at + 1, at + 1 + (datagram[at] ?? 0));
 }
 
 function hello(

@@ -30,6 +30,8 @@ export interface ReceivedFrame {
 export class RawClient implements Disposable {
   readonly address: string;
   readonly ipv6Address: string;
+  /** What a DTLS client names this session by, hex; empty where it asked for none. */
+  readonly appId: string;
   readonly frames: ReceivedFrame[] = [];
   readonly #socket: TLSSocket;
   #kept: Buffer = Buffer.alloc(0);
@@ -40,12 +42,21 @@ export class RawClient implements Disposable {
     this.#socket = socket;
     this.address = field("X-CSTP-Address") ?? "";
     this.ipv6Address = (field("X-CSTP-Address-IP6") ?? "").replace(/\/.*/, "");
+    this.appId = field("X-DTLS-App-ID") ?? "";
     socket.on("data", (chunk: Buffer) => this.#read(chunk));
     socket.on("error", () => {});
   }
 
-  /** Logs in by certificate and opens the tunnel. Throws where the gateway answers otherwise. */
-  static async open(door: ClientDoor, device: DevicePapers, serverCaFile: string) {
+  /**
+   * Logs in by certificate and opens the tunnel; `fields` are more lines for its CONNECT. Throws where the gateway answers
+   * otherwise.
+   */
+  static async open(
+    door: ClientDoor,
+    device: DevicePapers,
+    serverCaFile: string,
+    fields: readonly string[] = [],
+  ) {
     const papers = { ...device.pem, ca: readFileSync(serverCaFile, "utf8") };
     const cookie = await logIn(door, papers);
     const socket = await connectTls(door, papers);
@@ -58,6 +69,7 @@ export class RawClient implements Disposable {
         "X-CSTP-MTU: 1400",
         "X-CSTP-Address-Type: IPv6,IPv4",
         "X-CSTP-Full-IPv6-Capability: true",
+        ...fields,
       ]),
     );
     const head = await readHead(socket);
