@@ -44,7 +44,7 @@ const TOKEN_SECONDS = 300;
 
 /**
  * An OpenID provider as OpenID Connect Core 1.0, Discovery 1.0 and RFC 7636 describe one: strict about everything that a
- * client must send. `GET /token-for-tests?aud=..&expires=..` signs a bearer token, which no provider would.
+ * client must send. `GET /token-for-tests?aud=..&iss=..&expires=..` signs a bearer token, which no provider would.
  */
 export async function startOidcSimulator(options: OidcSimulatorOptions): Promise<OidcSimulator> {
   const issuer = `http://${options.address}:${options.port}`;
@@ -85,7 +85,8 @@ export async function startOidcSimulator(options: OidcSimulatorOptions): Promise
   function tokenForTests(query: URLSearchParams): Promise<string> {
     const seconds = Number(query.get("expires") ?? TOKEN_SECONDS);
     const exp = Math.floor(Date.now() / 1_000) + seconds;
-    return sign({ aud: query.get("aud") ?? options.clientId, exp });
+    const iss = query.get("iss") ?? issuer;
+    return sign({ iss, aud: query.get("aud") ?? options.clientId, exp });
   }
 
   function authorize(query: URLSearchParams, response: ServerResponse): void {

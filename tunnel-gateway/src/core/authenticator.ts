@@ -59,6 +59,8 @@ export type AuthenticationStep =
 /** One way to authenticate, made from the local configuration. Time-outs and outages are refusals of code `authenticator-unreachable`. */
 export interface Authenticator {
   readonly name: string;
+  /** Whether `begin` is content with a `bearerToken`. */
+  readonly takesToken?: boolean;
   begin(context: LoginContext, signal: AbortSignal): Promise<AuthenticationStep>;
   /** `answers` by field name; a `browse` step answers with the cookie's value under `tokenCookie`. */
   answer(

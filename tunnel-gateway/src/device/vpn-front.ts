@@ -42,7 +42,7 @@ const LOGIN_PATHS = new Set(["/", "/auth", "/VPN"]);
 /**
  * Serves HTTP on the engine's connections until they are tunnels.
  *
- *     GET, POST  /  /auth  /VPN  (POST) /<group>     the login
+ *     GET, POST  /  /auth  /VPN  /<group>            the login; a GET of a group by a client of this protocol alone
  *     GET, POST  /auth/<authenticator>/...           pages of an authenticator, such as what a browser is sent back to
  *     GET        /logout                             ends the session of the cookie
  *     GET        /profiles/...  /1/...  /cert.pem    what AnyConnect looks for, `static-page.ts`
@@ -140,7 +140,8 @@ export class VpnFront implements Disposable {
     if (path === "/logout") return await this.#login.logout(request);
     const found = isPost ? undefined : staticAnswer(path, this.#options.site());
     if (found) return found;
-    const isLogin = LOGIN_PATHS.has(path) || (isPost && groupOfPath(path) !== undefined);
+    const isOurs = isPost || request.fields.get("X-Transcend-Version") !== undefined;
+    const isLogin = LOGIN_PATHS.has(path) || (isOurs && groupOfPath(path) !== undefined);
     return isLogin ? await this.#login.serve(request, path, facts, signal) : NOT_FOUND;
   }
 

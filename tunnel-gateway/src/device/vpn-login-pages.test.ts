@@ -101,6 +101,72 @@ describe("a login", () => {
     expect(service.begun[0]).toMatchObject({ bearerToken: "a.b-c", group: undefined });
   });
 
+  test("asks openconnect for its token once, and says that it may come without", async () => {
+    service.onBegin = ({ canBringToken }) =>
+      canBringToken ? { kind: "token", message: "bring one" } : passwordForm;
+    const asked = await under.ask(openconnectInit("/staff"));
+    expect(asked.status).toBe(401);
+    expect(asked.head).toContain('\r\nWWW-Authenticate: Bearer realm="vpn"\r\n');
+    expect(asked.head).toContain("\r\nX-HTTP-Auth-Support: fallback\r\n");
+    expect(cookiesOf(asked.head)).toEqual([]);
+    // Both come on the same connection: http.c keeps it.
+    const fields = openconnectInit("/staff").toString();
+    const supports = "X-Support-HTTP-Auth: true\r\n";
+    const brought = fields.replace(supports, `${supports}Authorization: Bearer a.b-c\r\n`);
+    expect((await under.ask(Buffer.from(brought))).status).toBe(200);
+    const without = await under.ask(Buffer.from(fields.replace(supports, "")));
+    expect(without.body).toContain("Please log in.");
+    const told = service.begun.map(({ bearerToken, canBringToken }) => [
+      bearerToken,
+      canBringToken,
+    ]);
+    expect(told).toEqual([
+      [undefined, true],
+      ["a.b-c", false],
+      [undefined, false],
+    ]);
+  });
+
+  test("begins with a GET of a group's path where the client is one of this protocol", async () => {
+    service.onBegin = ({ canBringToken }) =>
+      canBringToken ? { kind: "token", message: "bring one" } : passwordForm;
+    const agent = "User-Agent: Open AnyConnect VPN Agent v9.01-3";
+    const ours = [agent, "X-Transcend-Version: 1", "X-Support-HTTP-Auth: true"];
+    expect((await under.ask(get("/staff", agent))).status).toBe(404);
+    expect((await under.ask(get("/staff/else", ...ours))).status).toBe(404);
+    expect((await under.ask(get("/staff", ...ours))).status).toBe(401);
+    const form = await under.ask(get("/staff", ...ours, "Authorization: Bearer a.b-c"));
+    expect(form.body).toContain("Please log in.");
+    expect(service.begun).toMatchObject([
+      { group: "staff", canBringToken: true },
+      { group: "staff", canBringToken: false, bearerToken: "a.b-c" },
+    ]);
+  });
+
+  test("by a token that is refused shows why, however it began", async () => {
+    const refusal = {
+      code: "token-invalid",
+      rule: "authenticator/entra",
+      message: "Too old.",
+    } as const;
+    service.onBegin = () => ({ kind: "refused", refusal });
+    const answer = await under.ask(get("/", "Authorization: Bearer a.b-c"));
+    expect(answer.status).toBe(200);
+    expect(elementOf(answer.body, "error")).toContain("Too old.");
+  });
+
+  test("never asks AnyConnect for a token, nor whoever has sent other credentials", async () => {
+    const supports = "X-Support-HTTP-Auth: true\r\nX-Aggregate-Auth";
+    const cisco = anyconnectInit().toString().replace("X-Aggregate-Auth", supports);
+    expect(cisco).toContain(supports);
+    await under.ask(Buffer.from(cisco));
+    const basic = openconnectInit()
+      .toString()
+      .replace("Accept:", "Authorization: Basic eA==\r\nAccept:");
+    await under.ask(Buffer.from(basic));
+    expect(service.begun.map(({ canBringToken }) => canBringToken)).toEqual([false, false]);
+  });
+
   test("that is refused shows why to a client that reads XML", async () => {
     const refusal = {
       code: "device-noncompliant",

@@ -50,6 +50,7 @@ export class VpnLoginPages {
       client,
       group: message.group ?? groupOfPath(path),
       bearerToken: bearerTokenOf(request),
+      canBringToken: canBringToken(request, client),
       hasNoCertificate: message.kind === "init" && message.hasNoCertificate,
       publicUrl: publicUrlOf(request.fields, connection),
     };
@@ -60,7 +61,9 @@ export class VpnLoginPages {
         ? await login.answer(opaque, message.fields, of, signal)
         : await login.begin(of, signal);
     const isGroupFixed = message.isGroupFixed || groupOfPath(path) !== undefined;
-    return this.#page(isGroupFixed ? withoutGroups(answer) : answer, client, isXml(request));
+    // A second 401 after its token is an end without words to openconnect.
+    const readsXml = isXml(request) || of.bearerToken !== undefined;
+    return this.#page(isGroupFixed ? withoutGroups(answer) : answer, client, readsXml);
   }
 
   async logout(request: HttpRequest, token?: string): Promise<HttpResponse> {
@@ -70,7 +73,7 @@ export class VpnLoginPages {
     return { ...page("<html></html>\n", cookies), fields: [["Content-Type", "text/html"]] };
   }
 
-  #page(answer: LoginAnswer, client: ClientFacts, isAggregate: boolean): HttpResponse {
+  #page(answer: LoginAnswer, client: ClientFacts, readsXml: boolean): HttpResponse {
     const as: XmlForm = client.isOldOpenConnect ? "auth-alone" : "config-auth";
     switch (answer.kind) {
       case "form":
@@ -81,10 +84,12 @@ export class VpnLoginPages {
       }
       case "certificate":
         return page(encodeCertificateRequest(), [context(answer.opaque)]);
+      case "token":
+        return { status: 401, fields: TOKEN_CHALLENGE, cookies: [], body: `${answer.message}\n` };
       case "accepted":
         return this.#success(answer, as);
       case "refused":
-        return refusal(answer.refusal, as, isAggregate);
+        return refusal(answer.refusal, as, readsXml);
     }
   }
 
@@ -108,11 +113,11 @@ export class VpnLoginPages {
 function refusal(
   why: Extract<LoginAnswer, { kind: "refused" }>["refusal"],
   as: XmlForm,
-  isAggregate: boolean,
+  readsXml: boolean,
 ): HttpResponse {
   const answer = page(encodeLoginRefusal(why.message, as), [expiredCookie(LOGIN_COOKIE)]);
   const fields = [...answer.fields, ...refusalFields(why)];
-  return { ...answer, status: isAggregate ? 200 : 401, fields };
+  return { ...answer, status: readsXml ? 200 : 401, fields };
 }
 
 function withoutGroups(answer: LoginAnswer): LoginAnswer {
@@ -140,6 +145,22 @@ function context(opaque: string): string {
 function bearerTokenOf(request: HttpRequest): string | undefined {
   return /^Bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(request.fields.get("Authorization") ?? "")?.[1];
 }
+
+/**
+ * openconnect keeps its token until a 401 asks for one (http-auth.c). It says that it can be asked unless it has a browser to go
+ * on in (library.c), or has been asked and has none: `fallback` has it come again and say so no more. Unless its user names the
+ * method, 9.01 takes the first 401 for one of Basic, and begins anew with `GET /<group>`. What AnyConnect makes of a 401 is not known.
+ */
+function canBringToken({ fields }: HttpRequest, { kind }: ClientFacts): boolean {
+  const isAskable = fields.get("X-Support-HTTP-Auth")?.toLowerCase() === "true";
+  return kind === "openconnect" && isAskable && fields.get("Authorization") === undefined;
+}
+
+const TOKEN_CHALLENGE: HttpResponse["fields"] = [
+  ["Content-Type", "text/plain; charset=utf-8"],
+  ["WWW-Authenticate", 'Bearer realm="vpn"'],
+  ["X-HTTP-Auth-Support", "fallback"],
+];
 
 function page(body: string, cookies: readonly string[]): HttpResponse {
   return { status: 200, fields: [["Content-Type", "text/xml; charset=utf-8"]], cookies, body };

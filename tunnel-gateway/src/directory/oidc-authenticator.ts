@@ -19,6 +19,7 @@ export function oidcAuthenticator(name: string, options: OidcOptions, clock: Clo
   const browser = new OidcBrowser({ name, options, provider, logins });
   return {
     name,
+    takesToken: true,
     async begin(context, signal) {
       const { bearerToken } = context;
       if (bearerToken === undefined) return browse(name, logins, context);

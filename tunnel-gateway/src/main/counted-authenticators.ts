@@ -27,9 +27,10 @@ function counted(inner: Authenticator, count: (outcome: Outcome) => void): Authe
       throw error;
     }
   };
-  const { name, page } = inner;
+  const { name, takesToken = false, page } = inner;
   return {
     name,
+    takesToken,
     begin: (context, signal) => noted(inner.begin(context, signal)),
     answer: (state, answers, context, signal) =>
       noted(inner.answer(state, answers, context, signal)),

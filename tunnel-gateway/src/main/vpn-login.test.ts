@@ -111,6 +111,26 @@ describe("a login", () => {
     expect(await bad.begin()).toMatchObject({ refusal: { code: "token-invalid" } });
     expect(all.parts.scores.points("address", "192.0.2.1")).toBeCloseTo(10);
   });
+
+  test.each([
+    [[["tokens"]], "token"],
+    [[["tokens"], ["ldap"]], "token"],
+    [[["certificate"], ["tokens"]], "token"],
+    [[["certificate", "tokens"]], "token"],
+    [[["ldap"], ["tokens"]], "form"],
+    [[["ldap"]], "form"],
+    [[["ldap", "tokens"]], "form"],
+  ])("of %j begins for whoever can bring a token with a %s", async (authentication, kind) => {
+    await using all = await start([userGroup(authentication)], [ldap(), tokens]);
+    expect(await client(all, { canBringToken: true }).begin()).toMatchObject({ kind });
+    expect(all.parts.scores.points("address", "192.0.2.1")).toBe(0);
+  });
+
+  test("asks nobody for a token whose certificate is enough", async () => {
+    await using all = await start([userGroup([["certificate"], ["tokens"]])], [tokens]);
+    const shown = { connection: all.engine.connection([d1]), canBringToken: true };
+    expect(await client(all, shown).begin()).toMatchObject({ kind: "accepted" });
+  });
 });
 
 describe("all authenticators of a list", () => {

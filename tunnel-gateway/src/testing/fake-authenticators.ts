@@ -73,6 +73,7 @@ export const codes: Authenticator = {
 /** Takes a bearer token, or sends to a browser. */
 export const tokens: Authenticator = {
   name: "tokens",
+  takesToken: true,
   async begin({ bearerToken }) {
     if (bearerToken === "good") {
       return { kind: "accepted", user: { userName: "alice@example.com", groups: ["idp"] } };

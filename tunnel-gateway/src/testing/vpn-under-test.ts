@@ -227,6 +227,7 @@ export function loginRequest(
     client: CLIENT,
     group: undefined,
     bearerToken: undefined,
+    canBringToken: false,
     hasNoCertificate: connection.certificates.length === 0,
     publicUrl: "https://vpn.example",
     ...change,

@@ -76,6 +76,15 @@ export class LoginWalk {
     this.#names = options.names;
   }
 
+  /** Whether a bearer token and a certificate that is shown beside it may be all that a list wants. */
+  takesToken(list: readonly string[]): boolean {
+    const others = list.filter((name) => name !== CERTIFICATE);
+    return (
+      others.length > 0 &&
+      others.every((name) => this.#authenticators.get(name)?.takesToken === true)
+    );
+  }
+
   /** Goes on from `progress`, where nothing has been answered. */
   async go(walk: Walk, from: LoginProgress): Promise<WalkStop> {
     for (let progress = from; ; ) {

@@ -78,6 +78,9 @@ export class Login implements VpnLogin {
     if (banned) return this.#despite(banned, walk, START);
     const silent = await this.#withoutAsking(walk);
     if (silent) return silent;
+    // Where a form would come first, whoever has no token need not hear of one.
+    const first = group.authentication.find((list) => !isCertificateAlone(list)) ?? [];
+    if (request.canBringToken && this.#options.walk.takesToken(first)) return TOKEN_WANTED;
     return this.#settle(walk, await this.#options.walk.go(walk, START), 0, undefined);
   }
 
@@ -367,6 +370,7 @@ const WRONG: Refusal = {
   rule: "vpn/bans",
   message: "the user name or the password is wrong",
 };
+const TOKEN_WANTED: LoginAnswer = { kind: "token", message: "bring a bearer token, or none" };
 const NO_GROUPS: Refusal = {
   code: "group-unknown",
   rule: "vpn/groups",

@@ -39,6 +39,8 @@ export interface LoginRequest {
   readonly group: string | undefined;
   /** `Authorization: Bearer`. */
   readonly bearerToken: string | undefined;
+  /** The client brings a token once it is asked for one; one that has none says so by coming again without this. */
+  readonly canBringToken: boolean;
   /** The client says that it has no certificate to show (`client-cert-fail`). */
   readonly hasNoCertificate: boolean;
   /** `https://host[:port]` as the client addressed the gateway. */
@@ -94,6 +96,8 @@ export type LoginAnswer =
     }
   /** The client shall come again and show a certificate, or say that it has none. */
   | { readonly kind: "certificate"; readonly opaque: string; readonly message: string }
+  /** The client shall come again and bring a bearer token, or say that it has none. */
+  | { readonly kind: "token"; readonly message: string }
   | {
       readonly kind: "accepted";
       /** The session's cookie: printable, without `;`, `,`, `"`, `\` and spaces. */
