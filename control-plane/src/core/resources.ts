@@ -122,7 +122,7 @@ export const RESOURCES = {
     microsoftTunnelSiteId: optionalText,
     /** Ours: what the gateway says of itself. */
     serverVersion: optionalText,
-    /** Ours: the figures and checks behind the status, each with a reason. */
+    /** Ours: the figures and checks behind the status, each with a reason and, unless healthy, a remedy. */
     healthDetails: optionalJson,
   },
   /** The id is the metric's name, see `tunnel-metrics.ts`. */

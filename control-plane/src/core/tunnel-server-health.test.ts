@@ -6,6 +6,7 @@ import {
   TUNNEL_METRICS,
   type TunnelMetricName,
 } from "./tunnel-metrics.ts";
+import { TUNNEL_REMEDIES } from "./tunnel-remedies.ts";
 import { type TunnelServerReport, tunnelServerHealth } from "./tunnel-server-health.ts";
 
 const NOW = 1_800_000_000_000;
@@ -88,6 +89,8 @@ describe("a tunnel server", () => {
     const report = withFigure(name, value);
     expect(detail(report, name)?.status).toBe(status);
     expect(tunnelServerHealth(report).status).toBe(status);
+    const remedy = status === "healthy" ? undefined : TUNNEL_REMEDIES[name];
+    expect(detail(report, name)?.remedy).toBe(remedy);
   });
 
   test("that does not report a figure is not judged by it", () => {
@@ -109,7 +112,11 @@ describe("a tunnel server", () => {
     const checks = [{ name: "listener", status: own, reason: "it says so" }];
     const report = { ...good, health: { ...snapshot, checks } };
     expect(tunnelServerHealth(report).status).toBe(status);
-    expect(detail(report, "listener")).toMatchObject({ value: null, reason: "it says so" });
+    expect(detail(report, "listener")).toMatchObject({
+      value: null,
+      reason: "it says so",
+      remedy: expect.stringContaining("tunnel-gateway check"),
+    });
   });
 
   test("is judged by a threshold that was changed", () => {

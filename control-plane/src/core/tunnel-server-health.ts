@@ -9,6 +9,7 @@ import {
   type TunnelMetricName,
   type TunnelThreshold,
 } from "./tunnel-metrics.ts";
+import { OWN_CHECK_REMEDY, TUNNEL_REMEDIES } from "./tunnel-remedies.ts";
 
 /** How long a configuration may be on its way before that is worth a warning: a check-in. */
 const CONFIGURATION_WAY_MS = 5 * 60_000;
@@ -54,6 +55,8 @@ export interface HealthDetail {
   readonly status: MetricStatus | "unknown";
   readonly value: number | null;
   readonly reason: string;
+  /** What to do; left out of what is healthy. */
+  readonly remedy?: string;
 }
 
 export interface TunnelServerHealth {
@@ -74,7 +77,7 @@ export function tunnelServerHealth(report: TunnelServerReport): TunnelServerHeal
   const own = (health?.checks ?? []).flatMap(({ name, status, reason }): HealthDetail[] =>
     status === "healthy" || Object.hasOwn(measured, name)
       ? []
-      : [{ name, status, value: null, reason }],
+      : [{ name, status, value: null, reason, remedy: OWN_CHECK_REMEDY }],
   );
   const details = [...metrics, ...own];
   const isLate = metrics.some(
@@ -95,7 +98,11 @@ interface Figure {
   readonly reason?: string;
 }
 
-function detailOf(name: TunnelMetricName, figure: Figure, report: TunnelServerReport) {
+function detailOf(
+  name: TunnelMetricName,
+  figure: Figure,
+  report: TunnelServerReport,
+): HealthDetail {
   const metric = TUNNEL_METRICS[name];
   const threshold = report.thresholds.get(name) ?? metric;
   const value = Math.round(figure.value);
@@ -104,7 +111,8 @@ function detailOf(name: TunnelMetricName, figure: Figure, report: TunnelServerRe
   const bound = `healthy is at ${metric.isGood === "low" ? "most" : "least"} ${threshold.healthy}${unit}`;
   const status = judgeMetric(metric, threshold, value);
   const reason = figure.reason ?? (status === "healthy" ? said : `${said}, ${bound}`);
-  return { name, status, value, reason };
+  const detail = { name, status, value, reason };
+  return status === "healthy" ? detail : { ...detail, remedy: TUNNEL_REMEDIES[name] };
 }
 
 type Measured = Readonly<Partial<Record<TunnelMetricName, Figure | undefined>>>;

@@ -55,6 +55,7 @@ describe("the health of a tunnel server", () => {
       status: "warning",
       value: 97,
       reason: "processor, 5 min average: 97 %, healthy is at most 95 %",
+      remedy: expect.stringContaining("more processors"),
     });
     const metrics = await admin.post(`${server(gateway)}/getHealthMetrics`, {
       metricNames: ["cpu-percent", "disk-free-megabytes", "cpu-cores"],
