@@ -14,6 +14,7 @@ import {
   type VpnUnderTest,
 } from "../testing/vpn-under-test.ts";
 import { vpnControls } from "./vpn-controls.ts";
+import { banText } from "./vpn-text.ts";
 
 const HOME = "192.0.2.1";
 const ELSEWHERE = "203.0.113.5";
@@ -124,6 +125,13 @@ describe("an attack on an account from elsewhere", () => {
 });
 
 describe("bans", () => {
+  test("are printed with their points, what is left and when they end", () => {
+    const until = Date.UTC(2026, 0, 2, 3, 4, 5);
+    expect(banText({ kind: "address", key: HOME, points: 80, until, secondsLeft: 90 })).toBe(
+      "address\t192.0.2.1\t80 points\t1 min left\tuntil 2026-01-02T03:04:05.000Z",
+    );
+  });
+
   test("outlast a gateway that is killed, and so do points on the way to one", async () => {
     await using all = await start();
     await attack(all, ELSEWHERE);
@@ -141,7 +149,9 @@ describe("bans", () => {
     await saved(all);
     const next = await all.restart();
     const controls = controlsOf(next);
-    expect(await controls["vpn-bans"]?.({})).toMatchObject({ total: 2 });
+    const [address] = next.parts.scores.bans();
+    const listed = { kind: "address", key: ELSEWHERE, points: 80, until: address?.until };
+    expect(await controls["vpn-bans"]?.({})).toMatchObject({ total: 2, bans: [listed, {}] });
     const clear = async (key: string) => controls["vpn-bans-clear"]?.({ key });
     expect(await clear(ALICE.toUpperCase())).toEqual({ cleared: 1 });
     expect(await clear(ELSEWHERE)).toEqual({ cleared: 1 });

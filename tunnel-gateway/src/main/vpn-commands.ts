@@ -38,6 +38,9 @@ interface ListedBans {
   readonly bans: readonly {
     readonly kind: string;
     readonly key: string;
+    readonly points: number;
+    /** Ms since the epoch. */
+    readonly until: number;
     readonly secondsLeft: number;
   }[];
 }

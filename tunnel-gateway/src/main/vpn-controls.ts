@@ -85,7 +85,11 @@ export function vpnControls(options: VpnControlsOptions): ControlHandlers {
     async "vpn-bans"() {
       const now = clock.now();
       const bans = parts.scores.bans();
-      return { total: bans.length, bans: bans.slice(0, MAX_LISTED).map((ban) => left(ban, now)) };
+      const listed = bans.slice(0, MAX_LISTED).map((ban) => ({
+        ...left(ban, now),
+        points: Math.round(parts.scores.points(ban.kind, ban.key)),
+      }));
+      return { total: bans.length, bans: listed };
     },
     async "vpn-bans-clear"(argument) {
       const { key } = clearArgument.parse(argument ?? {});

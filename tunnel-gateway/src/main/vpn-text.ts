@@ -126,9 +126,13 @@ export function detailText(session: DetailedVpnSession): string {
 export function banText(ban: {
   readonly kind: string;
   readonly key: string;
+  readonly points: number;
+  readonly until: number;
   readonly secondsLeft: number;
 }): string {
-  return [ban.kind, ban.key, `${durationText(ban.secondsLeft * 1_000)} left`].join("\t");
+  const left = `${durationText(ban.secondsLeft * 1_000)} left`;
+  const until = `until ${new Date(ban.until).toISOString()}`;
+  return [ban.kind, ban.key, `${ban.points} points`, left, until].join("\t");
 }
 
 function idleText({ lastActiveAt, lastSeenAt }: ListedVpnSession, now: number): string {
