@@ -13,6 +13,8 @@ const PC = "33333333-3333-4333-8333-333333333333";
 const STAFF = "44444444-4444-4444-8444-444444444444";
 const ALL = "55555555-5555-4555-8555-555555555555";
 
+const CLAIMED = "77777777-7777-4777-8777-777777777777";
+
 const folder = temporaryFolder();
 const stack = new AsyncDisposableStack();
 let admin: ApiClient;
@@ -171,4 +173,18 @@ test("a domain's account that its site has no more is a user by itself again", a
   expect(await list(`${USERS}?$filter=department%20eq%20'Sales'`)).toMatchObject([
     { displayName: "Anna", configurationManagerSite: "corp.example", groups: null },
   ]);
+});
+
+test("a site that claims one SID for very many users hides nobody whom a domain tells of", async () => {
+  const claims = Array.from({ length: 150 }, (_, at) => [
+    String(3_000_000_000 + at),
+    { identity: { Name: `CORP\\claim ${at}`, SID: `${SID}7777` } },
+  ]);
+  await site.tell("user", Object.fromEntries(claims));
+  const found = async (name: string) =>
+    (await admin.get(`/${USERS}?$filter=${encodeURIComponent(`displayName eq '${name}'`)}`)).value;
+  await until(async () => (await found("CORP\\claim 149")).length === 1, "the claims");
+  await domain.tell("user", { [CLAIMED]: account("Claimed", 7777) });
+  await until(async () => (await found("Claimed")).length === 1, "the domain's user");
+  expect((await found("CORP\\claim 0"))[0]).toMatchObject({ directory: null });
 });

@@ -5,22 +5,30 @@ import { factIn } from "./facet-fact.ts";
 
 type Sql = RawBuilder<unknown>;
 
+/** Own limit: records whose SIDs end alike, oldest first. A source that has one SID for all of its users would make each list as long as their square. */
+const MAX_ALIKE = 128;
+
+const alike = (record: Sql) => sql`
+  (SELECT id, source_id, kind, sid, deleted_at FROM inventory_record
+    WHERE sid IS NOT NULL AND substr(sid, -6) COLLATE NOCASE = substr(${record}.sid, -6)
+    ORDER BY rowid LIMIT ${sql.lit(MAX_ALIKE)})`;
+
 /**
  * The record of the same account in a source of another type, the first where there are several: both have its SID, and names never join
  * anything.
  */
 const twinOf = (record: Sql, type: "active-directory" | "configmgr") => sql`
-  (SELECT o.id FROM inventory_record o CROSS JOIN inventory_source os
-    WHERE substr(o.sid, -6) COLLATE NOCASE = substr(${record}.sid, -6) AND o.sid = ${record}.sid AND o.kind = ${record}.kind
-      AND o.deleted_at IS NULL AND os.id = o.source_id AND os.type = ${sql.lit(type)}
+  (SELECT o.id FROM ${alike(record)} o CROSS JOIN inventory_source os
+    WHERE o.sid = ${record}.sid AND o.kind = ${record}.kind AND o.deleted_at IS NULL AND os.id = o.source_id AND os.type = ${sql.lit(type)}
     ORDER BY o.id LIMIT 1)`;
 
 const typeOf = (record: Sql) =>
   sql`(SELECT type FROM inventory_source WHERE id = ${record}.source_id)`;
 
-/** Stands below the site's record. */
+/** Stands below the site's record, which finds it in turn. */
 const isFolded = (record: Sql) =>
-  sql`(${typeOf(record)} = 'active-directory' AND ${twinOf(record, "configmgr")} IS NOT NULL)`;
+  sql`(${typeOf(record)} = 'active-directory' AND ${record}.id IN (SELECT id FROM ${alike(record)})
+    AND ${twinOf(record, "configmgr")} IS NOT NULL)`;
 
 /** A fact that a domain has (`a`), else the record itself (`d`), under its domain's name for it or its site's. */
 const fact = (facet: "identity" | "stable", ofDomain: string, ofSite: string) => sql`
