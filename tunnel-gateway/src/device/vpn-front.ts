@@ -14,7 +14,7 @@ import { type RefusalResponse, refuseOn } from "./refusal-response.ts";
 import { type Served, VpnConnection } from "./vpn-connection.ts";
 import { VpnLoginPages } from "./vpn-login-pages.ts";
 import { staticAnswer, type VpnSite } from "./vpn-static-pages.ts";
-import { startTunnel } from "./vpn-tunnel-start.ts";
+import { startTunnel, wipeSecret } from "./vpn-tunnel-start.ts";
 
 export interface VpnFrontOptions {
   readonly engine: Pick<VpnEngine, "write" | "end" | "attach" | "stream">;
@@ -165,11 +165,16 @@ export class VpnFront implements Disposable {
     const options = { service, udpPort: udpPort() };
     const start = await startTunnel(request, facts, options, signal);
     if (start.kind === "refused") return start.response;
-    if (signal.aborted) return "taken";
-    connection.leave();
-    this.#connections.delete(facts.id);
-    engine.attach(facts.id, start.sessionId, start.head, start.dtls);
-    return "taken";
+    try {
+      if (signal.aborted) return "taken";
+      connection.leave();
+      this.#connections.delete(facts.id);
+      engine.attach(facts.id, start.sessionId, start.head, start.dtls);
+      return "taken";
+    } finally {
+      // The engine has copied it.
+      wipeSecret(start.dtls);
+    }
   }
 
   #relay(request: HttpRequest, connection: VpnConnection): Served {

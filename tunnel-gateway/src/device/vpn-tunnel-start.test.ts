@@ -51,6 +51,49 @@ describe("a tunnel", () => {
     });
   });
 
+  const secretOf = async () => {
+    await until(() => service.connects.length === 1);
+    const dtls = service.connects[0]?.dtls;
+    if (dtls?.kind !== "resumption") throw new Error("no resumption was asked for");
+    return dtls.masterSecret as Buffer;
+  };
+  const WIPED = new Uint8Array(48);
+
+  test("leaves nothing of its secret once the engine has it", async () => {
+    let given: Buffer | undefined;
+    service.onConnect = ({ dtls }) => {
+      if (dtls?.kind !== "resumption") throw new Error("no resumption was asked for");
+      given = Buffer.from(dtls.masterSecret);
+      const offer = { ...dtls, sessionId: new Uint8Array(32) };
+      return { kind: "connected", tunnel: { ...tunnelSettings, dtls: offer } };
+    };
+    front.opened(engineConnection());
+    front.bytes(1, anyconnectTunnel("t0k"));
+    await until(() => engine.attached.length === 1);
+    expect(given?.every((byte) => byte === 0)).toBe(false);
+    expect(engine.attached[0]?.dtls).toMatchObject({ masterSecret: given });
+    expect(Uint8Array.from(await secretOf())).toEqual(WIPED);
+  });
+
+  test.each([
+    [
+      "is refused",
+      {
+        kind: "refused",
+        status: 401,
+        refusal: { code: "address-exhausted", rule: "none", message: "no" },
+      },
+    ],
+    ["has no DTLS", { kind: "connected", tunnel: { ...tunnelSettings, dtls: undefined } }],
+  ] as const)("leaves nothing of its secret where it %s", async (_, answer) => {
+    service.onConnect = answer;
+    front.opened(engineConnection());
+    front.bytes(1, anyconnectTunnel("t0k"));
+    const secret = await secretOf();
+    await until(() => secret.equals(WIPED));
+    expect(Uint8Array.from(secret)).toEqual(WIPED);
+  });
+
   test.each(["apple-ios", "android"] as const)(
     "of a phone is one of a phone: %s",
     async (platform) => {

@@ -5,7 +5,11 @@ import { parseCookies, SESSION_COOKIE } from "../protocol/cookies.ts";
 import type { HttpRequest } from "../protocol/http-requests.ts";
 import { type HttpResponse, refusalFields } from "../protocol/http-response.ts";
 import { type TunnelMtu, tunnelMtu } from "../protocol/mtu.ts";
-import { parseTunnelHeaders } from "../protocol/tunnel-request.ts";
+import {
+  type DtlsChoice,
+  parseTunnelHeaders,
+  type TunnelHeaders,
+} from "../protocol/tunnel-request.ts";
 import { type DtlsResponse, encodeTunnelResponse } from "../protocol/tunnel-response.ts";
 
 export type TunnelStart =
@@ -23,18 +27,50 @@ export interface TunnelStartOptions {
   readonly udpPort: number | undefined;
 }
 
-/** Serves `CONNECT /CSCOSSLC/tunnel` up to the point where the engine takes over. */
+/**
+ * Serves `CONNECT /CSCOSSLC/tunnel` up to the point where the engine takes over. A secret that the client has sent for DTLS is wiped
+ * here, unless it is in the result: then its taker does so.
+ */
 export async function startTunnel(
   request: HttpRequest,
   connection: EngineConnection,
-  { service, udpPort }: TunnelStartOptions,
+  options: TunnelStartOptions,
   signal: AbortSignal,
 ): Promise<TunnelStart> {
   const { fields } = request;
   const cookie = parseCookies(fields.all("Cookie")).get(SESSION_COOKIE);
   if (cookie === undefined || cookie === "") return refused(401, { message: "log in first" });
   const headers = parseTunnelHeaders(fields);
-  const client = readClientFacts(fields);
+  let start: TunnelStart | undefined;
+  try {
+    start = await connected(
+      headers,
+      { cookie, client: readClientFacts(fields), connection },
+      options,
+      signal,
+    );
+    return start;
+  } finally {
+    if (start?.kind !== "connected" || start.dtls === undefined) wipeSecret(headers.dtls);
+  }
+}
+
+/** Nothing is left of the master secret in this memory; of the text that it came in, JavaScript disposes when it likes. */
+export function wipeSecret(dtls: DtlsOffer | DtlsChoice | undefined): void {
+  if (dtls?.kind === "resumption") dtls.masterSecret.fill(0);
+}
+
+async function connected(
+  headers: TunnelHeaders,
+  of: {
+    readonly cookie: string;
+    readonly client: ClientFacts;
+    readonly connection: EngineConnection;
+  },
+  { service, udpPort }: TunnelStartOptions,
+  signal: AbortSignal,
+): Promise<TunnelStart> {
+  const { cookie, client, connection } = of;
   const { baseMtu: base, innerMtu: inner } = headers;
   const mtu = tunnelMtu({ base, inner, isIpv6: isIpv6Path(connection.remoteAddress) });
   const answer = await service.connect(

@@ -23,7 +23,10 @@ export class FakeVpnConnections {
   }
 
   attach(id: number, sessionId: number, head: Uint8Array, dtls?: DtlsOffer): void {
-    this.attached.push({ id, sessionId, head: Buffer.from(head).toString(), dtls });
+    // As the addon does, whose caller may wipe what it gave.
+    const secret = dtls?.kind === "resumption" ? Buffer.from(dtls.masterSecret) : undefined;
+    const copied = dtls?.kind === "resumption" && secret ? { ...dtls, masterSecret: secret } : dtls;
+    this.attached.push({ id, sessionId, head: Buffer.from(head).toString(), dtls: copied });
   }
 
   stream(id: number, isWanted: boolean): void {

@@ -53,7 +53,10 @@ export class FakeVpnService implements VpnService {
   readonly pages: { authenticator: string; request: AuthenticatorPageRequest }[] = [];
   onBegin: (request: LoginRequest) => LoginAnswer | Promise<LoginAnswer> = () => passwordForm;
   onAnswer: LoginAnswer = { kind: "accepted", cookie: "t0k", userName: "alice", group: "staff" };
-  onConnect: TunnelAnswer = { kind: "connected", tunnel: tunnelSettings };
+  onConnect: TunnelAnswer | ((request: TunnelRequest) => TunnelAnswer) = {
+    kind: "connected",
+    tunnel: tunnelSettings,
+  };
   onPage: AuthenticatorPage | undefined;
   /** Aborted where the connection went while the answer was waited for. */
   signal: AbortSignal | undefined;
@@ -72,7 +75,7 @@ export class FakeVpnService implements VpnService {
 
   async connect(request: TunnelRequest): Promise<TunnelAnswer> {
     this.connects.push(request);
-    return this.onConnect;
+    return typeof this.onConnect === "function" ? this.onConnect(request) : this.onConnect;
   }
 
   async logout(cookie: string): Promise<void> {
