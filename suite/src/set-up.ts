@@ -22,6 +22,7 @@ import type { Layout, SuiteService } from "./layout.ts";
 import { allSettled } from "./process/all-settled.ts";
 import { runCommand } from "./process/child-service.ts";
 import { DEMO_SITE } from "./process/configuration-manager.ts";
+import { enrolConnector } from "./process/enrol-connector.ts";
 import { makeGatewayCertificate } from "./process/gateway-certificate.ts";
 import { settled } from "./settled.ts";
 import { connectorId, entryOf, type Suite } from "./suite.ts";
@@ -166,14 +167,9 @@ async function enrolConnectors(suite: Suite): Promise<Record<Service, string>> {
   const graph = await suite.graph();
   const enrolled = await allSettled(
     SERVICES.map(async (service) => {
-      const { token } = await graph.post<{ token: string }>("/enrolmentTokens", {
-        service,
-        displayName: service,
-      });
       const { configFile } = suite.layout.of(service);
-      const words = ["enrol", "--config", configFile, "--name", service, "--token-file", "-"];
-      const answer = JSON.parse(await runCommand(entryOf(service), [...words, "--json"], token));
-      return [service, answer.connectorId] as const;
+      const of = { service, name: service, entry: entryOf(service), configFile };
+      return [service, await enrolConnector(graph, of)] as const;
     }),
   );
   return Object.fromEntries(enrolled) as Record<Service, string>;

@@ -3,12 +3,13 @@ import { join } from "node:path";
 import { freePort } from "@isthmus/shared/testing/free-port";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
 import { until } from "@isthmus/shared/testing/until";
-import { ChildService, runCommand } from "@isthmus/suite/process/child-service";
+import { ChildService } from "@isthmus/suite/process/child-service";
 import {
   type ConfigurationManager,
   DEMO_SITE,
   startConfigurationManager,
 } from "@isthmus/suite/process/configuration-manager";
+import { enrolConnector } from "@isthmus/suite/process/enrol-connector";
 import { GraphClient } from "@isthmus/suite/process/graph-client";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
@@ -121,11 +122,9 @@ async function startBridge(name: string, code: Code, port: number): Promise<void
     site: { ...site, caFile: `../${code}-ca.pem` },
   };
   const child = await start(name, "comgmt-bridge", configuration, async (configFile) => {
-    const order = { service: "comgmt-bridge", displayName: name };
-    const { token } = await graph.post<{ token: string }>("/enrolmentTokens", order);
-    const words = ["enrol", "--config", configFile, "--name", name, "--token-file", "-", "--json"];
-    const answer = await runCommand(entryOf("comgmt-bridge"), words, token);
-    const { connectorId } = JSON.parse(answer) as { connectorId: string };
+    const service = "comgmt-bridge";
+    const of = { service, name, entry: entryOf(service), configFile };
+    const connectorId = await enrolConnector(graph, of);
     const desired = { sites: [{ source: code, hotSeconds: 3, truthMinutes: 0.2 }] };
     await graph.put(`/connectors/${connectorId}/desiredConfiguration`, { configuration: desired });
   });

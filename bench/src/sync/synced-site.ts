@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import { freePort } from "@isthmus/shared/testing/free-port";
-import { runCommand } from "@isthmus/suite/process/child-service";
 import {
   type ConfigurationManager,
   startConfigurationManager,
 } from "@isthmus/suite/process/configuration-manager";
+import { enrolConnector } from "@isthmus/suite/process/enrol-connector";
 import type { GraphClient } from "@isthmus/suite/process/graph-client";
 import {
   type MeasuredControlPlane,
@@ -194,12 +194,11 @@ async function enrol(
     hasApplicationStates = false,
   }: SyncOptions,
 ): Promise<Want> {
-  const { configurationFile } = prepareService(bridge);
-  const order = { service: "comgmt-bridge", displayName: "bridge" };
-  const { token } = await graph.post<{ token: string }>("/enrolmentTokens", order);
-  const words = ["enrol", "--config", configurationFile, "--name", "bridge", "--token-file", "-"];
-  const answer = await runCommand(entryOf("comgmt-bridge"), [...words, "--json"], token);
-  const { connectorId } = JSON.parse(answer) as { connectorId: string };
+  const { configurationFile: configFile } = prepareService(bridge);
+  const service = "comgmt-bridge";
+  const connectorId = await enrolConnector(graph, {
+    ...{ service, name: "bridge", entry: entryOf(service), configFile },
+  });
   const site = {
     ...{ source: SITE, inventoryClasses: classes, updateCompliance: hasUpdates },
     ...{ applicationStates: hasApplicationStates, boundaryGroups: false },

@@ -9,6 +9,7 @@ import {
   type ConfigurationManager,
   startConfigurationManager,
 } from "@isthmus/suite/process/configuration-manager";
+import { enrolConnector } from "@isthmus/suite/process/enrol-connector";
 import { GraphClient } from "@isthmus/suite/process/graph-client";
 import { APPLICATIONS, DESIRED, guardrails, SCRIPT, SITE, TOKEN } from "./settings.ts";
 import { Wire } from "./wire.ts";
@@ -140,15 +141,10 @@ export class Scene implements AsyncDisposable {
 
   async #enrol(bridge: (typeof BRIDGES)[number]): Promise<string> {
     const graph = await this.graph();
-    const order = { service: "comgmt-bridge", displayName: bridge };
-    const { token } = await graph.post<{ token: string }>("/enrolmentTokens", order);
-    const words = ["enrol", "--config", this.#configFile(bridge), "--name", bridge];
-    const answer = await runCommand(
-      entryOf(bridge),
-      [...words, "--token-file", "-", "--json"],
-      token,
-    );
-    const { connectorId } = JSON.parse(answer) as { connectorId: string };
+    const connectorId = await enrolConnector(graph, {
+      ...{ service: "comgmt-bridge", name: bridge },
+      ...{ entry: entryOf(bridge), configFile: this.#configFile(bridge) },
+    });
     await graph.put(`/connectors/${connectorId}/desiredConfiguration`, {
       configuration: DESIRED,
     });
