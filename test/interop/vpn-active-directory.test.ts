@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, type TestContext, test } from "vitest";
 import { peer, unfit } from "../peers.ts";
-import { LAB, type Lab, labObstacle } from "../vpn-lab/namespaces.ts";
+import { LAB, labObstacle } from "../vpn-lab/namespaces.ts";
 import { loggedBy } from "../vpn-lab/gateway.ts";
 import { type ConnectOptions, ready, Scene, type SceneOptions, until } from "../vpn-lab/scene.ts";
 import { type SambaDomain, startSambaDomain, userAttributes } from "./samba/samba-domain.ts";
@@ -33,17 +33,12 @@ async function here(context: TestContext): Promise<Scene> {
   scene ??= await Scene.make("vpnad", {}, async (lab, folder) => {
     domain = await startSambaDomain(context, {
       launch: (words) => lab.start("gateway", words),
-      isListening: (_address, port) => isListening(lab, port),
+      isListening: async (_address, port) => (await lab.listeners("gateway", port)) > 0,
     });
     await fill(domain);
     return sceneOptions(domain, folder);
   });
   return ready(scene, context);
-}
-
-async function isListening(lab: Lab, port: number): Promise<boolean> {
-  const shown = await lab.run("gateway", ["ss", "-Hltn", `sport = :${port}`]);
-  return shown.includes("LISTEN");
 }
 
 function user(name: string, control: string, more: Readonly<Record<string, string>> = {}) {

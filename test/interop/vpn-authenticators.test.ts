@@ -24,6 +24,7 @@ import {
 } from "@isthmus/tunnel-gateway/directory/radius-authenticator";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { peer } from "../peers.ts";
+import type { Serving } from "../vpn-lab/serving.ts";
 import {
   LDAP_ACCOUNT,
   PASSWORDS,
@@ -32,7 +33,6 @@ import {
   type ServerPlace,
   startFreeradius,
   startSlapd,
-  type UserServer,
 } from "../vpn-lab/user-servers.ts";
 import { runPeer } from "./run-peer.ts";
 
@@ -87,7 +87,7 @@ async function logIn(
 describe("OpenLDAP", () => {
   let options: LdapOptions;
   let startTlsPort: number | undefined;
-  let server: UserServer | undefined;
+  let server: Serving | undefined;
   afterAll(async () => await server?.[Symbol.asyncDispose]());
 
   const start = async (test: Parameters<typeof peer>[1]) => {
@@ -199,7 +199,7 @@ describe("OpenLDAP", () => {
 
 describe("FreeRADIUS", () => {
   let options: RadiusOptions;
-  let server: UserServer | undefined;
+  let server: Serving | undefined;
   afterAll(async () => await server?.[Symbol.asyncDispose]());
 
   const start = async (test: Parameters<typeof peer>[1]) => {

@@ -53,8 +53,7 @@ describe("openconnect without a TUN device", () => {
     const script = `ocproxy -D ${SOCKS_PORT}`;
     await using client = place.start({ words, script });
     await client.until(CONFIGURED);
-    const isOpen = async () =>
-      (await place.lab.run("client", ["ss", "-Hltn", `sport = :${SOCKS_PORT}`])).trim() !== "";
+    const isOpen = async () => (await place.lab.listeners("client", SOCKS_PORT)) > 0;
     await until("ocproxy listens", isOpen, client.output);
     const url = `http://${LAB.internal.ipv4}:8000/${SMALL_BYTES}`;
     const fetch = `curl -sS --fail --socks5 127.0.0.1:${SOCKS_PORT} ${url} | sha256sum`;

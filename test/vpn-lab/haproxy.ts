@@ -1,9 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { endChild, LAB, type Lab } from "./namespaces.ts";
+import { LAB, type Lab } from "./namespaces.ts";
+import { serving } from "./serving.ts";
 
-const START_TIMEOUT_MS = 20_000;
-const LOOK_EVERY_MS = 50;
 const PORT = 443;
 
 /** A way through it: clients come to `address`, and from there it goes on to the gateway. */
@@ -34,23 +33,8 @@ export async function startHaproxy(
   const file = join(folder, "haproxy.cfg");
   writeFileSync(file, configuration(ways));
   const child = lab.start("client", ["haproxy", "-db", "-f", file]);
-  let output = "";
-  child.stderr?.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  const from = performance.now();
-  while ((await listening(lab)) < ways.length) {
-    if (child.exitCode !== null || performance.now() - from > START_TIMEOUT_MS) {
-      await endChild(child);
-      throw new Error(`haproxy does not listen:\n${output}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-  }
-  return { [Symbol.asyncDispose]: () => endChild(child) };
-}
-
-async function listening(lab: Lab): Promise<number> {
-  const shown = await lab.run("client", ["ss", "-Hltn", `sport = :${PORT}`]);
-  return shown.split("\n").filter((line) => line.includes("LISTEN")).length;
+  const isReady = async () => (await lab.listeners("client", PORT)) >= ways.length;
+  return await serving("haproxy", child, isReady);
 }
 
 function configuration(ways: readonly BalancedWay[]): string {

@@ -108,6 +108,12 @@ export class Lab implements AsyncDisposable {
     }
   }
 
+  /** How many sockets listen on a TCP port of a machine. */
+  async listeners(machine: Machine, port: number): Promise<number> {
+    const shown = await this.run(machine, ["ss", "-Hltn", `sport = :${port}`]);
+    return shown.split("\n").filter((line) => line.includes("LISTEN")).length;
+  }
+
   /** Starts a program on a machine; `ip netns exec` becomes that program, so its pid is the program's. */
   start(
     machine: Machine,

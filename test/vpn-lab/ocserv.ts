@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { endChild, LAB, type Lab } from "./namespaces.ts";
+import { serving } from "./serving.ts";
 
 export interface OcservOptions {
   readonly certificateFile: string;
@@ -20,8 +21,6 @@ export interface OcservPeer extends AsyncDisposable {
   output(): string;
 }
 
-const LISTEN_TIMEOUT_MS = 10_000;
-
 /** Starts it and waits until its port answers. */
 export async function startOcserv(lab: Lab, options: OcservOptions): Promise<OcservPeer> {
   // Its workers run as nobody and have to come to the socket.
@@ -30,22 +29,11 @@ export async function startOcserv(lab: Lab, options: OcservOptions): Promise<Ocs
   const file = join(folder, "ocserv.conf");
   writeFileSync(file, configuration(options, folder));
   const process = lab.start("gateway", ["ocserv", "--foreground", "--config", file]);
-  let output = "";
-  process.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  process.stderr?.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  const from = performance.now();
-  for (;;) {
-    const sockets = await lab.run("gateway", ["ss", "-Hltn", `sport = :${options.port}`]);
-    if (sockets.trim() !== "") break;
-    if (process.exitCode !== null || performance.now() - from > LISTEN_TIMEOUT_MS) {
-      await endChild(process);
-      throw new Error(`ocserv does not listen:\n${output}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  const isReady = async () => (await lab.listeners("gateway", options.port)) > 0;
+  const { output } = await serving("ocserv", process, isReady);
   return {
     process,
-    output: () => output,
+    output,
     async [Symbol.asyncDispose]() {
       await endChild(process);
       rmSync(folder, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
-import { setTimeout as delay } from "node:timers/promises";
 import { endChild, LAB, type Lab } from "./namespaces.ts";
+import { serving } from "./serving.ts";
 
 const PORT = 5_202;
 /** Each way: little beside other work, and still packets all the time. */
@@ -8,8 +8,6 @@ const BITS_PER_SECOND = "4M";
 const WRITE_OCTETS = "8K";
 /** It is ended before. */
 const SECONDS_AT_MOST = 300;
-const LISTEN_TIMEOUT_MS = 10_000;
-const LOOK_EVERY_MS = 50;
 const KEPT_CHARACTERS = 100_000;
 
 /** What TCP brought in one second, as iperf3 on the client printed it. */
@@ -30,9 +28,8 @@ export interface RunningIperf extends AsyncDisposable {
 
 export async function startIperf(lab: Lab): Promise<RunningIperf> {
   const server = lab.start("internal", ["iperf3", "-s", "-1", "-p", `${PORT}`]);
-  // Nobody reads what it prints; a full pipe would stop it.
-  for (const stream of [server.stdout, server.stderr]) stream?.resume();
-  await listening(lab, server);
+  const isReady = async () => (await lab.listeners("internal", PORT)) > 0;
+  await serving("iperf3", server, isReady);
   const rate = ["-b", BITS_PER_SECOND, "-l", WRITE_OCTETS];
   const target = ["-c", LAB.internal.ipv4, "-p", `${PORT}`];
   const words = [...target, "--bidir", ...rate, "-i", "1", "--forceflush"];
@@ -50,17 +47,6 @@ export async function startIperf(lab: Lab): Promise<RunningIperf> {
       await endChild(server);
     },
   };
-}
-
-async function listening(lab: Lab, server: ChildProcess): Promise<void> {
-  const from = performance.now();
-  while ((await lab.run("internal", ["ss", "-Hltn", `sport = :${PORT}`])).trim() === "") {
-    if (server.exitCode !== null || performance.now() - from > LISTEN_TIMEOUT_MS) {
-      await endChild(server);
-      throw new Error("iperf3 does not listen on the internal host");
-    }
-    await delay(LOOK_EVERY_MS);
-  }
 }
 
 const UNITS = { "": 1, K: 1_024, M: 1_048_576, G: 1_073_741_824 } as const;

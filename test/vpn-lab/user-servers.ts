@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findTool, type ToolName } from "../tools.ts";
-import { endChild } from "./namespaces.ts";
+import { type Serving, serving } from "./serving.ts";
 
 export interface ServerPlace {
   /** An empty folder for its files. */
@@ -15,11 +15,6 @@ export interface ServerPlace {
   readonly run: (words: readonly string[]) => Promise<string>;
 }
 
-/** A server that knows the tests' users. */
-export interface UserServer extends AsyncDisposable {
-  output(): string;
-}
-
 /** What the directory's accounts and the RADIUS users have for passwords. */
 export const PASSWORDS = { alice: "alice's password", admin: "the searching account's password" };
 export const RADIUS_SECRET = "a shared secret of the tests";
@@ -28,9 +23,6 @@ export const LDAP_ACCOUNT = { bindDn: `cn=search,${SUFFIX}`, baseDn: SUFFIX };
 /** carol is asked for a code beyond her password. */
 export const RADIUS_CHALLENGE = { user: "carol", password: "carol's password", code: "135790" };
 
-const START_TIMEOUT_MS = 20_000;
-const LOOK_EVERY_MS = 50;
-
 /**
  * OpenLDAP over TLS with a user in the group `staff` and odd ones, and on `startTlsPort` for StartTLS. Its output names every bind.
  */
@@ -38,7 +30,7 @@ export async function startSlapd(
   place: ServerPlace,
   tls: { readonly certificateFile: string; readonly keyFile: string },
   startTlsPort?: number,
-): Promise<UserServer> {
+): Promise<Serving> {
   const { folder, address, port } = place;
   mkdirSync(join(folder, "data"), { recursive: true });
   const configuration = join(folder, "slapd.conf");
@@ -64,18 +56,18 @@ directory ${join(folder, "data")}
   const words = [pathOf("slapd"), "-d", "stats", "-f", configuration];
   const plain = startTlsPort === undefined ? "" : ` ldap://${address}:${startTlsPort}`;
   const child = place.launch([...words, "-h", `ldaps://${address}:${port}${plain}`]);
-  return serving(child, () => isOpen(place, "tcp"));
+  return serving("slapd", child, () => isOpen(place, "tcp"));
 }
 
 /** FreeRADIUS by PAP, with a challenge for one of its users; every answer is signed. */
-export async function startFreeradius(place: ServerPlace): Promise<UserServer> {
+export async function startFreeradius(place: ServerPlace): Promise<Serving> {
   const { folder } = place;
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "dictionary"), "$INCLUDE /usr/share/freeradius/dictionary\n");
   writeFileSync(join(folder, "users"), USERS);
   writeFileSync(join(folder, "radiusd.conf"), radiusConfiguration(place));
   const child = place.launch([pathOf("freeradius"), "-f", "-l", "stdout", "-d", folder]);
-  return serving(child, () => isOpen(place, "udp"));
+  return serving("freeradius", child, () => isOpen(place, "udp"));
 }
 
 const LDIF = `dn: ${SUFFIX}
@@ -218,21 +210,6 @@ server default {
   }
 }
 `;
-}
-
-async function serving(child: ChildProcess, isReady: () => Promise<boolean>): Promise<UserServer> {
-  let output = "";
-  child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr?.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  const from = performance.now();
-  while (!(await isReady())) {
-    if (child.exitCode !== null || performance.now() - from > START_TIMEOUT_MS) {
-      await endChild(child);
-      throw new Error(`the server does not listen:\n${output}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-  }
-  return { output: () => output, [Symbol.asyncDispose]: () => endChild(child) };
 }
 
 /** Whether somebody listens, asked where the server runs. */

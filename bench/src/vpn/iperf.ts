@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { endChild, LAB, type Lab } from "../../../test/vpn-lab/namespaces.ts";
+import { serving } from "../../../test/vpn-lab/serving.ts";
 import { remember } from "../process/children.ts";
 
 export type Direction = "up" | "down";
@@ -26,8 +27,7 @@ const CONGESTION_CONTROL = "cubic";
 const SLACK_MS = 20_000;
 const KEPT_CHARACTERS = 1_000;
 
-const LISTEN_TIMEOUT_MS = 10_000;
-const LOOK_EVERY_MS = 50;
+const PORT = 5_201;
 /** iperf3 serves one test at a time, and the one before may have to end first. */
 const BUSY_TRIES = 20;
 const BUSY_MS = 250;
@@ -52,20 +52,10 @@ export async function startIperfServer(lab: Lab): Promise<IperfServer> {
 async function listen(lab: Lab): Promise<ChildProcess> {
   const server = lab.start("internal", ["iperf3", "-s"]);
   remember(server);
-  let output = "";
-  for (const stream of [server.stdout, server.stderr]) {
-    stream?.on("data", (chunk: Buffer) => (output = (output + chunk).slice(-KEPT_CHARACTERS)));
-  }
-  const from = performance.now();
-  for (;;) {
-    const sockets = await lab.run("internal", ["ss", "-Hltn", "sport = :5201"]);
-    if (sockets.trim() !== "" && server.exitCode === null) return server;
-    if (server.exitCode !== null || performance.now() - from > LISTEN_TIMEOUT_MS) {
-      await endChild(server);
-      throw new Error(`iperf3 does not listen:\n${output}`);
-    }
-    await delay(LOOK_EVERY_MS);
-  }
+  const isReady = async () =>
+    (await lab.listeners("internal", PORT)) > 0 && server.exitCode === null;
+  await serving("iperf3", server, isReady);
+  return server;
 }
 
 /** TCP between the client and the internal host through whatever tunnel the client has. */
