@@ -1,8 +1,9 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { connect, createServer, type NetConnectOpts } from "node:net";
+import type { NetConnectOpts } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { doorServer } from "./door-server.ts";
 import { endChild, LAB, type Lab, type Machine } from "./namespaces.ts";
 
 const PROGRAM = fileURLToPath(new URL("./door-process.ts", import.meta.url));
@@ -21,14 +22,7 @@ export async function openClientDoor(lab: Lab, folder: string, port: number): Pr
 /** A way for the gateway to a port of this machine's loopback, under the same number on its own. */
 export async function openWayOut(lab: Lab, folder: string, port: number): Promise<AsyncDisposable> {
   const path = join(folder, "way-out.sock");
-  const server = createServer((inner) => {
-    const outer = connect({ host: "127.0.0.1", port, noDelay: true });
-    inner.pipe(outer).pipe(inner);
-    inner.on("error", () => outer.destroy());
-    outer.on("error", () => inner.destroy());
-    inner.on("close", () => outer.destroy());
-    outer.on("close", () => inner.destroy());
-  });
+  const server = doorServer({ host: "127.0.0.1", port });
   await once(server.listen(path), "listening");
   const child = await startDoor(lab, "gateway", { host: "127.0.0.1", port }, { path });
   return {
