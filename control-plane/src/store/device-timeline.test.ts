@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { inventoryFixture, recordsOf, START, told } from "../testing/inventory-fixture.ts";
+import { timelinePage } from "./timeline-reads.ts";
 
 const ENTRA = "7f1c6b0e-6a3d-4a0f-9a55-1f2d2f7c9b11";
 const SMSID = "GUID:11111111-2222-3333-4444-555555555555";
@@ -97,6 +98,20 @@ test("VPN sessions and cuts of a device stand in its timeline, whatever else the
     ["tunnel.cut", "connector gateway", "VPN session ended: device noncompliant"],
     ["tunnel.cut", "connector gateway", "Connection through the tunnel cut: revoked"],
   ]);
+});
+
+test.each([
+  ["who did it", "CONNECTOR gate"],
+  ["a path", "corp\\Ärzte"],
+  ["a letter beyond ASCII", "Ärzte"],
+  ["a quotation mark", 'a "guest"'],
+])("a timeline is searched by %s", async (_what, search) => {
+  const gateway = await site.connector("gateway", "tunnel-gateway");
+  const group = 'CORP\\Ärzte, a "guest"';
+  const opened = audit(1, "vpn.session-opened", { deviceId: ENTRA, group });
+  await gateway.tellLines([opened], { stream: "audit" });
+  const { events } = await timelinePage(site.store, { limit: 9, search });
+  expect(events.map(({ kind }) => kind)).toEqual(["tunnel.opened"]);
 });
 
 test("when a device used the relay stands in its timeline", async () => {

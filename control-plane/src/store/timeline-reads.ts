@@ -12,7 +12,7 @@ export interface TimelineRequest {
   /** Of one device; of all of them where absent. */
   readonly recordId?: number;
   readonly kinds?: readonly TimelineKind[];
-  /** Part of title or detail, whatever its case. */
+  /** Part of title, actor or detail, whatever the case of letters of ASCII. */
   readonly search?: string;
   /** Events from here on and before here, by the clock of who told them. */
   readonly from?: number;
@@ -73,8 +73,11 @@ function conditionsOf(request: TimelineRequest) {
   if (until !== undefined) add("at < ?", until);
   if (kinds !== undefined) add("kind IN (SELECT value FROM json_each(?))", JSON.stringify(kinds));
   if (search !== undefined && search !== "") {
-    const text = search.toLowerCase();
-    add("(instr(lower(title), ?) > 0 OR instr(lower(coalesce(detail, '')), ?) > 0)", text, text);
+    // A detail is JSON, which has a path with two backslashes for each.
+    const places = { title: search, actor: search, detail: JSON.stringify(search).slice(1, -1) };
+    // Both sides by SQLite's lower, which leaves letters beyond ASCII as they are.
+    const isIn = (column: string) => `instr(lower(coalesce(${column}, '')), lower(?)) > 0`;
+    add(`(${Object.keys(places).map(isIn).join(" OR ")})`, ...Object.values(places));
   }
   return { conditions, values };
 }
