@@ -51,10 +51,14 @@ function attempt(line: string): unknown {
   }
 }
 
-function carryOut(of: Site, [name, argument]: Command): unknown {
+function carryOut(of: Site, [name, argument, ...more]: Command): unknown {
   switch (name) {
     case "change":
       return of.change(argument as Change);
+    case "applicationComesTo":
+      return of.state.applicationComesTo(
+        ...([argument, ...more] as Parameters<Site["state"]["applicationComesTo"]>),
+      );
     case "changes":
       return of.changes();
     case "executions":
