@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "drain.h"
+#include "mtu-search.h"
 #include "openssl-api.h"
 #include "wire.h"
 #include "worker.h"
@@ -25,8 +26,9 @@ struct dtls_transport {
   bool can_segment;    /* the path takes segmented sends */
   bool has_large_buffers;
   uint16_t mtu;        /* of inner packets; lowered when the path refuses datagrams */
+  struct mtu_search search; /* what the client has found of it */
   struct drain drain;  /* what lies in the client's socket */
-  uint64_t highest_sequence; /* of records that opened, with the epoch above */
+  uint64_t sequence, highest_sequence; /* of the record at hand; of those that opened. With the epoch above */
   uint64_t last_received_ms, last_sent_ms, dpd_sent_ms;
 };
 

@@ -228,9 +228,12 @@ void session_attach_dtls(struct session *session, const struct dtls_handover *ha
   up_receive_dtls(session);
 }
 
+static uint16_t lesser(uint16_t one, uint16_t other) { return one < other ? one : other; }
+
 uint16_t session_mtu(const struct session *session) {
   uint16_t mtu = session->options.mtu;
-  return session->is_dtls_active && session->dtls.mtu < mtu ? session->dtls.mtu : mtu;
+  if (!session->is_dtls_active) return mtu;
+  return lesser(lesser(mtu, session->dtls.mtu), mtu_search_result(&session->dtls.search, session->options.has_ipv6));
 }
 
 bool session_send(struct session *session, uint8_t type, uint8_t *payload, size_t length) {

@@ -104,7 +104,7 @@ static void up_packet(struct session *session, uint8_t *bytes, size_t length) {
   coalesce_packet(&worker->coalescer, bytes, &view);
 }
 
-/* Answered on the transport it came by: the whole payload goes back, as a client finds its MTU by what returns. */
+/* Answered on the transport it came by: the whole payload goes back, as a client finds its MTU by what returns (mtu-search.h). */
 static void answer_dpd(struct session *session, enum transport_kind way, const uint8_t *payload, size_t length) {
   uint8_t *answer = session->worker->plain + CSTP_HEADER_BYTES;
   if (length > CSTP_PAYLOAD_AT_MOST) return;
@@ -133,6 +133,7 @@ static void follow(struct session *session, enum transport_kind way, uint8_t typ
 
 void up_frame(struct session *session, enum transport_kind way, uint8_t type, uint8_t *payload, size_t length) {
   follow(session, way, type);
+  if (way == OVER_DTLS) mtu_search_hear(&session->dtls.search, type == CSTP_DPD_REQUEST, length, session->dtls.sequence);
   if (type == CSTP_DATA) {
     up_packet(session, payload, length);
     return;

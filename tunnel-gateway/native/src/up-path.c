@@ -184,7 +184,7 @@ static uint64_t record_sequence(const uint8_t *datagram, size_t length) {
 static void open_datagram(struct session *session, const uint8_t *datagram, size_t length, struct stream *stream) {
   struct worker *worker = session->worker;
   struct dtls_transport *dtls = &session->dtls;
-  uint64_t sequence = record_sequence(datagram, length);
+  uint64_t sequence = dtls->sequence = record_sequence(datagram, length);
   bool has_opened = false;
   dtls->wire->in = datagram;
   dtls->wire->in_left = length;

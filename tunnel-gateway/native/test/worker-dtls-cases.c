@@ -43,6 +43,75 @@ static void dpd_over_dtls_returns_the_whole_payload(void) {
   close_client(tls, 21);
 }
 
+static void probe(struct client *dtls, size_t bytes) {
+  memset(packet, 0x44, bytes);
+  client_send(dtls, CSTP_DPD_REQUEST, packet, bytes);
+  CHECK(client_receive(dtls, &frame_type, payload, &payload_length) && frame_type == CSTP_DPD_RESPONSE && payload_length == bytes);
+}
+
+/* The kernel, as sender, is told the MTU, and would not send a second one. */
+static bool is_too_big(int fd, struct client *client, size_t whole) {
+  static uint8_t bytes[1500];
+  uint64_t answered = counter(COUNT_TOO_BIG_ANSWERED);
+  CHECK(system("ip route flush cache") == 0);
+  send_udp(fd, 5, bytes, whole - 28);
+  bool is_there = false;
+  UNTIL((is_there = client_poll(client, &frame_type, payload, &payload_length)) ||
+        counter(COUNT_TOO_BIG_ANSWERED) > answered);
+  CHECK(!is_there || (frame_type == CSTP_DATA && payload_length == whole));
+  return !is_there;
+}
+
+static int open_flow(struct client *client) {
+  uint8_t byte;
+  int fd = udp_socket(), never_cut = IP_PMTUDISC_DO;
+  CHECK(setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &never_cut, sizeof never_cut) == 0);
+  client_send(client, CSTP_DATA, packet, udp_packet(packet, 5));
+  CHECK(recv(fd, &byte, 1, 0) == 0);
+  return fd;
+}
+
+static void what_a_client_finds_of_its_path_is_kept(void) {
+  struct session_options of = options(30, 5);
+  of.has_ipv6 = false;
+  worker_open_session(0, &of);
+  struct client *tls = client_connect_tls(30, NULL, 0), *dtls = open_dtls(30);
+  int fd = open_flow(dtls);
+  probe(dtls, 1005);
+  probe(dtls, 1113);
+  CHECK(!is_too_big(fd, dtls, 1400)); /* it may go on to larger ones */
+  ping(dtls, 5, 1);
+  CHECK(!is_too_big(fd, dtls, 1113));
+  CHECK(is_too_big(fd, dtls, 1114));
+  /* Those are of the way over DTLS alone. */
+  struct client *next = open_dtls(30);
+  client_free(dtls);
+  CHECK(!is_too_big(fd, tls, 1400));
+  /* Another DTLS connection knows nothing of it. */
+  ping(next, 5, 2);
+  CHECK(!is_too_big(fd, next, 1400));
+  probe(next, 1200);
+  ping(next, 5, 3);
+  CHECK(is_too_big(fd, next, 1400));
+  probe(next, 1390);
+  CHECK(!is_too_big(fd, next, 1390));
+  close(fd);
+  client_free(next);
+  close_client(tls, 30);
+}
+
+static void a_client_with_ipv6_keeps_what_ipv6_needs(void) {
+  struct client *tls = open_client(31, 5), *dtls = open_dtls(31);
+  int fd = open_flow(dtls);
+  probe(dtls, 1005);
+  ping(dtls, 5, 1);
+  CHECK(!is_too_big(fd, dtls, 1280));
+  CHECK(is_too_big(fd, dtls, 1281));
+  close(fd);
+  client_free(dtls);
+  close_client(tls, 31);
+}
+
 static void replayed_and_forged_records_are_counted(void) {
   struct client *tls = open_client(22, 5), *dtls = open_dtls(22);
   uint8_t record[2048];
@@ -257,6 +326,8 @@ static void a_rate_is_kept(void) {
 void dtls_cases(void) {
   RUN(packets_go_both_ways_over_dtls);
   RUN(dpd_over_dtls_returns_the_whole_payload);
+  RUN(what_a_client_finds_of_its_path_is_kept);
+  RUN(a_client_with_ipv6_keeps_what_ipv6_needs);
   RUN(replayed_and_forged_records_are_counted);
   RUN(tls_carries_on_where_udp_is_refused);
   RUN(many_datagrams_leave_in_one_send);

@@ -1,4 +1,4 @@
-// sources: wire.c mailbox.c large-pages.c worker.c worker-mail.c session.c session-timers.c tls-transport.c early-drop.c dtls-transport.c up-path.c up-frame.c pace.c drain.c down-path.c cstp.c rate-limit.c tun.c endpoint.c address.c packet.c checksum.c segment.c coalesce.c mss-clamp.c too-big.c policy.c flow-table.c flow-entry.c ../test/worker-client.c ../test/worker-scene.c ../test/worker-dtls-cases.c ../test/worker-stream-cases.c
+// sources: wire.c mailbox.c large-pages.c worker.c worker-mail.c session.c session-timers.c tls-transport.c early-drop.c dtls-transport.c mtu-search.c up-path.c up-frame.c pace.c drain.c down-path.c cstp.c rate-limit.c tun.c endpoint.c address.c packet.c checksum.c segment.c coalesce.c mss-clamp.c too-big.c policy.c flow-table.c flow-entry.c ../test/worker-client.c ../test/worker-scene.c ../test/worker-dtls-cases.c ../test/worker-stream-cases.c
 // libraries: ssl crypto
 /*
  * worker.test.c: a packet thread with a real TUN in a network namespace of its own, and clients that speak CSTP over libssl.
