@@ -114,7 +114,8 @@ export class ActionRunner<Payload extends TargetedPayload> {
         return settled.isEnded ? "succeeded" : "not-run";
       }
       const states = settled.requests.map(({ state }) => state);
-      if (states.includes("taken")) return "succeeded";
+      // One that may be found yet, or sent again, is the watch's as after a lost answer: its devices tell how it ends.
+      if (states.includes("taken") || states.includes("intended")) return "succeeded";
       if (states.every((state) => state === "refused")) return "failed";
       return "unknown";
     });
