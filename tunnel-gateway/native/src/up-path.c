@@ -221,8 +221,8 @@ struct datagram_batch {
   } controls[DATAGRAMS_PER_RECEIVE];
 };
 
-static void prepare(struct worker *worker, struct datagram_batch *batch) {
-  for (unsigned at = 0; at < DATAGRAMS_PER_RECEIVE; at++) {
+static void prepare(struct worker *worker, struct datagram_batch *batch, unsigned room) {
+  for (unsigned at = 0; at < room; at++) {
     batch->parts[at] = (struct iovec){worker->datagrams[at], DATAGRAM_BYTES};
     batch->messages[at].msg_hdr = (struct msghdr){.msg_iov = &batch->parts[at],
                                                   .msg_iovlen = 1,
@@ -242,26 +242,36 @@ static size_t datagram_length(struct msghdr *message, size_t whole) {
   return whole;
 }
 
+/* What one message brought: a datagram, or several of one length that the kernel has joined. */
+static void open_message(struct session *session, uint8_t *bytes, struct msghdr *header, size_t whole, struct stream *stream) {
+  size_t each = datagram_length(header, whole);
+  for (size_t at = 0; at < whole && session->dtls.failure == NULL; at += each)
+    open_datagram(session, bytes + at, whole - at < each ? whole - at : each, stream);
+}
+
+/* The headers for as many messages as may wait take longer to write than a lone packet to open. */
+static int receive(struct worker *worker, int fd, struct datagram_batch *batch) {
+  unsigned room = worker->is_quiet ? 1 : DATAGRAMS_PER_RECEIVE;
+  prepare(worker, batch, room);
+  int received;
+  do received = recvmmsg(fd, batch->messages, room, MSG_DONTWAIT, NULL);
+  while (received < 0 && errno == EINTR);
+  count(worker, COUNT_UDP_RECEIVES);
+  return received;
+}
+
 void up_receive_dtls(struct session *session) {
   struct worker *worker = session->worker;
   struct datagram_batch batch;
-  prepare(worker, &batch);
-  int received;
-  do received = recvmmsg(session->dtls.fd, batch.messages, DATAGRAMS_PER_RECEIVE, MSG_DONTWAIT, NULL);
-  while (received < 0 && errno == EINTR);
-  count(worker, COUNT_UDP_RECEIVES);
+  int received = receive(worker, session->dtls.fd, &batch);
   if (received < 0) {
     if (errno != EAGAIN && errno != EWOULDBLOCK) dtls_unreachable(session);
     return;
   }
   timers_buffers_used(session, &session->dtls.has_large_buffers);
   struct stream stream = {0, 0};
-  for (int message = 0; message < received; message++) {
-    size_t whole = batch.messages[message].msg_len;
-    size_t each = datagram_length(&batch.messages[message].msg_hdr, whole);
-    for (size_t at = 0; at < whole && session->dtls.failure == NULL; at += each)
-      open_datagram(session, worker->datagrams[message] + at, whole - at < each ? whole - at : each, &stream);
-  }
+  for (int at = 0; at < received; at++)
+    open_message(session, worker->datagrams[at], &batch.messages[at].msg_hdr, batch.messages[at].msg_len, &stream);
   drain_heard(&session->dtls.drain);
   write_all(worker);
 }

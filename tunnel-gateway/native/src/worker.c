@@ -100,18 +100,27 @@ static void nap(struct worker *worker, bool has_more) {
   if (!pace_wait(worker) && pause.tv_nsec > 0) nanosleep(&pause, NULL);
 }
 
+/* Whether the TUN is read though it was not told to be readable. */
+static bool is_read_unasked(struct worker *worker, bool has_heard_clients) {
+  uint32_t left_us;
+  if (worker->is_tun_broken || pace_holds(worker, &left_us)) return false;
+  /* A client that was held back may have been heard. */
+  if (worker->is_network_off || has_kept(worker)) return true;
+  /* What a lone packet asked of this host, or of another client, is there by now: to wait for it would be one more wake. */
+  return has_heard_clients && worker->is_quiet;
+}
+
 /* Clients before the network: what has come from one is known when more is sent to it. True where more is known to wait. */
 static bool handle_all(struct worker *worker, const struct epoll_event *events, int number) {
+  static const struct epoll_event unasked = {.events = EPOLLIN, .data.u64 = (uint64_t)WATCH_TUN << 56};
   const struct epoll_event *network = NULL;
+  uint32_t packets = worker->packets_in_wake;
   bool has_more = false;
   for (int at = 0; at < number && !worker->is_stopping; at++) {
     if (events[at].data.u64 >> 56 == WATCH_TUN) network = &events[at];
     else has_more |= handle(worker, &events[at]);
   }
-  /* A client that was held back may have been heard. */
-  static const struct epoll_event held = {.events = EPOLLIN, .data.u64 = (uint64_t)WATCH_TUN << 56};
-  uint32_t left_us;
-  if ((worker->is_network_off || has_kept(worker)) && !worker->is_tun_broken && !pace_holds(worker, &left_us)) network = &held;
+  if (is_read_unasked(worker, worker->packets_in_wake > packets)) network = &unasked;
   if (network != NULL && !worker->is_stopping) has_more |= handle(worker, network);
   return has_more;
 }
