@@ -201,8 +201,7 @@ async function enrol(
   });
   const site = {
     ...{ source: SITE, inventoryClasses: classes, updateCompliance: hasUpdates },
-    ...{ applicationStates: hasApplicationStates, boundaryGroups: false },
-    ...{ hotSeconds, truthMinutes },
+    ...{ applicationStates: hasApplicationStates, hotSeconds, truthMinutes },
   };
   const want: Want = async (more) => {
     await graph.put(`/connectors/${connectorId}/desiredConfiguration`, {
