@@ -15,6 +15,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 /** What every service knows of one device, in one timeline: certificates, tunnels, the site's inventory, events and applications, and actions. */
 
 const WAIT_MS = 90_000;
+/** Far less than the minute after which a connector looks by itself for what there is to send. */
+const AT_ONCE_MS = 15_000;
 const TEST_MS = 4 * WAIT_MS;
 const RESOURCE_ID = DEMO_SITE.firstResourceId;
 const HELPER = { userName: "helen", password: "a word of helen's own 7" } as const;
@@ -56,8 +58,8 @@ const ofKind = (...kinds: readonly string[]) => ({
   $filter: kinds.map((kind) => `kind eq '${kind}'`).join(" or "),
 });
 
-const has = (query: Readonly<Record<string, string>>, count = 1) =>
-  until(async () => (await timeline(query)).length >= count, JSON.stringify(query), WAIT_MS);
+const has = (query: Readonly<Record<string, string>>, count = 1, waitMs = WAIT_MS) =>
+  until(async () => (await timeline(query)).length >= count, JSON.stringify(query), waitMs);
 
 async function enrolled(deviceId: string, challenge: string): Promise<DeviceIdentity> {
   const wanted = { subject: `CN=${deviceId}`, challenge, privateKey: await newDeviceKey() };
@@ -92,6 +94,7 @@ beforeAll(async () => {
   identity = await enrolled(DEMO.deviceId, await askChallenge(suite, DEMO.deviceId));
   await has(ofKind("certificate.issued"));
   await fetchPage(suite, identity);
+  await has(ofKind("tunnel.opened"), 1, AT_ONCE_MS);
   // Else a device is taken to have left the relay ten minutes after its last connection.
   await suite.halt("tunnel-gateway");
   await suite.launch("tunnel-gateway");

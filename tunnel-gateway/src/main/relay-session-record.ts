@@ -1,3 +1,4 @@
+import { AUDIT_STREAM } from "@isthmus/shared/kernel/audit-operations";
 import { RelaySessions } from "../core/relay-sessions.ts";
 import type { GatewayKernel } from "./gateway-kernel.ts";
 
@@ -41,6 +42,7 @@ export class RelaySessionRecord implements AsyncDisposable {
 
   #write(written: Promise<void>): void {
     const done = written
+      .then(() => this.#kernel.link.wake(AUDIT_STREAM))
       .catch((error: unknown) => this.#kernel.log.error({ err: error }, "audit.failed"))
       .finally(() => this.#writes.delete(done));
     this.#writes.add(done);

@@ -40,8 +40,11 @@ export function revocationStore(store: Store<GatewayOperations>): RevocationStor
   };
 }
 
-/** The VPN's sessions in the gateway's own store. */
-export function sessionStore(store: Store<GatewayOperations>): SessionStore {
+/** The VPN's sessions in the gateway's own store; the audit says of each that it began and ended, which `onAudited` is told. */
+export function sessionStore(
+  store: Store<GatewayOperations>,
+  onAudited: () => void = () => {},
+): SessionStore {
   return {
     async load() {
       const sessions: SessionRecord[] = [];
@@ -54,10 +57,10 @@ export function sessionStore(store: Store<GatewayOperations>): SessionStore {
       const habits = await store.run("listVpnAddresses", MAX_SESSIONS);
       return { sessions, habits };
     },
-    add: (added) => store.run("addVpnSession", added),
+    add: (added) => store.run("addVpnSession", added).then(onAudited),
     place: (placed) => store.run("placeVpnSession", placed),
     seen: (seen) => store.run("seeVpnSessions", seen),
-    remove: (ended) => store.run("removeVpnSession", ended),
+    remove: (ended) => store.run("removeVpnSession", ended).then(onAudited),
   };
 }
 

@@ -1,4 +1,5 @@
 import { ConfigurationError } from "@isthmus/shared/errors";
+import { AUDIT_STREAM } from "@isthmus/shared/kernel/audit-operations";
 import type { ControlHandlers } from "@isthmus/shared/kernel/control-socket";
 import type { HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import type { VpnLocalConfiguration } from "../config/vpn-local-configuration.ts";
@@ -102,7 +103,7 @@ export class VpnGateway implements AsyncDisposable {
         }),
         this.#metrics.authentications,
       ),
-      store: sessionStore(kernel.store),
+      store: sessionStore(kernel.store, () => kernel.link.wake(AUDIT_STREAM)),
       scoreStore: scoreStore(kernel.store),
       observer: vpnObserver({
         kernel,
