@@ -27,6 +27,7 @@ const MAX_PAGE_SIZE = 1_000;
 const COMPUTERS = 2_100;
 const MEMBERS = 60;
 const DAY_MS = 86_400_000;
+const GROUPS_MS = 900_000;
 const stack = new AsyncDisposableStack();
 afterAll(() => stack.disposeAsync());
 
@@ -123,6 +124,7 @@ function settingsOf(
     },
     changesMs: 60_000,
     fullReadMs: DAY_MS,
+    groupsAfterDeletionMs: GROUPS_MS,
     fullReadWithoutDirSyncMs: 3_600_000,
   };
 }
@@ -264,6 +266,73 @@ test("nothing new is nothing read", async (context) => {
   const sink = rememberingSink(kept);
   await rounds(settingsOf(lab), sink, { count: 3 });
   expect([sink.scans, sink.rounds]).toEqual([[], []]);
+  kept = sink;
+});
+
+test("who is deleted is in no group, soon after; who is disabled, renamed or made anew is another matter", async (context) => {
+  const lab = await theLab(context);
+  const { admin, domain } = lab;
+  const { baseDn } = domain;
+  const people = `OU=People,${baseDn}`;
+  const dnOf = (name: string) => `CN=${name},OU=Berlin,${people}`;
+  const clock = new FakeClock(Date.now());
+  let sink = rememberingSink(kept);
+  const follow = async () => {
+    sink = rememberingSink(sink);
+    await rounds(settingsOf(lab), sink, { clock });
+  };
+  const keyOf = (kind: "user" | "group", name: string) =>
+    sink.find(kind, "identity", "sAMAccountName", name)?.key ?? "";
+  const members = () => {
+    const { facets } = sink.find("group", "identity", "sAMAccountName", "everybody") ?? {};
+    return facets?.["members"] as { readonly count: number; readonly members: readonly string[] };
+  };
+  await domain.add([
+    {
+      relativeDn: "CN=Nested,OU=People",
+      attributes: { objectClass: "group", sAMAccountName: "nested" },
+    },
+  ]);
+  const everybody = `CN=Everybody\\, all of us,${people}`;
+  await admin.modify(everybody, change("add", "member", `CN=Nested,${people}`));
+  await follow();
+  const [gone, nested] = [keyOf("user", "user-0008"), keyOf("group", "nested")];
+  const renamed = keyOf("user", "user-0010");
+  expect(members().members).toEqual(expect.arrayContaining([gone, nested, renamed]));
+  const { count } = members();
+
+  await admin.del(dnOf("user-0008"));
+  await admin.del(`CN=Nested,${people}`);
+  await admin.modify(dnOf("user-0009"), change("replace", "userAccountControl", "514"));
+  await admin.modifyDN(dnOf("user-0010"), `CN=Ten,OU=Berlin,${people}`);
+  await domain.add([
+    {
+      relativeDn: "CN=user-0008,OU=Berlin,OU=People",
+      attributes: userAttributes("user-0008", "Passw0rd.2"),
+    },
+  ]);
+  await follow();
+  expect(sink.scans).toEqual([]);
+  expect([sink.records("user").has(gone), sink.records("group").has(nested)]).toEqual([
+    false,
+    false,
+  ]);
+  const disabled = sink.find("user", "identity", "sAMAccountName", "user-0009");
+  expect(disabled?.facets["stable"]).toMatchObject({ isEnabled: false });
+  expect(sink.records("user").get(renamed)).toMatchObject({ identity: { cn: "Ten" } });
+
+  clock.advance(GROUPS_MS);
+  await follow();
+  expect(sink.scans).toEqual([{ kind: "group", missing: 0 }]);
+  const again = keyOf("user", "user-0008");
+  expect(again).not.toBe(gone);
+  for (const key of [gone, nested, again]) expect(members().members).not.toContain(key);
+  expect(members().members).toContain(renamed);
+  expect(members().count).toBe(count - 2);
+  await follow();
+  expect([sink.scans, sink.rounds]).toEqual([[], []]);
+  await admin.modifyDN(`CN=Ten,OU=Berlin,${people}`, dnOf("user-0010"));
+  await follow();
   kept = sink;
 });
 

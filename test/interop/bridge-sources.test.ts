@@ -61,6 +61,7 @@ test("a domain goes up whole, then what changed, and what is gone by its tombsto
             },
             ...{ baseDn, kinds: ["device", "user", "group"], changesMs: 60_000 },
             ...{ fullReadMs: DAY_MS, fullReadWithoutDirSyncMs: DAY_MS },
+            groupsAfterDeletionMs: DAY_MS,
             limits: {
               ...{ pageRows: 100, rangeValues: 1_500, maxMembers: 5_000, maxObjects: 10_000 },
               timeoutMs: 30_000,

@@ -50,6 +50,8 @@ const directory = z.strictObject({
   fullReadMinutes: z.int().min(15).max(10_080).default(1_440),
   /** The same where the account may not use DirSync: nothing else tells changes then. */
   fullReadWithoutDirSyncMinutes: z.int().min(5).max(10_080).default(60),
+  /** Groups are read again so soon after a deletion, which takes members from them without a word of DirSync's. */
+  groupsAfterDeletionMinutes: z.int().min(1).max(10_080).default(15),
   limits: limits.prefault({}),
 });
 

@@ -15,7 +15,8 @@ const shared = fileURLToPath(new URL("../../../shared/src/", import.meta.url));
 const NO_CODES = new Set([
   // Kinds of records and sources, states, steps.
   ...["active-directory", "boundary-group", "software-update", "custom-properties"],
-  ...["client-events", "full-read", "given-up", "half-open", "lease-wanted", "looked-into"],
+  ...["client-events", "groups-stale"],
+  ...["full-read", "given-up", "half-open", "lease-wanted", "looked-into"],
   ...["looked-up", "not-run", "passed-over", "cmpivot-result", "site-actions-open"],
   // Health checks, limits, news.
   ...["cloud-certificate", "site-authentication", "site-clock", "site-tls", "site-token-renewed"],

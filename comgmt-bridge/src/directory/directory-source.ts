@@ -17,11 +17,15 @@ const MAX_MOVED = 20;
 const CHANGES_AT_ONCE = 500;
 const COOKIE = "dirsync";
 const FULL_READ = "full-read";
+/** When something was deleted that may have been in groups; empty when they were read since. */
+const GROUPS_STALE = "groups-stale";
 
 export interface DirectorySourceSettings extends DomainSettings {
   readonly kinds: readonly DomainKind[];
   readonly changesMs: number;
   readonly fullReadMs: number;
+  /** How soon groups are read again after something was deleted, and how often at most. */
+  readonly groupsAfterDeletionMs: number;
   /** The same where the account may not use DirSync. */
   readonly fullReadWithoutDirSyncMs: number;
 }
@@ -132,8 +136,28 @@ export class DirectorySource implements InventorySource {
     if (this.#isFullReadDue(fullReadAt, cookie)) {
       await this.#connected(signal, (domain) => this.#readAll(domain, sink, signal));
     } else if (cookie !== undefined) {
-      await this.#connected(signal, (domain) => this.#followChanges(domain, cookie, sink, signal));
+      await this.#connected(signal, async (domain) => {
+        await this.#followChanges(domain, cookie, sink, signal);
+        await this.#readStaleGroups(domain, sink, signal);
+      });
     }
+  }
+
+  /**
+   * Who is deleted leaves its groups without a change of theirs that DirSync would tell: a controller takes the links away where it
+   * takes the object away. So groups are read once more, all of them, as nothing says which; some time after, as deletions come in crowds.
+   */
+  async #readStaleGroups(
+    domain: DomainReader,
+    sink: InventorySink,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const staleSince = await sink.cursor(GROUPS_STALE);
+    if (!staleSince) return;
+    const age = this.#parts.clock.now() - Number(staleSince);
+    if (age >= 0 && age < this.#settings.groupsAfterDeletionMs) return;
+    await this.#readKind(domain, "group", sink, signal);
+    await sink.keepCursor(GROUPS_STALE, "");
   }
 
   #isFullReadDue(fullReadAt: number, cookie: Buffer | undefined): boolean {
@@ -151,6 +175,7 @@ export class DirectorySource implements InventorySource {
     for (const kind of this.#settings.kinds) await this.#readKind(domain, kind, sink, signal);
     await sink.keepCursor(COOKIE, cookie === undefined ? "" : cookieText(cookie, takenAt));
     await sink.keepCursor(FULL_READ, String(takenAt));
+    await sink.keepCursor(GROUPS_STALE, "");
   }
 
   /** Records go page by page, and at the end the keys of all of them: what has none is missing. */
@@ -227,6 +252,12 @@ export class DirectorySource implements InventorySource {
       }
     }
     await this.#readBelow(domain, renamed, sink, signal);
+    if (gone.length > 0) await this.#noteStaleGroups(sink);
+  }
+
+  async #noteStaleGroups(sink: InventorySink): Promise<void> {
+    if (!this.#settings.kinds.includes("group") || (await sink.cursor(GROUPS_STALE))) return;
+    await sink.keepCursor(GROUPS_STALE, String(this.#parts.clock.now()));
   }
 
   /** What is below a container that was renamed or moved has another name, and no change of its own. */

@@ -91,6 +91,7 @@ function settingsOf(of: DirectoryConfiguration): DirectorySourceSettings {
     baseDn: baseDn ?? baseDnOf(name),
     changesMs: of.changesSeconds * 1_000,
     fullReadMs: of.fullReadMinutes * MINUTE_MS,
+    groupsAfterDeletionMs: of.groupsAfterDeletionMinutes * MINUTE_MS,
     fullReadWithoutDirSyncMs: of.fullReadWithoutDirSyncMinutes * MINUTE_MS,
   };
 }
