@@ -1,5 +1,6 @@
 import { deviceState } from "@isthmus/shared/link/messages";
 import { z } from "zod";
+import { ACCESS_LOG_DETAILS } from "../core/access-log.ts";
 import { vpnConfiguration } from "./vpn-configuration.ts";
 
 /** Our own limits on one configuration. */
@@ -104,8 +105,8 @@ const limits = z.strictObject({
 });
 
 const accessLog = z.strictObject({
-  /** Also write where to: personal data in most places, so it is off. */
-  destinations: z.boolean().default(false),
+  /** What it says of people: nothing but pseudonyms, who, or who and where to. */
+  detail: z.enum(ACCESS_LOG_DETAILS).default("standard"),
 });
 
 /** The desired configuration of a gateway, from the cloud or from the standalone file. */

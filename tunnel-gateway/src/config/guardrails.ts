@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ACCESS_LOG_DETAILS } from "../core/access-log.ts";
 import { destinationSchema } from "./desired-configuration.ts";
 
 const atLeastOne = z.number().int().min(1);
@@ -35,6 +36,8 @@ export const guardrails = z.strictObject({
   maximumDeviceAgeMinutes: z.number().int().min(1).optional(),
   /** Most that the hard age of revocation knowledge may come to. */
   maximumRevocationAgeMinutes: z.number().int().min(1).optional(),
+  /** The access log; left out, a cloud has it say who, and not where to. */
+  accessLog: z.strictObject({ mostDetail: z.enum(ACCESS_LOG_DETAILS) }).optional(),
   vpn: vpn.optional(),
 });
 export type Guardrails = z.infer<typeof guardrails>;

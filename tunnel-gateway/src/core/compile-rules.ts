@@ -1,5 +1,6 @@
 import { ConfigurationError, RefusalError } from "@isthmus/shared/errors";
 import type { AccessRules } from "./access.ts";
+import { type AccessLogDetail, refuseDetail } from "./access-log.ts";
 import { type DestinationBound, type DestinationSet, isWithinBound } from "./destination.ts";
 import type { Exception } from "./egress.ts";
 import { type Cidr, parseCidr } from "./ip-address.ts";
@@ -23,6 +24,7 @@ export interface RulesDocument {
   }[];
   readonly devices: { readonly maximumAgeMinutes: number; readonly graceMinutes: number };
   readonly revocation: { readonly softAgeMinutes: number; readonly hardAgeMinutes: number };
+  readonly accessLog?: { readonly detail: AccessLogDetail } | undefined;
   readonly vpn?: VpnDocument | undefined;
 }
 
@@ -37,6 +39,8 @@ export interface RuleBounds {
   readonly destinations: DestinationBound;
   readonly maximumDeviceAgeMinutes?: number | undefined;
   readonly maximumRevocationAgeMinutes?: number | undefined;
+  /** Most that the access log may say; not bounded where undefined. */
+  readonly accessLogDetail?: AccessLogDetail | undefined;
   /** What the local configuration has for the VPN; undefined where it has none, and then no group of it is in force. */
   readonly vpn?: VpnFacilities | undefined;
   /** What the guardrails say of its logins; not bounded where undefined. */
@@ -177,6 +181,7 @@ function refuseExcess(
   if (document.revocation.hardAgeMinutes > (bounds.maximumRevocationAgeMinutes ?? Infinity)) {
     throw refusal("maximumRevocationAgeMinutes", "revocations would count longer than allowed");
   }
+  if (document.accessLog) refuseDetail(document.accessLog.detail, bounds.accessLogDetail);
   // Without a VPN of its own the host lets nobody in by these groups.
   if (document.vpn && bounds.vpn) refuseVpnExcess(document.vpn, bounds.vpnLogins ?? {});
 }

@@ -2,12 +2,14 @@ import { isDeepStrictEqual } from "node:util";
 import { ConfigurationError } from "@isthmus/shared/errors";
 import type { ControlHandlers } from "@isthmus/shared/kernel/control-socket";
 import type { CommandHandler, RunningService } from "@isthmus/shared/kernel/service-definition";
+import { systemRandom } from "@isthmus/shared/random";
 import { gatewayCommands } from "../cloud/device-commands.ts";
 import {
   type DesiredConfiguration,
   desiredConfiguration,
 } from "../config/desired-configuration.ts";
 import { AccessControl } from "../core/access.ts";
+import { type AccessLines, accessLog } from "../core/access-log.ts";
 import { compileRules } from "../core/compile-rules.ts";
 import { DeviceDirectory } from "../core/device.ts";
 import { DeviceStates } from "../core/device-states.ts";
@@ -78,6 +80,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   /** Undefined where the local configuration has no VPN, or the data path is not built. */
   readonly #vpn: VpnGateway | undefined;
   readonly #probe: NetworkProbe;
+  readonly #accessLog: AccessLines;
   readonly #strangers: StrangerLog;
   #desired: DesiredConfiguration = desiredConfiguration.parse({});
   #trust: Trust;
@@ -107,7 +110,8 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       knowledge: this.#knowledge,
       deviceFreshness: () => this.#states.freshness(),
     });
-    this.#strangers = new StrangerLog(log, clock);
+    this.#accessLog = accessLog(log, () => this.#desired.accessLog.detail, systemRandom);
+    this.#strangers = new StrangerLog(this.#accessLog, clock);
     this.#metrics = relayMetrics(kernel.metrics, {
       open: () => this.#connections.size,
       pending: () => this.#relay.listener.pending,
@@ -148,6 +152,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       access: this.#access,
       connections: this.#connections,
       metrics: this.#metrics,
+      accessLog: this.#accessLog,
       strangers: this.#strangers,
       revocation: this.#revocation,
       resolver,
@@ -247,7 +252,11 @@ export class Gateway implements RunningService<DesiredConfiguration> {
     const { vpn: local, standalone } = this.#kernel.local;
     const vpn = local && vpnFacilities(local);
     const vpnLogins = vpnBounds(this.#kernel.guardrails.vpn, standalone === undefined);
-    return { destinations, maximumDeviceAgeMinutes, maximumRevocationAgeMinutes, vpn, vpnLogins };
+    // A cloud learns nothing by it, but has no say in what the host writes down of its people.
+    const ofCloud = standalone === undefined ? "standard" : undefined;
+    const accessLogDetail = this.#kernel.guardrails.accessLog?.mostDetail ?? ofCloud;
+    const ages = { maximumDeviceAgeMinutes, maximumRevocationAgeMinutes };
+    return { destinations, ...ages, accessLogDetail, vpn, vpnLogins };
   }
 
   #makeVpn(material: TlsMaterial, loadEngine: LoadEngine): VpnGateway | undefined {
@@ -270,7 +279,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       material,
       onRelay: (request) => void this.#relay.relays.serve(request),
       onHanded: (socket) => this.#relay.listener.adopt(socket),
-      logsDestinations: () => this.#desired.accessLog.destinations,
+      accessLog: this.#accessLog,
     });
   }
 

@@ -1,3 +1,4 @@
+import type { AccessLines } from "../core/access-log.ts";
 import type { Cut } from "../core/enforcement.ts";
 import { formatAddress } from "../core/ip-address.ts";
 import type { RelayedConnection, RelayObserver } from "../core/ports.ts";
@@ -8,17 +9,16 @@ import type { RelayMetrics } from "./relay-metrics.ts";
 /** Own limit: cuts that one audit entry names, so that it stays within the audit's 16 KiB. */
 const CUTS_PER_ENTRY = 25;
 
-/** Writes the access log, counts, and tells of sessions; destinations only where the configuration switches them on. */
+/** Writes the access log, counts, and tells of sessions. */
 export function relayObserver(options: {
-  readonly log: GatewayKernel["log"];
+  readonly log: AccessLines;
   readonly metrics: RelayMetrics;
   readonly sessions: RelaySessions;
-  readonly logsDestinations: () => boolean;
 }): RelayObserver {
-  const { log, metrics, sessions, logsDestinations } = options;
+  const { log, metrics, sessions } = options;
   const destinationOf = (connection: RelayedConnection) => {
     const { name, address, port } = connection.destination;
-    return logsDestinations() ? { destination: `${name ?? formatAddress(address)}:${port}` } : {};
+    return `${name ?? formatAddress(address)}:${port}`;
   };
   return {
     opened(connection, connectMs) {
@@ -27,7 +27,7 @@ export function relayObserver(options: {
       metrics.connectSeconds.observe(connectMs / 1_000);
       const { id, deviceId, userPrincipalName, rule } = connection;
       const who = { connectionId: id, deviceId, userPrincipalName, rule };
-      log.info({ ...who, ...destinationOf(connection) }, "relay.opened");
+      log.info({ ...who, destination: destinationOf(connection) }, "relay.opened");
     },
     closed(connection, end, refusal) {
       const { id, deviceId, userPrincipalName, rule, bytesUp, bytesDown, openedAt } = connection;
@@ -38,12 +38,11 @@ export function relayObserver(options: {
       const who = { connectionId: id, deviceId, userPrincipalName, rule, openedAt };
       const why = refusal && { code: refusal.code, by: refusal.rule, message: refusal.message };
       const how = { end, bytesUp, bytesDown, ...(why ? { cut: why } : {}) };
-      log.info({ ...who, ...how, ...destinationOf(connection) }, "relay.closed");
+      log.info({ ...who, ...how, destination: destinationOf(connection) }, "relay.closed");
     },
     refused({ code, rule, deviceId, userPrincipalName, destination, cause }) {
       metrics.refused.inc({ code });
-      const where = logsDestinations() ? { destination } : {};
-      const entry = { code, rule, deviceId, userPrincipalName, ...where };
+      const entry = { code, rule, deviceId, userPrincipalName, destination };
       if (cause === undefined) log.info(entry, "relay.refused");
       else log.error({ ...entry, err: cause }, "relay.failed");
     },

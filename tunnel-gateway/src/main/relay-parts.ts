@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { DesiredConfiguration } from "../config/desired-configuration.ts";
 import type { AccessControl } from "../core/access.ts";
+import type { AccessLines } from "../core/access-log.ts";
 import type { OpenConnections } from "../core/open-connections.ts";
 import type { PeerCertificates } from "../core/peer-certificates.ts";
 import type { RelayedConnection, RelayLimits, Resolver, RevocationAsker } from "../core/ports.ts";
@@ -19,6 +20,7 @@ export interface RelayPartsOptions {
   readonly access: AccessControl;
   readonly connections: OpenConnections<RelayedConnection>;
   readonly metrics: RelayMetrics;
+  readonly accessLog: AccessLines;
   readonly strangers: StrangerLog;
   readonly revocation: RevocationAsker;
   readonly resolver: Resolver;
@@ -39,7 +41,7 @@ const SECOND_MS = 1_000;
 /** Constructs the relay. The port is opened by the caller, or by the VPN's engine, which hands its connections over. */
 export function relayParts(options: RelayPartsOptions): RelayParts {
   const { kernel, metrics, strangers, desired, material } = options;
-  const { local, log, clock } = kernel;
+  const { local, clock } = kernel;
   const record = new RelaySessionRecord(kernel);
   const relays = new RelayService({
     access: options.access,
@@ -47,10 +49,9 @@ export function relayParts(options: RelayPartsOptions): RelayParts {
     resolver: options.resolver,
     revocation: options.revocation,
     observer: relayObserver({
-      log,
+      log: options.accessLog,
       metrics,
       sessions: record.sessions,
-      logsDestinations: () => desired().accessLog.destinations,
     }),
     clock,
     newId: randomUUID,

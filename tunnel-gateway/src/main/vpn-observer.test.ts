@@ -19,7 +19,7 @@ test("a refused login is logged with the words that the client was told, which n
   const { told, log } = observed();
   const metrics = { logins: { inc: () => {} }, connects: { inc: () => {} } };
   const kernel = { log } as unknown as GatewayKernel;
-  const parts = { kernel, metrics, strangers: log, logsDestinations: () => false };
+  const parts = { kernel, metrics, strangers: log, log };
   const observer = vpnObserver(parts as unknown as Parameters<typeof vpnObserver>[0]);
   const remoteAddress = "198.51.100.20";
   observer.loginRefused({

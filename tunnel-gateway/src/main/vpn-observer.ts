@@ -1,3 +1,4 @@
+import type { AccessLines } from "../core/access-log.ts";
 import type { VpnObserver } from "../core/vpn/vpn-ports.ts";
 import type { VpnSession } from "../core/vpn/vpn-session.ts";
 import type { GatewayKernel } from "./gateway-kernel.ts";
@@ -9,14 +10,14 @@ export function vpnObserver(options: {
   readonly kernel: GatewayKernel;
   readonly metrics: VpnMetrics;
   readonly strangers: StrangerLog;
-  readonly logsDestinations: () => boolean;
+  /** The access log. */
+  readonly log: AccessLines;
 }): VpnObserver {
-  const { kernel, metrics, strangers, logsDestinations } = options;
-  const { log } = kernel;
+  const { kernel, metrics, strangers, log } = options;
   const audit = (event: string, payload: Readonly<Record<string, unknown>>) => {
     kernel.store
       .run("recordAudit", { at: kernel.clock.now(), event, payload })
-      .catch((error: unknown) => log.error({ err: error }, "audit.failed"));
+      .catch((error: unknown) => kernel.log.error({ err: error }, "audit.failed"));
   };
   return {
     loginRefused({ refusal, ...login }) {
@@ -69,11 +70,11 @@ export function vpnObserver(options: {
     },
     denied(session, { rule, protocol, address, port }) {
       metrics.denied.inc();
-      const where = logsDestinations() ? { destination: `${address}:${port}` } : {};
-      log.info({ ...who(session), rule, protocol, ...where }, "vpn.denied");
+      const destination = `${address}:${port}`;
+      log.info({ ...who(session), rule, protocol, destination }, "vpn.denied");
     },
     failed(event, error) {
-      log.error({ err: error }, `vpn.${event}-failed`);
+      kernel.log.error({ err: error }, `vpn.${event}-failed`);
     },
   };
 }

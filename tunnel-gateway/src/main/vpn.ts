@@ -4,6 +4,7 @@ import type { ControlHandlers } from "@isthmus/shared/kernel/control-socket";
 import type { HealthCheck } from "@isthmus/shared/kernel/service-definition";
 import type { VpnLocalConfiguration } from "../config/vpn-local-configuration.ts";
 import type { AccessControl, AccessRules } from "../core/access.ts";
+import type { AccessLines } from "../core/access-log.ts";
 import type { Open } from "../core/enforcement.ts";
 import type { PeerCertificate } from "../core/identity.ts";
 import { formatAddress } from "../core/ip-address.ts";
@@ -49,7 +50,7 @@ export interface VpnGatewayOptions {
   /** A connection for the relay's own TLS server. */
   readonly onHanded: (socket: HandedSocket) => void;
   readonly strangers: StrangerLog;
-  readonly logsDestinations: () => boolean;
+  readonly accessLog: AccessLines;
 }
 
 const SECOND_MS = 1_000;
@@ -77,7 +78,7 @@ export class VpnGateway implements AsyncDisposable {
   #fault: string | undefined;
 
   constructor(options: VpnGatewayOptions) {
-    const { kernel, local, engine, access, logsDestinations } = options;
+    const { kernel, local, engine, access, accessLog } = options;
     const { clock, random, log } = kernel;
     this.#options = options;
     this.#strangers = options.strangers;
@@ -109,7 +110,7 @@ export class VpnGateway implements AsyncDisposable {
         kernel,
         metrics: this.#metrics,
         strangers: this.#strangers,
-        logsDestinations,
+        log: accessLog,
       }),
       clock,
       random,
