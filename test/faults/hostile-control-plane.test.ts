@@ -97,6 +97,16 @@ describe("configurations beyond the guardrails", () => {
     expect(await suite.connect(identity, "127.0.0.1")).toMatchObject({ status: 403 });
     await expectOpen(identity);
   });
+
+  test("to have written down where people go is refused, and only who is written", async () => {
+    const identity = await enrolDemoDevice(suite);
+    const desired = desiredOfTunnelGateway(suite.ports);
+    const version = await desire("tunnel-gateway", { ...desired, accessLog: { detail: "full" } });
+    const { configurationError } = await untilRefused("tunnel-gateway", version);
+    expect(configurationError).toMatch(/guardrail-exceeded.*accessLog\.mostDetail/);
+    await expectOpen(identity);
+    await desire("tunnel-gateway", desired);
+  });
 });
 
 describe("commands beyond the guardrails", () => {

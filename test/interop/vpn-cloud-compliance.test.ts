@@ -119,6 +119,44 @@ test("a device that the cloud calls non-compliant is off VPN and relay within 2 
   await back.disconnect();
 });
 
+test("a cloud that lets users in without a device, or hardly bans who guesses, is refused, and what was in force stays", async (context) => {
+  const place = ready(scene, context);
+  const [{ id }] = (await admin.get("/connectors")).value.filter(
+    ({ service }: { service: string }) => service === "tunnel-gateway",
+  );
+  const path = `/connectors/${id}/desiredConfiguration`;
+  const { configuration } = await admin.get(path);
+  const { vpn } = configuration;
+  const [group] = vpn.groups;
+  const wanted: [object, string][] = [
+    [{ groups: [{ ...group, requireDevice: false }] }, "asks for no device"],
+    [{ bans: { banAtPoints: 100_000, failurePoints: 1 } }, "failures until a ban"],
+    [{ bans: { banSeconds: 1 } }, "vpn.bans.banSeconds is 1"],
+  ];
+  for (const [change, why] of wanted) {
+    await admin.call(
+      "PUT",
+      path,
+      { configuration: { ...configuration, vpn: { ...vpn, ...change } } },
+      200,
+    );
+    let error = "";
+    const isRefused = async () => {
+      error = (await admin.get(`/connectors/${id}`)).configurationError ?? "";
+      return error.includes("guardrail-exceeded") && error.includes(why);
+    };
+    await until(`refused: ${why}`, isRefused, () => `${error}\n${place.gateway.output()}`);
+    const { configurationVersion: asked, configurationVersionApplied: applied } = await admin.get(
+      `/connectors/${id}`,
+    );
+    expect(applied).toBeLessThan(asked);
+  }
+  await admin.call("PUT", path, { configuration }, 200);
+  await using client = await connectOnceAllowed(place, papersOf(place, 0));
+  expect(await pings(place.lab)).toBe(true);
+  await client.disconnect();
+});
+
 test("the administrator sees in the device's timeline and in the audit what was cut, and why", async (context) => {
   const place = ready(scene, context);
   const { deviceId } = papersOf(place, 0);
