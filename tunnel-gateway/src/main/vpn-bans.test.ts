@@ -14,7 +14,7 @@ import {
   type VpnUnderTest,
 } from "../testing/vpn-under-test.ts";
 import { vpnControls } from "./vpn-controls.ts";
-import { banText } from "./vpn-text.ts";
+import { banText, nearText } from "./vpn-text.ts";
 
 const HOME = "192.0.2.1";
 const ELSEWHERE = "203.0.113.5";
@@ -130,6 +130,29 @@ describe("bans", () => {
     expect(banText({ kind: "address", key: HOME, points: 80, until, secondsLeft: 90 })).toBe(
       "address\t192.0.2.1\t80 points\t1 min left\tuntil 2026-01-02T03:04:05.000Z",
     );
+  });
+
+  test("are listed beside who is on the way to one, the nearest first, and nobody is in both", async () => {
+    await using all = await start();
+    await attack(all, ELSEWHERE);
+    const fail = (key: string, times: number) => {
+      for (let time = 0; time < times; time += 1) all.parts.scores.charge("address", key);
+    };
+    fail("198.51.100.7", 5);
+    fail("198.51.100.8", 6);
+    fail("198.51.100.9", 3);
+    const listed = await controlsOf(all)["vpn-bans"]?.({});
+    const near = (key: string, points: number) => ({
+      kind: "address",
+      key,
+      points,
+      banAtPoints: 80,
+    });
+    expect(listed).toMatchObject({
+      ...{ bans: [{ key: ELSEWHERE }, { key: ALICE }], nearTotal: 2 },
+      near: [near("198.51.100.8", 60), near("198.51.100.7", 50)],
+    });
+    expect(nearText(near(HOME, 60))).toBe("address\t192.0.2.1\t60 of 80 points\tnot banned");
   });
 
   test("outlast a gateway that is killed, and so do points on the way to one", async () => {

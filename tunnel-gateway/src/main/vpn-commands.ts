@@ -2,7 +2,15 @@ import { type CliCommand, EXIT_FAILED, UsageError } from "@isthmus/shared/kernel
 import { CONFIG_OPTION } from "@isthmus/shared/kernel/local-configuration";
 import { askVpn } from "./ask-gateway.ts";
 import type { DetailedVpnSession, ListedUser, ListedVpnSession } from "./vpn-listing.ts";
-import { banText, detailText, sessionLine, statusText, type VpnStatus } from "./vpn-text.ts";
+import {
+  banText,
+  detailText,
+  type NearBan,
+  nearText,
+  sessionLine,
+  statusText,
+  type VpnStatus,
+} from "./vpn-text.ts";
 
 const options = { config: CONFIG_OPTION };
 const filters = {
@@ -43,6 +51,9 @@ interface ListedBans {
     readonly until: number;
     readonly secondsLeft: number;
   }[];
+  /** On the way to a ban; the nearest of them. */
+  readonly nearTotal: number;
+  readonly near: readonly NearBan[];
 }
 
 /** What an operator asks of the VPN on the gateway's host; every verb but `import-cert` and `readiness` asks the running service. */
@@ -156,12 +167,13 @@ export const vpnCommands: readonly CliCommand[] = [
     commands: [
       {
         name: "list",
-        summary: "list them with the time that is left",
+        summary: "list them with the time that is left, and who is on the way to a ban",
         options,
         async run(call) {
           const value = await askVpn<ListedBans>(call, "vpn-bans");
-          const lines = value.bans.map(banText);
-          return { text: [...lines, `${value.total} banned`].join("\n"), value };
+          const lines = [...value.bans.map(banText), ...value.near.map(nearText)];
+          const counts = `${value.total} banned, ${value.nearTotal} on the way to it`;
+          return { text: [...lines, counts].join("\n"), value };
         },
       },
       {

@@ -16,6 +16,8 @@ import { VpnListing } from "./vpn-listing.ts";
 
 /** Own limit on what one answer lists. */
 const MAX_LISTED = 5_000;
+/** Own limit: of those on the way to a ban. */
+const MAX_NEAR = 100;
 
 const text = z.string().min(1).max(256);
 const sessionsArgument = z.strictObject({
@@ -89,7 +91,12 @@ export function vpnControls(options: VpnControlsOptions): ControlHandlers {
         ...left(ban, now),
         points: Math.round(parts.scores.points(ban.kind, ban.key)),
       }));
-      return { total: bans.length, bans: listed };
+      const near = parts.scores.nearBans();
+      const { banAtPoints } = access.rules.vpn.bans;
+      const nearest = near
+        .slice(0, MAX_NEAR)
+        .map(({ points, ...who }) => ({ ...who, points: Math.round(points), banAtPoints }));
+      return { total: bans.length, bans: listed, nearTotal: near.length, near: nearest };
     },
     async "vpn-bans-clear"(argument) {
       const { key } = clearArgument.parse(argument ?? {});

@@ -122,6 +122,19 @@ export function detailText(session: DetailedVpnSession): string {
     .join("\n");
 }
 
+/** Of somebody who is not banned yet. */
+export interface NearBan {
+  readonly kind: string;
+  readonly key: string;
+  readonly points: number;
+  readonly banAtPoints: number;
+}
+
+/** One line of `bans list`. */
+export function nearText({ kind, key, points, banAtPoints }: NearBan): string {
+  return `${kind}\t${key}\t${points} of ${banAtPoints} points\tnot banned`;
+}
+
 /** One line of `bans list`. */
 export function banText(ban: {
   readonly kind: string;

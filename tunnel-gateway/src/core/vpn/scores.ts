@@ -13,6 +13,13 @@ export interface Ban {
   readonly until: number;
 }
 
+/** Somebody who is not banned yet. */
+export interface Near {
+  readonly kind: Scored;
+  readonly key: string;
+  readonly points: number;
+}
+
 /** Points at a time; they halve every half-life. */
 interface Score {
   points: number;
@@ -35,8 +42,8 @@ export interface ScoreChanges {
 const MAX_SCORED = 50_000;
 /** Own limit on what is kept across a restart. */
 export const MAX_KEPT_SCORES = 10_000;
-/** Own choice: who has this share of what brings a ban is kept across a restart. */
-const KEPT_SHARE = 0.5;
+/** Own choice: who has this share of what brings a ban is on the way to it, and kept across a restart. */
+const NEAR_SHARE = 0.5;
 /** Own choice: what is under this is forgotten. */
 const NEGLIGIBLE = 0.5;
 
@@ -99,6 +106,20 @@ export class Scores {
         isBanned(score, now) ? [{ kind, key, until: score.bannedUntil }] : [],
       ),
     );
+  }
+
+  /** Who is on the way to a ban: with half of its points or more, the nearest first. */
+  nearBans(): Near[] {
+    const now = this.#clock.now();
+    const least = this.#rules().banAtPoints * NEAR_SHARE;
+    const near: Near[] = [];
+    for (const kind of KINDS) {
+      for (const [key, score] of this.#scores[kind]) {
+        const points = this.#pointsAt(score, now);
+        if (points >= least && !isBanned(score, now)) near.push({ kind, key, points });
+      }
+    }
+    return near.sort((one, other) => other.points - one.points);
   }
 
   /** Points that are left of somebody, for an administrator. */
@@ -188,7 +209,7 @@ export class Scores {
   #isWorthKeeping(score: Score | undefined, now: number): boolean {
     if (!score) return false;
     return (
-      isBanned(score, now) || this.#pointsAt(score, now) >= this.#rules().banAtPoints * KEPT_SHARE
+      isBanned(score, now) || this.#pointsAt(score, now) >= this.#rules().banAtPoints * NEAR_SHARE
     );
   }
 
