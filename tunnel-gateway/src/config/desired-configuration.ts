@@ -1,6 +1,5 @@
 import { deviceState } from "@isthmus/shared/link/messages";
 import { z } from "zod";
-import { ACCESS_LOG_DETAILS } from "../core/access-log.ts";
 import { vpnConfiguration } from "./vpn-configuration.ts";
 
 /** Our own limits on one configuration. */
@@ -104,9 +103,12 @@ const limits = z.strictObject({
   connectSeconds: z.number().int().min(1).max(120).default(10),
 });
 
+/** How much the access log says of people, from least to most. */
+export const accessLogDetail = z.enum(["pseudonymous", "standard", "full"]);
+
 const accessLog = z.strictObject({
   /** What it says of people: nothing but pseudonyms, who, or who and where to. */
-  detail: z.enum(ACCESS_LOG_DETAILS).default("standard"),
+  detail: accessLogDetail.default("standard"),
 });
 
 /** The desired configuration of a gateway, from the cloud or from the standalone file. */

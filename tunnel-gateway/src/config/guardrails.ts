@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { ACCESS_LOG_DETAILS } from "../core/access-log.ts";
-import { destinationSchema } from "./desired-configuration.ts";
+import { accessLogDetail, destinationSchema } from "./desired-configuration.ts";
 
 const atLeastOne = z.number().int().min(1);
 const authenticators = z.array(z.string().min(1).max(64)).min(1).max(4);
@@ -37,7 +36,7 @@ export const guardrails = z.strictObject({
   /** Most that the hard age of revocation knowledge may come to. */
   maximumRevocationAgeMinutes: z.number().int().min(1).optional(),
   /** The access log; left out, a cloud has it say who, and not where to. */
-  accessLog: z.strictObject({ mostDetail: z.enum(ACCESS_LOG_DETAILS) }).optional(),
+  accessLog: z.strictObject({ mostDetail: accessLogDetail }).optional(),
   vpn: vpn.optional(),
 });
 export type Guardrails = z.infer<typeof guardrails>;

@@ -3,8 +3,8 @@ import { RefusalError } from "@isthmus/shared/errors";
 import type { Random } from "@isthmus/shared/random";
 
 /** How much the access log says of people, from least to most. */
-export const ACCESS_LOG_DETAILS = ["pseudonymous", "standard", "full"] as const;
-export type AccessLogDetail = (typeof ACCESS_LOG_DETAILS)[number];
+const DETAILS = ["pseudonymous", "standard", "full"] as const;
+export type AccessLogDetail = (typeof DETAILS)[number];
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -66,7 +66,7 @@ function pseudonymous(name: string, value: unknown, pseudonym: (text: string) =>
 /** Throws `RefusalError` `guardrail-exceeded` where a configuration would have more written than the host allows. */
 export function refuseDetail(wanted: AccessLogDetail, most: AccessLogDetail | undefined): void {
   if (most === undefined) return;
-  if (ACCESS_LOG_DETAILS.indexOf(wanted) <= ACCESS_LOG_DETAILS.indexOf(most)) return;
+  if (DETAILS.indexOf(wanted) <= DETAILS.indexOf(most)) return;
   const message = `accessLog.detail is ${wanted}, the guardrails allow ${most} at most: set accessLog.mostDetail in the guardrails on the host`;
   throw new RefusalError(
     "guardrail-exceeded",
