@@ -181,9 +181,13 @@ test("who is deleted is in no group, soon after; who is disabled, renamed or mad
       relativeDn: "CN=Nested,OU=People",
       attributes: { objectClass: "group", sAMAccountName: "nested" },
     },
+    { relativeDn: "CN=Friend,OU=People", attributes: { objectClass: "contact" } },
   ]);
   const everybody = `CN=Everybody\\, all of us,${people}`;
-  await admin.modify(everybody, change("add", "member", `CN=Nested,${people}`));
+  await admin.modify(
+    everybody,
+    change("add", "member", `CN=Nested,${people}`, `CN=Friend,${people}`),
+  );
   await follow();
   const [gone, nested] = [keyOf("user", "user-0008"), keyOf("group", "nested")];
   const renamed = keyOf("user", "user-0010");
@@ -210,7 +214,12 @@ test("who is deleted is in no group, soon after; who is disabled, renamed or mad
   expect(disabled?.facets["stable"]).toMatchObject({ isEnabled: false });
   expect(sink.records("user").get(renamed)).toMatchObject({ identity: { cn: "Ten" } });
 
-  clock.advance(GROUPS_MS);
+  // What is deleted meanwhile puts nothing off.
+  clock.advance(GROUPS_MS / 2);
+  await admin.del(`CN=PC-0030,OU=Machines,${baseDn}`);
+  await follow();
+  expect(sink.scans).toEqual([]);
+  clock.advance(GROUPS_MS / 2);
   await follow();
   expect(sink.scans).toEqual([{ kind: "group", missing: 0 }]);
   const again = keyOf("user", "user-0008");
@@ -220,6 +229,12 @@ test("who is deleted is in no group, soon after; who is disabled, renamed or mad
   expect(members().count).toBe(count - 2);
   await follow();
   expect([sink.scans, sink.rounds]).toEqual([[], []]);
+  // Contacts are not read, and are members.
+  await admin.del(`CN=Friend,${people}`);
+  await follow();
+  clock.advance(GROUPS_MS);
+  await follow();
+  expect(members().count).toBe(count - 3);
   await admin.modifyDN(`CN=Ten,OU=Berlin,${people}`, dnOf("user-0010"));
   await follow();
   kept = sink;

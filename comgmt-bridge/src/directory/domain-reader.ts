@@ -290,9 +290,13 @@ const PASSING: readonly number[] = [
 ];
 /** What makes the controller say where it stands, and nothing else. */
 const NOTHING = "(&(objectClass=domainDNS)(cn=nothing is called this))";
-/** Deleted objects keep objectClass and lose objectCategory; containers are watched for what moves with them. */
+/**
+ * Deleted objects keep objectClass and lose objectCategory; containers are watched for what moves with them, and what is not read
+ * and may be in groups for its end.
+ */
 const CHANGED_FILTER =
-  "(|(objectClass=user)(objectClass=group)(objectClass=organizationalUnit)(objectClass=container))";
+  "(|(objectClass=user)(objectClass=group)(objectClass=organizationalUnit)(objectClass=container)" +
+  "(objectClass=contact)(objectClass=foreignSecurityPrincipal))";
 const CHANGE_ATTRIBUTES: string[] = [
   ...new Set([
     ...(["device", "user", "group"] as const).flatMap((kind) => attributesOf(kind)),

@@ -48,6 +48,7 @@ export function parseXml(bytes: Buffer): XmlElement {
     throw new ProtocolError("xml-size", message);
   }
   const text = decoded(bytes);
+  if (NO_CHARACTER.test(text)) throw malformed("an XML message has a control character");
   if (text.includes("<!") || text.includes("<?", 1)) {
     throw new ProtocolError("xml-markup", "an XML message has a document type, comment or CDATA");
   }
@@ -80,6 +81,9 @@ export function escapeXml(text: string): string {
   const allowed = text.toWellFormed().replace(NO_CHARACTERS, "");
   return allowed.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? "");
 }
+
+/** XML 1.0 section 2.2: what is no character of a document. The library lets it through. */
+const NO_CHARACTER = /(?![\t\n\r\x7f-\x9f])\p{Cc}|[\ufffe\uffff]/u;
 
 /** Keeps nothing from one whole text to the next. */
 const UTF_8 = new TextDecoder("utf-8", { fatal: true });
