@@ -1,4 +1,4 @@
-import { pino } from "pino";
+import { type Logger, pino } from "pino";
 import { Registry } from "prom-client";
 import { RefusalError } from "../errors.ts";
 import type { CommonConfiguration } from "../kernel/common-configuration.ts";
@@ -42,6 +42,8 @@ export async function makeTestKernel<Local, Rules, Ops extends Operations>(optio
   readonly limits?: Readonly<Record<string, WindowLimit>>;
   readonly tenantKeys?: readonly PublicKey[];
   readonly connectorId?: string;
+  /** Silent where it is left out. */
+  readonly log?: Logger;
 }): Promise<TestKernel<Local, Rules, Ops>> {
   const folder = temporaryFolder();
   const clock = new FakeClock();
@@ -74,7 +76,7 @@ export async function makeTestKernel<Local, Rules, Ops extends Operations>(optio
     local: { ...common, ...options.local },
     guardrails: options.guardrails,
     stateFolder: folder.path,
-    log: pino({ level: "silent" }),
+    log: options.log ?? pino({ level: "silent" }),
     clock,
     random: systemRandom,
     store,

@@ -107,8 +107,8 @@ const limits = z.strictObject({
 export const accessLogDetail = z.enum(["pseudonymous", "standard", "full"]);
 
 const accessLog = z.strictObject({
-  /** What it says of people: nothing but pseudonyms, who, or who and where to. */
-  detail: accessLogDetail.default("standard"),
+  /** What it says of people: nothing but pseudonyms, who, or who and where to. Left out, who, or less where the host says so. */
+  detail: accessLogDetail.optional(),
 });
 
 /** The desired configuration of a gateway, from the cloud or from the standalone file. */

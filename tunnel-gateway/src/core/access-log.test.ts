@@ -1,6 +1,6 @@
 import { thrownCode } from "@isthmus/shared/testing/thrown-code";
 import { describe, expect, test } from "vitest";
-import { type AccessLogDetail, accessLog, refuseDetail } from "./access-log.ts";
+import { type AccessLogDetail, accessLog, detailOf, refuseDetail } from "./access-log.ts";
 
 const WHO = {
   userPrincipalName: "ada@example.com",
@@ -59,6 +59,14 @@ describe("the access log", () => {
     expect(banned).toEqual({ kind: "address", key: closed?.["remoteAddress"], until: 5 });
     expect(closed?.["deviceId"]).not.toBe(closed?.["remoteAddress"]);
     expect(refused).toEqual({ userName: pseudonym });
+  });
+
+  test("says who where nobody asks, and less where the host allows less", () => {
+    expect(detailOf(undefined, undefined)).toBe("standard");
+    expect(detailOf(undefined, "full")).toBe("standard");
+    expect(detailOf(undefined, "pseudonymous")).toBe("pseudonymous");
+    expect(detailOf("full", "full")).toBe("full");
+    expect(() => refuseDetail(undefined, "pseudonymous")).not.toThrow();
   });
 
   test("says no more than the host allows", () => {

@@ -63,10 +63,23 @@ function pseudonymous(name: string, value: unknown, pseudonym: (text: string) =>
   return IMPERSONAL.has(name) ? value : undefined;
 }
 
+/** What is written where a configuration says nothing of it, or none is there yet: who, or less where the host says so. */
+export function detailOf(
+  wanted: AccessLogDetail | undefined,
+  most: AccessLogDetail | undefined,
+): AccessLogDetail {
+  return wanted ?? (most !== undefined && isMore("standard", most) ? most : "standard");
+}
+
+const isMore = (one: AccessLogDetail, than: AccessLogDetail) =>
+  DETAILS.indexOf(one) > DETAILS.indexOf(than);
+
 /** Throws `RefusalError` `guardrail-exceeded` where a configuration would have more written than the host allows. */
-export function refuseDetail(wanted: AccessLogDetail, most: AccessLogDetail | undefined): void {
-  if (most === undefined) return;
-  if (DETAILS.indexOf(wanted) <= DETAILS.indexOf(most)) return;
+export function refuseDetail(
+  wanted: AccessLogDetail | undefined,
+  most: AccessLogDetail | undefined,
+): void {
+  if (wanted === undefined || most === undefined || !isMore(wanted, most)) return;
   const message = `accessLog.detail is ${wanted}, the guardrails allow ${most} at most: set accessLog.mostDetail in the guardrails on the host`;
   throw new RefusalError(
     "guardrail-exceeded",

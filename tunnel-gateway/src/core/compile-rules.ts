@@ -24,7 +24,7 @@ export interface RulesDocument {
   }[];
   readonly devices: { readonly maximumAgeMinutes: number; readonly graceMinutes: number };
   readonly revocation: { readonly softAgeMinutes: number; readonly hardAgeMinutes: number };
-  readonly accessLog?: { readonly detail: AccessLogDetail } | undefined;
+  readonly accessLog?: { readonly detail?: AccessLogDetail | undefined } | undefined;
   readonly vpn?: VpnDocument | undefined;
 }
 

@@ -9,7 +9,7 @@ import {
   desiredConfiguration,
 } from "../config/desired-configuration.ts";
 import { AccessControl } from "../core/access.ts";
-import { type AccessLines, accessLog } from "../core/access-log.ts";
+import { type AccessLines, accessLog, detailOf } from "../core/access-log.ts";
 import { compileRules } from "../core/compile-rules.ts";
 import { DeviceDirectory } from "../core/device.ts";
 import { DeviceStates } from "../core/device-states.ts";
@@ -110,7 +110,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       knowledge: this.#knowledge,
       deviceFreshness: () => this.#states.freshness(),
     });
-    this.#accessLog = accessLog(log, () => this.#desired.accessLog.detail, systemRandom);
+    this.#accessLog = accessLog(log, () => this.#detail(), systemRandom);
     this.#strangers = new StrangerLog(this.#accessLog, clock);
     this.#metrics = relayMetrics(kernel.metrics, {
       open: () => this.#connections.size,
@@ -252,11 +252,19 @@ export class Gateway implements RunningService<DesiredConfiguration> {
     const { vpn: local, standalone } = this.#kernel.local;
     const vpn = local && vpnFacilities(local);
     const vpnLogins = vpnBounds(this.#kernel.guardrails.vpn, standalone === undefined);
-    // A cloud learns nothing by it, but has no say in what the host writes down of its people.
-    const ofCloud = standalone === undefined ? "standard" : undefined;
-    const accessLogDetail = this.#kernel.guardrails.accessLog?.mostDetail ?? ofCloud;
+    const accessLogDetail = this.#mostDetail();
     const ages = { maximumDeviceAgeMinutes, maximumRevocationAgeMinutes };
     return { destinations, ...ages, accessLogDetail, vpn, vpnLogins };
+  }
+
+  /** A cloud learns nothing by it, but has no say in what the host writes down of its people. */
+  #mostDetail() {
+    const { guardrails, local } = this.#kernel;
+    return guardrails.accessLog?.mostDetail ?? (local.standalone ? undefined : "standard");
+  }
+
+  #detail() {
+    return detailOf(this.#desired.accessLog.detail, this.#mostDetail());
   }
 
   #makeVpn(material: TlsMaterial, loadEngine: LoadEngine): VpnGateway | undefined {

@@ -6,6 +6,7 @@ import { loadLocalConfiguration } from "@isthmus/shared/kernel/local-configurati
 import type { WindowLimit } from "@isthmus/shared/kernel/service-definition";
 import { makeTestKernel } from "@isthmus/shared/testing/kernel";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
+import type { Logger } from "pino";
 import type { z } from "zod";
 import { desiredConfiguration } from "../config/desired-configuration.ts";
 import { type Guardrails, guardrails } from "../config/guardrails.ts";
@@ -44,6 +45,7 @@ export interface GatewayTestOptions {
   readonly anchor?: Readonly<Record<string, unknown>>;
   readonly guardrails?: Guardrails;
   readonly limits?: Readonly<Record<string, WindowLimit>>;
+  readonly log?: Logger;
   /** Carries the packets of a VPN in `local`. */
   readonly engine?: VpnEngine;
   /** Files that have to be there before the gateway starts, by name. */
@@ -76,6 +78,7 @@ export async function startGateway(options: GatewayTestOptions = {}): Promise<Ga
     local: loadLocalConfiguration({ localConfiguration }, file),
     guardrails: guardrails.parse(options.guardrails ?? {}),
     ...(options.limits ? { limits: options.limits } : {}),
+    ...(options.log ? { log: options.log } : {}),
   });
   kernel.clock.set(Date.now());
   const { engine } = options;

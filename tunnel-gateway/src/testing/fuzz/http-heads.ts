@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
-import { parseConnectRequest } from "../../protocol/connect-request.ts";
 import { readClientFacts } from "../../protocol/client-facts.ts";
+import { parseConnectRequest } from "../../protocol/connect-request.ts";
 import { parseCookies } from "../../protocol/cookies.ts";
 import {
   type HttpHead,
