@@ -1,6 +1,6 @@
 import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import { until } from "@isthmus/shared/testing/until";
-import { pino } from "pino";
+import { writtenLog } from "@isthmus/shared/testing/written-log";
 import { expect, test } from "vitest";
 import type { Guardrails } from "../config/guardrails.ts";
 import {
@@ -19,8 +19,7 @@ const authority = await makeDeviceAuthority();
 const identity = await issueTo(authority, [deviceUri(DEVICE)]);
 
 async function logged(mostDetail?: NonNullable<Guardrails["accessLog"]>["mostDetail"]) {
-  const lines: string[] = [];
-  const log = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });
+  const { log, lines } = writtenLog();
   const guardrails = mostDetail && { accessLog: { mostDetail } };
   const gateway = await startGateway({ authority, log, ...(guardrails ? { guardrails } : {}) });
   return { gateway, relayed: () => lines.filter((line) => line.includes('"relay.')) };

@@ -6,13 +6,13 @@ import { loadLocalConfiguration } from "@isthmus/shared/kernel/local-configurati
 import type { WindowLimit } from "@isthmus/shared/kernel/service-definition";
 import { makeTestKernel } from "@isthmus/shared/testing/kernel";
 import { temporaryFolder } from "@isthmus/shared/testing/temporary-folder";
-import type { Logger } from "pino";
 import type { z } from "zod";
 import { desiredConfiguration } from "../config/desired-configuration.ts";
 import { type Guardrails, guardrails } from "../config/guardrails.ts";
 import { type LocalConfiguration, localConfiguration } from "../config/local-configuration.ts";
 import type { VpnEngine } from "../core/vpn-engine.ts";
 import { Gateway } from "../main/gateway.ts";
+import type { GatewayKernel } from "../main/gateway-kernel.ts";
 import type { GatewayOperations } from "../store/gateway-store.ts";
 import {
   type DeviceAuthority,
@@ -45,7 +45,7 @@ export interface GatewayTestOptions {
   readonly anchor?: Readonly<Record<string, unknown>>;
   readonly guardrails?: Guardrails;
   readonly limits?: Readonly<Record<string, WindowLimit>>;
-  readonly log?: Logger;
+  readonly log?: GatewayKernel["log"];
   /** Carries the packets of a VPN in `local`. */
   readonly engine?: VpnEngine;
   /** Files that have to be there before the gateway starts, by name. */
