@@ -3,13 +3,13 @@ import { fileURLToPath } from "node:url";
 import { endChild, LAB, type Lab } from "./namespaces.ts";
 import { payload } from "./payload.ts";
 
-const PORT = 8_000;
+export const PAYLOAD_PORT = 8_000;
 const TIMEOUT_MS = 120_000;
 const PROGRAM = fileURLToPath(new URL("./payload-process.ts", import.meta.url));
 
 /** The internal host's page, which takes and gives payloads over both families. */
 export async function startPayloadServer(lab: Lab): Promise<AsyncDisposable> {
-  const child = lab.start("internal", [process.execPath, PROGRAM, `${PORT}`]);
+  const child = lab.start("internal", [process.execPath, PROGRAM, `${PAYLOAD_PORT}`]);
   await new Promise<void>((resolve, reject) => {
     child.stdout?.once("data", () => resolve());
     child.stderr?.once("data", (chunk: Buffer) => reject(new Error(chunk.toString())));
@@ -66,6 +66,6 @@ function through(option: string, device: string | undefined): string[] {
 
 function url(family: 4 | 6): string {
   return family === 4
-    ? `http://${LAB.internal.ipv4}:${PORT}`
-    : `http://[${LAB.internal.ipv6}]:${PORT}`;
+    ? `http://${LAB.internal.ipv4}:${PAYLOAD_PORT}`
+    : `http://[${LAB.internal.ipv6}]:${PAYLOAD_PORT}`;
 }

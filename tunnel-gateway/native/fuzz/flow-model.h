@@ -116,17 +116,20 @@ static inline struct model_flow *model_known(struct model *model, const struct f
   return NULL;
 }
 
-static inline void model_note(struct model *model, struct model_flow *flow, const struct packet *view, bool is_up, uint32_t now) {
+static inline bool model_note(struct model *model, struct model_flow *flow, const struct packet *view, bool is_up, uint32_t now) {
+  bool is_anew = false;
   if (view->protocol == PROTOCOL_TCP) {
     if (!is_up) flow->is_answered = true;
     bool is_first = (view->tcp_flags & TCP_SYN) != 0 && (view->tcp_flags & TCP_ACK) == 0;
-    if (is_up && is_first && model_is_over(flow)) flow->is_answered = flow->has_finished[0] = flow->has_finished[1] = flow->is_reset = false;
+    is_anew = is_up && is_first && model_is_over(flow);
+    if (is_anew) flow->is_answered = flow->has_finished[0] = flow->has_finished[1] = flow->is_reset = false;
     if ((view->tcp_flags & TCP_RST) != 0) flow->is_reset = true;
     if ((view->tcp_flags & TCP_FIN) != 0) flow->has_finished[is_up] = true;
   }
-  if (flow->seen == now) return;
+  if (flow->seen == now) return is_anew;
   flow->seen = now;
   flow->used = ++model->used;
+  return is_anew;
 }
 
 static inline void model_insert(struct model *model, const struct flow_session *session, const struct model_key *key, uint32_t rule,

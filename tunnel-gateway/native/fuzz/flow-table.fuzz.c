@@ -62,7 +62,7 @@ static struct flow_decision run(const struct flow_session *session, const uint8_
 }
 
 static void check_same(struct flow_decision decision, struct flow_decision expected) {
-  HOLDS(decision.outcome == expected.outcome && decision.rule == expected.rule);
+  HOLDS(decision.outcome == expected.outcome && decision.rule == expected.rule && decision.is_new == expected.is_new);
 }
 
 static bool is_icmp(const struct packet *view) { return view->protocol == PROTOCOL_ICMP || view->protocol == PROTOCOL_ICMPV6; }
@@ -102,6 +102,7 @@ static struct flow_decision check_opening(const struct flow_session *session, co
     expected.outcome = FLOW_LIMIT;
   } else {
     model_insert(&model, session, key, verdict.rule, view, now);
+    expected.is_new = true;
   }
   return expected;
 }
@@ -115,7 +116,7 @@ static void check_packet(const struct flow_session *session, const uint8_t *pack
   if (is_up || is_answer) {
     size_t before = model.count;
     struct model_flow *flow = is_up && !is_question ? NULL : model_known(&model, session, &key, now, &expected);
-    if (flow != NULL) model_note(&model, flow, view, is_up, now);
+    if (flow != NULL) expected.is_new = model_note(&model, flow, view, is_up, now);
     else if (is_up) expected = check_opening(session, &key, view, decision, loser, model.count < before);
   }
   check_same(decision, expected);

@@ -33,6 +33,7 @@ static const char *const WORKER_NAMES[WORKER_COUNTERS] = {
     [COUNT_FLOWS] = "flows",
     [COUNT_WAKEUPS] = "wakeups",
     [COUNT_CONTROL_FRAMES] = "controlFrames",
+    [COUNT_FLOWS_UNTOLD] = "flowsUntold",
 };
 
 static const char *const FRONT_NAMES[FRONT_COUNTERS] = {

@@ -35,7 +35,8 @@ static bool read_session(napi_env env, napi_value object, unsigned *worker, stru
       !property_uint32(env, object, "keepaliveSeconds", &session->keepalive_seconds) ||
       !property_uint32(env, object, "idleSeconds", &session->idle_seconds) ||
       !property_uint64(env, object, "upBytesPerSecond", &session->up_bytes_per_second) ||
-      !property_uint64(env, object, "downBytesPerSecond", &session->down_bytes_per_second))
+      !property_uint64(env, object, "downBytesPerSecond", &session->down_bytes_per_second) ||
+      !property_boolean(env, object, "logsFlows", &session->logs_flows))
     return false;
   if (mtu > 65535) return refuse(env, "an MTU of %u is over 65535", mtu);
   session->mtu = (uint16_t)mtu;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "bytes.h"
 #include "events.h"
+#include "flow-log.h"
 #include "mss-clamp.h"
 #include "segment.h"
 #include "too-big.h"
@@ -34,10 +35,11 @@ static struct session *session_of(struct worker *worker, const struct packet *vi
 static bool may_pass(struct session *session, const uint8_t *bytes, const struct packet *view) {
   struct worker *worker = session->worker;
   struct flow_session flow = session_flow(session);
-  struct flow_decision decision = {FLOW_DENIED, 0};
+  struct flow_decision decision = {.outcome = FLOW_DENIED};
   if (flow.policy != NULL) decision = flow_down(worker->flows, &flow, bytes, view, (uint32_t)(worker->now_ms / 1000));
   switch (decision.outcome) {
     case FLOW_ALLOWED:
+      if (decision.is_new) flow_log_allowed(session, view, false, decision.rule);
       break;
     case FLOW_DENIED:
       count_drop(session, COUNT_DROPPED_DENIED);

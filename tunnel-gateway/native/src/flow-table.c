@@ -52,6 +52,10 @@ static struct flow_decision refuse(enum flow_outcome outcome, uint32_t rule) {
 
 static struct flow_decision allow(uint32_t rule) { return (struct flow_decision){.outcome = FLOW_ALLOWED, .rule = rule}; }
 
+static struct flow_decision allow_new(uint32_t rule) {
+  return (struct flow_decision){.outcome = FLOW_ALLOWED, .rule = rule, .is_new = true};
+}
+
 /* The flow, if it is known, not timed out, and allowed by what is in force now; else NULL and `decision` says why. */
 static struct flow_entry *known_flow(struct flow_table *table, const struct flow_session *session, const struct flow_key *key,
                                      uint32_t now, struct flow_decision *decision) {
@@ -76,14 +80,16 @@ static struct flow_entry *known_flow(struct flow_table *table, const struct flow
   return entry;
 }
 
-/* What a TCP segment changes. Anything else of a flow only answers it. */
-static void note_segment(struct flow_entry *entry, const struct packet *view, bool is_up) {
+/* What a TCP segment changes: whether the flow begins anew. Anything else of a flow only answers it. */
+static bool note_segment(struct flow_entry *entry, const struct packet *view, bool is_up) {
   if (!is_up) entry->state |= FLOW_ANSWERED;
-  if (view->protocol != PROTOCOL_TCP) return;
+  if (view->protocol != PROTOCOL_TCP) return false;
   bool is_over = (entry->state & FLOW_RESET) != 0 || (entry->state & FLOW_FINISHED) == FLOW_FINISHED;
-  if (is_up && is_over && (view->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) entry->state = 0; /* the ports are used again */
+  bool is_anew = is_up && is_over && (view->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN; /* the ports are used again */
+  if (is_anew) entry->state = 0;
   if ((view->tcp_flags & TCP_RST) != 0) entry->state |= FLOW_RESET;
   if ((view->tcp_flags & TCP_FIN) != 0) entry->state |= is_up ? FLOW_FINISHED_UP : FLOW_FINISHED_DOWN;
+  return is_anew;
 }
 
 static bool may_open(const struct packet *view) {
@@ -144,7 +150,7 @@ static struct flow_decision open_flow(struct flow_table *table, const struct flo
   entry->generation = session->generation;
   entry->rule = verdict.rule;
   note_segment(entry, view, true);
-  return allow(verdict.rule);
+  return allow_new(verdict.rule);
 }
 
 static struct flow_decision adopt_flow(struct flow_table *table, const struct flow_session *session, const struct flow_key *key,
@@ -156,7 +162,7 @@ static struct flow_decision adopt_flow(struct flow_table *table, const struct fl
   entry->generation = session->generation;
   entry->rule = verdict.rule;
   note_segment(entry, view, false);
-  return allow(verdict.rule);
+  return allow_new(verdict.rule);
 }
 
 static bool may_adopt(const struct flow_session *session, const struct packet *view) {
@@ -173,7 +179,7 @@ static struct flow_decision decide(struct flow_table *table, const struct flow_s
   struct flow_decision decision;
   struct flow_entry *entry = is_up && !may_open(view) ? NULL : known_flow(table, session, &key, now, &decision);
   if (entry != NULL) {
-    note_segment(entry, view, is_up);
+    decision.is_new = note_segment(entry, view, is_up);
     flow_touch(table, entry, now);
   } else if (is_up) {
     decision = open_flow(table, session, &key, view, now);

@@ -48,6 +48,7 @@ enum flow_outcome {
 struct flow_decision {
   enum flow_outcome outcome;
   uint32_t rule; /* that decided, 0 without */
+  bool is_new;   /* allowed, and a flow that was not known until now */
 };
 
 /* A packet of the client, whose source is known to be its own. `now` in seconds of a clock that never goes back. */

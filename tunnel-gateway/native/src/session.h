@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "dtls-transport.h"
+#include "flow-log.h"
 #include "rate-limit.h"
 #include "tls-transport.h"
 #include "worker.h"
@@ -34,8 +35,8 @@ struct session {
   struct dtls_transport dtls;
   bool is_dtls_active; /* the way down, while DTLS is there */
   bool is_idle_told, is_disconnect_told;
-  uint8_t denials_told; /* within `denials_second` */
-  uint64_t denials_second;
+  struct flow_log_second denials, flows;
+  uint32_t flows_untold; /* since the last one that was told */
   uint64_t last_data_ms; /* of user packets, either way */
   bool is_broken;        /* in the worker's list of sessions with a transport to close */
   struct session *next_broken;

@@ -2,11 +2,11 @@
 #include <arpa/inet.h>
 #include <string.h>
 #include "events.h"
+#include "flow-log.h"
 #include "mss-clamp.h"
 #include "worker-state.h"
 
 /* --- our own limits --- */
-#define DENIALS_PER_SECOND 5
 /* A client that sends packets over TLS after so long without a word over DTLS has left it. Less could be reordering. */
 #define DTLS_SILENT_MS 1000
 
@@ -28,23 +28,6 @@ static bool is_link_chatter(const struct packet *view) {
   return is_link_local || memcmp(view->source, unspecified, sizeof unspecified) == 0;
 }
 
-static void tell_denied(struct session *session, const struct packet *view, uint32_t rule) {
-  uint64_t second = session->worker->now_ms / 1000;
-  if (second != session->denials_second) {
-    session->denials_second = second;
-    session->denials_told = 0;
-  }
-  if (session->denials_told >= DENIALS_PER_SECOND) return;
-  session->denials_told++;
-  struct event *event = event_new(EVENT_SESSION_DENIED, session->options.id, 0);
-  if (event == NULL) return;
-  event->numbers[0] = rule;
-  event->numbers[1] = view->protocol;
-  event->numbers[2] = view->destination_port;
-  inet_ntop(view->family == 4 ? AF_INET : AF_INET6, view->destination, event->text, INET6_ADDRSTRLEN);
-  events_emit(event);
-}
-
 static bool may_pass(struct session *session, const uint8_t *bytes, const struct packet *view) {
   struct worker *worker = session->worker;
   struct flow_session flow = session_flow(session);
@@ -55,10 +38,11 @@ static bool may_pass(struct session *session, const uint8_t *bytes, const struct
   struct flow_decision decision = flow_up(worker->flows, &flow, bytes, view, (uint32_t)(worker->now_ms / 1000));
   switch (decision.outcome) {
     case FLOW_ALLOWED:
+      if (decision.is_new) flow_log_allowed(session, view, true, decision.rule);
       return true;
     case FLOW_DENIED:
       count_drop(session, COUNT_DROPPED_DENIED);
-      tell_denied(session, view, decision.rule);
+      flow_log_denied(session, view, decision.rule);
       return false;
     case FLOW_UNSOLICITED:
       count_drop(session, COUNT_DROPPED_UNSOLICITED);

@@ -109,6 +109,7 @@ struct worker {
   struct pace pace;
   uint64_t recent_packets; /* handled lately, fading; see worker.c */
   bool is_quiet;           /* they were few */
+  struct flow_log_second flows_told; /* of all sessions */
 
   uint64_t counters[WORKER_COUNTERS];
   struct latency latency[LATENCY_WAYS];

@@ -35,6 +35,7 @@ struct session_options {
   uint32_t policy; /* as given to worker_set_policy */
   uint32_t dpd_seconds, keepalive_seconds, idle_seconds; /* 0: off. Peer silent for 3 x dpd: that transport is down */
   uint64_t up_bytes_per_second, down_bytes_per_second;   /* 0: no limit */
+  bool logs_flows;   /* whether each flow that is let through is told */
   bool may_compress; /* always false now */
 };
 
@@ -85,6 +86,7 @@ enum worker_counter {
   COUNT_DROPPED_SPOOFED, COUNT_DROPPED_MALFORMED, COUNT_DROPPED_DENIED, COUNT_DROPPED_UNSOLICITED, COUNT_DROPPED_BACKLOG,
   COUNT_DROPPED_RATE, COUNT_DROPPED_NO_SESSION, COUNT_DROPPED_REPLAYED, COUNT_DROPPED_FORGED, COUNT_DROPPED_FLOW_LIMIT, COUNT_DROPPED_TOO_BIG, COUNT_DROPPED_UNREACHABLE,
   COUNT_MSS_CLAMPED, COUNT_TOO_BIG_ANSWERED, COUNT_SESSIONS, COUNT_FLOWS, COUNT_WAKEUPS, COUNT_CONTROL_FRAMES,
+  COUNT_FLOWS_UNTOLD,
   WORKER_COUNTERS
 };
 void worker_counters(unsigned worker, uint64_t counters[WORKER_COUNTERS]);

@@ -55,6 +55,18 @@ static void nothing_comes_in_that_was_not_asked_for(void) {
   HOLDS(pass(0, from_elsewhere, 5) == FLOW_UNSOLICITED);
 }
 
+static bool is_new(struct made made, uint32_t now) { return pass_under(everything, 0, 0, made, now).is_new; }
+
+static void a_flow_is_new_once(void) {
+  start(1, 10, 0);
+  HOLDS(is_new(segment(TCP_SYN, false), 5));
+  HOLDS(!is_new(segment(TCP_SYN, false), 6) && !is_new(segment(TCP_SYN | TCP_ACK, true), 6) && !is_new(segment(TCP_RST, true), 7));
+  /* Its ports are used again, before and after it is forgotten. */
+  HOLDS(is_new(segment(TCP_SYN, false), 8) && !is_new(segment(TCP_ACK, false), 8));
+  HOLDS(is_new(segment(TCP_SYN, false), 8 + FLOW_OPENING_SECONDS));
+  HOLDS(!pass_under(nothing, 1, 0, other(1, false), 50).is_new);
+}
+
 static void what_went_on_before_a_restart_goes_on(void) {
   start(1, 10, 0);
   struct flow_session session = {.slot = 0, .policy = everything, .adopts = true};
@@ -62,7 +74,9 @@ static void what_went_on_before_a_restart_goes_on(void) {
   struct made made = segment(TCP_ACK, true);
   made.client = 2;
   uint8_t *packet = made_packet(&made, &view);
-  HOLDS(flow_down(table, &session, packet, &view, 5).outcome == FLOW_ALLOWED && flow_count(table) == 1);
+  HOLDS(flow_down(table, &session, packet, &view, 5).is_new && flow_count(table) == 1);
+  struct flow_decision again = flow_down(table, &session, packet, &view, 5);
+  HOLDS(again.outcome == FLOW_ALLOWED && !again.is_new);
   session.policy = nothing;
   session.generation = 1;
   HOLDS(flow_down(table, &session, packet, &view, 5).outcome != FLOW_ALLOWED && flow_count(table) == 0);
@@ -229,6 +243,7 @@ static void limits_of_nothing_are_refused(void) {
 
 int main(void) {
   RUN(nothing_comes_in_that_was_not_asked_for);
+  RUN(a_flow_is_new_once);
   RUN(what_went_on_before_a_restart_goes_on);
   RUN(an_error_of_a_client_goes_to_nobody_but_whom_it_is_about);
   RUN(a_flow_is_forgotten_after_the_time_of_its_state);

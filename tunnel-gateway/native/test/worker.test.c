@@ -1,4 +1,4 @@
-// sources: wire.c mailbox.c large-pages.c worker.c worker-mail.c session.c session-timers.c tls-transport.c early-drop.c dtls-transport.c mtu-search.c up-path.c up-frame.c pace.c drain.c down-path.c cstp.c rate-limit.c tun.c endpoint.c address.c packet.c checksum.c segment.c coalesce.c mss-clamp.c too-big.c policy.c flow-table.c flow-entry.c ../test/worker-client.c ../test/worker-scene.c ../test/worker-dtls-cases.c ../test/worker-stream-cases.c
+// sources: wire.c mailbox.c large-pages.c worker.c worker-mail.c session.c session-timers.c tls-transport.c early-drop.c dtls-transport.c mtu-search.c up-path.c up-frame.c flow-log.c pace.c drain.c down-path.c cstp.c rate-limit.c tun.c endpoint.c address.c packet.c checksum.c segment.c coalesce.c mss-clamp.c too-big.c policy.c flow-table.c flow-entry.c ../test/worker-client.c ../test/worker-scene.c ../test/worker-dtls-cases.c ../test/worker-stream-cases.c
 // libraries: ssl crypto
 /*
  * worker.test.c: a packet thread with a real TUN in a network namespace of its own, and clients that speak CSTP over libssl.
@@ -12,7 +12,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "bytes.h"
 #include "cases.h"
+#include "checksum.h"
 #include "worker-scene.h"
 
 static void packets_go_both_ways(void) {
@@ -86,6 +88,46 @@ static void denied_destinations_are_told_a_few_times(void) {
   struct event *event = find_event(EVENT_SESSION_DENIED, 5);
   CHECK(event->numbers[0] == 1 && event->numbers[1] == 1 && strcmp(event->text, "10.77.0.253") == 0);
   close_client(client, 5);
+}
+
+/* Each id is a flow. */
+static void send_echo_of(struct client *client, uint16_t id, uint16_t sequence) {
+  size_t length = echo_request(packet, FIRST + 3, GATEWAY, sequence, 10);
+  put16(packet + 24, id);
+  put16(packet + 22, 0);
+  checksum_store(packet + 22, checksum_add(packet + 20, length - 20, 0));
+  client_send(client, CSTP_DATA, packet, length);
+}
+
+static void what_is_let_through_is_told_where_asked_for(void) {
+  struct client *client = open_client(40, 3);
+  ping(client, 3, 1);
+  struct session_options changed = options(40, 3);
+  changed.logs_flows = true;
+  worker_change_session(0, &changed);
+  uint16_t id = 0;
+  UNTIL((send_echo_of(client, ++id, 1), find_event(EVENT_SESSION_FLOW, 40) != NULL));
+  struct event *event = find_event(EVENT_SESSION_FLOW, 40);
+  CHECK(event->numbers[0] == 2 && event->numbers[1] == 1 && event->numbers[3] == 0 && strcmp(event->text, "10.77.0.254") == 0);
+  int told = count_events(EVENT_SESSION_FLOW, 40);
+  for (uint16_t sequence = 2; sequence < 7; sequence++) send_echo_of(client, id, sequence);
+  client_send(client, CSTP_DATA, packet, echo_request_v6(packet, "fd77::103", "fd77::fe", 1));
+  UNTIL(strcmp(find_event(EVENT_SESSION_FLOW, 40)->text, "fd77::fe") == 0);
+  CHECK(count_events(EVENT_SESSION_FLOW, 40) <= told + 2); /* the last id's, which may have been on its way, and this one's */
+  close_client(client, 40);
+}
+
+static void nobody_fills_the_log_with_flows(void) {
+  struct session_options opened = options(41, 3);
+  opened.logs_flows = true;
+  worker_open_session(0, &opened);
+  struct client *client = client_connect_tls(41, NULL, 0);
+  uint64_t untold = counter(COUNT_FLOWS_UNTOLD);
+  uint16_t id = 0;
+  UNTIL(({ for (int more = 0; more < 200; more++) send_echo_of(client, ++id, 1); counter(COUNT_FLOWS_UNTOLD) > untold; }));
+  UNTIL((send_echo_of(client, ++id, 1), find_event(EVENT_SESSION_FLOW, 41)->numbers[3] > 0));
+  CHECK(find_event(EVENT_SESSION_FLOW, 41)->numbers[3] <= (double)(counter(COUNT_FLOWS_UNTOLD) - untold));
+  close_client(client, 41);
 }
 
 static void a_frame_over_the_limit_ends_the_transport(void) {
@@ -210,6 +252,8 @@ int main(void) {
   RUN(what_came_with_the_handover_is_read);
   RUN(spoofed_packets_are_dropped);
   RUN(denied_destinations_are_told_a_few_times);
+  RUN(what_is_let_through_is_told_where_asked_for);
+  RUN(nobody_fills_the_log_with_flows);
   RUN(a_frame_over_the_limit_ends_the_transport);
   RUN(control_frames);
   RUN(keys_may_be_updated);

@@ -65,6 +65,8 @@ const group = z.strictObject({
   downBytesPerSecond: z.number().int().min(0).max(1e12).default(0),
   /** Sessions of one user at once. */
   sessionsPerUser: z.number().int().min(1).max(10_000).default(8),
+  /** Whether the access log has a line for each flow that is let through. */
+  logFlows: z.boolean().default(false),
 });
 
 /** Points per address and per account; past the limit, nothing is asked of an authenticator until they have run out. */

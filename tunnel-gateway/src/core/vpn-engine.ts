@@ -96,6 +96,8 @@ export interface EngineSession {
   /** 0: no limit. */
   readonly upBytesPerSecond: number;
   readonly downBytesPerSecond: number;
+  /** Whether each flow that is let through is told. */
+  readonly logsFlows: boolean;
 }
 
 /** How the client may open DTLS for a session. */
@@ -156,6 +158,17 @@ export type SessionEvent =
       readonly protocol: number;
       readonly address: string;
       readonly port: number;
+    }
+  /** The packet that opened a flow. */
+  | {
+      readonly kind: "allowed";
+      readonly sessionId: number;
+      readonly rule: number;
+      readonly protocol: number;
+      readonly address: string;
+      readonly port: number;
+      /** Flows of the session since the one told last that were not, as they were too many. */
+      readonly untold: number;
     }
   | { readonly kind: "closed"; readonly sessionId: number; readonly traffic: SessionTraffic };
 

@@ -44,6 +44,12 @@ const FAMILIES: readonly Family[] = [
     },
   },
   {
+    name: "flows_unlogged_total",
+    help: "Flows let through without a line in the access log, as they were too many in a second",
+    label: "scope",
+    counters: { all: "flowsUntold" },
+  },
+  {
     name: "packets_adjusted_total",
     help: "TCP segments whose MSS was lowered, and packets answered with packet-too-big",
     label: "how",

@@ -1,5 +1,5 @@
 import type { AccessLines } from "../core/access-log.ts";
-import type { VpnObserver } from "../core/vpn/vpn-ports.ts";
+import type { JudgedPacket, VpnObserver } from "../core/vpn/vpn-ports.ts";
 import type { VpnSession } from "../core/vpn/vpn-session.ts";
 import type { GatewayKernel } from "./gateway-kernel.ts";
 import type { StrangerLog } from "./stranger-log.ts";
@@ -68,15 +68,24 @@ export function vpnObserver(options: {
       const how = { end, ...session.carried, openedAt: session.openedAt };
       log.info({ ...who(session), ...how, ...(cut ? { cut } : {}) }, "vpn.ended");
     },
-    denied(session, { rule, protocol, address, port }) {
+    allowed(session, opening, untold) {
+      const more = untold > 0 ? { untold } : {};
+      log.info({ ...who(session), ...judged(opening), ...more }, "vpn.allowed");
+    },
+    denied(session, packet) {
       metrics.denied.inc();
-      const destination = `${address}:${port}`;
-      log.info({ ...who(session), rule, protocol, destination }, "vpn.denied");
+      log.info({ ...who(session), ...judged(packet) }, "vpn.denied");
     },
     failed(event, error) {
       kernel.log.error({ err: error }, `vpn.${event}-failed`);
     },
   };
+}
+
+/** A port of 0 is none, as in ICMP. */
+function judged({ rule, protocol, address, port }: JudgedPacket) {
+  const host = address.includes(":") && port > 0 ? `[${address}]` : address;
+  return { rule, protocol, destination: port > 0 ? `${host}:${port}` : host };
 }
 
 function who(session: VpnSession) {

@@ -358,6 +358,14 @@ describe("what holds is enforced on sessions as on connections of the relay", ()
     expect(all.told.at(-1)).toBe("denied egress/loopback 127.0.0.1");
   });
 
+  test("a flow that is let through is told with its rule and what was not told before it", async () => {
+    await using all = await start();
+    const { sessionId } = await tunnelOf(all, await cookieOf(all));
+    const packet = { protocol: 17, address: "10.1.2.3", port: 53, untold: 4 };
+    all.engine.handler.sessionEvent({ kind: "allowed", sessionId, rule: 0, ...packet });
+    expect(all.told.at(-1)).toBe("allowed default-deny 10.1.2.3 4");
+  });
+
   test("a certificate that its CA answers about is asked about at the login and at every connection", async () => {
     const asked: string[] = [];
     const answers = { status: "good" as "good" | "revoked" };

@@ -17,6 +17,7 @@ export const EVENT = {
   sessionIdle: 25,
   sessionDenied: 26,
   sessionClosed: 27,
+  sessionFlow: 28,
   failed: 40,
 } as const;
 
@@ -73,6 +74,10 @@ export function readSessionEvent(event: NativeEvent): SessionEvent | undefined {
     case EVENT.sessionDenied: {
       const [rule = 0, protocol = 0, port = 0] = numbers;
       return { kind: "denied", sessionId, rule, protocol, address: text, port };
+    }
+    case EVENT.sessionFlow: {
+      const [rule = 0, protocol = 0, port = 0, untold = 0] = numbers;
+      return { kind: "allowed", sessionId, rule, protocol, address: text, port, untold };
     }
     case EVENT.sessionClosed:
       return { kind: "closed", sessionId, traffic: readTraffic(sessionId, numbers) };

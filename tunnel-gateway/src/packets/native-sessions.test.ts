@@ -21,6 +21,7 @@ const session: EngineSession = {
   idleSeconds: 0,
   upBytesPerSecond: 0,
   downBytesPerSecond: 0,
+  logsFlows: false,
 };
 
 /** An engine with one TUN device, which goes with it; the test is skipped where none may be made, but not with CI=true. */

@@ -199,6 +199,7 @@ function notingObserver(told: Told): VpnObserver {
     dtlsDown: (_, reason) => told.push(`dtls-down ${reason}`),
     ended: ({ carried }, end, refusal) =>
       told.push(`ended ${end}${refusal ? ` ${refusal.code}` : ""} ${carried.bytesUp}`),
+    allowed: (_, { rule, address }, untold) => told.push(`allowed ${rule} ${address} ${untold}`),
     denied: (_, { rule, address }) => told.push(`denied ${rule} ${address}`),
     failed: (event, error) => told.push(`failed ${event} ${error}`),
   };

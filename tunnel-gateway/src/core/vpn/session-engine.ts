@@ -107,5 +107,6 @@ function engineSession(session: VpnSession, group: VpnGroup, path: SessionPath):
     idleSeconds,
     upBytesPerSecond: group.upBytesPerSecond,
     downBytesPerSecond: group.downBytesPerSecond,
+    logsFlows: group.logFlows,
   };
 }

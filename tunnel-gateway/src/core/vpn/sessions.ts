@@ -257,6 +257,11 @@ export class Sessions {
       case "idle":
         void this.end(session, "idle");
         return;
+      case "allowed": {
+        const { rule, protocol, address, port, untold } = event;
+        observer.allowed(session, { rule: leases.nameOf(rule), protocol, address, port }, untold);
+        return;
+      }
       case "denied": {
         const { rule, protocol, address, port } = event;
         observer.denied(session, { rule: leases.nameOf(rule), protocol, address, port });

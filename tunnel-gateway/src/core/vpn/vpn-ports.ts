@@ -105,12 +105,14 @@ export interface VpnObserver {
   dtlsDown(session: VpnSession, reason: string): void;
   /** Told when the engine has taken its tunnel down, so that `carried` is complete. `refusal` is why it was cut. */
   ended(session: VpnSession, end: SessionEnd, refusal: Refusal | undefined): void;
-  denied(session: VpnSession, denied: DeniedPacket): void;
+  /** A flow that is let through, where its group's are logged; `untold` before it were not, as they were too many. */
+  allowed(session: VpnSession, opening: JudgedPacket, untold: number): void;
+  denied(session: VpnSession, denied: JudgedPacket): void;
   /** A fault of our own on the way of something that cannot wait for it. */
   failed(event: "store" | "policy", error: unknown): void;
 }
 
-export interface DeniedPacket {
+export interface JudgedPacket {
   /** `policy/rule`, `egress/...`, `guardrails/destinations` or `default-deny`. */
   readonly rule: string;
   /** IANA number. */

@@ -32,6 +32,8 @@ export interface VpnGroup {
   readonly upBytesPerSecond: number;
   readonly downBytesPerSecond: number;
   readonly sessionsPerUser: number;
+  /** Whether the access log has a line for each flow that is let through. */
+  readonly logFlows: boolean;
 }
 
 /** Zero is off, or without end. */
