@@ -20,7 +20,6 @@ import { OpenConnections } from "../core/open-connections.ts";
 import { PeerCertificates } from "../core/peer-certificates.ts";
 import type { RelayedConnection } from "../core/ports.ts";
 import { RevocationKnowledge } from "../core/revocation.ts";
-import { vpnBounds } from "../core/vpn/vpn-bounds.ts";
 import type { VpnEngine } from "../core/vpn-engine.ts";
 import { dnsResolver } from "../device/dns-resolver.ts";
 import type { TlsMaterial } from "../device/tls-listener.ts";
@@ -38,6 +37,7 @@ import { NetworkProbe } from "./network-probe.ts";
 import { type RelayMetrics, relayMetrics } from "./relay-metrics.ts";
 import { cutRecorder } from "./relay-observer.ts";
 import { type RelayParts, relayParts } from "./relay-parts.ts";
+import { mostDetail, ruleBounds } from "./rule-bounds.ts";
 import { deviceStore, revocationStore } from "./stores.ts";
 import { StrangerLog } from "./stranger-log.ts";
 import {
@@ -49,7 +49,6 @@ import {
 import { loadTlsMaterial } from "./tls-material.ts";
 import { listFiles, loadTrust, type Trust, trustFiles } from "./trust-anchors.ts";
 import { VpnGateway } from "./vpn.ts";
-import { vpnFacilities } from "./vpn-core.ts";
 import { missingEngineCheck } from "./vpn-health.ts";
 
 /** What carries the VPN's packets, or why nothing does. */
@@ -247,24 +246,13 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   }
 
   #bounds() {
-    const { maximumDeviceAgeMinutes, maximumRevocationAgeMinutes } = this.#kernel.guardrails;
-    const destinations = this.#destinations.bound;
-    const { vpn: local, standalone } = this.#kernel.local;
-    const vpn = local && vpnFacilities(local);
-    const vpnLogins = vpnBounds(this.#kernel.guardrails.vpn, standalone === undefined);
-    const accessLogDetail = this.#mostDetail();
-    const ages = { maximumDeviceAgeMinutes, maximumRevocationAgeMinutes };
-    return { destinations, ...ages, accessLogDetail, vpn, vpnLogins };
-  }
-
-  /** A cloud learns nothing by it, but has no say in what the host writes down of its people. */
-  #mostDetail() {
-    const { guardrails, local } = this.#kernel;
-    return guardrails.accessLog?.mostDetail ?? (local.standalone ? undefined : "standard");
+    const { local, guardrails } = this.#kernel;
+    return ruleBounds(local, guardrails, this.#destinations.bound);
   }
 
   #detail() {
-    return detailOf(this.#desired.accessLog.detail, this.#mostDetail());
+    const { local, guardrails } = this.#kernel;
+    return detailOf(this.#desired.accessLog.detail, mostDetail(local, guardrails));
   }
 
   #makeVpn(material: TlsMaterial, loadEngine: LoadEngine): VpnGateway | undefined {

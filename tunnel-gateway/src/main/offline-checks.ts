@@ -8,6 +8,7 @@ import type { RevocationPlaces } from "../core/ports.ts";
 import { revocationSource } from "../revocation/revocation-source.ts";
 import { certificateExpiry } from "./health-checks.ts";
 import { offlineVpnChecks } from "./offline-vpn-checks.ts";
+import { type CheckedLocal, ownRulesHealth } from "./own-rules.ts";
 import { loadTlsMaterial } from "./tls-material.ts";
 import { loadTrust, type Trust } from "./trust-anchors.ts";
 
@@ -16,15 +17,24 @@ const TIMEOUT_MS = 8_000;
 
 /** What `check` tests of a gateway that is not running; what they throw is reported as unhealthy. */
 export function offlineChecks(
-  local: LocalConfiguration & Pick<CommonConfiguration, "stateFolder" | "standalone">,
+  local: CheckedLocal & Pick<CommonConfiguration, "stateFolder">,
 ): HealthCheck[] {
+  const file = local.standalone?.desiredConfigurationFile;
   return [
     { name: "tls-certificate", run: () => tlsHealth(local) },
     { name: "trust-anchors", run: () => anchorsHealth(local) },
     portCheck(local),
     { name: "revocation", run: () => sourcesHealth(loadTrust(local.trustAnchors)) },
-    ...(local.vpn ? offlineVpnChecks(local.vpn, local.standalone?.desiredConfigurationFile) : []),
+    ...(file === undefined ? [] : [{ name: "rules", run: () => rulesHealth(local, file) }]),
+    ...(local.vpn ? offlineVpnChecks(local, local.vpn) : []),
   ];
+}
+
+function rulesHealth(local: CheckedLocal, file: string): CheckResult {
+  return ownRulesHealth(local, file, ({ policies }) => {
+    const reason = `${policies.length} policies, within what the guardrails allow`;
+    return { status: "healthy", reason };
+  });
 }
 
 function tlsHealth(local: LocalConfiguration): CheckResult {
