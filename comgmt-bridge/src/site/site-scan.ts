@@ -26,6 +26,7 @@ import { pageKeyOf } from "./page-hash.ts";
 import { type Outcome, patiently } from "./patience.ts";
 import { type RangeOutcome, readRange } from "./range-reading.ts";
 import type { SiteReading } from "./site-reading.ts";
+import { isClassIll } from "./silent-classes.ts";
 import type { KindOfSite } from "./site-tables.ts";
 import { readWhole, recordsOf } from "./whole-reading.ts";
 
@@ -35,6 +36,8 @@ const HISTORY = "scans";
 const RANGES_AT_ONCE = 2;
 /** Own limit: how soon a scan of which parts could not be read is followed by another. */
 const INCOMPLETE_WAIT_MS = 60_000;
+/** Own limit: ranges one behind the other for which a class did not answer; it may hang for the rows of one alone. */
+const ILL_RANGES = 3;
 /** Shares of a scan's time; other kinds are short lists. */
 const SHARES: Partial<Record<RecordKind, number>> = {
   device: 0.8,
@@ -62,6 +65,8 @@ export class SiteScan {
   #pageKey: Buffer = Buffer.alloc(0);
   #history: ScanHistory = readHistory(undefined);
   #progress: ScanProgress = newScan(0, true);
+  /** The last ranges, one behind the other, for which a class that all need did not answer. */
+  #illRanges = 0;
 
   constructor(reading: SiteReading, sink: InventorySink, periods: ScanPeriods) {
     this.#reading = reading;
@@ -179,22 +184,23 @@ export class SiteScan {
 
   async #scanRanges(tables: KindOfSite, signal: AbortSignal): Promise<void> {
     const pace = this.#paceOf(tables.kind);
+    this.#illRanges = 0;
     const { through } = this.#progress;
     const last = through === undefined ? undefined : { after: through - 1, through };
     let next = await this.#firstFrom(tables, last, signal);
     while (next !== undefined) {
       const end = await this.#scanNeighbours(tables, next, pace, signal);
-      next = await this.#firstFrom(tables, end, signal);
+      next = end && (await this.#firstFrom(tables, end, signal));
     }
   }
 
-  /** Ranges one behind the other until one is empty; returns the last. */
+  /** Ranges one behind the other until one is empty, or cannot be read; returns the last, or undefined where none behind it can be. */
   async #scanNeighbours(
     tables: KindOfSite,
     first: KeyBounds,
     pace: Pace,
     signal: AbortSignal,
-  ): Promise<KeyBounds> {
+  ): Promise<KeyBounds | undefined> {
     const running: RunningRange[] = [];
     let last = first;
     for (let next: KeyBounds | undefined = first; ; ) {
@@ -204,11 +210,13 @@ export class SiteScan {
         next = rangeBehind(next);
       }
       const oldest = running.shift();
-      if (oldest === undefined) return last;
+      if (oldest === undefined) return this.#illRanges < ILL_RANGES ? last : undefined;
       const outcome = await oldest.outcome;
       last = oldest.range;
       await this.#note(tables.kind, last, outcome);
-      if (outcome.isDone && outcome.value.isEmpty) next = undefined;
+      this.#illRanges = isOfIllClass(outcome) ? this.#illRanges + 1 : 0;
+      // Whether there are keys behind one that could not be read is for the list of keys to say.
+      if (!outcome.isDone || outcome.value.isEmpty) next = undefined;
     }
   }
 
@@ -287,4 +295,8 @@ export class SiteScan {
     this.#progress = progress;
     await this.#sink.keepCursor(PROGRESS, JSON.stringify(progress));
   }
+}
+
+function isOfIllClass(outcome: Outcome<unknown>): boolean {
+  return !outcome.isDone && isClassIll(outcome.fault);
 }

@@ -156,6 +156,7 @@ test("a hung class is asked for once in a scan", async () => {
 test.each([
   ["the list of devices", "wmi/SMS_R_System\\?.*filter", "SMS_R_System"],
   ["what shares facets with it", "v1.0/Device\\?", "Device"],
+  ["pages of what shares facets with it", "v1.0/Device\\?.*filter", "Device"],
   [
     "memberships that decide who is read",
     "FullCollectionMembership",
