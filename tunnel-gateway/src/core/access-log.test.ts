@@ -1,6 +1,7 @@
 import { thrownCode } from "@isthmus/shared/testing/thrown-code";
 import { describe, expect, test } from "vitest";
 import { type AccessLogDetail, accessLog, detailOf, refuseDetail } from "./access-log.ts";
+import { UserNames } from "./vpn/user-names.ts";
 
 const WHO = {
   userPrincipalName: "ada@example.com",
@@ -26,7 +27,10 @@ function written(detail: () => AccessLogDetail) {
   const write = (fields: object, event: string) =>
     void lines.push({ fields: fields as Readonly<Record<string, unknown>>, event });
   const random = { bytes: (count: number) => Buffer.alloc(count, 7) };
-  return { lines, log: accessLog({ info: write, warn: write, error: write }, detail, random) };
+  const names = new UserNames(["example.com"]);
+  const log = { info: write, warn: write, error: write };
+  const keyOfUser = (userName: string) => names.keyOf(userName);
+  return { lines, log: accessLog({ log, detail, random, keyOfUser }) };
 }
 
 describe("the access log", () => {
@@ -59,6 +63,55 @@ describe("the access log", () => {
     expect(banned).toEqual({ kind: "address", key: closed?.["remoteAddress"], until: 5 });
     expect(closed?.["deviceId"]).not.toBe(closed?.["remoteAddress"]);
     expect(refused).toEqual({ userName: pseudonym });
+  });
+
+  test("has one pseudonym for a user and an address however they are written", () => {
+    const { lines, log } = written(() => "pseudonymous");
+    const one = ["ada@example.com", "Ada@Example.COM", " ada"];
+    for (const userName of one) log.info({ userName }, "vpn.login-refused");
+    log.info({ userPrincipalName: "ADA" }, "vpn.login");
+    log.warn({ kind: "account", key: "ada" }, "vpn.banned");
+    const users = lines.splice(0).flatMap(({ fields: { kind: _, ...who } }) => Object.values(who));
+    expect(new Set(users).size).toBe(1);
+    const theirs = ["198.51.100.20", "::ffff:198.51.100.20"];
+    for (const remoteAddress of theirs) log.info({ remoteAddress }, "vpn.login-refused");
+    expect(lines[0]?.fields).toEqual(lines[1]?.fields);
+    for (const address of ["2001:db8::1", "2001:DB8::2"]) log.info({ address }, "x");
+    log.warn({ kind: "address", key: "2001:db8::/64" }, "vpn.banned");
+    const addresses = lines.slice(2).map(({ fields }) => fields["address"] ?? fields["key"]);
+    expect(new Set(addresses).size).toBe(1);
+  });
+
+  test("has no words of a fault at the lowest level, nor where somebody went below the highest", () => {
+    let detail: AccessLogDetail = "pseudonymous";
+    const { lines, log } = written(() => detail);
+    const fault = "connect EADDRNOTAVAIL\n    at payroll.example of laptop-9";
+    const details = { code: "EADDRNOTAVAIL", address: "10.1.2.3", cause: new Error("of ada") };
+    const err = Object.assign(new TypeError(fault), details);
+    const told = { type: "TypeError", code: "EADDRNOTAVAIL", stack: expect.any(String) };
+    log.error({ err }, "vpn.request-failed");
+    log.error({ err, destination: CLOSED.destination }, "relay.failed");
+    detail = "standard";
+    log.error({ err, destination: CLOSED.destination }, "relay.failed");
+    for (const { fields } of lines) {
+      expect(fields).toEqual({ err: told });
+      expect(JSON.stringify(fields)).not.toMatch(/payroll|laptop|10\.1\.2\.3|of ada/);
+      expect(JSON.stringify(fields)).toContain("access-log.test.ts");
+    }
+    log.error({ err }, "vpn.request-failed");
+    detail = "full";
+    log.error({ err, destination: CLOSED.destination }, "relay.failed");
+    expect(lines.slice(-2).map(({ fields }) => fields["err"])).toEqual([err, err]);
+  });
+
+  test("has no part of a client's address at the lowest level", () => {
+    const { lines, log } = written(() => "pseudonymous");
+    log.info({ kind: "handshake", address: "198.51.100.20", port: 40_001 }, "handshake.failed");
+    log.info({ sessionId: "s1", tunnel: 0, slot: 12, mtu: 1_400 }, "vpn.connected");
+    expect(lines.map(({ fields }) => fields)).toEqual([
+      { kind: "handshake", address: expect.stringMatching(/^[\w-]{16}$/) },
+      { sessionId: "s1", mtu: 1_400 },
+    ]);
   });
 
   test("says who where nobody asks, and less where the host allows less", () => {

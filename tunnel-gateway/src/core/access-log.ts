@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import { RefusalError } from "@isthmus/shared/errors";
 import type { Random } from "@isthmus/shared/random";
+import { scoredAddress } from "./vpn/scores.ts";
 
 /** How much the access log says of people, from least to most. */
 const DETAILS = ["pseudonymous", "standard", "full"] as const;
@@ -9,14 +10,11 @@ export type AccessLogDetail = (typeof DETAILS)[number];
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Says who it was. */
-const PERSONAL = new Set([
-  "userPrincipalName",
-  "userName",
-  "deviceId",
-  "remoteAddress",
-  "address",
-  "key",
-]);
+const USERS = new Set(["userPrincipalName", "userName"]);
+const ADDRESSES = new Set(["remoteAddress", "address"]);
+const PERSONAL = new Set([...USERS, ...ADDRESSES, "deviceId", "key"]);
+/** A client's port, and which address of the VPN's it has: with who keeps such lists they lead to somebody. */
+const ADDRESS_PARTS = new Set(["port", "tunnel", "slot"]);
 /** Says where somebody went. */
 const WHERE = new Set(["destination"]);
 /** Texts that name nobody. What is not here, e.g. a refusal in the client's words, may name a device, a person or a host. */
@@ -26,41 +24,66 @@ const IMPERSONAL = new Set([
 /** Of an HMAC-SHA256: nobody meets another's by chance among millions. */
 const PSEUDONYM_BYTES = 12;
 
-/** One pseudonym for each text, and another after a start: who reads a log cannot tell it from the text, nor follow it for ever. */
-function pseudonyms(random: Random): (text: string) => string {
+/** What stands in the place of a person's text in a field. */
+type Pseudonym = (name: string, text: string) => string;
+
+/** One pseudonym for each of them, and another after a start: who reads a log cannot tell it from the text, nor follow it for ever. */
+function pseudonyms({ random, keyOfUser }: Pick<AccessLogOptions, "random" | "keyOfUser">) {
   const key = random.bytes(32);
-  return (text) =>
+  // What is one user or address to the gateway has one pseudonym, however it is written.
+  const plain = (name: string, text: string) => {
+    if (USERS.has(name)) return keyOfUser(text);
+    return ADDRESSES.has(name) ? scoredAddress(text) : text;
+  };
+  return (name: string, text: string) =>
     createHmac("sha256", key)
-      .update(text)
+      .update(plain(name, text))
       .digest()
       .subarray(0, PSEUDONYM_BYTES)
       .toString("base64url");
 }
 
-/** The fields of a line as a level may show them. Faults of our own (`err`) are shown as they are: they are no events of access. */
-export function fieldsAt(
-  detail: AccessLogDetail,
-  fields: Fields,
-  pseudonym: (text: string) => string,
-): Fields {
+/** The fields of a line as a level may show them. */
+export function fieldsAt(detail: AccessLogDetail, fields: Fields, pseudonym: Pseudonym): Fields {
   if (detail === "full") return fields;
-  const shown = Object.entries(fields).filter(([name]) => !WHERE.has(name));
-  if (detail === "standard") return Object.fromEntries(shown);
+  const all = Object.entries(fields);
+  const shown = all.filter(([name]) => !WHERE.has(name));
+  if (detail === "pseudonymous") return pseudonymousFields(shown, pseudonym);
+  if (shown.length === all.length) return fields;
+  // What failed on the way to a place may name it.
   return Object.fromEntries(
-    shown
+    shown.map(([name, value]) => [name, value instanceof Error ? wordless(value) : value]),
+  );
+}
+
+function pseudonymousFields(fields: readonly [string, unknown][], pseudonym: Pseudonym): Fields {
+  return Object.fromEntries(
+    fields
       .map(([name, value]) => [name, pseudonymous(name, value, pseudonym)] as const)
       .filter(([, value]) => value !== undefined),
   );
 }
 
-function pseudonymous(name: string, value: unknown, pseudonym: (text: string) => string): unknown {
-  if (PERSONAL.has(name)) return typeof value === "string" ? pseudonym(value) : undefined;
-  if (typeof value === "number" || typeof value === "boolean" || value instanceof Error)
-    return value;
+function pseudonymous(name: string, value: unknown, pseudonym: Pseudonym): unknown {
+  if (PERSONAL.has(name)) return typeof value === "string" ? pseudonym(name, value) : undefined;
+  if (ADDRESS_PARTS.has(name)) return undefined;
+  if (typeof value === "number" || typeof value === "boolean") return value;
+  if (value instanceof Error) return wordless(value);
   if (typeof value === "object" && value !== null) {
-    return fieldsAt("pseudonymous", value as Fields, pseudonym);
+    return pseudonymousFields(Object.entries(value), pseudonym);
   }
   return IMPERSONAL.has(name) ? value : undefined;
+}
+
+/** What kind of fault it was and where in the code: its words, its causes and what else it has may name a person or a place. */
+function wordless(error: Error): Fields {
+  const { name: type, message, stack = "" } = error;
+  const { code } = error as NodeJS.ErrnoException;
+  const words = stack.indexOf(message);
+  const frames = (words < 0 ? stack : stack.slice(words + message.length))
+    .split("\n")
+    .filter((line) => line.startsWith("    at "));
+  return { type, ...(typeof code === "string" && { code }), stack: frames.join("\n") };
 }
 
 /** What is written where a configuration says nothing of it, or none is there yet: who, or less where the host says so. */
@@ -95,13 +118,19 @@ export interface AccessLines {
   error(fields: object, event: string): void;
 }
 
+interface AccessLogOptions {
+  readonly log: AccessLines;
+  /** The level at the moment. */
+  readonly detail: () => AccessLogDetail;
+  readonly random: Random;
+  /** Equal for all names of one user. */
+  readonly keyOfUser: (userName: string) => string;
+}
+
 /** A log that shows of each line what the level at the moment may show. */
-export function accessLog(
-  log: AccessLines,
-  detail: () => AccessLogDetail,
-  random: Random,
-): AccessLines {
-  const pseudonym = pseudonyms(random);
+export function accessLog(options: AccessLogOptions): AccessLines {
+  const { log, detail } = options;
+  const pseudonym = pseudonyms(options);
   const shown = (fields: object) => fieldsAt(detail(), fields as Fields, pseudonym);
   return {
     info: (fields, event) => log.info(shown(fields), event),

@@ -20,6 +20,7 @@ import { OpenConnections } from "../core/open-connections.ts";
 import { PeerCertificates } from "../core/peer-certificates.ts";
 import type { RelayedConnection } from "../core/ports.ts";
 import { RevocationKnowledge } from "../core/revocation.ts";
+import { UserNames } from "../core/vpn/user-names.ts";
 import type { VpnEngine } from "../core/vpn-engine.ts";
 import { dnsResolver } from "../device/dns-resolver.ts";
 import type { TlsMaterial } from "../device/tls-listener.ts";
@@ -109,7 +110,14 @@ export class Gateway implements RunningService<DesiredConfiguration> {
       knowledge: this.#knowledge,
       deviceFreshness: () => this.#states.freshness(),
     });
-    this.#accessLog = accessLog(log, () => this.#detail(), systemRandom);
+    const names = new UserNames(local.vpn?.userNameDomains ?? []);
+    this.#accessLog = accessLog({
+      log,
+      detail: () => this.#detail(),
+      // Not the kernel's, which a test may foretell.
+      random: systemRandom,
+      keyOfUser: (userName) => names.keyOf(userName),
+    });
     this.#strangers = new StrangerLog(this.#accessLog, clock);
     this.#metrics = relayMetrics(kernel.metrics, {
       open: () => this.#connections.size,

@@ -77,7 +77,7 @@ export function vpnObserver(options: {
       log.info({ ...who(session), ...judged(packet) }, "vpn.denied");
     },
     failed(event, error) {
-      kernel.log.error({ err: error }, `vpn.${event}-failed`);
+      log.error({ err: error }, `vpn.${event}-failed`);
     },
   };
 }

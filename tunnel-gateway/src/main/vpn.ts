@@ -79,7 +79,7 @@ export class VpnGateway implements AsyncDisposable {
 
   constructor(options: VpnGatewayOptions) {
     const { kernel, local, engine, access, accessLog } = options;
-    const { clock, random, log } = kernel;
+    const { clock, random } = kernel;
     this.#options = options;
     this.#strangers = options.strangers;
     this.#slices = tunnelSlices(local);
@@ -128,7 +128,7 @@ export class VpnGateway implements AsyncDisposable {
         this.#metrics.malformed.inc({ code });
         this.#strangers.info({ code }, "vpn.malformed");
       },
-      onFault: (error) => log.error({ err: error }, "vpn.request-failed"),
+      onFault: (error) => accessLog.error({ err: error }, "vpn.request-failed"),
     });
     const listeners = () => ({
       address: kernel.local.listen.address,
