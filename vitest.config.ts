@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /**
@@ -7,29 +8,38 @@ import { defineConfig } from "vitest/config";
  */
 const execArgv = ["--no-memory-protection-keys", "--no-wasm-code-gc", "--no-wasm-tier-up"];
 
-/** Tests that start processes, each file alone, with time for a slow machine. */
-function processTests(name: string) {
-  return {
-    test: {
-      name,
-      execArgv,
-      include: [`test/${name}/**/*.test.ts`],
-      testTimeout: 120_000,
-      hookTimeout: 120_000,
-      fileParallelism: false,
-    },
-  };
+/** Vitest alone would leave one of two cores idle. */
+const CORES = Math.max(2, availableParallelism());
+/** Files whose processes wait for each other's timers more than they compute. */
+const WAITING = CORES + 1;
+/** They set up the host's network, measure, or start a suite at the ports of its defaults: each has the machine to itself. */
+const ALONE = ["test/{interop,faults}/{vpn-*,host-*,start,tour}.test.ts"];
+
+/** Tests that start processes, with time for a slow machine. */
+function processTests(name: string, include: string[], exclude: string[], files: Files) {
+  const test = { name, execArgv, include, exclude, testTimeout: 120_000, hookTimeout: 120_000 };
+  return { test: { ...test, maxWorkers: files.atOnce, sequence: { groupOrder: files.order } } };
 }
+
+interface Files {
+  readonly atOnce: number;
+  /** Groups of equal order run side by side, and need as many workers. */
+  readonly order: number;
+}
+
+const short = { execArgv, maxWorkers: CORES, sequence: { groupOrder: 1 } };
+const waiting = { atOnce: WAITING, order: 2 };
 
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", execArgv, include: ["*/src/**/*.test.ts"], testTimeout: 20_000 } },
-      { test: { name: "architecture", execArgv, include: ["test/architecture/**/*.test.ts"] } },
-      { test: { name: "fuzz", execArgv, include: ["*/src/**/*.fuzz.ts"], testTimeout: 60_000 } },
-      processTests("interop"),
-      processTests("faults"),
-      processTests("containers"),
+      { test: { ...short, name: "unit", include: ["*/src/**/*.test.ts"], testTimeout: 20_000 } },
+      { test: { ...short, name: "architecture", include: ["test/architecture/**/*.test.ts"] } },
+      { test: { ...short, name: "fuzz", include: ["*/src/**/*.fuzz.ts"], testTimeout: 60_000 } },
+      processTests("interop", ["test/interop/**/*.test.ts"], ALONE, waiting),
+      processTests("faults", ["test/faults/**/*.test.ts"], ALONE, waiting),
+      processTests("alone", ALONE, [], { atOnce: 1, order: 3 }),
+      processTests("containers", ["test/containers/**/*.test.ts"], [], { atOnce: 1, order: 3 }),
     ],
   },
 });
