@@ -86,7 +86,7 @@ function wordless(error: Error): Fields {
   return { type, ...(typeof code === "string" && { code }), stack: frames.join("\n") };
 }
 
-/** What is written where a configuration says nothing of it, or none is there yet: who, or less where the host says so. */
+/** What is written where a configuration says nothing of it: who, or less where the host says so. */
 export function detailOf(
   wanted: AccessLogDetail | undefined,
   most: AccessLogDetail | undefined,

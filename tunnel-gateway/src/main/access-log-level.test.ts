@@ -47,6 +47,18 @@ test("a host that allows pseudonyms alone has nobody named, from before the firs
   }
 });
 
+test("nobody is named before the first configuration, which may want less than the default", async () => {
+  const { gateway, relayed } = await logged();
+  await using _gateway = gateway;
+  expect(await visit(gateway, "target.test:443")).toBe(403);
+  await gateway.configure({ accessLog: { detail: "pseudonymous" } });
+  expect(await visit(gateway, "target.test:443")).toBe(403);
+  await gateway.configure({});
+  expect(await visit(gateway, "target.test:443")).toBe(403);
+  const named = relayed().map((line) => line.includes(DEVICE));
+  expect(named).toEqual([false, false, true]);
+});
+
 test("a cloud has who written and the rule that allowed it, and cannot have where to without the host", async () => {
   const { gateway, relayed } = await logged();
   await using _gateway = gateway;

@@ -9,7 +9,7 @@ import {
   desiredConfiguration,
 } from "../config/desired-configuration.ts";
 import { AccessControl } from "../core/access.ts";
-import { type AccessLines, accessLog, detailOf } from "../core/access-log.ts";
+import { type AccessLines, type AccessLogDetail, accessLog, detailOf } from "../core/access-log.ts";
 import { compileRules } from "../core/compile-rules.ts";
 import { DeviceDirectory } from "../core/device.ts";
 import { DeviceStates } from "../core/device-states.ts";
@@ -83,6 +83,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
   readonly #accessLog: AccessLines;
   readonly #strangers: StrangerLog;
   #desired: DesiredConfiguration = desiredConfiguration.parse({});
+  #isConfigured = false;
   #trust: Trust;
   #peers: PeerCertificates;
   #certificate: string;
@@ -243,6 +244,7 @@ export class Gateway implements RunningService<DesiredConfiguration> {
     if (source === "list") this.#states.useList(list);
     else this.#states.useCloud();
     this.#desired = configuration;
+    this.#isConfigured = true;
     this.#access.rules = rules;
     this.#enforcement.all();
     this.#vpn?.configured();
@@ -258,7 +260,9 @@ export class Gateway implements RunningService<DesiredConfiguration> {
     return ruleBounds(local, guardrails, this.#destinations.bound);
   }
 
-  #detail() {
+  /** Before the first configuration, also the one that a start takes up again, nobody knows how little it wants. */
+  #detail(): AccessLogDetail {
+    if (!this.#isConfigured) return "pseudonymous";
     const { local, guardrails } = this.#kernel;
     return detailOf(this.#desired.accessLog.detail, mostDetail(local, guardrails));
   }
