@@ -2,12 +2,19 @@ import type { AccessLines } from "../core/access-log.ts";
 import type { Cut } from "../core/enforcement.ts";
 import { formatAddress } from "../core/ip-address.ts";
 import type { RelayedConnection, RelayObserver } from "../core/ports.ts";
+import type { Refusal, RefusalCode } from "../core/refusal.ts";
 import type { RelaySessions } from "../core/relay-sessions.ts";
 import type { GatewayKernel } from "./gateway-kernel.ts";
 import type { RelayMetrics } from "./relay-metrics.ts";
 
 /** Own limit: cuts that one audit entry names, so that it stays within the audit's 16 KiB. */
 const CUTS_PER_ENTRY = 25;
+/** What is refused for where it goes. */
+const OF_PLACES: ReadonlySet<RefusalCode> = new Set([
+  "policy-denied",
+  "guardrail-destination",
+  "egress-forbidden",
+]);
 
 /** Writes the access log, counts, and tells of sessions. */
 export function relayObserver(options: {
@@ -36,8 +43,7 @@ export function relayObserver(options: {
       metrics.bytes.inc({ direction: "up" }, bytesUp);
       metrics.bytes.inc({ direction: "down" }, bytesDown);
       const who = { connectionId: id, deviceId, userPrincipalName, rule, openedAt };
-      const why = refusal && { code: refusal.code, by: refusal.rule, message: refusal.message };
-      const how = { end, bytesUp, bytesDown, ...(why ? { cut: why } : {}) };
+      const how = { end, bytesUp, bytesDown, ...(refusal ? { cut: whyCut(refusal) } : {}) };
       log.info({ ...who, ...how, destination: destinationOf(connection) }, "relay.closed");
     },
     refused({ code, rule, deviceId, userPrincipalName, destination, cause }) {
@@ -47,6 +53,11 @@ export function relayObserver(options: {
       else log.error({ ...entry, err: cause }, "relay.failed");
     },
   };
+}
+
+/** The words for people name the place where that is what is refused; `destination` says it, where it may be said. */
+function whyCut({ code, rule, message }: Refusal) {
+  return { code, by: rule, ...(OF_PLACES.has(code) ? {} : { message }) };
 }
 
 /**
