@@ -69,12 +69,15 @@ const facts: fc.Arbitrary<SiteActionFacts> = fc
     isWaiting: fc.boolean(),
     expectedDevices: fc.option(fc.nat(5), { nil: undefined }),
     devices: fc.nat(5),
+    isOfNamedDevices: fc.boolean(),
     openDevices: fc.nat(5),
+    unknownDevices: fc.nat(5),
     devicesHeardOf: fc.nat(5),
   })
   .map((each) => ({
     ...each,
     openDevices: Math.min(each.openDevices, each.devices),
+    unknownDevices: Math.min(each.unknownDevices, Math.max(0, each.devices - each.openDevices)),
     devicesHeardOf: Math.min(each.devicesHeardOf, each.devices),
   }));
 
@@ -95,6 +98,8 @@ describe("an action", () => {
       fc.property(facts, (known) => {
         fc.pre(["refused", "failed", "expired", "cancelled", "unknown"].includes(known.command));
         fc.pre(!isActionEnded(known.state));
+        // Of a command that nobody remembers the devices may have told all.
+        fc.pre(known.command !== "unknown" || known.openDevices + known.unknownDevices > 0);
         const verdict = judgeSiteAction(known);
         expect(verdict.state).toBe(known.command);
         expect(verdict.openDevices && isEnded(verdict.openDevices)).toBe(true);
@@ -104,7 +109,7 @@ describe("an action", () => {
 
   test("is complete when every device that the bridge counted has its end, not before", () => {
     const ended = { kind: "site.notify", state: "sent", command: "succeeded" } as const;
-    const known = { ...ended, isWaiting: false };
+    const known = { ...ended, isWaiting: false, isOfNamedDevices: false, unknownDevices: 0 };
     const judge = (of: Pick<SiteActionFacts, "devices" | "openDevices" | "expectedDevices">) =>
       judgeSiteAction({ ...known, devicesHeardOf: of.devices, ...of }).state;
     expect(judge({ expectedDevices: 2, devices: 1, openDevices: 0 })).toBe("running");
@@ -115,7 +120,8 @@ describe("an action", () => {
   });
 
   test("waits for approval while the bridge has it, says so, and nothing of it has begun", () => {
-    const had = { kind: "site.notify", state: "sent", command: "accepted" } as const;
+    const asked = { kind: "site.notify", state: "sent", command: "accepted" } as const;
+    const had = { ...asked, isOfNamedDevices: true, unknownDevices: 0 };
     const devices = { devices: 1, openDevices: 1, devicesHeardOf: 0, expectedDevices: undefined };
     const known = { ...had, ...devices, isWaiting: true };
     expect(judgeSiteAction(known)).toEqual({ state: "waitingForApproval" });
@@ -126,10 +132,27 @@ describe("an action", () => {
     expect(judgeSiteAction({ ...known, command: "expired" }).state).toBe("expired");
   });
 
+  test("whose command nobody remembers is complete once each of its devices has told its end", () => {
+    const forgotten = { kind: "site.notify", state: "unknown", command: "unknown" } as const;
+    const told = { devices: 2, openDevices: 0, unknownDevices: 0, devicesHeardOf: 2 };
+    const known = { ...forgotten, ...told, isWaiting: false, expectedDevices: undefined };
+    const judge = (more: Partial<SiteActionFacts>) =>
+      judgeSiteAction({ ...known, isOfNamedDevices: true, ...more }).state;
+    expect(judge({})).toBe("completed");
+    expect(judge({ unknownDevices: 1 })).toBe("unknown");
+    expect(judge({ openDevices: 1 })).toBe("unknown");
+    expect(judge({ devices: 0 })).toBe("unknown");
+    expect(judge({ kind: "site.recovery-key" })).toBe("unknown");
+    // Of a collection nobody knows how many they are, unless the bridge said so.
+    expect(judge({ isOfNamedDevices: false })).toBe("unknown");
+    expect(judge({ isOfNamedDevices: false, expectedDevices: 3 })).toBe("unknown");
+    expect(judge({ isOfNamedDevices: false, expectedDevices: 2 })).toBe("completed");
+  });
+
   test("that no device tells of is over with its command", () => {
     const known = {
       ...{ devices: 1, openDevices: 1, devicesHeardOf: 0, expectedDevices: undefined },
-      isWaiting: false,
+      ...{ isWaiting: false, isOfNamedDevices: true, unknownDevices: 0 },
     };
     for (const kind of ["site.recovery-key", "site.custom-properties", "site.refresh"] as const) {
       const verdict = judgeSiteAction({ ...known, kind, state: "sent", command: "succeeded" });

@@ -47,9 +47,12 @@ export interface SiteActionFacts {
   readonly isWaiting: boolean;
   /** To how many devices the bridge says that it went; undefined until it does. */
   readonly expectedDevices: number | undefined;
-  /** Devices that are known, and those of them without an end. */
+  /** Whether it was asked for by device: all of them are known then from the beginning. */
+  readonly isOfNamedDevices: boolean;
+  /** Devices that are known, those of them without an end, and those whose end nobody knows. */
   readonly devices: number;
   readonly openDevices: number;
+  readonly unknownDevices: number;
   /** Devices of which more is known than that they were asked for. */
   readonly devicesHeardOf: number;
 }
@@ -80,9 +83,11 @@ function verdictOf(facts: SiteActionFacts): SiteActionVerdict {
     case "refused":
     case "failed":
       return { state: facts.command, openDevices: "failed" };
+    case "unknown":
+      if (isEachEndKnown(facts)) return { state: "completed" };
+      return { state: facts.command, openDevices: facts.command };
     case "expired":
     case "cancelled":
-    case "unknown":
       return { state: facts.command, openDevices: facts.command };
   }
 }
@@ -100,4 +105,12 @@ function taken({ kind, expectedDevices, devices, openDevices }: SiteActionFacts)
   }
   const isEach = openDevices === 0 && devices >= (expectedDevices ?? 1);
   return { state: isEach ? "completed" : "running" } as const;
+}
+
+/** Devices tell their ends also where the answer to what was asked of the site is lost for good. */
+function isEachEndKnown(facts: SiteActionFacts): boolean {
+  if (ENDED_BY_RESULT.includes(facts.kind)) return false;
+  const { expectedDevices, isOfNamedDevices, devices, openDevices, unknownDevices } = facts;
+  const all = expectedDevices ?? (isOfNamedDevices ? devices : undefined);
+  return all !== undefined && devices > 0 && devices >= all && openDevices + unknownDevices === 0;
 }

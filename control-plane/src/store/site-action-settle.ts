@@ -39,15 +39,19 @@ export function settleAction(transaction: Transaction, actionId: string, now: nu
     // A command that was thrown away is long over, and nobody knows how.
     command: (row["command_state"] ?? "unknown") as CommandState,
     isWaiting: row["waits_for"] !== null,
+    isOfNamedDevices: (JSON.parse(String(row["target"])) as { kind?: string }).kind === "devices",
     expectedDevices: operation.expectedDevices,
     ...devicesOf(transaction, actionId),
   });
   const isWaiting = verdict.state === WAITING;
   const isUnknown = verdict.state === "unknown" || verdict.openDevices === "unknown";
-  const reason =
-    reasonOf(isWaiting ? row["waits_for"] : row["command_error"]) ??
-    (isUnknown ? UNKNOWN_WITHOUT_WORDS : undefined);
+  const isCleared = row["state"] === "unknown" && verdict.state === "completed";
+  const reason = isCleared
+    ? undefined
+    : (reasonOf(isWaiting ? row["waits_for"] : row["command_error"]) ??
+      (isUnknown ? UNKNOWN_WITHOUT_WORDS : undefined));
   if (row["state"] === WAITING && !isWaiting) forgetWait(transaction, actionId);
+  if (isCleared) forgetUnknown(transaction, actionId);
   if (verdict.openDevices !== undefined) {
     endOpenDevices(transaction, { actionId, state: verdict.openDevices, reason, now });
   }
@@ -98,6 +102,14 @@ function forgetWait(transaction: Transaction, actionId: string): void {
   );
 }
 
+/** Why nobody knew is no reason once it is known; what the site counts stays one. */
+function forgetUnknown(transaction: Transaction, actionId: string): void {
+  transaction.run(
+    "UPDATE site_action SET reason = NULL WHERE id = ? AND site_counts IS NULL",
+    actionId,
+  );
+}
+
 /** The same by the command that carries an action; another command is none's. */
 export function settleActionOf(context: IngestContext, commandId: string): void {
   const { transaction, now } = context;
@@ -129,13 +141,15 @@ function operationOf(transaction: Transaction, row: Row) {
 
 function devicesOf(transaction: Transaction, actionId: string) {
   const row = transaction.get(
-    `SELECT count(*) AS devices, coalesce(sum(state IN ${OPEN}), 0) AS open, coalesce(sum(state <> 'queued'), 0) AS heard
+    `SELECT count(*) AS devices, coalesce(sum(state IN ${OPEN}), 0) AS open, coalesce(sum(state <> 'queued'), 0) AS heard,
+       coalesce(sum(state = 'unknown'), 0) AS unknown
      FROM device_action WHERE action_id = ?`,
     actionId,
   );
   return {
     devices: Number(row?.["devices"]),
     openDevices: Number(row?.["open"]),
+    unknownDevices: Number(row?.["unknown"]),
     devicesHeardOf: Number(row?.["heard"]),
   };
 }

@@ -135,6 +135,22 @@ describe("an action of which nothing is heard", () => {
     expect(await site.devices(id)).toMatchObject([{ state: "unknown", reason }]);
   });
 
+  test("and whose command neither side remembers is known again once all of its devices have told their ends", async () => {
+    const target = { source: "CM1", resourceIds: [FIRST, SECOND].map(Number) };
+    const { id } = await site.request({ target });
+    await site.deliver(bridge);
+    site.clock.advance(60 * 60_000 + 1);
+    await site.store.run("expireCommands", { now: site.clock.now(), graceMs: 0 });
+    await site.maintain();
+    await bridge.progress("command-1", [{ key: FIRST, state: "succeeded" }]);
+    expect(await site.action(id)).toMatchObject({ state: "unknown" });
+    await bridge.progress("command-1", [{ key: SECOND, state: "failed" }]);
+    expect(await site.action(id)).toMatchObject({ state: "completed", reason: null });
+    const [first, second] = await site.devices(id);
+    expect(first).toMatchObject({ state: "succeeded", reason: null });
+    expect(second).toMatchObject({ state: "failed", reason: null });
+  });
+
   test("whose command never left expires with it", async () => {
     const { id } = await site.request();
     site.clock.advance(60 * 60_000 + 1);
