@@ -7,6 +7,7 @@ import {
   isActionEnded,
   judgeSiteAction,
   type SiteActionState,
+  type SiteActionVerdict,
   type SiteCommandKind,
 } from "../core/site-action.ts";
 import { END_WORDS } from "../core/timeline-words.ts";
@@ -44,12 +45,8 @@ export function settleAction(transaction: Transaction, actionId: string, now: nu
     ...devicesOf(transaction, actionId),
   });
   const isWaiting = verdict.state === WAITING;
-  const isUnknown = verdict.state === "unknown" || verdict.openDevices === "unknown";
   const isCleared = row["state"] === "unknown" && verdict.state === "completed";
-  const reason = isCleared
-    ? undefined
-    : (reasonOf(isWaiting ? row["waits_for"] : row["command_error"]) ??
-      (isUnknown ? UNKNOWN_WITHOUT_WORDS : undefined));
+  const reason = isCleared ? undefined : reasonFor(row, verdict);
   if (row["state"] === WAITING && !isWaiting) forgetWait(transaction, actionId);
   if (isCleared) forgetUnknown(transaction, actionId);
   if (verdict.openDevices !== undefined) {
@@ -60,6 +57,13 @@ export function settleAction(transaction: Transaction, actionId: string, now: nu
     if (isWaiting) tellWait(transaction, { actionId, reason, now });
   }
   return isActionEnded(verdict.state);
+}
+
+/** Why an action stands as it does, where there is something to say. */
+function reasonFor(row: Row, { state, openDevices }: SiteActionVerdict): string | undefined {
+  const told = reasonOf(row[state === WAITING ? "waits_for" : "command_error"]);
+  const isUnknown = state === "unknown" || openDevices === "unknown";
+  return told ?? (isUnknown ? UNKNOWN_WITHOUT_WORDS : undefined);
 }
 
 /** Says of each device that is known what its action waits for; the ones of a collection are known once it is taken up. */
