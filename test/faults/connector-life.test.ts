@@ -188,7 +188,7 @@ describe("with a control plane", () => {
     expect((await host.command("enrol", "--token-file", host.path("token"))).exitCode).toBe(0);
     const again = await host.command("enrol", "--token-file", host.path("token"));
     expect(again.stderr).toMatch(/give --replace/);
-    await host.run();
+    const running = await host.run();
     const { connectorId } = await host.json("status");
     await until(async () => (await host.json("status")).link.connected, "the link");
 
@@ -215,12 +215,36 @@ describe("with a control plane", () => {
     expect((await host.command("approve", waiting.id)).exitCode).toBe(0);
     expect(await endOf(admin, waiting.id)).toMatchObject({ state: "succeeded" });
 
+    const denied = await admin.post("/commands", { connectorId, kind: "health.report" }, 201);
+    await until(
+      async () => (await host.json("status")).awaitingApproval.length === 1,
+      "the next command that waits",
+    );
+    expect((await host.command("deny", "another")).exitCode).toBe(1);
+    expect((await host.command("deny", denied.id, "--reason", "not now")).exitCode).toBe(0);
+    expect(await endOf(admin, denied.id)).toMatchObject({
+      state: "refused",
+      error: { code: "approval-denied", message: "not now" },
+    });
+
+    const later = await admin.post("/commands", { connectorId, kind: "health.report" }, 201);
+    await until(
+      async () => (await host.json("status")).awaitingApproval.length === 1,
+      "one more that waits",
+    );
+    expect(await host.end(running, "SIGTERM")).toBe(0);
+    expect((await host.command("deny", later.id)).exitCode).toBe(0);
+    expect((await host.command("deny", later.id)).exitCode).toBe(1);
+    await host.run();
+    expect(await endOf(admin, later.id)).toMatchObject({ state: "refused" });
+
     expect(await eventsOf(host)).toEqual(
       expect.arrayContaining([
         "configuration.applied",
         "command.refused",
         "command.awaiting-approval",
         "command.approved-locally",
+        "command.denied-locally",
         "command.succeeded",
       ]),
     );

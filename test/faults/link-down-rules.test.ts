@@ -118,6 +118,30 @@ describe("guardrails first, then intent, then the effect, then the result", () =
     await expect(connector.link.approve(id)).rejects.toMatchObject({ code: "command-not-open" });
   });
 
+  test("a command that is denied while it waits ends as refused, says why, and never runs", async () => {
+    await using lab = await Lab.start();
+    const judge = async (_command: unknown, approvedAt: number | undefined) =>
+      approvedAt === undefined ? "await-approval" : "run";
+    const connector = await lab.connect({ judge });
+    const id = await lab.cloud.command(lab.connectorId, "health.report");
+    await until(() => connector.link.awaitingApproval().length === 1, "the wait");
+    await connector.link.deny(id, "not on a Friday");
+    await ended(lab, id, "refused");
+    const row = await lab.cloud.row("SELECT error FROM command WHERE id = ?", id);
+    expect(JSON.parse(String(row?.["error"]))).toEqual({
+      code: "approval-denied",
+      message: "not on a Friday",
+    });
+    for (const decide of [
+      () => connector.link.deny(id, "again"),
+      () => connector.link.approve(id),
+    ]) {
+      await expect(decide()).rejects.toMatchObject({ code: "command-not-open" });
+    }
+    expect(connector.link.awaitingApproval()).toEqual([]);
+    expect(connector.record.ran).toEqual([]);
+  });
+
   test("what a command waits for is told, and again on the next connection, until it runs", async () => {
     await using lab = await Lab.start();
     await using cloud = await FakeCloud.start(lab);

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { systemClock } from "../clock.ts";
 import { ConnectorError } from "../errors.ts";
 import type { Service } from "../link/messages.ts";
-import { openStore } from "../store/store.ts";
+import { openStore, type Store } from "../store/store.ts";
 import type { Operations } from "../store/transaction.ts";
 import type { StorePlace } from "../store/worker-messages.ts";
 import { eraseRecorded } from "./audit-erasure.ts";
@@ -16,7 +16,11 @@ import {
   EXIT_OK,
   UsageError,
 } from "./command.ts";
-import type { ConnectorStatus, WaitingCommand } from "./connector-control.ts";
+import {
+  type ConnectorStatus,
+  MAX_DENIAL_LENGTH,
+  type WaitingCommand,
+} from "./connector-control.ts";
 import type { ConnectorOperations } from "./connector-operations.ts";
 import { askRunningService } from "./control-socket.ts";
 import { loadIdentity } from "./identity.ts";
@@ -34,6 +38,8 @@ type AnyDefinition<Local, Desired, Rules, Ops extends Operations> = ServiceDefin
   Rules,
   Ops
 >;
+
+const DENIED = "a second person on the connector's host refused it";
 
 /** `status`: what a running connector says of itself. */
 export function statusCommand<Local, Desired, Rules, Ops extends Operations>(
@@ -92,8 +98,48 @@ export function approveCommand<Local, Desired, Rules, Ops extends Operations>(
       const [id] = call.positionals;
       if (id === undefined) return await listWaiting(folder);
       const answered = await askRunningService(folder.controlSocket, "approve", { id });
-      if (answered === undefined) await approveStopped(definition, placesOf(definition, call), id);
+      if (answered === undefined) {
+        const audit = { event: "command.approved-locally", payload: { id } };
+        const places = placesOf(definition, call);
+        await decideStopped(definition, places, audit, (store, now) =>
+          store.run("approveCommand", { id, now }),
+        );
+      }
       return { text: `Approved ${id}.`, value: { id } };
+    },
+  };
+}
+
+/** `deny`: ends a command that waits for a second person on this host. */
+export function denyCommand<Local, Desired, Rules, Ops extends Operations>(
+  definition: AnyDefinition<Local, Desired, Rules, Ops>,
+): CliLeaf {
+  return {
+    name: "deny",
+    summary: "refuse a command that waits for a second person; whoever asked for it reads why",
+    options: {
+      config: CONFIG_OPTION,
+      reason: { type: "string", valueName: "TEXT", summary: "why", default: DENIED },
+    },
+    positionals: [{ name: "id", summary: "the command's id, as `approve` lists it" }],
+    async run(call) {
+      const [id = ""] = call.positionals;
+      const reason = call.text("reason") ?? DENIED;
+      if (reason.length < 1 || reason.length > MAX_DENIAL_LENGTH) {
+        throw new UsageError(`--reason has to have 1 to ${MAX_DENIAL_LENGTH} characters`);
+      }
+      const answered = await askRunningService(folderOf(call).controlSocket, "deny", {
+        id,
+        reason,
+      });
+      if (answered === undefined) {
+        const audit = { event: "command.denied-locally", payload: { id, reason } };
+        const places = placesOf(definition, call);
+        await decideStopped(definition, places, audit, (store, now) =>
+          store.run("denyCommand", { id, now, reason }),
+        );
+      }
+      return { text: `Denied ${id}.`, value: { id, reason } };
     },
   };
 }
@@ -109,11 +155,12 @@ async function listWaiting(folder: StateFolder): Promise<CliAnswer> {
   return { text, value: { awaitingApproval: waiting } };
 }
 
-/** While the service is stopped the approval is stored, and counts when it runs again. */
-async function approveStopped<Local, Desired, Rules, Ops extends Operations>(
+/** While the service is stopped a decision is stored, and counts when it runs again. */
+async function decideStopped<Local, Desired, Rules, Ops extends Operations>(
   definition: AnyDefinition<Local, Desired, Rules, Ops>,
   { folder, place }: Places,
-  id: string,
+  audit: { readonly event: string; readonly payload: Readonly<Record<string, unknown>> },
+  decide: (store: Store<ConnectorOperations>, now: number) => Promise<void>,
 ): Promise<void> {
   using _held = holdStateFolder(folder);
   await using store = await openStore<ConnectorOperations>({
@@ -121,12 +168,8 @@ async function approveStopped<Local, Desired, Rules, Ops extends Operations>(
     module: definition.storeModule,
   });
   const now = systemClock.now();
-  await store.run("approveCommand", { id, now });
-  await store.run("recordAudit", {
-    at: now,
-    event: "command.approved-locally",
-    payload: { id },
-  });
+  await decide(store, now);
+  await store.run("recordAudit", { at: now, ...audit });
 }
 
 /** `audit verify` and `audit erase`. */

@@ -1,7 +1,7 @@
 import type { Operations } from "../store/transaction.ts";
 import { type CliLeaf, EXIT_FAILED, runCommandLine } from "./command.ts";
 import { checkCommand } from "./command-check.ts";
-import { approveCommand, auditCommand, statusCommand } from "./command-control.ts";
+import { approveCommand, auditCommand, denyCommand, statusCommand } from "./command-control.ts";
 import { enrolCommand, trustCommand } from "./command-enrol.ts";
 import { startConnector } from "./connector.ts";
 import { rememberFile } from "./file-as-read.ts";
@@ -13,7 +13,7 @@ import type { ServiceDefinition } from "./service-definition.ts";
 import { SUITE_VERSION } from "./version.ts";
 
 /**
- * The whole command line of a service: `enrol`, `run`, `check`, `status`, `approve`, `trust`, `audit`, `completion` and
+ * The whole command line of a service: `enrol`, `run`, `check`, `status`, `approve`, `deny`, `trust`, `audit`, `completion` and
  * the service's own commands. `argv` is the process's. Never throws.
  *
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage.
@@ -32,6 +32,7 @@ export async function runService<Local, Desired, Rules, Ops extends Operations>(
       checkCommand(definition),
       statusCommand(definition),
       approveCommand(definition),
+      denyCommand(definition),
       trustCommand(definition),
       auditCommand(definition),
       ...(definition.commands ?? []),

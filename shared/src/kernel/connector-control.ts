@@ -27,7 +27,7 @@ export interface ConnectorStatus {
   readonly awaitingApproval: readonly WaitingCommand[];
 }
 
-/** A command that waits for `approve`. */
+/** A command that waits for `approve` or `deny`. */
 export interface WaitingCommand {
   readonly id: string;
   readonly kind: string;
@@ -38,15 +38,18 @@ export interface WaitingCommand {
 
 const eraseArgument = z.object({ before: z.number() });
 const approveArgument = z.object({ id: z.string().min(1).max(128) });
+/** Why somebody says no; who asked reads it. */
+export const MAX_DENIAL_LENGTH = 500;
+const denyArgument = approveArgument.extend({ reason: z.string().min(1).max(MAX_DENIAL_LENGTH) });
 
-/** What the control socket of a running connector answers: `status`, `awaiting`, `approve`, `verify-audit`, `erase-audit`. */
+/** What the control socket of a running connector answers: `status`, `awaiting`, `approve`, `deny`, `verify-audit`, `erase-audit`. */
 export function connectorControl(of: {
   readonly store: Store<ConnectorOperations>;
   readonly trust: Trust;
   readonly connectorId: string;
   readonly link: ConnectorLink | undefined;
   readonly status: () => Promise<Omit<ConnectorStatus, "awaitingApproval" | "link">>;
-  readonly recordApproval: (id: string) => Promise<void>;
+  readonly record: (event: string, payload: Readonly<Record<string, unknown>>) => Promise<void>;
 }): ControlHandlers {
   const { store, trust, connectorId, link } = of;
   return {
@@ -58,11 +61,14 @@ export function connectorControl(of: {
     awaiting: async () => waiting(link),
     async approve(argument) {
       const { id } = approveArgument.parse(argument);
-      if (link === undefined) {
-        throw new ConnectorError("command-not-open", "a standalone connector has no commands");
-      }
-      await link.approve(id);
-      await of.recordApproval(id);
+      await linkOf(link).approve(id);
+      await of.record("command.approved-locally", { id });
+      return { id };
+    },
+    async deny(argument) {
+      const { id, reason } = denyArgument.parse(argument);
+      await linkOf(link).deny(id, reason);
+      await of.record("command.denied-locally", { id, reason });
       return { id };
     },
     async "erase-audit"(argument) {
@@ -71,6 +77,11 @@ export function connectorControl(of: {
     },
     "verify-audit": () => verifyAudit(store, trust.ever(), connectorId),
   };
+}
+
+function linkOf(link: ConnectorLink | undefined): ConnectorLink {
+  if (link !== undefined) return link;
+  throw new ConnectorError("command-not-open", "a standalone connector has no commands");
 }
 
 function waiting(link: ConnectorLink | undefined): WaitingCommand[] {

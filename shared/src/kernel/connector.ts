@@ -164,7 +164,7 @@ class Connector<Local, Desired, Rules, Ops extends Operations> {
       connectorId,
       link: this.#link,
       status: () => this.#status(healthUrl),
-      recordApproval: (id) => this.#audit("command.approved-locally", { id }),
+      record: (event, payload) => this.#audit(event, payload),
     });
     const all = { ...controls, ...control };
     resources.use(await serveControlSocket(folder.controlSocket, all, log));

@@ -72,6 +72,8 @@ export interface ConnectorLink extends AsyncDisposable {
   tell(message: LeaseWanted): boolean;
   /** Lets a command run that waits for a local approval. Throws RefusalError `command-not-open`. */
   approve(id: string): Promise<void>;
+  /** Ends a command that waits for a local approval as refused, for this reason. Throws RefusalError `command-not-open`. */
+  deny(id: string, reason: string): Promise<void>;
   awaitingApproval(): readonly SignedCommand[];
   /** Bytes of batches on their way, and measured goodput. */
   figures(): { readonly bytesInFlight: number; readonly bytesPerSecond: number };
@@ -208,6 +210,10 @@ class Link implements ConnectorLink {
 
   approve(id: string): Promise<void> {
     return this.#downLane.approve(id);
+  }
+
+  deny(id: string, reason: string): Promise<void> {
+    return this.#downLane.deny(id, reason);
   }
 
   awaitingApproval(): readonly SignedCommand[] {

@@ -193,16 +193,25 @@ export class DownLane implements AsyncDisposable {
   /** Lets a command run that waits for a local approval. Throws RefusalError `command-not-open`. */
   async approve(id: string): Promise<void> {
     const now = this.#options.clock.now();
-    if (!this.#queue.isAwaitingApproval(id)) {
-      throw new RefusalError(
-        "command-not-open",
-        "approve",
-        `no command ${id} waits for an approval`,
-      );
-    }
+    this.#checkAwaits(id, "approve");
     await this.#options.store.run("approveCommand", { id, now });
     this.#queue.approve(id, now);
     this.#pump();
+  }
+
+  /** Ends a command that waits for a local approval as refused. Throws RefusalError `command-not-open`. */
+  async deny(id: string, reason: string): Promise<void> {
+    this.#checkAwaits(id, "deny");
+    await this.#options.store.run("denyCommand", { id, reason, now: this.#options.clock.now() });
+    this.#queue.drop(id);
+    this.#connection?.progress(id, "refused");
+    this.#options.onReported();
+    this.#pump();
+  }
+
+  #checkAwaits(id: string, rule: string): void {
+    if (this.#queue.isAwaitingApproval(id)) return;
+    throw new RefusalError("command-not-open", rule, `no command ${id} waits for an approval`);
   }
 
   /** Commands that wait for a local approval. */

@@ -261,6 +261,21 @@ function approveCommand(
   throw new RefusalError("command-not-open", "approve", `no command ${id} waits for an approval`);
 }
 
+/** Ends a command that has not begun because somebody on the host says no. Throws RefusalError `command-not-open`. */
+function denyCommand(
+  transaction: Transaction,
+  { id, now, reason }: { readonly id: string; readonly now: number; readonly reason: string },
+): void {
+  const row = transaction.get("SELECT state FROM command_inbox WHERE id = ?", id);
+  if (row?.["state"] !== "accepted") {
+    throw new RefusalError("command-not-open", "deny", `no command ${id} waits for an approval`);
+  }
+  endCommand(transaction, id, "refused", {
+    now,
+    error: { code: "approval-denied", message: reason },
+  });
+}
+
 /** In a new epoch nobody knows what a command in flight has done since the backup: it is never run again. */
 export function forgetInFlight(
   transaction: Transaction,
@@ -302,4 +317,5 @@ export const inboxOperations = {
   finishCommand,
   openCommands,
   approveCommand,
+  denyCommand,
 };
