@@ -240,6 +240,33 @@ test("who is deleted is in no group, soon after; who is disabled, renamed or mad
   kept = sink;
 });
 
+test("contacts that are renamed, however many, are no containers", async (context) => {
+  const lab = await theLab(context);
+  const people = `OU=People,${lab.domain.baseDn}`;
+  const names = Array.from({ length: 21 }, (_, at) => `Contact-${at}`);
+  const attributes = { objectClass: "contact" };
+  await lab.domain.add(names.map((name) => ({ relativeDn: `CN=${name},OU=People`, attributes })));
+  const made = rememberingSink(kept);
+  await rounds(settingsOf(lab), made);
+  for (const name of names) {
+    await lab.admin.modifyDN(`CN=${name},${people}`, `CN=New-${name},${people}`);
+  }
+  const sink = rememberingSink(made);
+  const { searches } = lab.watch;
+  await rounds(settingsOf(lab), sink, { count: 2 });
+  expect([sink.scans, sink.rounds]).toEqual([[], []]);
+  expect(lab.watch.searches - searches).toBeLessThan(10);
+  kept = sink;
+});
+
+test("groups that are not read any more are not read after a deletion of before", async (context) => {
+  const sink = rememberingSink(kept);
+  sink.cursors.set("groups-stale", String(Date.now() - DAY_MS));
+  const settings = { ...settingsOf(await theLab(context)), kinds: ["device", "user"] as const };
+  await rounds(settings, sink);
+  expect([sink.scans, sink.rounds]).toEqual([[], []]);
+});
+
 test("what is below a container that is moved has its new name", async (context) => {
   const lab = await theLab(context);
   const { baseDn } = lab.domain;

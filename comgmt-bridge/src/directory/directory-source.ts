@@ -153,7 +153,8 @@ export class DirectorySource implements InventorySource {
     signal: AbortSignal,
   ): Promise<void> {
     const staleSince = await sink.cursor(GROUPS_STALE);
-    if (!staleSince) return;
+    // It may be of before a restart, when groups were still read.
+    if (!staleSince || !this.#settings.kinds.includes("group")) return;
     const age = this.#parts.clock.now() - Number(staleSince);
     if (age >= 0 && age < this.#settings.groupsAfterDeletionMs) return;
     await this.#readKind(domain, "group", sink, signal);
@@ -251,7 +252,7 @@ export class DirectorySource implements InventorySource {
         await sink.applyChanges(kind, { facets: facetsOf(kind), records });
       }
     }
-    await this.#readBelow(domain, renamed, sink, signal);
+    await this.#readBelow(domain, await domain.containersAmong([...renamed]), sink, signal);
     if (gone.length > 0) await this.#noteStaleGroups(sink);
   }
 
@@ -263,11 +264,11 @@ export class DirectorySource implements InventorySource {
   /** What is below a container that was renamed or moved has another name, and no change of its own. */
   async #readBelow(
     domain: DomainReader,
-    containers: ReadonlySet<string>,
+    containers: readonly string[],
     sink: InventorySink,
     signal: AbortSignal,
   ): Promise<void> {
-    if (containers.size > MAX_MOVED) await sink.keepCursor(FULL_READ, "");
+    if (containers.length > MAX_MOVED) await sink.keepCursor(FULL_READ, "");
     else {
       for (const below of containers) {
         for (const kind of this.#settings.kinds) {

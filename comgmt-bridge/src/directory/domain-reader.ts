@@ -125,6 +125,33 @@ export class DomainReader implements AsyncDisposable {
   /** The objects of these GUIDs that are of this kind. */
   async byKeys(kind: DomainKind, keys: readonly string[]): Promise<ReadRecord[]> {
     const records: ReadRecord[] = [];
+    for await (const entries of this.#found(keys, KINDS[kind].filter, this.#options(kind))) {
+      records.push(...(await this.#records(kind, entries)));
+    }
+    return records;
+  }
+
+  /** Which of these GUIDs are containers. */
+  async containersAmong(keys: readonly string[]): Promise<string[]> {
+    const options: SearchOptions = {
+      scope: "sub",
+      attributes: ["objectGUID"],
+      explicitBufferAttributes: BINARY_ATTRIBUTES,
+      timeLimit: this.#timeLimit,
+    };
+    const containers: string[] = [];
+    for await (const entries of this.#found(keys, CONTAINERS, options)) {
+      containers.push(...entries.map(keyOf));
+    }
+    return containers;
+  }
+
+  /** The objects of these GUIDs that a filter takes, some at a time. */
+  async *#found(
+    keys: readonly string[],
+    wanted: string,
+    options: SearchOptions,
+  ): AsyncGenerator<readonly Entry[]> {
     for (let at = 0; at < keys.length; at += GUIDS_AT_ONCE) {
       const values = keys.slice(at, at + GUIDS_AT_ONCE).map(guidBytes);
       const filters = values
@@ -132,18 +159,17 @@ export class DomainReader implements AsyncDisposable {
         .map((value) => new EqualityFilter({ attribute: "objectGUID", value }));
       if (filters.length === 0) continue;
       const filter = new AndFilter({
-        filters: [FilterParser.parseString(KINDS[kind].filter), new OrFilter({ filters })],
+        filters: [FilterParser.parseString(wanted), new OrFilter({ filters })],
       });
       const { searchEntries } = await this.#asked(() =>
         this.#client.search(
           this.#settings.baseDn,
-          { ...this.#options(kind), filter, paged: { pageSize: GUIDS_AT_ONCE } },
+          { ...options, filter, paged: { pageSize: GUIDS_AT_ONCE } },
           [new ExtendedDnControl()],
         ),
       );
-      records.push(...(await this.#records(kind, searchEntries)));
+      yield searchEntries;
     }
-    return records;
   }
 
   /** One question of DirSync's, without waiting for where it stands. */
@@ -290,12 +316,13 @@ const PASSING: readonly number[] = [
 ];
 /** What makes the controller say where it stands, and nothing else. */
 const NOTHING = "(&(objectClass=domainDNS)(cn=nothing is called this))";
+const CONTAINERS = "(|(objectClass=organizationalUnit)(objectClass=container))";
 /**
  * Deleted objects keep objectClass and lose objectCategory; containers are watched for what moves with them, and what is not read
  * and may be in groups for its end.
  */
 const CHANGED_FILTER =
-  "(|(objectClass=user)(objectClass=group)(objectClass=organizationalUnit)(objectClass=container)" +
+  `(|(objectClass=user)(objectClass=group)${CONTAINERS}` +
   "(objectClass=contact)(objectClass=foreignSecurityPrincipal))";
 const CHANGE_ATTRIBUTES: string[] = [
   ...new Set([
