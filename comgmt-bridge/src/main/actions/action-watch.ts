@@ -81,7 +81,7 @@ export class ActionWatch implements Disposable {
       if (kernel.signal.aborted || this.#stop.signal.aborted) break;
       // A command is at it, and may take its time.
       if (locks.isHeld(id)) continue;
-      if (kernel.clock.now() < (this.#looks.get(id)?.at ?? 0)) continue;
+      if (!isDue(this.#looks.get(id), kernel.clock.now())) continue;
       const hasMoved = await locks.hold(id, () => this.#lookAt(id));
       this.#plan(id, hasMoved);
     }
@@ -128,8 +128,14 @@ export class ActionWatch implements Disposable {
   async #prune(): Promise<void> {
     const { clock, store } = this.#parts.kernel;
     const now = clock.now();
-    if (now - this.#prunedAt < PRUNE_EVERY_MS) return;
+    const passedMs = now - this.#prunedAt;
+    if (passedMs >= 0 && passedMs < PRUNE_EVERY_MS) return;
     this.#prunedAt = now;
     await store.run("pruneActions", { now });
   }
+}
+
+/** Also where the clock was set back: nothing waits until it has caught up. */
+function isDue(look: Look | undefined, now: number): boolean {
+  return look === undefined || now >= look.at || look.at - now > look.everyMs;
 }

@@ -43,6 +43,17 @@ describe("a notification", () => {
     await until(() => it.kernel.figures.get("site-actions-open")?.() === 0, "the figure");
   });
 
+  test("is looked at also when the clock was set back", async () => {
+    await using it = await startActingBridge();
+    await it.run("site.notify", POLICY);
+    it.site.fault({ method: "GET", path: "", fault: { kind: "cut", when: "before" } });
+    await it.look();
+    expect((await it.states()).get(FIRST)?.state).toBe("sent");
+    it.clock.advance(-HOUR_MS);
+    await it.look(0);
+    expect((await it.states()).get(FIRST)?.state).toBe("succeeded");
+  });
+
   test("of every kind has a type that the site knows", async () => {
     await using it = await startActingBridge({
       actions: { notifications: NOTIFICATIONS.filter((each) => each !== "restart") },
