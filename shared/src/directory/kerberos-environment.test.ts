@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
@@ -71,6 +71,20 @@ describe("a keytab that does not fit the account", () => {
     writeFileSync(file, bytes);
     useKeytab(file, folder.path);
     expect(keytabWords(ISTHMUS).fault).toMatch(words);
+  });
+
+  test("is not read where it is too large for one, or no file at all", () => {
+    using folder = temporaryFolder();
+    const file = join(folder.path, "a.keytab");
+    writeFileSync(file, "");
+    // More than a buffer may have, and without a block on the disk.
+    truncateSync(file, 5 * 2 ** 30);
+    useKeytab(file, folder.path);
+    expect(keytabWords(ISTHMUS).fault).toBe(
+      `${file}: This is no keytab: more than 1048576 bytes; make it anew`,
+    );
+    process.env["KRB5_CLIENT_KTNAME"] = `FILE:${folder.path}`;
+    expect(keytabWords(ISTHMUS).fault).toContain("no file: name the keytab itself");
   });
 
   test("by its number may be seen at the domain alone, so that is named", () => {

@@ -1,7 +1,7 @@
-import { accessSync, constants, readFileSync, rmSync } from "node:fs";
+import { accessSync, constants, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ConnectorError, ProtocolError } from "../errors.ts";
-import { type KeytabKey, parseKeytab } from "./keytab.ts";
+import { type KeytabKey, MAX_KEYTAB_BYTES, parseKeytab } from "./keytab.ts";
 import { keysFault, keysRemedy } from "./keytab-words.ts";
 
 /** The Kerberos library reads both once; two keytabs in one process it could not tell apart. */
@@ -67,6 +67,12 @@ export function keytabWords(principal: string | undefined): {
 
 function keysIn(file: string): readonly KeytabKey[] | string {
   try {
+    const stat = statSync(file);
+    if (!stat.isFile()) return `${file}: This is no keytab, and no file: name the keytab itself`;
+    // Looked at before it is read: whatever somebody names by mistake is not taken into memory.
+    if (stat.size > MAX_KEYTAB_BYTES) {
+      return `${file}: This is no keytab: more than ${MAX_KEYTAB_BYTES} bytes; make it anew`;
+    }
     return parseKeytab(readFileSync(file));
   } catch (error) {
     if (error instanceof ProtocolError) return `${file}: ${error.message}; make it anew`;
