@@ -1,3 +1,4 @@
+import { RANGE_KEYS } from "@isthmus/comgmt-bridge/core/key-ranges";
 import { until } from "@isthmus/shared/testing/until";
 import { describe, expect, test } from "vitest";
 import { FIRST, nameOf, SyncedSite } from "./synced-site.ts";
@@ -181,6 +182,29 @@ test.each([
     await synced.untilTold(FIRST + 1, (device) => device === undefined);
   },
 );
+
+test("pages that hang for the whole of a large site are not waited for range by range", async () => {
+  const ranges = 16;
+  const site = { devices: ranges * RANGE_KEYS, onlineShare: 1 };
+  await using synced = await SyncedSite.start({ ...options, site, inventoryClasses: [] });
+  // One device in each range will do.
+  for (let at = 0; at < site.devices; at += 1) {
+    if (at % RANGE_KEYS > 0) synced.site.change({ kind: "remove", resourceId: FIRST + at });
+  }
+  synced.run();
+  await synced.untilScans(1);
+  const path = "v1.0/Device\\?.*filter";
+  const mend = synced.site.fault({ path, fault: HANG, times: "always" });
+  await until(() => isLeftOut(synced, "Device"), "the class to be named", 60_000);
+  const before = synced.site.requests().length;
+  const ofOthers = await synced.scans("boundary-group");
+  await synced.untilScans(ofOthers + 1, "boundary-group");
+  const since = synced.site.requests().slice(before);
+  const asked = since.filter((each) => new RegExp(path).test(each.path));
+  const filters = new Set(asked.map((each) => each.path));
+  expect(filters.size).toBeLessThan(ranges / 2);
+  mend();
+});
 
 test("a list that hangs keeps nothing else from being read", async () => {
   await using synced = await SyncedSite.start(options);
