@@ -24,6 +24,22 @@ const vpn = z.strictObject({
     .optional(),
 });
 
+/** From least to most. */
+const rank = (detail: z.infer<typeof accessLogDetail>) => accessLogDetail.options.indexOf(detail);
+const accessLog = z
+  .strictObject({
+    mostDetail: accessLogDetail.optional(),
+    /** Left out, a cloud may have less written, down to pseudonyms. */
+    leastDetail: accessLogDetail.optional(),
+  })
+  .refine(
+    ({ leastDetail: least, mostDetail: most }) => !least || rank(least) <= rank(most ?? "standard"),
+    {
+      message: "is more than mostDetail, which is standard unless given",
+      path: ["leastDetail"],
+    },
+  );
+
 /**
  * The gateway's section of the guardrails file: what no desired configuration can exceed. What is left out is not
  * bounded beyond the default-deny list, but for logins to the VPN.
@@ -36,7 +52,7 @@ export const guardrails = z.strictObject({
   /** Most that the hard age of revocation knowledge may come to. */
   maximumRevocationAgeMinutes: z.number().int().min(1).optional(),
   /** The access log; left out, a cloud has it say who, and not where to. */
-  accessLog: z.strictObject({ mostDetail: accessLogDetail }).optional(),
+  accessLog: accessLog.optional(),
   vpn: vpn.optional(),
 });
 export type Guardrails = z.infer<typeof guardrails>;

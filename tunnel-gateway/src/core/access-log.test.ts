@@ -115,20 +115,25 @@ describe("the access log", () => {
   });
 
   test("says who where nobody asks, and less where the host allows less", () => {
-    expect(detailOf(undefined, undefined)).toBe("standard");
-    expect(detailOf(undefined, "full")).toBe("standard");
-    expect(detailOf(undefined, "pseudonymous")).toBe("pseudonymous");
-    expect(detailOf("full", "full")).toBe("full");
-    expect(() => refuseDetail(undefined, "pseudonymous")).not.toThrow();
+    expect(detailOf(undefined, {})).toBe("standard");
+    expect(detailOf(undefined, { most: "full" })).toBe("standard");
+    expect(detailOf(undefined, { most: "pseudonymous" })).toBe("pseudonymous");
+    expect(detailOf(undefined, { least: "full", most: "full" })).toBe("full");
+    expect(detailOf(undefined, { least: "pseudonymous" })).toBe("standard");
+    expect(detailOf("full", { most: "full" })).toBe("full");
+    expect(() => refuseDetail(undefined, { least: "full", most: "pseudonymous" })).not.toThrow();
   });
 
   test("says no more than the host allows", () => {
     const refused = (wanted: AccessLogDetail, most: AccessLogDetail | undefined) =>
-      thrownCode(() => refuseDetail(wanted, most));
+      thrownCode(() => refuseDetail(wanted, { most }));
     expect(refused("full", "standard")).toBe("guardrail-exceeded");
     expect(refused("standard", "pseudonymous")).toBe("guardrail-exceeded");
-    expect(() => refuseDetail("standard", "standard")).not.toThrow();
-    expect(() => refuseDetail("pseudonymous", "full")).not.toThrow();
-    expect(() => refuseDetail("full", undefined)).not.toThrow();
+    expect(() => refuseDetail("standard", { least: "standard", most: "standard" })).not.toThrow();
+    expect(() => refuseDetail("pseudonymous", { most: "full" })).not.toThrow();
+    expect(() => refuseDetail("full", {})).not.toThrow();
+    expect(thrownCode(() => refuseDetail("pseudonymous", { least: "standard" }))).toBe(
+      "guardrail-exceeded",
+    );
   });
 });

@@ -86,28 +86,41 @@ function wordless(error: Error): Fields {
   return { type, ...(typeof code === "string" && { code }), stack: frames.join("\n") };
 }
 
-/** What is written where a configuration says nothing of it: who, or less where the host says so. */
+/** What the host allows and wants; undefined where it does not care. */
+export interface DetailBounds {
+  readonly least?: AccessLogDetail | undefined;
+  readonly most?: AccessLogDetail | undefined;
+}
+
+/** What is written where a configuration says nothing of it: who, or what is nearest to it within the host's bounds. */
 export function detailOf(
   wanted: AccessLogDetail | undefined,
-  most: AccessLogDetail | undefined,
+  { least, most }: DetailBounds,
 ): AccessLogDetail {
-  return wanted ?? (most !== undefined && isMore("standard", most) ? most : "standard");
+  if (wanted !== undefined) return wanted;
+  if (least !== undefined && isMore(least, "standard")) return least;
+  return most !== undefined && isMore("standard", most) ? most : "standard";
 }
 
 const isMore = (one: AccessLogDetail, than: AccessLogDetail) =>
   DETAILS.indexOf(one) > DETAILS.indexOf(than);
 
-/** Throws `RefusalError` `guardrail-exceeded` where a configuration would have more written than the host allows. */
+/** Throws `RefusalError` `guardrail-exceeded` where a configuration would have more written than the host allows, or less than it wants. */
 export function refuseDetail(
   wanted: AccessLogDetail | undefined,
-  most: AccessLogDetail | undefined,
+  { least, most }: DetailBounds,
 ): void {
-  if (wanted === undefined || most === undefined || !isMore(wanted, most)) return;
-  const message = `accessLog.detail is ${wanted}, the guardrails allow ${most} at most: set accessLog.mostDetail in the guardrails on the host`;
-  throw new RefusalError(
+  if (wanted === undefined) return;
+  if (most !== undefined && isMore(wanted, most)) throw exceeded(wanted, "mostDetail", most);
+  if (least !== undefined && isMore(least, wanted)) throw exceeded(wanted, "leastDetail", least);
+}
+
+function exceeded(wanted: AccessLogDetail, key: "leastDetail" | "mostDetail", of: AccessLogDetail) {
+  const bound = key === "mostDetail" ? `allow ${of} at most` : `want ${of} at least`;
+  return new RefusalError(
     "guardrail-exceeded",
-    "guardrails.tunnel-gateway.accessLog.mostDetail",
-    message,
+    `guardrails.tunnel-gateway.accessLog.${key}`,
+    `accessLog.detail is ${wanted}, the guardrails ${bound}: set accessLog.${key} in the guardrails on the host`,
   );
 }
 

@@ -1,6 +1,6 @@
 import { ConfigurationError, RefusalError } from "@isthmus/shared/errors";
 import type { AccessRules } from "./access.ts";
-import { type AccessLogDetail, refuseDetail } from "./access-log.ts";
+import { type AccessLogDetail, type DetailBounds, refuseDetail } from "./access-log.ts";
 import { type DestinationBound, type DestinationSet, isWithinBound } from "./destination.ts";
 import type { Exception } from "./egress.ts";
 import { type Cidr, parseCidr } from "./ip-address.ts";
@@ -39,8 +39,8 @@ export interface RuleBounds {
   readonly destinations: DestinationBound;
   readonly maximumDeviceAgeMinutes?: number | undefined;
   readonly maximumRevocationAgeMinutes?: number | undefined;
-  /** Most that the access log may say; not bounded where undefined. */
-  readonly accessLogDetail?: AccessLogDetail | undefined;
+  /** How much the access log may say; not bounded where undefined. */
+  readonly accessLogDetail?: DetailBounds | undefined;
   /** What the local configuration has for the VPN; undefined where it has none, and then no group of it is in force. */
   readonly vpn?: VpnFacilities | undefined;
   /** What the guardrails say of its logins; not bounded where undefined. */
@@ -181,7 +181,7 @@ function refuseExcess(
   if (document.revocation.hardAgeMinutes > (bounds.maximumRevocationAgeMinutes ?? Infinity)) {
     throw refusal("maximumRevocationAgeMinutes", "revocations would count longer than allowed");
   }
-  if (document.accessLog) refuseDetail(document.accessLog.detail, bounds.accessLogDetail);
+  if (document.accessLog) refuseDetail(document.accessLog.detail, bounds.accessLogDetail ?? {});
   // Without a VPN of its own the host lets nobody in by these groups.
   if (document.vpn && bounds.vpn) refuseVpnExcess(document.vpn, bounds.vpnLogins ?? {});
 }

@@ -2,7 +2,7 @@ import { rejectedCode } from "@isthmus/shared/testing/thrown-code";
 import { until } from "@isthmus/shared/testing/until";
 import { writtenLog } from "@isthmus/shared/testing/written-log";
 import { expect, test } from "vitest";
-import type { Guardrails } from "../config/guardrails.ts";
+import { type Guardrails, guardrails } from "../config/guardrails.ts";
 import {
   connectThrough,
   echo,
@@ -18,10 +18,13 @@ const DEVICE = "laptop-of-ada";
 const authority = await makeDeviceAuthority();
 const identity = await issueTo(authority, [deviceUri(DEVICE)]);
 
-async function logged(mostDetail?: NonNullable<Guardrails["accessLog"]>["mostDetail"]) {
+async function logged(accessLog?: NonNullable<Guardrails["accessLog"]>) {
   const { log, lines } = writtenLog();
-  const guardrails = mostDetail && { accessLog: { mostDetail } };
-  const gateway = await startGateway({ authority, log, ...(guardrails ? { guardrails } : {}) });
+  const gateway = await startGateway({
+    authority,
+    log,
+    ...(accessLog && { guardrails: { accessLog } }),
+  });
   return { gateway, relayed: () => lines.filter((line) => line.includes('"relay.')) };
 }
 
@@ -32,7 +35,7 @@ async function visit(gateway: GatewayUnderTest, destination: string): Promise<nu
 }
 
 test("a host that allows pseudonyms alone has nobody named, from before the first configuration on", async () => {
-  const { gateway, relayed } = await logged("pseudonymous");
+  const { gateway, relayed } = await logged({ mostDetail: "pseudonymous" });
   await using _gateway = gateway;
   await using target = await startTarget(echo);
   expect(await visit(gateway, `target.test:${target.port}`)).toBe(403);
@@ -59,6 +62,17 @@ test("nobody is named before the first configuration, which may want less than t
   expect(named).toEqual([false, false, true]);
 });
 
+test("a host that wants names has them written, whatever a cloud says and before it has said anything", async () => {
+  const { gateway, relayed } = await logged({ leastDetail: "standard" });
+  await using _gateway = gateway;
+  expect(await visit(gateway, "target.test:443")).toBe(403);
+  const accessLog = { detail: "pseudonymous" as const };
+  expect(await rejectedCode(() => gateway.configure({ accessLog }))).toBe("guardrail-exceeded");
+  await gateway.configure({});
+  expect(await visit(gateway, "target.test:443")).toBe(403);
+  expect(relayed().map((line) => line.includes(DEVICE))).toEqual([true, true]);
+});
+
 test("a cloud has who written and the rule that allowed it, and cannot have where to without the host", async () => {
   const { gateway, relayed } = await logged();
   await using _gateway = gateway;
@@ -78,7 +92,7 @@ test("a cloud has who written and the rule that allowed it, and cannot have wher
 });
 
 test("where to is written where both host and configuration say so", async () => {
-  const { gateway, relayed } = await logged("full");
+  const { gateway, relayed } = await logged({ mostDetail: "full" });
   await using _gateway = gateway;
   await using target = await startTarget(echo);
   const accessLog = { detail: "full" as const };
@@ -88,4 +102,12 @@ test("where to is written where both host and configuration say so", async () =>
   for (const line of relayed()) {
     expect(JSON.parse(line)).toMatchObject({ destination: `target.test:${target.port}` });
   }
+});
+
+test("a least level above the most is no guardrail", () => {
+  const faults = (accessLog: object) => guardrails.safeParse({ accessLog }).error?.message ?? "";
+  expect(faults({ leastDetail: "full" })).toContain("leastDetail");
+  expect(faults({ leastDetail: "standard", mostDetail: "pseudonymous" })).toContain("leastDetail");
+  expect(faults({ leastDetail: "full", mostDetail: "full" })).toBe("");
+  expect(faults({ leastDetail: "standard" })).toBe("");
 });

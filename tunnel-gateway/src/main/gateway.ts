@@ -38,7 +38,7 @@ import { NetworkProbe } from "./network-probe.ts";
 import { type RelayMetrics, relayMetrics } from "./relay-metrics.ts";
 import { cutRecorder } from "./relay-observer.ts";
 import { type RelayParts, relayParts } from "./relay-parts.ts";
-import { mostDetail, ruleBounds } from "./rule-bounds.ts";
+import { detailBounds, ruleBounds } from "./rule-bounds.ts";
 import { deviceStore, revocationStore } from "./stores.ts";
 import { StrangerLog } from "./stranger-log.ts";
 import {
@@ -262,9 +262,10 @@ export class Gateway implements RunningService<DesiredConfiguration> {
 
   /** Before the first configuration, also the one that a start takes up again, nobody knows how little it wants. */
   #detail(): AccessLogDetail {
-    if (!this.#isConfigured) return "pseudonymous";
     const { local, guardrails } = this.#kernel;
-    return detailOf(this.#desired.accessLog.detail, mostDetail(local, guardrails));
+    const bounds = detailBounds(local, guardrails);
+    if (!this.#isConfigured) return bounds.least ?? "pseudonymous";
+    return detailOf(this.#desired.accessLog.detail, bounds);
   }
 
   #makeVpn(material: TlsMaterial, loadEngine: LoadEngine): VpnGateway | undefined {

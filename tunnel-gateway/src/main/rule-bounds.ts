@@ -1,7 +1,7 @@
 import type { CommonConfiguration } from "@isthmus/shared/kernel/common-configuration";
 import type { Guardrails } from "../config/guardrails.ts";
 import type { LocalConfiguration } from "../config/local-configuration.ts";
-import type { AccessLogDetail } from "../core/access-log.ts";
+import type { DetailBounds } from "../core/access-log.ts";
 import type { RuleBounds } from "../core/compile-rules.ts";
 import type { DestinationBound } from "../core/destination.ts";
 import { vpnBounds } from "../core/vpn/vpn-bounds.ts";
@@ -20,13 +20,14 @@ export function ruleBounds(
     destinations,
     maximumDeviceAgeMinutes,
     maximumRevocationAgeMinutes,
-    accessLogDetail: mostDetail(local, guardrails),
+    accessLogDetail: detailBounds(local, guardrails),
     vpn: local.vpn && vpnFacilities(local.vpn),
     vpnLogins: vpnBounds(guardrails.vpn, local.standalone === undefined),
   };
 }
 
-/** A cloud learns nothing by it, but has no say in what the host writes down of its people. Undefined where nothing bounds it. */
-export function mostDetail(local: Local, guardrails: Guardrails): AccessLogDetail | undefined {
-  return guardrails.accessLog?.mostDetail ?? (local.standalone ? undefined : "standard");
+/** A cloud learns nothing by it, but has no say in what the host writes down of its people. */
+export function detailBounds(local: Local, { accessLog }: Guardrails): DetailBounds {
+  const { leastDetail: least, mostDetail } = accessLog ?? {};
+  return { least, most: mostDetail ?? (local.standalone ? undefined : "standard") };
 }
