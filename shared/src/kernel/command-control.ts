@@ -47,7 +47,8 @@ export function statusCommand<Local, Desired, Rules, Ops extends Operations>(
 ): CliLeaf {
   return {
     name: "status",
-    summary: "show the state of the running service; exit code 1 where it is not healthy",
+    summary:
+      "show the state of the running service; exit code 1 where something is unhealthy, or nothing runs",
     options: { config: CONFIG_OPTION },
     async run(call) {
       const file = call.required("config");

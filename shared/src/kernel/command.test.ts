@@ -93,6 +93,8 @@ test.each([
   [[], "prog needs a command; there are: greet, deep, completion"],
   [["deep"], "prog deep needs a command; there are: greet"],
   [["gret"], 'prog has no command "gret"'],
+  [["--name", "A", "greet"], "prog needs a command before --name; there are: greet, deep"],
+  [["deep", "--name=A"], "prog deep needs a command before --name; there are: greet"],
   [["greet"], "prog greet needs --name"],
   [["greet", "--name"], "prog greet: Option '--name <value>' argument missing"],
   [["greet", "--name", "A", "--tone", "hot"], "--tone is hot, expected warm or cold"],

@@ -155,7 +155,7 @@ function findCommand(root: CliGroup, arguments_: readonly string[]): Found {
       command = next;
       path = `${path} ${word}`;
       rest.splice(at, 1);
-    } else if (word === "--json" || word === "--help" || word === "-h") at++;
+    } else if (isGlobalFlag(word)) at++;
     else break;
   }
   return { path, command, rest };
@@ -163,9 +163,19 @@ function findCommand(root: CliGroup, arguments_: readonly string[]): Found {
 
 function missingCommand(path: string, group: CliGroup, rest: readonly string[]): UsageError {
   const names = group.commands.map(({ name }) => name).join(", ");
-  const wrong = rest.find((word) => !word.startsWith("-"));
-  const said = wrong === undefined ? "needs a command" : `has no command ${JSON.stringify(wrong)}`;
-  return new UsageError(`${path} ${said}; there are: ${names}`);
+  const first = rest.find((word) => !isGlobalFlag(word));
+  return new UsageError(`${path} ${saidOf(first)}; there are: ${names}`);
+}
+
+/** An option's value is not taken for a command: nothing here knows yet which options have one. */
+function saidOf(first: string | undefined): string {
+  if (first === undefined) return "needs a command";
+  if (first.startsWith("-")) return `needs a command before ${first.split("=", 1)[0]}`;
+  return `has no command ${JSON.stringify(first)}`;
+}
+
+function isGlobalFlag(word: string): boolean {
+  return word === "--json" || word === "--help" || word === "-h";
 }
 
 function parseCall(

@@ -21,7 +21,8 @@ export async function askVpn<Answer>(
     return await askGateway<Answer>(call, method, argument);
   } catch (error) {
     if (codeOf(error) !== "control-unknown") throw error;
-    const message = "this gateway serves no VPN: see `vpn-data-path` of its status, or add vpn";
+    const message =
+      "this gateway serves no VPN: add `vpn` to its local configuration and restart it; where it is there, see `vpn-data-path` in `status`";
     throw new ConnectorError("vpn-not-served", message, { cause: error });
   }
 }

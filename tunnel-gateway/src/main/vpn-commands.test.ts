@@ -168,6 +168,7 @@ describe("the operator's commands", () => {
     await using operator = await start({ vpn: undefined });
     const { exitCode, printed } = await operator.run("vpn", "sessions");
     expect(exitCode).toBe(1);
+    expect(printed).toContain("add `vpn` to its local configuration");
     expect(printed).toContain("[vpn-not-served]");
   });
 });
