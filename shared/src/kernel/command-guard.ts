@@ -138,6 +138,6 @@ export function payloadOf<Payload>(
 ): Payload {
   const result = handler.payload.safeParse(command.payload);
   if (result.success) return result.data;
-  const faults = faultsOf(result.error, command.payload).slice(0, 5).join("; ");
+  const faults = faultsOf(result.error, command.payload, handler.payload).slice(0, 5).join("; ");
   throw new RefusalError("payload-invalid", `payload.${command.kind}`, faults.slice(0, 1_000));
 }

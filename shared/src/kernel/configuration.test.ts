@@ -69,6 +69,29 @@ test("every fault is reported with its key in one error", () => {
   ]);
 });
 
+test("an unknown key is told with the key that was probably meant, unless that is there", () => {
+  using folder = temporaryFolder();
+  const listen = { address: "127.0.0.1", prt: 8081 };
+  expect(
+    [...faultsOf(folder.path, { ...good, listen, stateFoldr: "x", caFiel: "y" })].sort(),
+  ).toEqual([
+    "caFiel: unknown key; did you mean caFile?",
+    "listen.port: is missing, expected number",
+    "listen.prt: unknown key; did you mean port?",
+    "stateFoldr: unknown key",
+  ]);
+});
+
+test("at most 100 faults are told, and how many more there are", () => {
+  using folder = temporaryFolder();
+  const wrong = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, at) => [`stray-${at}`, 1]));
+  expect(faultsOf(folder.path, { ...good, ...wrong(99) })).toHaveLength(99);
+  expect(faultsOf(folder.path, { ...good, ...wrong(100) }).at(-1)).toBe("stray-99: unknown key");
+  const { length, [100]: last } = faultsOf(folder.path, { ...good, ...wrong(101), stateFolder: 1 });
+  expect([length, last]).toEqual([101, "and 2 more"]);
+});
+
 test("the message names the file and each fault", () => {
   using folder = temporaryFolder();
   expect(() => load(folder.path, { ...good, colour: 1 })).toThrow(

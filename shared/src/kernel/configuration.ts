@@ -1,8 +1,10 @@
 import { readFileSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { z } from "zod";
+import { suggestion } from "../cmpivot/nearest-name.ts";
 import { ConfigurationError } from "../errors.ts";
 import { parseIn } from "./configuration-keys.ts";
+import { childOf, keysAt } from "./configuration-schema.ts";
 
 /** Own limits. */
 const MAX_FILE_BYTES = 4_194_304;
@@ -37,7 +39,7 @@ export function checkConfiguration<Output>(
 ): Output {
   const result = parseIn(dirname(resolve(source)), schema, input);
   if (result.success) return result.data;
-  throw new ConfigurationError(source, faultsOf(result.error, input));
+  throw new ConfigurationError(source, faultsOf(result.error, input, schema));
 }
 
 function readText(file: string): string {
@@ -61,18 +63,29 @@ function parseJson(text: string, file: string): unknown {
   }
 }
 
-/** Each fault of a refused value as `key: what is wrong`, at most 100 of them. */
-export function faultsOf(error: z.ZodError, input: unknown): string[] {
+/** Each fault of a value that `schema` refused as `key: what is wrong`, at most 100 of them. */
+export function faultsOf(error: z.ZodError, input: unknown, schema: z.ZodType): string[] {
+  const total = error.issues.reduce((sum, issue) => sum + countOf(issue), 0);
   const faults = error.issues
-    .flatMap((issue) => faultsOfIssue(issue, input))
+    .slice(0, MAX_FAULTS)
+    .flatMap((issue) => faultsOfIssue(issue, input, schema))
+    .slice(0, MAX_FAULTS)
     .map((fault) => fault.slice(0, MAX_FAULT_CHARACTERS));
-  if (faults.length <= MAX_FAULTS) return faults;
-  return [...faults.slice(0, MAX_FAULTS), `and ${faults.length - MAX_FAULTS} more`];
+  return total <= MAX_FAULTS ? faults : [...faults, `and ${total - MAX_FAULTS} more`];
 }
 
-function faultsOfIssue(issue: z.core.$ZodIssue, input: unknown): string[] {
+function countOf(issue: z.core.$ZodIssue): number {
+  return issue.code === "unrecognized_keys" ? issue.keys.length : 1;
+}
+
+function faultsOfIssue(issue: z.core.$ZodIssue, input: unknown, schema: z.ZodType): string[] {
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => `${keyText([...issue.path, key])}: unknown key`);
+    const present = Object(valueAt(input, issue.path));
+    const free = keysAt(schema, issue.path, input).filter((key) => !Object.hasOwn(present, key));
+    const said = (key: string) => `unknown key${suggestion(key, free)}`;
+    // Only what is told is worth the search for a name.
+    const told = issue.keys.slice(0, MAX_FAULTS);
+    return told.map((key) => `${keyText([...issue.path, key])}: ${said(key)}`);
   }
   if (issue.code === "invalid_type" && valueAt(input, issue.path) === undefined) {
     return [`${keyText(issue.path)}: is missing, expected ${issue.expected}`];
@@ -89,10 +102,5 @@ function keyText(path: readonly PropertyKey[]): string {
 }
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
-  let value = input;
-  for (const key of path) {
-    if (typeof value !== "object" || value === null) return undefined;
-    value = (value as Record<PropertyKey, unknown>)[key];
-  }
-  return value;
+  return path.reduce(childOf, input);
 }

@@ -44,7 +44,7 @@ test.each([
   [
     "an unknown rule of the service",
     { ...good, "cert-connector": { profile: 1 } },
-    "cert-connector.profile: unknown key",
+    "cert-connector.profile: unknown key; did you mean profiles?",
   ],
   ["no commands", { approvers: [] }, "commands: is missing, expected object"],
   [
