@@ -105,7 +105,8 @@ export class DesiredConfiguration<Desired> {
       return {
         status: this.#isInForce ? "warning" : "unhealthy",
         reason: `desired configuration ${version} was refused: ${message}`,
-        remedy: "correct the configuration and raise its version",
+        remedy:
+          "correct the configuration; the version in a local file has to be above the one in force",
       };
     }
     if (this.#isInForce) {

@@ -90,12 +90,15 @@ describe("the operator's commands", () => {
     expect(printed).toContain("address: 10.98.0.2\n");
     expect(printed).toContain("DTLS: offered, not used");
     const unknown = await operator.run("vpn", "session", "x");
-    expect(unknown).toMatchObject({ exitCode: 1, printed: expect.stringContaining("session x") });
+    expect(unknown).toMatchObject({
+      exitCode: 1,
+      printed: expect.stringContaining("session x: see vpn sessions"),
+    });
   });
 
   test("kick by session, user or device, and say how many it were", async () => {
     await using operator = await startWithSession();
-    const typo = { exitCode: 1, printed: "no session of nobody\n" };
+    const typo = { exitCode: 1, printed: "no session of nobody: see vpn sessions\n" };
     expect(await operator.run("kick", "nobody")).toMatchObject(typo);
     const nodev = { exitCode: 1, printed: "no connection of nodev\n" };
     expect(await operator.run("cut", "nodev")).toMatchObject(nodev);
@@ -121,7 +124,9 @@ describe("the operator's commands", () => {
     const { printed } = await operator.run("vpn", "routes");
     expect(printed).toContain("through the tunnel: 10.1.0.0/16\n");
     expect(printed).toContain("name servers: 10.1.0.53\n");
-    expect((await operator.run("vpn", "routes", "none")).printed).toContain("no group none");
+    expect((await operator.run("vpn", "routes", "none")).printed).toContain(
+      "no group none: see vpn groups",
+    );
   });
 
   test("show where the VPN listens, its tunnels and what was dropped", async () => {

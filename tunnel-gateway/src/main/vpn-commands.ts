@@ -156,7 +156,7 @@ export const vpnCommands: readonly CliCommand[] = [
       const [who] = call.positionals;
       const value = await askVpn<{ ended: number }>(call, "vpn-kick", { who });
       if (value.ended === 0) {
-        return { text: `no session of ${who}`, value, exitCode: EXIT_FAILED };
+        return { text: `no session of ${who}: see vpn sessions`, value, exitCode: EXIT_FAILED };
       }
       return { text: `${value.ended} sessions of ${who} ended`, value };
     },

@@ -72,7 +72,10 @@ export function vpnControls(options: VpnControlsOptions): ControlHandlers {
     async "vpn-session"(argument) {
       const { sessionId } = sessionArgument.parse(argument);
       const session = table.all().find(({ id }) => id === sessionId);
-      if (!session) throw new ConnectorError("session-unknown", `there is no session ${sessionId}`);
+      if (!session) {
+        const message = `there is no session ${sessionId}: see vpn sessions`;
+        throw new ConnectorError("session-unknown", message);
+      }
       return listing().detailed(session);
     },
     async "vpn-users"() {
@@ -190,7 +193,8 @@ function groupCalled(access: AccessControl, name: string | undefined): VpnGroup 
   const { vpn } = access.rules;
   const group = name === undefined ? vpn.groups[0] : groupNamed(vpn, name);
   if (group) return group;
-  const message = name === undefined ? "there are no groups" : `there is no group ${name}`;
+  const message =
+    name === undefined ? "there are no groups" : `there is no group ${name}: see vpn groups`;
   throw new ConnectorError("group-unknown", message);
 }
 
