@@ -66,8 +66,7 @@ test("without any there is nothing to restore, and health says so", async () => 
   await using made = await makeStore();
   const { restore, desired } = scripted(made);
   expect(await restore()).toBe(false);
-  const remedy = expect.stringContaining("has to be above the one in force");
-  expect(desired.check()).toMatchObject({ status: "warning", remedy });
+  expect(desired.check()).toMatchObject({ status: "warning" });
 });
 
 test.each([
@@ -86,7 +85,8 @@ test.each([
     expect(outcome.state === "refused" && outcome.error.message).not.toContain("secret");
     expect(desired.version).toBe(1);
     expect(applied).toHaveLength(1);
-    expect(desired.check()).toMatchObject({ status: "warning" });
+    const remedy = expect.stringContaining("has to be above the one in force");
+    expect(desired.check()).toMatchObject({ status: "warning", remedy });
     expect(await events(made)).toEqual(["configuration.applied", "configuration.refused"]);
     await offer(3, { colour: "green" });
     expect(desired.check().status).toBe("healthy");
