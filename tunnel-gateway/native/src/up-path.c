@@ -203,7 +203,6 @@ static void open_datagram(struct session *session, const uint8_t *datagram, size
     has_opened = true;
     dtls->last_received_ms = worker->now_ms;
     stream->filled += (size_t)opened;
-    worker->packets_in_wake++;
     up_frame(session, OVER_DTLS, frame[0], frame + 1, (size_t)opened - 1);
     if (SSL_has_pending(dtls->ssl) == 0) break;
   }
@@ -242,9 +241,13 @@ static size_t datagram_length(struct msghdr *message, size_t whole) {
   return whole;
 }
 
-/* What one message brought: a datagram, or several of one length that the kernel has joined. */
+/*
+ * What one message brought: a datagram, or several of one length that the kernel has joined. Those that do not open count for the
+ * thread's pace as well: forged ones, each received alone, would crowd out the client's own.
+ */
 static void open_message(struct session *session, uint8_t *bytes, struct msghdr *header, size_t whole, struct stream *stream) {
   size_t each = datagram_length(header, whole);
+  session->worker->packets_in_wake += whole > each ? (uint32_t)((whole + each - 1) / each) : 1;
   for (size_t at = 0; at < whole && session->dtls.failure == NULL; at += each)
     open_datagram(session, bytes + at, whole - at < each ? whole - at : each, stream);
 }
