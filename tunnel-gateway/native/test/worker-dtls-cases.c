@@ -134,6 +134,13 @@ static void replayed_and_forged_records_are_counted(void) {
   close_client(tls, 22);
 }
 
+static uint64_t receives_of(const struct client *dtls, struct mmsghdr messages[FORGED_RECORDS]) {
+  uint64_t receives = counter(COUNT_UDP_RECEIVES), forged = counter(COUNT_DROPPED_FORGED);
+  CHECK(sendmmsg(dtls->fd, messages, FORGED_RECORDS, 0) == FORGED_RECORDS);
+  UNTIL(counter(COUNT_DROPPED_FORGED) == forged + FORGED_RECORDS);
+  return counter(COUNT_UDP_RECEIVES) - receives;
+}
+
 /* Each received alone costs the thread many times what it costs to send, and the client's own get lost behind them. */
 static void forged_records_are_received_together(void) {
   static uint8_t records[FORGED_RECORDS][FORGED_BYTES];
@@ -146,10 +153,8 @@ static void forged_records_are_received_together(void) {
     parts[number] = (struct iovec){records[number], FORGED_BYTES};
     messages[number].msg_hdr = (struct msghdr){.msg_iov = &parts[number], .msg_iovlen = 1};
   }
-  uint64_t receives = counter(COUNT_UDP_RECEIVES), forged = counter(COUNT_DROPPED_FORGED);
-  CHECK(sendmmsg(dtls->fd, messages, FORGED_RECORDS, 0) == FORGED_RECORDS);
-  UNTIL(counter(COUNT_DROPPED_FORGED) == forged + FORGED_RECORDS);
-  CHECK(counter(COUNT_UDP_RECEIVES) < receives + FORGED_RECORDS / 2);
+  /* A sender that is interrupted may have some received alone, but not each time. */
+  UNTIL(receives_of(dtls, messages) < FORGED_RECORDS / 2);
   ping(dtls, 5, 1);
   client_free(dtls);
   close_client(tls, 32);
