@@ -16,16 +16,41 @@ import {
   SANITIZER_ENVIRONMENT,
 } from "./programs.mjs";
 
-const { values: options } = parseArgs({
-  options: {
-    runs: { type: "string", default: "10000000" },
-    seconds: { type: "string", default: "0" },
-    seed: { type: "string", default: String(Date.now() % 1_000_000_000) },
-    target: { type: "string", multiple: true, default: [...PARSERS, ...programNames("fuzz")] },
-  },
-});
+const HELP = `npm run fuzz:native -- [--runs TOTAL] [--seconds EACH] [--seed S] [--target NAME]...
 
-process.exitCode = await main();
+Tries made-up input on the parsers of the gateway's native code, under sanitizers, and on those of HTTP heads and login forms.
+
+  --runs TOTAL     shared out to the targets (10000000)
+  --seconds EACH   for each target at most; 0 is without end (0)
+  --seed S         makes the same inputs again; another each time unless given
+  --target NAME    one of them, also several times; all unless given:
+                   ${[...PARSERS, ...programNames("fuzz")].join(", ")}
+`;
+
+const options = readOptions();
+
+if (options !== undefined) process.exitCode = await main();
+
+/** Undefined where there is nothing to run; the exit code is set then. */
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        help: { type: "boolean", default: false },
+        runs: { type: "string", default: "10000000" },
+        seconds: { type: "string", default: "0" },
+        seed: { type: "string", default: String(Date.now() % 1_000_000_000) },
+        target: { type: "string", multiple: true, default: [...PARSERS, ...programNames("fuzz")] },
+      },
+    });
+    if (!values.help) return values;
+    process.stdout.write(HELP);
+  } catch (error) {
+    process.stderr.write(`${error.message}\n\n${HELP}`);
+    process.exitCode = 2;
+  }
+  return undefined;
+}
 
 async function main() {
   const missing = await missingCompiler();
