@@ -149,12 +149,23 @@ describe("an action", () => {
     expect(judge({ isOfNamedDevices: false, expectedDevices: 2 })).toBe("completed");
   });
 
+  test("of properties goes on until its device tells its end", () => {
+    const known = {
+      ...{ devices: 1, devicesHeardOf: 0, expectedDevices: 1, isWaiting: false },
+      ...{ isOfNamedDevices: true, unknownDevices: 0 },
+      kind: "site.custom-properties",
+      ...({ state: "sent", command: "succeeded" } as const),
+    } as const;
+    expect(judgeSiteAction({ ...known, openDevices: 1 })).toEqual({ state: "running" });
+    expect(judgeSiteAction({ ...known, openDevices: 0 })).toEqual({ state: "completed" });
+  });
+
   test("that no device tells of is over with its command", () => {
     const known = {
       ...{ devices: 1, openDevices: 1, devicesHeardOf: 0, expectedDevices: undefined },
       ...{ isWaiting: false, isOfNamedDevices: true, unknownDevices: 0 },
     };
-    for (const kind of ["site.recovery-key", "site.custom-properties", "site.refresh"] as const) {
+    for (const kind of ["site.recovery-key", "site.refresh"] as const) {
       const verdict = judgeSiteAction({ ...known, kind, state: "sent", command: "succeeded" });
       expect(verdict).toEqual({ state: "completed", openDevices: "succeeded" });
     }

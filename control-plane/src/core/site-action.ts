@@ -28,11 +28,7 @@ export type SiteActionState = (typeof SITE_ACTION_STATES)[number];
 export type SiteCommandKind = Extract<CommandKind, `site.${string}`>;
 
 /** Their command's result is their end: no device tells of them afterwards. */
-const ENDED_BY_RESULT: readonly SiteCommandKind[] = [
-  "site.recovery-key",
-  "site.custom-properties",
-  "site.refresh",
-];
+const ENDED_BY_RESULT: readonly SiteCommandKind[] = ["site.recovery-key", "site.refresh"];
 
 export function isActionEnded(state: SiteActionState): boolean {
   return !["queued", "sent", "waitingForApproval", "running"].includes(state);

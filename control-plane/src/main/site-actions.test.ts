@@ -336,6 +336,19 @@ describe("scripts and applications", () => {
     },
   );
 
+  test("properties that the bridge is still at are not set before it says so, or that they cannot be", async () => {
+    const path = `${device}/setConfigurationManagerProperties`;
+    const made = await admin.post(path, { set: { owner: "ada" }, remove: [] }, 202);
+    await site.taken(made.commandId, 1);
+    expect(await site.reaches(made.id, "running")).toMatchObject({
+      deviceCounts: { queued: 1 },
+    });
+    await site.progress(made.commandId, FIRST, "failed");
+    expect(await site.reaches(made.id, "completed")).toMatchObject({
+      deviceCounts: { failed: 1 },
+    });
+  });
+
   test("properties are set and removed, and devices are read anew", async () => {
     const body = { set: { owner: "ada" }, remove: ["room"] };
     const made = await admin.post(`${device}/setConfigurationManagerProperties`, body, 202);
@@ -344,6 +357,8 @@ describe("scripts and applications", () => {
       ...body,
     });
     await site.taken(made.commandId, 1);
+    await site.reaches(made.id, "running");
+    await site.progress(made.commandId, FIRST, "succeeded");
     await site.reaches(made.id, "completed");
     const empty = await admin.answer("POST", `${device}/setConfigurationManagerProperties`, {});
     expect(empty.status).toBe(400);

@@ -71,7 +71,7 @@ export class ActedSite implements AsyncDisposable {
     }, `${state} of ${operationId}`);
   }
 
-  progress(commandId: string, key: string, state: "running" | "succeeded", more = {}) {
+  progress(commandId: string, key: string, state: "running" | "succeeded" | "failed", more = {}) {
     return this.bridge.actions({
       ...{ type: "progress", source: "CM1", commandId, at: Date.now() },
       devices: [{ key, state, ...more }],
