@@ -95,17 +95,12 @@ export function approveCommand<Local, Desired, Rules, Ops extends Operations>(
     options: { config: CONFIG_OPTION },
     positionals: [{ name: "id", summary: "the command's id", isOptional: true }],
     async run(call) {
-      const folder = folderOf(call);
       const [id] = call.positionals;
-      if (id === undefined) return await listWaiting(folder);
-      const answered = await askRunningService(folder.controlSocket, "approve", { id });
-      if (answered === undefined) {
-        const audit = { event: "command.approved-locally", payload: { id } };
-        const places = placesOf(definition, call);
-        await decideStopped(definition, places, audit, (store, now) =>
-          store.run("approveCommand", { id, now }),
-        );
-      }
+      if (id === undefined) return await listWaiting(folderOf(call));
+      const decision = { name: "approve", argument: { id }, event: "command.approved-locally" };
+      await decide(definition, call, decision, (store, now) =>
+        store.run("approveCommand", { id, now }),
+      );
       return { text: `Approved ${id}.`, value: { id } };
     },
   };
@@ -125,21 +120,15 @@ export function denyCommand<Local, Desired, Rules, Ops extends Operations>(
     positionals: [{ name: "id", summary: "the command's id, as `approve` lists it" }],
     async run(call) {
       const [id = ""] = call.positionals;
-      const reason = call.text("reason") ?? DENIED;
+      const reason = call.required("reason");
       if (reason.length < 1 || reason.length > MAX_DENIAL_LENGTH) {
         throw new UsageError(`--reason has to have 1 to ${MAX_DENIAL_LENGTH} characters`);
       }
-      const answered = await askRunningService(folderOf(call).controlSocket, "deny", {
-        id,
-        reason,
-      });
-      if (answered === undefined) {
-        const audit = { event: "command.denied-locally", payload: { id, reason } };
-        const places = placesOf(definition, call);
-        await decideStopped(definition, places, audit, (store, now) =>
-          store.run("denyCommand", { id, now, reason }),
-        );
-      }
+      const argument = { id, reason };
+      const decision = { name: "deny", argument, event: "command.denied-locally" };
+      await decide(definition, call, decision, (store, now) =>
+        store.run("denyCommand", { ...argument, now }),
+      );
       return { text: `Denied ${id}.`, value: { id, reason } };
     },
   };
@@ -156,21 +145,31 @@ async function listWaiting(folder: StateFolder): Promise<CliAnswer> {
   return { text, value: { awaitingApproval: waiting } };
 }
 
-/** While the service is stopped a decision is stored, and counts when it runs again. */
-async function decideStopped<Local, Desired, Rules, Ops extends Operations>(
+/** A second person's word about a command: what the running service is asked, and the event that it leaves in the audit. */
+interface Decision {
+  readonly name: string;
+  readonly argument: Readonly<Record<string, unknown>>;
+  readonly event: string;
+}
+
+/** Has the running service do it. While it is stopped a decision is stored, and counts when it runs again. */
+async function decide<Local, Desired, Rules, Ops extends Operations>(
   definition: AnyDefinition<Local, Desired, Rules, Ops>,
-  { folder, place }: Places,
-  audit: { readonly event: string; readonly payload: Readonly<Record<string, unknown>> },
-  decide: (store: Store<ConnectorOperations>, now: number) => Promise<void>,
+  call: CliCall,
+  { name, argument, event }: Decision,
+  keep: (store: Store<ConnectorOperations>, now: number) => Promise<void>,
 ): Promise<void> {
+  const answered = await askRunningService(folderOf(call).controlSocket, name, argument);
+  if (answered !== undefined) return;
+  const { folder, place } = placesOf(definition, call);
   using _held = holdStateFolder(folder);
   await using store = await openStore<ConnectorOperations>({
     ...place,
     module: definition.storeModule,
   });
   const now = systemClock.now();
-  await decide(store, now);
-  await store.run("recordAudit", { at: now, ...audit });
+  await keep(store, now);
+  await store.run("recordAudit", { at: now, event, payload: argument });
 }
 
 /** `audit verify` and `audit erase`. */
