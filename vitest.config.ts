@@ -23,7 +23,7 @@ function processTests(name: string, include: string[], exclude: string[], files:
 
 interface Files {
   readonly atOnce: number;
-  /** Groups of equal order run side by side, and need as many workers. */
+  /** Projects of one order share their workers, of which each has to want the same number; the next order comes after them. */
   readonly order: number;
 }
 

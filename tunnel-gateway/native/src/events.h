@@ -32,9 +32,9 @@ enum event_kind {
   EVENT_SESSION_IDLE = 25,        /* no user traffic for the idle time; once */
   EVENT_SESSION_DENIED = 26,      /* a flow was refused by a rule, at most a few a second per session. numbers: [rule, protocol, port];
                                      text: "address" */
+  EVENT_SESSION_CLOSED = 27,      /* it has been taken down; last event of its id. numbers: see session counters */
   EVENT_SESSION_FLOW = 28,        /* a flow is let through, where the session's options ask for it: as EVENT_SESSION_DENIED, and numbers[3]: how
                                      many before it were not told */
-  EVENT_SESSION_CLOSED = 27,      /* it has been taken down; last event of its id. numbers: see session counters */
   EVENT_FAILED = 40               /* a thread cannot go on. text: what and errno */
 };
 

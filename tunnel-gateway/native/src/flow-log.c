@@ -6,12 +6,11 @@
 
 /* --- our own limits --- */
 #define DENIALS_PER_SECOND 5
-/* A browser that starts opens some dozens. */
 #define FLOWS_PER_SECOND 100
-/* Of one thread: some 0.3 MB of log. */
-#define FLOWS_PER_SECOND_OF_ALL 1000
+#define FLOWS_PER_SECOND_OF_ALL 1000 /* of one thread */
 
-bool flow_log_may_tell(struct flow_log_second *log, uint64_t second, uint32_t most) {
+/* Whether one more may be told, at most `most` a second; if so, it counts. */
+static bool may_tell(struct flow_log_second *log, uint64_t second, uint32_t most) {
   if (second != log->second) *log = (struct flow_log_second){.second = second};
   if (log->told >= most) return false;
   log->told++;
@@ -31,7 +30,7 @@ static void tell(enum event_kind kind, const struct session *session, const stru
 }
 
 void flow_log_denied(struct session *session, const struct packet *view, uint32_t rule) {
-  if (!flow_log_may_tell(&session->denials, session->worker->now_ms / 1000, DENIALS_PER_SECOND)) return;
+  if (!may_tell(&session->denials, session->worker->now_ms / 1000, DENIALS_PER_SECOND)) return;
   tell(EVENT_SESSION_DENIED, session, view, true, rule, 0);
 }
 
@@ -39,8 +38,8 @@ void flow_log_allowed(struct session *session, const struct packet *view, bool i
   struct worker *worker = session->worker;
   if (!session->options.logs_flows) return;
   uint64_t second = worker->now_ms / 1000;
-  if (!flow_log_may_tell(&session->flows, second, FLOWS_PER_SECOND) ||
-      !flow_log_may_tell(&worker->flows_told, second, FLOWS_PER_SECOND_OF_ALL)) {
+  if (!may_tell(&session->flows, second, FLOWS_PER_SECOND) ||
+      !may_tell(&worker->flows_told, second, FLOWS_PER_SECOND_OF_ALL)) {
     count(worker, COUNT_FLOWS_UNTOLD);
     if (session->flows_untold < UINT32_MAX) session->flows_untold++;
     return;

@@ -17,9 +17,6 @@ struct flow_log_second {
   uint32_t told;
 };
 
-/* Whether one more may be told, at most `most` a second; if so, it counts. */
-bool flow_log_may_tell(struct flow_log_second *log, uint64_t second, uint32_t most);
-
 /* A packet of the client was refused by `rule`. */
 void flow_log_denied(struct session *session, const struct packet *view, uint32_t rule);
 /* The packet, to or from the client, opened a flow that `rule` allows. Told where the session's options say so. */
